@@ -1,0 +1,1 @@
+"""What was learned: records to data frames, statistics, tables, figures and the report."""

@@ -1,0 +1,1 @@
+"""Many trials: the study file, the search, the execution and the record."""

@@ -1,0 +1,6 @@
+"""Shared by all tests."""
+
+import torch
+
+# One thread: the machine's cores belong to the trials that the tests start.
+torch.set_num_threads(1)

@@ -1,0 +1,154 @@
+"""What every data set is made of, and what is done to each in the same way."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as image_functional
+
+from trainables.settings import Share, settings
+
+
+class DatasetError(Exception):
+    """The data is missing or damaged; the message names the file and the remedy."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images as bytes with their class indices."""
+
+    images_NCHW: Tensor
+    """uint8, square."""
+    labels_N: Tensor
+    """int64, in [0, C)."""
+
+    def __len__(self) -> int:
+        return len(self.labels_N)
+
+    def __getitem__(self, indices_M: Tensor) -> "Images":
+        return Images(self.images_NCHW[indices_M], self.labels_N[indices_M])
+
+    def to(self, device: torch.device | str) -> "Images":
+        """Return the images on `device`."""
+        return Images(self.images_NCHW.to(device), self.labels_N.to(device))
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A data set as its module reads it: original size, no validation share held out."""
+
+    train: Images
+    test: Images
+    classes: tuple[str, ...]
+    """Names of the classes; the label is the index."""
+    mean: tuple[float, ...]
+    """Per channel, of pixels scaled to [0, 1]; subtracted in normalisation."""
+    std: tuple[float, ...]
+    """Per channel, of pixels scaled to [0, 1]; divided by in normalisation."""
+    padding: int
+    """Pixels of zero padding on each side before the random crop; 0 means no crop."""
+    flip: bool
+    """Whether images are flipped left to right at random in training."""
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return len(self.classes)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A data set ready for training: resized, with its validation share held out."""
+
+    train: Images
+    validation: Images
+    """Held out of the training images; empty without a validation share."""
+    test: Images
+    num_classes: int = field(kw_only=True)
+    classes: tuple[str, ...] = field(kw_only=True)
+    mean: tuple[float, ...] = field(kw_only=True)
+    std: tuple[float, ...] = field(kw_only=True)
+    padding: int = field(kw_only=True)
+    flip: bool = field(kw_only=True)
+    fingerprint: str = field(kw_only=True)
+    """Hash of the images and labels as read, before resizing and splitting."""
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the images."""
+        return self.train.images_NCHW.shape[1]
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of the images, in pixels."""
+        return self.train.images_NCHW.shape[2]
+
+
+@settings
+class ValidationSettings:
+    """The setting that all data sets share."""
+
+    validation: Share = 0.1
+    """Share of the training images of each class that is held out for selection, in [0, 1)."""
+
+
+class DatasetSettings(Protocol):
+    """What the `Settings` of a data set module provide."""
+
+    name: str
+    validation: float
+
+    @property
+    def image_size(self) -> int:
+        """Height and width that the network sees, in pixels."""
+        ...
+
+    def read(self, root: Path) -> RawDataset:
+        """Read the files below `root`, downloading them where the data set allows it."""
+        ...
+
+
+def resize(images: Images, size: int) -> Images:
+    """Return the images at `size` x `size` pixels, bilinearly resampled."""
+    if images.images_NCHW.shape[2:] == (size, size):
+        return images
+    resized_NCHW = image_functional.resize(images.images_NCHW, [size, size], antialias=True)
+    return Images(resized_NCHW, images.labels_N)
+
+
+def stratified_holdout(images: Images, share: float) -> tuple[Images, Images]:
+    """Split off `share` of each class, at least one image where `share` is above 0.
+
+    Which images are held out depends on the labels alone: the same on every machine and seed.
+
+    Returns:
+        the rest and the part held out, both in the original order.
+    """
+    held_out_N = torch.zeros(len(images), dtype=torch.bool)
+    generator = torch.Generator().manual_seed(0)
+    for label in images.labels_N.unique():
+        members = (images.labels_N == label).nonzero().squeeze(1)
+        count = max(1, round(share * len(members))) if share > 0 else 0
+        if count == len(members):
+            raise DatasetError(
+                f"a validation share of {share} leaves no training image of class {int(label)}, "
+                f"which has {len(members)}"
+            )
+        held_out_N[members[torch.randperm(len(members), generator=generator)[:count]]] = True
+    return (
+        images[(~held_out_N).nonzero().squeeze(1)],
+        images[held_out_N.nonzero().squeeze(1)],
+    )
+
+
+def fingerprint(raw: RawDataset) -> str:
+    """Return a hash of all images and labels of the data set."""
+    digest = hashlib.blake2b(digest_size=8)
+    for images in (raw.train, raw.test):
+        for tensor in (images.images_NCHW, images.labels_N):
+            digest.update(str(tuple(tensor.shape)).encode())
+            digest.update(tensor.contiguous().numpy())  # type: ignore[arg-type]
+    return digest.hexdigest()

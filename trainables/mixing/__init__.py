@@ -1,0 +1,6 @@
+"""How an input pair is mixed: the paper's ψ (Eq. 3). Functions of tensors, with no state."""
+
+from trainables.mixing.cutmix import cutmix, cutmix_box
+from trainables.mixing.mixup import mixup
+
+__all__ = ["cutmix", "cutmix_box", "mixup"]

@@ -1,0 +1,45 @@
+"""CutMix's input. Yun et al. 2019, arXiv:1905.04899, Section 3.1; the box as in its code."""
+
+import torch
+from torch import Tensor
+
+Box = tuple[Tensor, Tensor, Tensor, Tensor]
+"""top, left, bottom, right; the last two are exclusive. Integer scalars on the device."""
+
+
+def cutmix_box(height: int, width: int, lam: Tensor | float, center_yx: Tensor) -> Box:
+    """Return the box of about (1 − λ)·height·width pixels around `center_yx`, cut at the border.
+
+    Its sides are int(size·√(1 − λ)), then it reaches side // 2 to both sides of the centre.
+
+    Args:
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        lam: λ in [0, 1], a scalar.
+        center_yx: row in [0, height) and column in [0, width) of the centre, shape (2,).
+    """
+    center_yx = torch.as_tensor(center_yx)
+    size_yx = torch.tensor((height, width), device=center_yx.device)
+    # In float64, as NumPy has it in the original, so that int() cuts at the same λ.
+    lam = torch.as_tensor(lam, dtype=torch.float64, device=center_yx.device)
+    half_yx = (size_yx * torch.sqrt(1 - lam)).long() // 2
+    top, left = (center_yx - half_yx).clamp_min(0).unbind()
+    bottom, right = torch.minimum(center_yx + half_yx, size_yx).unbind()
+    return top, left, bottom, right
+
+
+def cutmix(images_NCHW: Tensor, permutation_N: Tensor, box: Box) -> tuple[Tensor, Tensor]:
+    """Paste each partner's box into each image.
+
+    Returns:
+        the mixed images_NCHW, and λ of the area: the share of each image that is its own.
+    """
+    height, width = images_NCHW.shape[2:]
+    top, left, bottom, right = box
+    # A mask rather than a slice: the box stays on the device, and its size is no tensor's shape.
+    rows_H1 = torch.arange(height, device=images_NCHW.device).unsqueeze(1)
+    columns_W = torch.arange(width, device=images_NCHW.device)
+    inside_HW = (rows_H1 >= top) & (rows_H1 < bottom) & (columns_W >= left) & (columns_W < right)
+    mixed_NCHW = torch.where(inside_HW, images_NCHW[permutation_N], images_NCHW)
+    area = (bottom - top) * (right - left)
+    return mixed_NCHW, 1 - area / (height * width)

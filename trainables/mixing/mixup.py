@@ -1,0 +1,17 @@
+"""Mixup's input. Zhang et al. 2018, arXiv:1710.09412; LaMix, Eq. 1 and, with λ = ½, Eq. 4."""
+
+import torch
+from torch import Tensor
+
+
+def mixup(images_NCHW: Tensor, permutation_N: Tensor, lam: Tensor | float) -> Tensor:
+    """Return λ·x_i + (1 − λ)·x_π(i).
+
+    Args:
+        images_NCHW: the batch, floating point.
+        permutation_N: the partner of each image, an index into the batch; fixed points are allowed.
+        lam: λ in [0, 1], a scalar or one per image (shape (N,)); 1 returns the batch itself.
+    """
+    lam = torch.as_tensor(lam, dtype=images_NCHW.dtype, device=images_NCHW.device)
+    lam_N111 = lam.reshape(-1, 1, 1, 1)
+    return lam_N111 * images_NCHW + (1 - lam_N111) * images_NCHW[permutation_N]

@@ -1,0 +1,35 @@
+"""Networks, one module each; a network is stages, a neck and a linear classifier."""
+
+from typing import TYPE_CHECKING, Any
+
+from trainables import plugins
+from trainables.networks._network import Network
+from trainables.settings import parse
+
+if TYPE_CHECKING:
+    from trainables.networks._network import NetworkSettings as AnySettings
+else:
+    AnySettings = plugins.any_settings(__name__)
+
+__all__ = ["AnySettings", "Network", "build"]
+
+
+def build(
+    name: str, *, num_classes: int, in_channels: int = 3, image_size: int = 32, **options: Any
+) -> Network:
+    """Build the network `name` for square images, with torch's default initialisation.
+
+    The weights come from torch's global generator; seed it (or fork it) before calling.
+
+    Args:
+        name: a module of this package, for example ``preact_resnet18``.
+        num_classes: outputs of the classifier.
+        in_channels: channels of the images.
+        image_size: height and width of the images, in pixels.
+        options: the network's own settings, for example ``width=16``.
+
+    Raises:
+        pydantic.ValidationError: if the name or an option is unknown or a value is bad.
+    """
+    settings = parse(AnySettings, {"name": name, **options})
+    return settings.build(num_classes=num_classes, in_channels=in_channels, image_size=image_size)

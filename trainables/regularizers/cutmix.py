@@ -1,0 +1,63 @@
+"""CutMix. Yun et al. 2019, arXiv:1905.04899."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from trainables import mixing, randomness
+from trainables.networks import Network
+from trainables.regularizers._regularizer import RegularizerModule, SmoothingSettings
+from trainables.settings import Positive, Share, settings
+from trainables.targets import mix_targets, smooth_one_hot, soft_target_cross_entropy
+
+
+@settings
+class Settings(SmoothingSettings):
+    """CutMix: a box of the partner pasted into each image, the target mixed by area."""
+
+    name: Literal["cutmix"] = "cutmix"
+    alpha: Positive = 1.0
+    """α of λ ~ Beta(α, α), above 0; 1 draws λ uniformly from [0, 1], as the paper does."""
+    probability: Share = 1.0
+    """Share of the batches that are mixed, in [0, 1]; CutMix's own CIFAR recipes use 0.5 or 1."""
+
+    def build(self, *, num_classes: int, num_features: int) -> "CutMix":
+        """Build the loss."""
+        del num_features
+        return CutMix(self, num_classes=num_classes)
+
+
+class CutMix(RegularizerModule):
+    """One λ, one box and one permutation per batch."""
+
+    def __init__(self, settings: Settings, *, num_classes: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.num_classes = num_classes
+
+    def loss(
+        self,
+        network: Network,
+        images_NCHW: Tensor,
+        labels_N: Tensor,
+        *,
+        step: int,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Return the loss of one training step."""
+        device = images_NCHW.device
+        height, width = images_NCHW.shape[2:]
+        lam = randomness.beta(self.settings.alpha, generator=generator)
+        if self.settings.probability < 1:
+            mixed = torch.rand((), generator=generator, device=device) < self.settings.probability
+            lam = torch.where(mixed, lam, 1.0)  # an empty box; on the device, nothing waits
+        permutation_N = torch.randperm(len(labels_N), generator=generator, device=device)
+        # In float64 so that the product cannot round up to the size itself.
+        uniform_yx = torch.rand(2, generator=generator, device=device, dtype=torch.float64)
+        center_yx = (uniform_yx * torch.tensor((height, width), device=device)).long()
+        box = mixing.cutmix_box(height, width, lam, center_yx)
+        mixed_NCHW, lam = mixing.cutmix(images_NCHW, permutation_N, box)
+        targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
+        targets_NC = mix_targets(targets_NC, permutation_N, lam)
+        return soft_target_cross_entropy(network(mixed_NCHW), targets_NC)

@@ -1,0 +1,57 @@
+"""How a component declares its settings: a frozen, validated dataclass, its fields the YAML keys.
+
+A component (a regularizer, a network, a data set) is a module with a class `Settings`. Its `name`
+is the module's own name, its other fields are what a study file may say about it, and the string
+under each field states its meaning, unit and range; all of it reaches the JSON Schema.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import Annotated, Any, TypeVar, cast, dataclass_transform
+
+import pydantic
+from annotated_types import Ge, Gt, Le
+from pydantic import ConfigDict, Strict
+
+Class = TypeVar("Class", bound=type)
+
+# Strict: `epochs: "10"` and `epochs: true` are mistakes, not numbers.
+Flag = Annotated[bool, Strict()]
+Share = Annotated[float, Strict(), Ge(0), Le(1)]
+"""A number in [0, 1], both ends allowed."""
+Positive = Annotated[float, Strict(), Gt(0)]
+NonNegative = Annotated[float, Strict(), Ge(0)]
+Count = Annotated[int, Strict(), Ge(1)]
+Index = Annotated[int, Strict(), Ge(0)]
+
+CONFIG = ConfigDict(
+    extra="forbid",
+    use_attribute_docstrings=True,
+    allow_inf_nan=False,
+)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def settings(cls: Class) -> Class:
+    """Make `cls` a frozen keyword-only dataclass that checks its fields when it is built.
+
+    Raises:
+        pydantic.ValidationError: on construction, for an unknown key, a wrong type or a bad value.
+    """
+    decorated = pydantic.dataclasses.dataclass(cls, frozen=True, kw_only=True, config=CONFIG)
+    return cast(Class, decorated)
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """Return ``; did you mean `x`?`` for the nearest known word, or an empty string."""
+    matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+    return f"; did you mean `{matches[0]}`?" if matches else ""
+
+
+def parse(kind: Any, value: object) -> Any:
+    """Validate plain data (what YAML holds) into `kind`.
+
+    Raises:
+        pydantic.ValidationError: naming each field that is wrong.
+    """
+    return pydantic.TypeAdapter(kind).validate_python(value)
