@@ -101,6 +101,8 @@ class DatasetSettings(Protocol):
     name: str
     validation: float
 
+    def __hash__(self) -> int: ...
+
     @property
     def image_size(self) -> int:
         """Height and width that the network sees, in pixels."""

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1,797 real 8x8 images, always there. Alpaydin & Kaynak 1998."""
+"""scikit-learn's handwritten digits: 1,797 real 8x8 images. Alpaydin & Kaynak 1998."""
 
 from pathlib import Path
 from typing import Literal

@@ -1,0 +1,402 @@
+"""The study file, typed, resolved for one scale, and validated in full before anything starts."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import pydantic
+from annotated_types import Ge, MinLen
+from pydantic import Field, Strict
+
+from study import document, space
+from study.document import Section
+from study.problems import Problem, StudyFileError
+from study.space import Point, Space, SpaceError
+from study.validation import problems_of
+from trainables.configuration import Configuration, configuration
+from trainables.settings import Count, Index, NonNegative, Positive, nearest, parse, settings
+
+DEFAULT_SCALE = "quick"
+REQUIRED_SCALES = ("quick", "paper")
+
+Objective = Literal["validation_error", "best_validation_error", "epoch_seconds", "peak_memory_mb"]
+OBJECTIVES: tuple[str, ...] = get_args(Objective)
+LEARNING_SAMPLERS = ("tpe", "gp", "cmaes", "nsga2")
+"""Samplers whose next configuration depends on the results so far."""
+
+
+@settings
+class Asha:
+    """Asynchronous successive halving. Li et al. 2020, arXiv:1810.05934."""
+
+    name: Literal["asha"] = "asha"
+    grace_period: Count = 1
+    """Epochs that every configuration gets."""
+    reduction_factor: Annotated[int, Strict(), Ge(2)] = 4
+    """One in so many configurations goes on at each rung."""
+
+
+@settings
+class Median:
+    """Stop a configuration that is worse than the median of the others at the same epoch."""
+
+    name: Literal["median"] = "median"
+    grace_period: Count = 1
+    """Epochs that every configuration gets."""
+    startup_configurations: Count = 5
+    """Configurations that must have ended before the first is stopped."""
+
+
+@settings
+class Hyperband:
+    """HyperBand: several brackets of successive halving. Li et al. 2018, arXiv:1603.06560."""
+
+    name: Literal["hyperband"] = "hyperband"
+    grace_period: Count = 1
+    """Epochs that every configuration gets."""
+    reduction_factor: Annotated[int, Strict(), Ge(2)] = 3
+    """One in so many configurations goes on at each rung."""
+
+
+EarlyStopping = Annotated[Asha | Median | Hyperband, Field(discriminator="name")]
+
+
+@settings
+class Search:
+    """What is searched, how, and by what it is judged."""
+
+    sampler: Literal["tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2"] = "tpe"
+    """Optuna's sampler; `grid` takes every point of the space once."""
+    sampler_seed: Index = 0
+    """Keys the sampler's randomness."""
+    configurations: Count | None = None
+    """How many points of the space are tried; not with `grid`."""
+    seeds: Count | Annotated[tuple[Index, ...], MinLen(1)] = 5
+    """How many seeds (0, 1, 2, …), or which; a configuration is judged by its mean over them."""
+    space: dict[str, Any] = Field(default_factory=dict)
+    """Dotted path from `trial` → range {low, high, step, log} or list of choices."""
+    enqueue: tuple[dict[str, Any], ...] = ()
+    """Points to try first; a path left out is chosen by the sampler."""
+    objective: Objective | Annotated[tuple[Objective, ...], MinLen(1)] = "validation_error"
+    """What is minimised, in the last epoch (or the best, where it says so)."""
+    early_stopping: EarlyStopping | None = None
+    """Ends configurations that do badly; null trains all to the end."""
+
+    @property
+    def seed_list(self) -> tuple[int, ...]:
+        """The seeds themselves."""
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The objectives as a tuple, also when there is one."""
+        return (self.objective,) if isinstance(self.objective, str) else self.objective
+
+
+@settings
+class Resources:
+    """A trial's share of a machine."""
+
+    gpus: NonNegative = 0.0
+    """GPUs, fractions allowed; 0 trains on the CPU."""
+    cpus: Positive = 1.0
+    """CPU cores, and threads."""
+
+
+@settings
+class Checkpoints:
+    """How often unfinished trials are saved."""
+
+    at_least_every_seconds: Positive = 300.0
+    """Saved sooner where a save costs less than 2% of the time since the last."""
+
+
+@settings
+class Study:
+    """A study file, resolved for one scale."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    """The study's name, and the MLflow experiment's."""
+    question: str
+    """What the study asks, in a sentence."""
+    trial: dict[str, Any]
+    """What all trials share: dataset, network, regularizer, training."""
+    search: Search
+    """What is searched."""
+    resources: Resources = Resources()
+    """A trial's share of a machine."""
+    checkpoints: Checkpoints = Checkpoints()
+    """How often unfinished trials are saved."""
+    scales: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    """Named overrides of everything above; `quick` is the default, `paper` the paper's setting."""
+
+
+class ResolvedStudy:
+    """A valid study at one scale: what the rest of the program works from."""
+
+    def __init__(self, study: Study, *, scale: str, written: str, source: str) -> None:
+        self.name = study.study
+        self.question = study.question
+        self.scale = scale
+        self.search = study.search
+        self.resources = study.resources
+        self.checkpoints = study.checkpoints
+        self.trial = study.trial
+        self.space: Space = space.parse(study.search.space)
+        self.scales = study.scales
+        self.written = written
+        """The file as written."""
+        self.source = source
+        """Where the file was."""
+
+    def configuration(self, point: Point) -> Configuration:
+        """Return the full configuration of a point of the space."""
+        return configuration(space.apply(self.trial, point, self.space))
+
+    def grid(self) -> list[Point]:
+        """Return all points of the space in order; the sampler must be `grid`."""
+        return list(space.grid(self.space))
+
+    @property
+    def configurations(self) -> int:
+        """How many configurations the study has when it is done."""
+        if self.search.sampler == "grid":
+            return len(self.grid())
+        assert self.search.configurations is not None
+        return self.search.configurations
+
+    def enqueued(self) -> list[Point]:
+        """Return the points to try first, perhaps incomplete, with labels for alternatives."""
+        return [
+            {path: _label(self.space, path, value) for path, value in point.items()}
+            for point in self.search.enqueue
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the study as plain data, resolved, every default spelled out."""
+        import dataclasses
+
+        search = {**dataclasses.asdict(self.search), "seeds": list(self.search.seed_list)}
+        return {
+            "study": self.name,
+            "question": self.question,
+            "scale": self.scale,
+            "trial": document.plain(self.trial),
+            "search": json.loads(json.dumps(search)),
+            "resources": dataclasses.asdict(self.resources),
+            "checkpoints": dataclasses.asdict(self.checkpoints),
+        }
+
+
+def _label(searched: Space, path: str, value: Any) -> Any:
+    domain = searched.get(path)
+    if isinstance(domain, space.Choice) and isinstance(value, Mapping | list):
+        return next((o.label for o in domain.options if o.value == value), value)
+    return value
+
+
+def load(path: Path, *, scale: str | None = None, overrides: tuple[str, ...] = ()) -> ResolvedStudy:
+    """Read, resolve and validate a study file.
+
+    Args:
+        path: the file.
+        scale: one of its scales; `quick` if none is given.
+        overrides: ``--set`` flags, ``DOTTED.PATH=VALUE``, laid over the scale.
+
+    Raises:
+        StudyFileError: with every mistake that could be found.
+    """
+    file = str(path)
+    base = document.read(path)
+    chosen = scale or DEFAULT_SCALE
+    resolved = document.override(base, _scale(base, chosen, file))
+    resolved = document.override(resolved, document.flags(overrides))
+    problems = list(_study_problems(resolved))
+    if problems:
+        raise StudyFileError(file, problems)
+    study: Study = parse(Study, document.plain(resolved))
+    problems = list(_search_problems(study, resolved)) or list(_trial_problems(study, resolved))
+    if problems:
+        raise StudyFileError(file, _unique(problems))
+    return ResolvedStudy(study, scale=chosen, written=path.read_text("utf-8"), source=file)
+
+
+def _scale(base: Section, scale: str, file: str) -> Mapping[str, Any]:
+    scales = base.get("scales")
+    line = document.line_of(base, ("scales",))
+    if not isinstance(scales, Mapping):
+        rule = "every study file has the scales quick and paper, but this one has no `scales`"
+        raise StudyFileError(file, [Problem("scales", rule, line)])
+    missing = [name for name in REQUIRED_SCALES if name not in scales]
+    if missing:
+        rule = f"every study file has the scales quick and paper, but {missing[0]} is missing"
+        raise StudyFileError(file, [Problem("scales", rule, line)])
+    if scale not in scales:
+        rule = f"there is no scale `{scale}`; known: {', '.join(scales)}{nearest(scale, scales)}"
+        raise StudyFileError(file, [Problem("scales", rule, line)])
+    for name, patch in scales.items():
+        if patch is not None and not isinstance(patch, Mapping):
+            rule = f"a scale is a mapping of overrides, but got `{patch}`"
+            line = document.line_of(base, ("scales", name))
+            raise StudyFileError(file, [Problem(f"scales.{name}", rule, line)])
+        if isinstance(patch, Mapping):
+            for key in patch:
+                head = key.partition(".")[0]
+                if head in ("study", "scales"):
+                    rule = f"a scale cannot override `{head}`"
+                    line = document.line_of(base, ("scales", name, key))
+                    raise StudyFileError(file, [Problem(f"scales.{name}.{key}", rule, line)])
+    return scales[scale] or {}
+
+
+def _study_problems(resolved: Section) -> Iterator[Problem]:
+    """Yield what is wrong with the types and ranges of everything but the trial."""
+    try:
+        parse(Study, document.plain(resolved))
+    except pydantic.ValidationError as error:
+        for path, rule in problems_of(error, Study):
+            yield _problem(resolved, path, rule)
+
+
+def _search_problems(study: Study, resolved: Section) -> Iterator[Problem]:
+    """Yield what is wrong between the settings of the search."""
+    search = study.search
+
+    def problem(path: str, rule: str) -> Problem:
+        return _problem(resolved, f"search.{path}", rule)
+
+    try:
+        searched = space.parse(search.space)
+    except SpaceError as error:
+        yield _problem(resolved, _space_path(error.path, search.space), str(error))
+        return
+    if search.sampler == "grid":
+        if search.configurations is not None:
+            yield problem("configurations", "a grid takes every point once; leave it out")
+        if search.enqueue:
+            yield problem("enqueue", "a grid takes every point in order; leave it out")
+        try:
+            next(space.grid(searched))
+        except SpaceError as error:
+            yield _problem(resolved, _space_path(error.path, search.space), str(error))
+    elif search.configurations is None:
+        yield problem("configurations", f"is required with `sampler: {search.sampler}`")
+    elif not searched:
+        yield problem("space", "is empty: there is nothing to search; use `sampler: grid`")
+    if len(set(search.seed_list)) < len(search.seed_list):
+        yield problem("seeds", f"must be distinct, but got {list(search.seed_list)}")
+    if len(set(search.objectives)) < len(search.objectives):
+        yield problem("objective", f"must be distinct, but got {list(search.objectives)}")
+    if len(search.objectives) > 1 and search.early_stopping is not None:
+        yield problem("early_stopping", "needs a single objective, but there are several")
+    if search.sampler in ("gp", "cmaes") and len(search.objectives) > 1:
+        yield problem("sampler", f"{search.sampler} needs a single objective; use tpe or nsga2")
+    for index, point in enumerate(search.enqueue):
+        for path, value in point.items():
+            rule = _enqueue_rule(searched, path, value)
+            if rule:
+                yield problem(f"enqueue[{index}].{path}", rule)
+
+
+def _enqueue_rule(searched: Space, path: str, value: Any) -> str | None:
+    domains = dict(_all_domains(searched))
+    if path not in domains:
+        return f"is not searched; searched are {', '.join(domains)}{nearest(path, domains)}"
+    if not any(d.contains(_label({path: d}, path, value)) for d in domains[path]):
+        return f"must be a value of its range or list, but got `{value}`"
+    return None
+
+
+def _all_domains(searched: Space) -> dict[str, list[space.Domain]]:
+    found: dict[str, list[space.Domain]] = {}
+    for path, domain in searched.items():
+        found.setdefault(path, []).append(domain)
+        for option in domain.options if isinstance(domain, space.Choice) else ():
+            for inner_path, inner in _all_domains(option.space).items():
+                found.setdefault(inner_path, []).extend(inner)
+    return found
+
+
+def _trial_problems(study: Study, resolved: Section) -> Iterator[Problem]:
+    """Yield what is wrong with any configuration of the space, ends of ranges included."""
+    searched = space.parse(study.search.space)
+    for path in searched:
+        if _given(study.trial, path):
+            rule = "is searched (`search.space`), so that a value here would be ignored"
+            yield _problem(resolved, f"trial.{path}", rule)
+    for point in space.corners(searched) if searched else [{}]:
+        try:
+            valid = configuration(space.apply(study.trial, point, searched))
+        except SpaceError as error:
+            yield _problem(resolved, _space_path(error.path, study.search.space), str(error))
+        except pydantic.ValidationError as error:
+            for path, rule in problems_of(error, Configuration):
+                searched_by = _searched_at(path, point)
+                if searched_by is None:
+                    yield _problem(resolved, f"trial.{path}".rstrip("."), rule)
+                else:
+                    where = _space_path(searched_by, study.search.space)
+                    yield _problem(resolved, where, f"{rule} (searched value of {searched_by})")
+        else:
+            if not valid.dataset.validation and any(
+                "validation" in objective for objective in study.search.objectives
+            ):
+                rule = (
+                    f"{study.search.objective} needs a validation share, but "
+                    "`trial.dataset.validation` is 0"
+                )
+                yield _problem(resolved, "search.objective", rule)
+
+
+def _given(trial: Mapping[str, Any], path: str) -> bool:
+    """Return whether `trial` itself sets a value of one setting, rather than of a component."""
+    value: Any = trial
+    for part in path.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return False
+        value = value[part]
+    return not isinstance(value, Mapping)
+
+
+def _searched_at(path: str, point: Point) -> str | None:
+    """Return the searched path that decides `path`: itself or one it lies below."""
+    return max(
+        (p for p in point if path == p or path.startswith(f"{p}.") or p.startswith(f"{path}.")),
+        key=len,
+        default=None,
+    )
+
+
+def _space_path(path: str, section: Mapping[str, Any]) -> str:
+    """Return where in the file a searched path stands: an inner one, in its alternatives' list."""
+    keys = [key for key in section if path == key or path.startswith(f"{key}.")]
+    return f"search.space.{max(keys, key=len)}" if keys else f"search.space.{path}"
+
+
+def _problem(resolved: Section, path: str, rule: str) -> Problem:
+    return Problem(path, rule, document.line_of(resolved, _parts(path)))
+
+
+def _parts(path: str) -> list[str]:
+    prefix = "search.space."
+    if path.startswith(prefix):
+        return ["search", "space", path.removeprefix(prefix)]
+    return [part.partition("[")[0] for part in path.split(".")]
+
+
+def _unique(problems: list[Problem]) -> list[Problem]:
+    return list(dict.fromkeys(problems))
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of study files, for editors."""
+    schema = pydantic.TypeAdapter(Study).json_schema()
+    trial = pydantic.TypeAdapter(Configuration).json_schema(ref_template="#/$defs/{model}")
+    schema["$defs"] |= trial.pop("$defs")
+    trial.pop("required", None)  # what is searched need not be given
+    schema["properties"]["trial"] = trial
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Study file"
+    schema["required"] = ["study", "question", "trial", "search", "scales"]
+    return schema

@@ -1,0 +1,140 @@
+"""Pydantic's errors in the words of the study file: dotted path, rule, value, nearest known key."""
+
+import dataclasses
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pydantic
+
+from trainables.settings import nearest
+
+Place = tuple[list[str], type | None, dict[str, type]]
+"""The path in the file, the settings class that owns its end, and that class's alternatives."""
+
+RULES = {
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "dict_type": "must be a mapping",
+    "dataclass_type": "must be a mapping",
+    "tuple_type": "must be a list",
+    "too_short": "must not be empty",
+    "finite_number": "must be finite",
+    "less_than_equal": "must be at most {le:g}",
+    "less_than": "must be below {lt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "greater_than": "must be above {gt:g}",
+}
+KINDS = {"dataset": "data set", "network": "network", "regularizer": "regularizer"}
+
+
+def problems_of(error: pydantic.ValidationError, kind: type) -> Iterator[tuple[str, str]]:
+    """Yield the dotted path and the rule of each mistake.
+
+    Args:
+        error: raised on plain data that should have been a `kind`.
+        kind: the settings class at the root of the data.
+    """
+    seen = set()
+    for details in error.errors():
+        parts, owner, siblings = _locate(details["loc"], kind)
+        path = ".".join(parts)
+        if path not in seen:  # a union reports a mistake once per member
+            seen.add(path)
+            yield path, _rule(details, parts, owner, siblings)
+
+
+def _locate(location: tuple[int | str, ...], kind: type) -> Place:
+    """Return where a mistake is, free of pydantic's marks of its own."""
+    parts: list[str] = []
+    owner: type | None = kind
+    siblings: dict[str, type] = {}
+    step: Any = kind
+    for mark in location:
+        if isinstance(mark, int):
+            parts[-1:] = [f"{parts[-1]}[{mark}]"] if parts else [str(mark)]
+            continue
+        if dataclasses.is_dataclass(step):
+            owner = typing.cast(type, step)
+            parts.append(mark)
+            step = _hints(owner).get(mark)
+            continue
+        union = members(step)
+        if mark in union:  # the mark is a union's tag, not a key
+            step = owner = union[mark]
+            siblings = union
+        elif typing.get_origin(_bare(step)) is dict:
+            parts.append(mark)
+            step = typing.get_args(_bare(step))[1]
+    return parts, owner, siblings
+
+
+def _hints(owner: type) -> dict[str, Any]:
+    return typing.get_type_hints(owner, include_extras=True)
+
+
+def _bare(annotation: Any) -> Any:
+    """Return a type without its annotations."""
+    while hasattr(annotation, "__metadata__"):
+        annotation = annotation.__origin__
+    return annotation
+
+
+def members(annotation: Any) -> dict[str, type]:
+    """Return the settings classes of a union by their `name`."""
+    found: dict[str, type] = {}
+    for argument in typing.get_args(_bare(annotation)):
+        argument = _bare(argument)
+        if typing.get_args(argument) and not isinstance(argument, type):
+            found |= members(argument)
+        elif dataclasses.is_dataclass(argument) and hasattr(argument, "name"):
+            found[argument.name] = typing.cast(type, argument)
+    return found
+
+
+def _rule(
+    details: Mapping[str, Any], parts: list[str], owner: type | None, siblings: dict[str, type]
+) -> str:
+    value, context = details["input"], details.get("ctx", {})
+    match details["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            return _unknown_key(parts[-1], owner, siblings)
+        case "union_tag_invalid":
+            known = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
+            kind = KINDS.get(parts[-1] if parts else "", "name")
+            close = nearest(context["tag"], known)
+            return f"there is no {kind} `{context['tag']}`; known: {', '.join(known)}{close}"
+        case "union_tag_not_found":
+            return f"needs a `name`, but got `{_short(value)}`"
+        case "missing" | "missing_argument":
+            return "is required"
+        case "value_error":
+            return str(context["error"])
+        case "literal_error":
+            known = context["expected"].replace("'", "")
+            words = known.replace(" or ", ", ").split(", ")
+            return f"must be {known}, but got `{_short(value)}`{nearest(value, words)}"
+        case _:
+            rule = RULES.get(details["type"], details["msg"].replace("Input should", "must"))
+            return f"{rule.format(**context)}, but got `{_short(value)}`"
+
+
+def _unknown_key(key: str, owner: type | None, siblings: dict[str, type]) -> str:
+    known = _names(owner) if owner else []
+    name = getattr(owner, "name", None)
+    users = [other for other, kind in siblings.items() if key in _names(kind)]
+    if users:
+        return f"{name} would ignore `{key}`, a setting of {', '.join(users)}"
+    of = f" of {name}" if isinstance(name, str) else ""
+    return f"there is no setting `{key}`{of}; known: {', '.join(known)}{nearest(key, known)}"
+
+
+def _names(kind: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

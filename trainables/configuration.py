@@ -1,0 +1,62 @@
+"""A trial's configuration: everything that decides its result but the seed and the data's bytes."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from trainables import datasets, networks, regularizers
+from trainables.recipe import TrainingSettings
+from trainables.settings import parse, settings
+
+
+@settings
+class Configuration:
+    """One point of a study's space: the `trial` part of a study file, complete."""
+
+    dataset: datasets.AnySettings
+    """The images, and the share of them held out for validation."""
+    network: networks.AnySettings
+    """The network."""
+    regularizer: regularizers.AnySettings
+    """How inputs are mixed and targets made."""
+    training: TrainingSettings = TrainingSettings()
+    """The optimiser's recipe."""
+
+
+def configuration(value: "Configuration | Mapping[str, Any]") -> Configuration:
+    """Validate plain data into a configuration.
+
+    Raises:
+        pydantic.ValidationError: naming each field that is unknown, missing or wrong.
+    """
+    if isinstance(value, Configuration):
+        return value
+    parsed: Configuration = parse(Configuration, value)
+    return parsed
+
+
+def as_dict(configuration: Configuration) -> dict[str, Any]:
+    """Return the configuration as nested plain data, every default spelled out."""
+    return dataclasses.asdict(configuration)
+
+
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return `nested` with dotted keys: ``{"training": {"epochs": 1}}`` → ``training.epochs``."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def key(configuration: Configuration, *, data: str, seed: int | None = None) -> str:
+    """Return the hash of the configuration, the data's fingerprint and, for a trial, the seed."""
+    content: dict[str, Any] = {"configuration": as_dict(configuration), "data": data}
+    if seed is not None:
+        content["seed"] = seed
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,42 @@
+"""Peak memory of a trial: of the GPU where there is one, else of the process."""
+
+import resource
+from pathlib import Path
+
+import torch
+
+MEGABYTE = 2**20
+
+
+class PeakMemory:
+    """The most memory in use at once since this object was made."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        else:
+            _forget_process_peak()
+
+    def megabytes(self) -> float:
+        """Return the peak in units of 2^20 bytes."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device) / MEGABYTE
+        return _process_peak_bytes() / MEGABYTE
+
+
+def _forget_process_peak() -> None:
+    """Reset the kernel's high-water mark: a warm process ran other trials before."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return  # not Linux, or not allowed: the peak then covers the process's whole life
+
+
+def _process_peak_bytes() -> int:
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024

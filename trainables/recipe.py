@@ -1,0 +1,49 @@
+"""The optimiser's recipe: SGD with momentum, as in mixup-cifar10, which the paper refers to."""
+
+import math
+from typing import Annotated, Literal, Self
+
+from annotated_types import Ge, Lt
+from pydantic import Strict, model_validator
+
+from trainables.settings import Count, Flag, Index, NonNegative, Positive, settings
+
+
+@settings
+class TrainingSettings:
+    """SGD; the defaults are the paper's Section 3.1."""
+
+    epochs: Count = 400
+    """Passes over the training images."""
+    batch_size: Count = 128
+    """Images per step; the last, smaller batch of an epoch is kept."""
+    learning_rate: Positive = 0.1
+    """At the start; see `schedule`."""
+    momentum: Annotated[float, Strict(), Ge(0), Lt(1)] = 0.9
+    """In [0, 1)."""
+    nesterov: Flag = False
+    """Nesterov's momentum."""
+    weight_decay: NonNegative = 1e-4
+    """L2 penalty on all parameters, the regularizer's own included."""
+    schedule: Literal["steps", "cosine"] = "steps"
+    """`steps` divides the learning rate by 10 at each milestone; `cosine` lowers it to 0."""
+    milestones: tuple[Index, ...] = (100, 150)
+    """As mixup-cifar10 counts: the rate falls after the epoch with this number counted from 0, so
+    that [100, 150] trains 101 epochs at the full rate, 50 at a tenth, the rest at a hundredth."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the forward and backward pass; parameters and statistics stay in fp32."""
+
+    @model_validator(mode="after")
+    def _refuse_ignored_settings(self) -> Self:
+        if self.schedule == "cosine" and self.milestones != (100, 150):
+            raise ValueError("`milestones` is ignored with `schedule: cosine`; leave it out")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("`nesterov` needs a `momentum` above 0")
+        return self
+
+    def learning_rate_at(self, epoch: int) -> float:
+        """Return the learning rate of an epoch, counted from 1."""
+        if self.schedule == "cosine":
+            return self.learning_rate * (1 + math.cos(math.pi * (epoch - 1) / self.epochs)) / 2
+        passed = sum(epoch - 1 > milestone for milestone in self.milestones)
+        return self.learning_rate * 0.1**passed

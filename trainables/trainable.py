@@ -1,0 +1,120 @@
+"""The training loop as a Ray Tune Trainable. Ray is imported here and nowhere else in this room."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, TypedDict, cast
+
+import torch
+from ray import tune
+
+from trainables.checkpoints import Cadence, Checkpoints, estimated_cost
+from trainables.metrics import diverged, summarise
+from trainables.training import Trainer
+
+REPORT_SECONDS = 1.0
+"""Epochs shorter than this are reported together: a report costs the driver some milliseconds."""
+SLICE_SECONDS = 10.0
+"""A longer epoch is left in its middle, so that the driver can stop and save the trial."""
+
+
+class Assignment(TypedDict):
+    """What the driver asks of an actor: one trial. It is the trial's Ray Tune config."""
+
+    configuration: dict[str, Any]
+    seed: int
+    key: str
+    data: str
+    checkpoints: str
+    checkpoint_seconds: float
+    cpus: float
+    gpus: float
+
+
+class TrialTrainable(tune.Trainable):
+    """One trial. A step is a slice of training: some epochs, or a part of a long one.
+
+    The trial goes on from its checkpoint, if there is one, whoever wrote it. A result holds:
+
+    - `epochs`: metrics of each epoch finished since the last result; after a restore, of all epochs
+      so far, since those after the last record may have been lost with the driver;
+    - `between_epochs`: whether no epoch is begun;
+    - `done`, and then `outcome` (``completed`` or ``diverged``) and `summary`.
+    """
+
+    @classmethod
+    def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+        """Return the trial's share of CPUs and GPUs."""
+        share = {"CPU": config["cpus"], "GPU": config["gpus"]}
+        return tune.PlacementGroupFactory([{name: n for name, n in share.items() if n}])
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Prepare the process, then the trial."""
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin another trial in this warm process, which keeps the data set in memory."""
+        config = cast(Assignment, new_config)
+        torch.set_num_threads(max(1, int(config["cpus"])))
+        if 0 < config["gpus"] < 1:
+            # Ray's fractions are bookkeeping: this is what keeps a trial within its share.
+            torch.cuda.set_per_process_memory_fraction(config["gpus"])
+        self.key = config["key"]
+        self.checkpoints = Checkpoints(config["checkpoints"])
+        self.trainer = Trainer(
+            config["configuration"],
+            seed=config["seed"],
+            data=config["data"],
+            device="cuda" if config["gpus"] else "cpu",
+        )
+        state = self.checkpoints.load(self.key)
+        if state is not None:
+            self.trainer.load_state_dict(state)
+        self.reported = 0
+        self.cadence = Cadence(
+            config["checkpoint_seconds"],
+            estimated_cost=estimated_cost(self.trainer.state_dict()),
+        )
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train for one slice."""
+        started = time.monotonic()
+        while not self.trainer.finished:
+            metrics = self.trainer.train_epoch(
+                pause=lambda: time.monotonic() - started >= SLICE_SECONDS
+            )
+            if not self.trainer.finished and self.cadence.due():
+                self._save()
+            if metrics is None or time.monotonic() - started >= REPORT_SECONDS:
+                break
+        history = self.trainer.history
+        result: dict[str, Any] = {
+            "epochs": [asdict(metrics) for metrics in history[self.reported :]],
+            "between_epochs": self.trainer.between_epochs,
+            "done": self.trainer.finished,
+        }
+        self.reported = len(history)
+        if self.trainer.finished:
+            result["outcome"] = "diverged" if diverged(history) else "completed"
+            result["summary"] = asdict(summarise(history))
+        return result
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        """Save the trial where any later process finds it; Ray Tune itself keeps only the key."""
+        del checkpoint_dir
+        self._save()
+        return {"key": self.key}
+
+    def load_checkpoint(self, checkpoint: Mapping[str, Any] | None) -> None:
+        """Go on from the trial's checkpoint; `reset_config` or `setup` has loaded it already."""
+        assert checkpoint is None or checkpoint["key"] == self.key
+
+    def _save(self) -> None:
+        started = time.monotonic()
+        self.checkpoints.save(self.key, self.trainer.state_dict())
+        self.cadence.saved(time.monotonic() - started)

@@ -1,0 +1,264 @@
+"""The training loop of one trial. It knows nothing of Ray, Optuna or MLflow."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainables import datasets, randomness
+from trainables.batches import Epoch, Normaliser, TrainingImages, evenly
+from trainables.configuration import Configuration, as_dict, configuration
+from trainables.datasets import Images
+from trainables.memory import PeakMemory
+from trainables.metrics import EpochMetrics, diverged
+
+EVALUATION_BATCH = 1000
+
+
+class Trainer:
+    """Trains one configuration with one seed, epoch by epoch.
+
+    On one device and one version of the software, the metrics are a function of the configuration,
+    the seed and the data: bitwise equal on a rerun and after any number of saves and restores.
+    """
+
+    def __init__(
+        self,
+        config: Configuration | Mapping[str, Any],
+        *,
+        seed: int = 0,
+        data: Path | str = "data",
+        device: torch.device | str | None = None,
+    ) -> None:
+        """Load the data and initialise the networks.
+
+        Args:
+            config: a configuration, or plain data as in the `trial` part of a study file.
+            seed: keys all randomness of the trial; the split of the data does not depend on it.
+            data: the folder that holds the data sets.
+            device: a torch device; by default the first GPU, or the CPU where there is none.
+
+        Raises:
+            pydantic.ValidationError: if the configuration is wrong.
+            datasets.DatasetError: if the data is missing or damaged.
+        """
+        self.configuration = configuration(config)
+        self.seed = seed
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.splits = datasets.load(self.configuration.dataset, Path(data).absolute())
+        self.memory = PeakMemory(self.device)
+        self._build()
+
+    def _build(self) -> None:
+        """Initialise networks, optimiser and position, as at the trial's start."""
+        splits, training = self.splits, self.configuration.training
+        # The modules' default initialisation draws from the global generator: lend it our seed.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(randomness.derive_seed(self.seed, "initialisation"))
+            network = self.configuration.network.build(
+                num_classes=splits.num_classes,
+                in_channels=splits.in_channels,
+                image_size=splits.image_size,
+            )
+            regularizer = self.configuration.regularizer.build(
+                num_classes=splits.num_classes, num_features=network.classifier.in_features
+            )
+        self.network = network.to(self.device)
+        self.regularizer = regularizer.to(self.device)
+        self.optimizer = torch.optim.SGD(
+            [*self.network.parameters(), *self.regularizer.parameters()],
+            lr=training.learning_rate,
+            momentum=training.momentum,
+            nesterov=training.nesterov,
+            weight_decay=training.weight_decay,
+            fused=True,
+        )
+        self.images = TrainingImages(splits, batch_size=training.batch_size, device=self.device)
+        self.normalise = Normaliser(splits, self.device)
+        self.evaluated = {
+            "train": evenly(splits.train, max(1000, len(splits.train) // 10)).to(self.device),
+            "validation": splits.validation.to(self.device),
+            "test": splits.test.to(self.device),
+        }
+        self.history: list[EpochMetrics] = []
+        self._position: Position | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The number of epochs that are finished."""
+        return len(self.history)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are trained, or the loss is no longer finite."""
+        return self.epoch >= self.configuration.training.epochs or diverged(self.history)
+
+    @property
+    def between_epochs(self) -> bool:
+        """Whether no epoch is begun."""
+        return self._position is None
+
+    def train_epoch(self, *, pause: Callable[[], bool] = lambda: False) -> EpochMetrics | None:
+        """Train to the end of the current epoch, and evaluate.
+
+        Args:
+            pause: asked after each step; once it says yes the epoch is left where it is, to be
+                gone on with by the next call, here or after a restore.
+
+        Returns:
+            the epoch's metrics, or None if it was left before its end.
+        """
+        if self.finished:
+            raise RuntimeError(f"the trial ended after epoch {self.epoch}")
+        position = self._position or self._begin_epoch()
+        self._position = position
+        self._set_learning_rate(position.epoch)
+        started = time.perf_counter()
+        self.network.train()
+        self.regularizer.train()
+        while position.batch < len(self.images):
+            self._step(position)
+            if position.batch < len(self.images) and pause():
+                position.seconds += time.perf_counter() - started
+                return None
+        loss = (position.loss_sum / len(self.images)).item()  # the epoch's first wait for the GPU
+        train_seconds = position.seconds + time.perf_counter() - started
+        metrics = EpochMetrics(
+            epoch=position.epoch,
+            train_loss=loss,
+            train_error=self.error(self.evaluated["train"]),
+            validation_error=(
+                self.error(self.evaluated["validation"])
+                if len(self.evaluated["validation"])
+                else None
+            ),
+            test_error=self.error(self.evaluated["test"]),
+            learning_rate=self.configuration.training.learning_rate_at(position.epoch),
+            epoch_seconds=position.seconds + time.perf_counter() - started,
+            images_per_second=len(self.splits.train) / train_seconds,
+            peak_memory_mb=self.memory.megabytes(),
+        )
+        self.history.append(metrics)
+        self._position = None
+        return metrics
+
+    def _begin_epoch(self) -> "Position":
+        epoch = self.epoch + 1
+        return Position(
+            epoch=epoch,
+            draws=self.images.epoch(self.seed, epoch),
+            generator=randomness.generator(self.seed, epoch, "regularizer", device=self.device),
+            loss_sum=torch.zeros((), device=self.device),
+        )
+
+    def _step(self, position: "Position") -> None:
+        images_NCHW, labels_N = position.draws.batch(position.batch)
+        step = (position.epoch - 1) * len(self.images) + position.batch
+        with self._autocast():
+            loss = self.regularizer.loss(
+                self.network, images_NCHW, labels_N, step=step, generator=position.generator
+            )
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        position.loss_sum += loss.detach()  # stays on the device: .item() would wait for it
+        position.batch += 1
+
+    def _set_learning_rate(self, epoch: int) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.configuration.training.learning_rate_at(epoch)
+
+    def _autocast(self) -> torch.autocast:
+        bf16 = self.configuration.training.precision == "bf16"
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16)
+
+    @torch.inference_mode()
+    def error(self, images: Images) -> float:
+        """Return the share of images whose largest logit is not their label's, in percent."""
+        self.network.eval()
+        wrong = torch.zeros((), dtype=torch.int64, device=self.device)
+        for bytes_NCHW, labels_N in zip(
+            images.images_NCHW.split(EVALUATION_BATCH),
+            images.labels_N.split(EVALUATION_BATCH),
+            strict=True,
+        ):
+            with self._autocast():
+                logits_NC: Tensor = self.network(self.normalise(bytes_NCHW))
+            wrong += (logits_NC.argmax(1) != labels_N).sum()
+        return 100 * wrong.item() / len(images)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that a resume needs: tensors and plain data, safe for `weights_only` loads."""
+        return {
+            "configuration": as_dict(self.configuration),
+            "seed": self.seed,
+            "data": self.splits.fingerprint,
+            "network": self.network.state_dict(),
+            "regularizer": self.regularizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": [dataclasses.asdict(metrics) for metrics in self.history],
+            "position": self._position.state_dict() if self._position else None,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`, in the middle of an epoch too.
+
+        Raises:
+            ValueError: if the state is of another configuration, seed or data.
+        """
+        own = {
+            "configuration": as_dict(self.configuration),
+            "seed": self.seed,
+            "data": self.splits.fingerprint,
+        }
+        for name, value in own.items():
+            if state[name] != value:
+                raise ValueError(
+                    f"the checkpoint's {name} must be the trial's: {state[name]} is not {value}"
+                )
+        self.network.load_state_dict(state["network"])
+        self.regularizer.load_state_dict(state["regularizer"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
+        self._position = None
+        if state["position"] is not None:
+            self._position = self._begin_epoch()
+            self._position.load_state_dict(state["position"])
+
+
+@dataclass
+class Position:
+    """Where in an epoch the trial stands."""
+
+    epoch: int
+    """Counted from 1."""
+    draws: Epoch
+    """A function of the seed and the epoch, so a checkpoint need not hold it."""
+    generator: torch.Generator
+    """The regularizer's."""
+    loss_sum: Tensor
+    batch: int = 0
+    """Mini-batches done."""
+    seconds: float = 0.0
+    """Spent in this epoch before the last pause."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `Trainer.load_state_dict` cannot derive from seed and epoch."""
+        return {
+            "batch": self.batch,
+            "generator": self.generator.get_state(),
+            "loss_sum": self.loss_sum.clone(),
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Move to where `state` was taken in the same epoch."""
+        self.batch = state["batch"]
+        self.generator.set_state(state["generator"].cpu())
+        self.loss_sum = state["loss_sum"].to(self.loss_sum.device)
+        self.seconds = state["seconds"]
