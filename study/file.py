@@ -300,22 +300,12 @@ def _search_problems(study: Study, resolved: Section) -> Iterator[Problem]:
 
 
 def _enqueue_rule(searched: Space, path: str, value: Any) -> str | None:
-    domains = dict(_all_domains(searched))
+    domains = space.domains(searched)
     if path not in domains:
         return f"is not searched; searched are {', '.join(domains)}{nearest(path, domains)}"
     if not any(d.contains(_label({path: d}, path, value)) for d in domains[path]):
         return f"must be a value of its range or list, but got `{value}`"
     return None
-
-
-def _all_domains(searched: Space) -> dict[str, list[space.Domain]]:
-    found: dict[str, list[space.Domain]] = {}
-    for path, domain in searched.items():
-        found.setdefault(path, []).append(domain)
-        for option in domain.options if isinstance(domain, space.Choice) else ():
-            for inner_path, inner in _all_domains(option.space).items():
-                found.setdefault(inner_path, []).extend(inner)
-    return found
 
 
 def _trial_problems(study: Study, resolved: Section) -> Iterator[Problem]:

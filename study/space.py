@@ -185,6 +185,17 @@ def _option(path: str, value: Any) -> Option:
     return Option(label, fixed, parse(searched, f"{path}."))
 
 
+def domains(space: Space) -> dict[str, list[Domain]]:
+    """Return each path of the space, those of all alternatives included, with its domains."""
+    found: dict[str, list[Domain]] = {}
+    for path, domain in space.items():
+        found.setdefault(path, []).append(domain)
+        for option in domain.options if isinstance(domain, Choice) else ():
+            for inner_path, inner in domains(option.space).items():
+                found.setdefault(inner_path, []).extend(inner)
+    return found
+
+
 def walk(space: Space, choose: Callable[[str, Domain], Any]) -> Point:
     """Choose a value for every path, and for the paths of the alternatives chosen on the way."""
     point: Point = {}
@@ -196,6 +207,11 @@ def walk(space: Space, choose: Callable[[str, Domain], Any]) -> Point:
             assert option is not None, f"{path}: no alternative {point[path]}"
             point |= walk(option.space, choose)
     return point
+
+
+def word(point: Mapping[str, Any]) -> str:
+    """Return a text that is the same for equal points."""
+    return json.dumps(point, sort_keys=True)
 
 
 def belongs(point: Mapping[str, Any], space: Space) -> bool:

@@ -10,7 +10,7 @@ import torch
 from ray import tune
 
 from trainables.checkpoints import Cadence, Checkpoints, estimated_cost
-from trainables.metrics import diverged, summarise
+from trainables.devices import device_name
 from trainables.training import Trainer
 
 REPORT_SECONDS = 1.0
@@ -40,7 +40,8 @@ class TrialTrainable(tune.Trainable):
     - `epochs`: metrics of each epoch finished since the last result; after a restore, of all epochs
       so far, since those after the last record may have been lost with the driver;
     - `between_epochs`: whether no epoch is begun;
-    - `done`, and then `outcome` (``completed`` or ``diverged``) and `summary`.
+    - `finished`: whether all epochs are trained, or the loss has diverged (`done` is Ray Tune's);
+    - `device`: the name of the GPU or CPU.
     """
 
     @classmethod
@@ -74,6 +75,7 @@ class TrialTrainable(tune.Trainable):
         state = self.checkpoints.load(self.key)
         if state is not None:
             self.trainer.load_state_dict(state)
+        self.device_name = device_name(self.trainer.device)
         self.reported = 0
         self.cadence = Cadence(
             config["checkpoint_seconds"],
@@ -96,12 +98,11 @@ class TrialTrainable(tune.Trainable):
         result: dict[str, Any] = {
             "epochs": [asdict(metrics) for metrics in history[self.reported :]],
             "between_epochs": self.trainer.between_epochs,
+            "device": self.device_name,
+            "finished": self.trainer.finished,
             "done": self.trainer.finished,
         }
         self.reported = len(history)
-        if self.trainer.finished:
-            result["outcome"] = "diverged" if diverged(history) else "completed"
-            result["summary"] = asdict(summarise(history))
         return result
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:

@@ -1,0 +1,323 @@
+"""What to run next, and what becomes of it: the decisions of a study, with neither Ray nor MLflow.
+
+The agenda holds every configuration and every trial of the study. Whoever executes asks it for the
+next trial and tells it what happened; it tells the search and the record.
+"""
+
+import json
+import statistics
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from study.file import ResolvedStudy
+from study.model import Asked, Judgement, Outcome, Plan, RecordedTrial, Trial
+from trainables.configuration import Configuration, as_dict, flatten, key
+from trainables.metrics import EpochMetrics, Summary, diverged, summarise
+
+RETRIES = 2
+"""How often a trial that failed is begun again, from its checkpoint."""
+
+WORST_ERROR = 100.0
+"""What the search is told of the error of a trial that diverged, in percent."""
+
+
+class SearchLike(Protocol):
+    """The search, as the agenda sees it."""
+
+    def ask(self) -> Asked:
+        """Choose the next configuration."""
+        ...
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Take an intermediate mean; return whether to stop the configuration early."""
+        ...
+
+    def tell(self, number: int, judgement: Judgement) -> None:
+        """Take how a configuration ended."""
+        ...
+
+
+class RecordLike(Protocol):
+    """The record, as the agenda sees it."""
+
+    def begin(
+        self, key: str, *, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
+    ) -> None:
+        """Take the beginning of a trial."""
+        ...
+
+    def epochs(self, key: str, epochs: Sequence[EpochMetrics], *, device: str) -> None:
+        """Take the metrics of epochs."""
+        ...
+
+    def end(self, key: str, outcome: Outcome, summary: Summary | None, *, failure: str) -> None:
+        """Take the end of a trial."""
+        ...
+
+    def interrupt(self, key: str) -> None:
+        """Take that a trial is cut off."""
+        ...
+
+    def finished_elsewhere(self, key: str) -> RecordedTrial | None:
+        """Find the trial in another study."""
+        ...
+
+    def adopt(self, key: str, source: RecordedTrial, *, name: str, tags: Mapping[str, str]) -> None:
+        """Take a trial over from another study."""
+        ...
+
+
+class Agenda:
+    """The study's configurations and trials, and the decisions about them."""
+
+    def __init__(
+        self,
+        study: ResolvedStudy,
+        search: SearchLike,
+        record: RecordLike,
+        *,
+        data_of: Callable[[Configuration], str],
+        provenance: Mapping[str, str],
+    ) -> None:
+        """Start with nothing known.
+
+        Args:
+            study: what is to become true.
+            search: chooses configurations and hears how they did.
+            record: takes everything that happens.
+            data_of: returns the fingerprint of a configuration's data set.
+            provenance: tags that every trial begun here gets.
+        """
+        self.study = study
+        self.search = search
+        self.record = record
+        self.data_of = data_of
+        self.provenance = provenance
+        self.plans: list[Plan] = []
+        self.trials: dict[str, Trial] = {}
+        self.todo: deque[Trial] = deque()
+        self.active: set[Trial] = set()
+        """The trials that are handed out for execution, or under way."""
+        self._plans_of: dict[str, list[Plan]] = {}
+        self._open = 0  # configurations not judged; counting them anew would take time per event
+        self.stopping = False
+        """Whether no further trial may begin."""
+
+    def plan(self, asked: Asked, recorded: Mapping[str, RecordedTrial] = {}) -> Plan:  # noqa: B006
+        """Take up a configuration: its trials, and what the record knows of each."""
+        configuration = self.study.configuration(asked.point)
+        data = self.data_of(configuration)
+        configuration_key = self.configuration_key(configuration)
+        trials = []
+        for seed in self.study.search.seed_list:
+            trial_key = key(configuration, data=data, seed=seed)
+            trial = self.trials.get(trial_key)  # another configuration may say the same
+            if trial is None:
+                trial = Trial(
+                    key=trial_key,
+                    configuration=configuration,
+                    configuration_key=configuration_key,
+                    seed=seed,
+                    number=asked.number,
+                    point=asked.point,
+                    data=data,
+                    gpus=self.study.resources.gpus,
+                )
+                self._recall(trial, recorded.get(trial_key))
+                self.trials[trial_key] = trial
+            trials.append(trial)
+        plan = Plan(asked.number, asked.point, trials, asked.judgement)
+        self.plans.append(plan)
+        for trial in trials:
+            self._plans_of.setdefault(trial.key, []).append(plan)
+        return plan
+
+    def configuration_key(self, configuration: Configuration) -> str:
+        """Return the configuration's key, which holds its data but no seed."""
+        return key(configuration, data=self.data_of(configuration))
+
+    def _recall(self, trial: Trial, recorded: RecordedTrial | None) -> None:
+        if recorded is None:
+            return
+        trial.recorded = True
+        trial.cut_off = not recorded.finished and recorded.outcome is None
+        if recorded.finished:
+            trial.state = "done"
+            trial.outcome = "diverged" if recorded.outcome == "diverged" else "completed"
+            trial.values = self._values(recorded.metrics, trial.outcome)
+
+    def judgement_of(self, plan: Plan) -> Judgement:
+        """Return how the configuration stands by its trials alone, early stopping apart."""
+        if all(trial.finished for trial in plan.trials):
+            means = [
+                statistics.fmean(v) for v in zip(*(t.values for t in plan.trials), strict=True)
+            ]
+            return Judgement("complete", tuple(means), plan.judgement.intermediate)
+        if all(trial.state == "done" for trial in plan.trials):
+            return Judgement("failed")
+        return Judgement("running", (), plan.judgement.intermediate)
+
+    def schedule(self, plan: Plan) -> None:
+        """Put the trials that an unjudged configuration still lacks on the list of what to do."""
+        self._open += 1
+        for trial in plan.trials:
+            if trial.state == "todo" and trial not in self.todo:
+                self.todo.append(trial)
+
+    def next(self) -> Trial | None:
+        """Return the next trial to run, or None if there is none now; see `finished`."""
+        while not self.stopping:
+            if not self.todo:
+                if len(self.plans) >= self.study.configurations:
+                    return None
+                plan = self.plan(self.search.ask())
+                self.schedule(plan)
+                self._judge(plan)  # an equal configuration may have been trained already
+                continue
+            trial = self.todo.popleft()
+            if not self._adopt(trial):
+                trial.state = "assigned"
+                self.active.add(trial)
+                return trial
+        return None
+
+    @property
+    def running(self) -> list[Trial]:
+        """The trials under way."""
+        return [trial for trial in self.active if trial.state == "running"]
+
+    @property
+    def finished(self) -> bool:
+        """Whether every configuration is there and judged."""
+        return len(self.plans) >= self.study.configurations and self._open == 0
+
+    def _adopt(self, trial: Trial) -> bool:
+        """Take the trial over from another study that has finished it."""
+        source = None if trial.recorded else self.record.finished_elsewhere(trial.key)
+        if source is None:
+            return False
+        self.record.adopt(trial.key, source, name=trial.name, tags=self._tags(trial))
+        self._recall(trial, source)
+        self._judge_all(trial)
+        return True
+
+    def begin(self, trial: Trial) -> None:
+        """Note that the trial begins, or goes on."""
+        params = {**flatten(as_dict(trial.configuration)), "seed": trial.seed}
+        tags = {**self._tags(trial), **self.provenance}
+        self.record.begin(trial.key, name=trial.name, params=params, tags=tags)
+        trial.recorded, trial.state = True, "running"
+
+    def _tags(self, trial: Trial) -> dict[str, str]:
+        return {
+            "configuration": trial.configuration_key,
+            "configuration_number": str(trial.number),
+            "point": json.dumps(trial.point),
+            "data_fingerprint": trial.data,
+        }
+
+    def epochs(self, trial: Trial, epochs: Sequence[EpochMetrics], *, device: str) -> bool:
+        """Note finished epochs; return whether the trial is to be stopped early.
+
+        After a restore the first epochs come again; they are known by their numbers.
+        """
+        if epochs:
+            self.record.epochs(trial.key, epochs, device=device)
+            trial.history = [*trial.history[: epochs[0].epoch - 1], *epochs]
+        stop = False
+        if self.study.search.early_stopping is not None and not diverged(trial.history):
+            for plan in self._plans_of[trial.key]:
+                self._consider_stopping(plan)
+            stop = all(plan.judgement.state == "pruned" for plan in self._plans_of[trial.key])
+        return stop
+
+    def _consider_stopping(self, plan: Plan) -> None:
+        """Tell the search the mean of each epoch that all seeds begun so far have reached."""
+        begun = [trial for trial in plan.trials if trial.history]
+        reached = min(len(trial.history) for trial in begun)
+        last = max(trial.epochs for trial in begun)
+        while not plan.judged and plan.reported < min(reached, last - 1):
+            plan.reported += 1
+            errors = [trial.history[plan.reported - 1].validation_error for trial in begun]
+            mean = statistics.fmean(error for error in errors if error is not None)
+            if self.search.report(plan.number, plan.reported, mean):
+                self._tell(plan, Judgement("pruned"))
+                for trial in plan.trials:
+                    if trial in self.todo and all(p.judged for p in self._plans_of[trial.key]):
+                        self.todo.remove(trial)
+
+    def withdraw(self, trial: Trial) -> None:
+        """Take back a trial that was handed out and never begun."""
+        trial.state = "todo"
+        self.active.discard(trial)
+        self.todo.appendleft(trial)
+
+    def completed(self, trial: Trial) -> None:
+        """Note that the trial was trained to its end, or stopped early, or has diverged."""
+        finished = len(trial.history) >= trial.epochs
+        trial.outcome = (
+            "diverged" if diverged(trial.history) else "completed" if finished else "stopped_early"
+        )
+        self._end(trial, summarise(trial.history) if trial.history else None)
+
+    def failed(self, trial: Trial, failure: str, *, out_of_memory: bool = False) -> bool:
+        """Note that an attempt at the trial failed; return whether it is tried again.
+
+        Args:
+            trial: which.
+            failure: the traceback, or what else is known.
+            out_of_memory: whether the GPU's memory ran out, which calls for a larger share.
+        """
+        trial.failures.append(failure)
+        if len(trial.failures) <= RETRIES:
+            if out_of_memory and trial.gpus:
+                trial.gpus = min(2 * trial.gpus, max(1.0, trial.gpus))
+            trial.state = "todo"
+            self.active.discard(trial)
+            self.todo.appendleft(trial)
+            return True
+        trial.outcome = "failed"
+        self._end(trial, None, failure=failure)
+        return False
+
+    def interrupted(self, trial: Trial) -> None:
+        """Note that the trial is cut off; a later launch goes on with it."""
+        trial.state, trial.cut_off = "todo", True
+        self.active.discard(trial)
+        self.record.interrupt(trial.key)
+
+    def _end(self, trial: Trial, summary: Summary | None, *, failure: str = "") -> None:
+        assert trial.outcome is not None
+        trial.state, trial.cut_off = "done", False
+        self.active.discard(trial)
+        if trial.finished and summary is not None:
+            metrics = {**vars(trial.history[-1]), **vars(summary)}
+            trial.values = self._values(metrics, trial.outcome)
+        self.record.end(trial.key, trial.outcome, summary, failure=failure)
+        self._judge_all(trial)
+
+    def _judge_all(self, trial: Trial) -> None:
+        for plan in self._plans_of[trial.key]:
+            self._judge(plan)
+
+    def _judge(self, plan: Plan) -> None:
+        judgement = self.judgement_of(plan)
+        if not plan.judged and judgement.state != "running":
+            self._tell(plan, judgement)
+
+    def _tell(self, plan: Plan, judgement: Judgement) -> None:
+        plan.judgement = judgement
+        self._open -= 1
+        self.search.tell(plan.number, judgement)
+
+    def _values(self, metrics: Mapping[str, float | None], outcome: Outcome) -> tuple[float, ...]:
+        """Return what a finished trial is judged by, one number per objective."""
+        values = []
+        for objective in self.study.search.objectives:
+            value = metrics[objective]
+            if outcome == "diverged" and objective.endswith("error"):
+                value = WORST_ERROR
+            assert value is not None, f"{objective} is not measured"
+            values.append(value)
+        return tuple(values)

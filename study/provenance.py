@@ -1,0 +1,32 @@
+"""Where a result comes from: commit, versions, device."""
+
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@cache
+def tags() -> dict[str, str]:
+    """Return the tags that say which code and which versions run here."""
+    commit = _git("rev-parse", "HEAD")
+    return {
+        "git_commit": commit or "unknown",
+        "git_dirty": str(bool(_git("status", "--porcelain"))).lower() if commit else "unknown",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,354 @@
+"""The record, in MLflow: one parent run per study and scale, one child run per trial.
+
+Everything during a study goes through the spool: it is on file at once, and a thread writes it to
+the tracking server in batches, in order, however long the server is away. Each record can be
+written twice without harm, so a crash between two writes loses and repeats nothing.
+
+MLflow is imported here and, to read, in `analysis.trials`; nowhere else.
+"""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+# The spool asks again by itself; MLflow's own retries would hold its thread for minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+# MLflow reports to standard error on import and when it makes a database.
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+logging.getLogger("alembic").setLevel(logging.WARNING)
+
+import mlflow  # noqa: E402
+import requests  # noqa: E402
+import yaml  # noqa: E402
+from mlflow import MlflowClient  # noqa: E402
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType  # noqa: E402
+from mlflow.exceptions import MlflowException  # noqa: E402
+
+from study.file import ResolvedStudy  # noqa: E402
+from study.model import Outcome, RecordedTrial  # noqa: E402
+from study.spool import Entry, Spool, Unreachable  # noqa: E402
+from trainables.metrics import EpochMetrics, Summary  # noqa: E402
+
+VERSION = mlflow.__version__
+TRANSIENT = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED")
+METRICS_A_BATCH = 1000
+PAGE = 1000
+
+STATUS: dict[Outcome, str] = {
+    "completed": "FINISHED",
+    "stopped_early": "FINISHED",
+    "diverged": "FINISHED",
+    "failed": "FAILED",
+}
+
+
+class RecordError(Exception):
+    """The tracking server cannot be used; nothing was started."""
+
+
+def tracking_uri() -> str:
+    """Return where the records go: MLFLOW_TRACKING_URI, or MLflow's own default."""
+    return str(mlflow.get_tracking_uri())
+
+
+class Record:
+    """The runs of one study at one scale."""
+
+    def __init__(self, study: ResolvedStudy, spool: Path) -> None:
+        """Find the study's experiment and parent run, and write what an earlier process left.
+
+        Raises:
+            RecordError: if the tracking server cannot be reached or refuses.
+        """
+        self.study = study
+        self.client = MlflowClient()
+        self.spool = Spool(spool, self._deliver)
+        self._run_ids: dict[str, str] = {}
+        self._last_epoch: dict[str, int] = {}
+        try:
+            self.experiment_id = self._experiment()
+            self.parent_id = self._parent()
+            for run in self._children():
+                self._run_ids[run.data.tags["trial_key"]] = run.info.run_id
+            self.spool.start()
+            if not self.spool.drain(timeout=60):
+                raise RecordError(f"cannot write the waiting records of {spool}")
+        except (MlflowException, requests.RequestException) as error:
+            raise RecordError(
+                f"cannot use the tracking server {tracking_uri()}: {error}"
+            ) from error
+
+    def _experiment(self) -> str:
+        experiment = self.client.get_experiment_by_name(self.study.name)
+        if experiment is None:
+            return str(self.client.create_experiment(self.study.name))
+        if experiment.lifecycle_stage != "active":
+            raise RecordError(
+                f"the MLflow experiment `{self.study.name}` is deleted; restore it with "
+                f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`"
+            )
+        return str(experiment.experiment_id)
+
+    def _parent(self) -> str:
+        where = f"tags.role = 'study' and tags.scale = '{self.study.scale}'"
+        found = self.client.search_runs([self.experiment_id], where, max_results=1)
+        if found:
+            return str(found[0].info.run_id)
+        tags = {
+            "role": "study",
+            "scale": self.study.scale,
+            "mlflow.note.content": self.study.question,
+        }
+        run = self.client.create_run(
+            self.experiment_id, tags=tags, run_name=f"{self.study.name} {self.study.scale}"
+        )
+        return str(run.info.run_id)
+
+    def _children(self) -> Iterator[Run]:
+        where = f"tags.mlflow.parentRunId = '{self.parent_id}'"
+        token = None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment_id], where, ViewType.ACTIVE_ONLY, PAGE, page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def trials(self) -> dict[str, RecordedTrial]:
+        """Return all trials of the study by key, whatever became of them."""
+        return {trial.key: trial for trial in map(_recorded, self._children())}
+
+    def begin(
+        self,
+        key: str,
+        *,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+    ) -> None:
+        """Record that a trial begins, or goes on under the run it has."""
+        texts = {path: _text(value) for path, value in params.items()}
+        self._append("begin", key, name=name, params=texts, tags=dict(tags))
+
+    def epochs(self, key: str, epochs: Sequence[EpochMetrics], *, device: str) -> None:
+        """Record the metrics of epochs; those that are on record already are left alone."""
+        self._append("epochs", key, epochs=[asdict(epoch) for epoch in epochs], device=device)
+
+    def end(
+        self, key: str, outcome: Outcome, summary: Summary | None, *, failure: str = ""
+    ) -> None:
+        """Record how a trial ended for good."""
+        metrics = asdict(summary) if summary else {}
+        self._append("end", key, outcome=outcome, metrics=metrics, failure=failure)
+
+    def interrupt(self, key: str) -> None:
+        """Record that a trial is cut off; it goes on later under the same run."""
+        self._append("status", key, status="KILLED")
+
+    def retire(self, keys: Iterable[str], retired: bool) -> None:
+        """Mark trials that no longer belong to the study, or that belong again."""
+        for key in keys:
+            self._append("tags", key, tags={"retired": str(retired).lower()})
+
+    def _append(self, kind: str, key: str, **content: Any) -> None:
+        # The time is part of the record: a second write is then equal to the first.
+        self.spool.append({"kind": kind, "key": key, "time": _now(), **content})
+
+    def _deliver(self, entry: Entry) -> None:
+        try:
+            getattr(self, f"_write_{entry['kind']}")(entry)
+        except requests.RequestException as error:
+            raise Unreachable(str(error)) from error
+        except MlflowException as error:
+            if error.error_code in TRANSIENT:
+                raise Unreachable(str(error)) from error
+            raise
+
+    def _write_begin(self, entry: Entry) -> None:
+        key = entry["key"]
+        run_id = self._run_id(key)
+        params = [Param(path, value) for path, value in entry["params"].items()]
+        if run_id is None:
+            tags = {
+                "role": "trial",
+                "scale": self.study.scale,
+                "trial_key": key,
+                "mlflow.parentRunId": self.parent_id,
+                **entry["tags"],
+            }
+            run = self.client.create_run(
+                self.experiment_id, start_time=entry["time"], tags=tags, run_name=entry["name"]
+            )
+            run_id = self._run_ids[key] = run.info.run_id
+            self._last_epoch[key] = 0
+        else:
+            self.client.update_run(run_id, status="RUNNING")
+            tags = {**entry["tags"], "retired": "false"}
+            self.client.log_batch(run_id, tags=_tags(tags))
+        for part in _parts(params, 100):
+            self.client.log_batch(run_id, params=part)
+
+    def _write_epochs(self, entry: Entry) -> None:
+        key, run_id = entry["key"], self._known_run_id(entry["key"])
+        fresh = [epoch for epoch in entry["epochs"] if epoch["epoch"] > self._recorded(key)]
+        metrics = [
+            Metric(name, float(value), entry["time"], epoch["epoch"])
+            for epoch in fresh
+            for name, value in epoch.items()
+            if name != "epoch" and value is not None
+        ]
+        tags = _tags({"device": entry["device"]}) if self._recorded(key) == 0 else []
+        for part in _parts(metrics, METRICS_A_BATCH):
+            self.client.log_batch(run_id, metrics=part, tags=tags)
+        if fresh:
+            self._last_epoch[key] = fresh[-1]["epoch"]
+
+    def _write_end(self, entry: Entry) -> None:
+        run_id = self._known_run_id(entry["key"])
+        step = self._recorded(entry["key"])
+        metrics = [
+            Metric(name, float(value), entry["time"], step)
+            for name, value in entry["metrics"].items()
+            if value is not None
+        ]
+        tags = {"outcome": entry["outcome"]}
+        if entry["failure"]:
+            tags["failure"] = entry["failure"].strip().splitlines()[-1][:500]
+            self.client.log_text(run_id, entry["failure"], "failure.txt")
+        self.client.log_batch(run_id, metrics=metrics, tags=_tags(tags))
+        self.client.set_terminated(run_id, STATUS[entry["outcome"]], entry["time"])
+
+    def _write_status(self, entry: Entry) -> None:
+        self.client.set_terminated(self._known_run_id(entry["key"]), entry["status"], entry["time"])
+
+    def _write_tags(self, entry: Entry) -> None:
+        self.client.log_batch(self._known_run_id(entry["key"]), tags=_tags(entry["tags"]))
+
+    def _run_id(self, key: str) -> str | None:
+        """Return the run of a trial; a dead process may have made it without our knowing."""
+        if key not in self._run_ids:
+            where = f"tags.mlflow.parentRunId = '{self.parent_id}' and tags.trial_key = '{key}'"
+            found = self.client.search_runs([self.experiment_id], where, max_results=1)
+            if not found:
+                return None
+            self._run_ids[key] = found[0].info.run_id
+        return self._run_ids[key]
+
+    def _known_run_id(self, key: str) -> str:
+        run_id = self._run_id(key)
+        assert run_id is not None, f"trial {key} was never begun"
+        return run_id
+
+    def _recorded(self, key: str) -> int:
+        """Return the last epoch on record, 0 if there is none."""
+        if key not in self._last_epoch:
+            history = self.client.get_metric_history(self._known_run_id(key), "train_loss")
+            self._last_epoch[key] = max((metric.step for metric in history), default=0)
+        return self._last_epoch[key]
+
+    def finished_elsewhere(self, key: str) -> RecordedTrial | None:
+        """Return this trial as another study on the server has finished it, if one has."""
+        where = f"tags.trial_key = '{key}' and attributes.status = 'FINISHED'"
+        for run in self.client.search_runs(self._experiments(), where):
+            trial = _recorded(run)
+            own = run.data.tags.get("mlflow.parentRunId") == self.parent_id
+            if not own and trial.outcome in ("completed", "diverged"):
+                return trial
+        return None
+
+    def _experiments(self) -> list[str]:
+        return [e.experiment_id for e in self.client.search_experiments()]
+
+    def adopt(self, key: str, source: RecordedTrial, *, name: str, tags: Mapping[str, str]) -> None:
+        """Record a trial that another study has finished: same params, metrics and tags.
+
+        Waits until it is written.
+        """
+        run = self.client.get_run(source.run_id)
+        inherited = {
+            tag: value
+            for tag, value in run.data.tags.items()
+            if not tag.startswith("mlflow.") and tag not in ("role", "scale", "retired", "outcome")
+        }
+        adopted_from = source.tags.get("adopted_from", source.run_id)
+        all_tags = {**inherited, **tags, "adopted_from": adopted_from}
+        self._append("begin", key, name=name, params=dict(run.data.params), tags=all_tags)
+        self.spool.drain(timeout=60)
+        run_id = self._known_run_id(key)
+        for metric in run.data.metrics:
+            history = self.client.get_metric_history(source.run_id, metric)
+            for part in _parts(history, METRICS_A_BATCH):
+                self.client.log_batch(run_id, metrics=part)
+        self._append("end", key, outcome=source.outcome, metrics={}, failure="")
+
+    def begin_study(self, tags: Mapping[str, str]) -> None:
+        """Mark the parent run as running, with the study file as written and as resolved."""
+        self.client.update_run(self.parent_id, status="RUNNING")
+        self.client.log_batch(self.parent_id, tags=_tags(tags))
+        resolved = yaml.safe_dump(self.study.as_dict(), sort_keys=False, allow_unicode=True)
+        self.client.log_text(self.parent_id, self.study.written, "study.yaml")
+        self.client.log_text(self.parent_id, resolved, "resolved.yaml")
+
+    def resolved_before(self) -> dict[str, Any] | None:
+        """Return the study as the last launch resolved it, or None before the first."""
+        names = {file.path for file in self.client.list_artifacts(self.parent_id)}
+        if "resolved.yaml" not in names:
+            return None
+        path = self.client.download_artifacts(self.parent_id, "resolved.yaml")
+        found: dict[str, Any] = yaml.safe_load(Path(path).read_text("utf-8"))
+        return found
+
+    def attach(self, files: Iterable[Path]) -> None:
+        """Add files to the parent run's artifacts."""
+        for file in files:
+            self.client.log_artifact(self.parent_id, str(file))
+
+    def attach_text(self, text: str, name: str) -> None:
+        """Add a text to the parent run's artifacts."""
+        self.client.log_text(self.parent_id, text, name)
+
+    def end_study(self, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
+        """Set the parent run's final status."""
+        self.client.set_terminated(self.parent_id, status)
+
+    def close(self, timeout: float) -> bool:
+        """Write what waits; return False if some had to stay in the spool for the next launch."""
+        return self.spool.close(timeout)
+
+
+def _recorded(run: Run) -> RecordedTrial:
+    return RecordedTrial(
+        run_id=run.info.run_id,
+        key=run.data.tags["trial_key"],
+        status=run.info.status,
+        outcome=run.data.tags.get("outcome"),
+        metrics=run.data.metrics,
+        tags=run.data.tags,
+    )
+
+
+def _tags(tags: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(name, value) for name, value in tags.items()]
+
+
+def _text(value: Any) -> str:
+    """Return a param's text: lists as JSON, all else as YAML would show it."""
+    if isinstance(value, tuple | list):
+        return json.dumps(list(value))
+    return str(value)
+
+
+def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
