@@ -1,0 +1,242 @@
+import csv
+import io
+import math
+import re
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from analysis import rendering, tables, trials
+
+
+def trial(configuration, seed, validation, test=None, outcome="completed", **settings):
+    return {
+        "configuration": configuration,
+        "seed": seed,
+        "outcome": outcome,
+        "run_id": f"{configuration}{seed}",
+        "validation_error": validation,
+        "test_error_last": validation + 1 if test is None else test,
+        **{key.replace("__", "."): value for key, value in settings.items()},
+    }
+
+
+@pytest.fixture
+def frame():
+    return pd.DataFrame(
+        [
+            trial("a", 0, 5.0, regularizer__beta=0.5),
+            trial("a", 1, 6.0, regularizer__beta=0.5),
+            trial("a", 2, 7.0, regularizer__beta=0.5),
+            trial("b", 0, 8.0, test=2.0, regularizer__beta=0.1),
+            trial("b", 1, 8.0, test=2.0, regularizer__beta=0.1),
+            trial("b", 2, 8.0, test=2.0, regularizer__beta=0.1),
+            trial("c", 0, 1.0, regularizer__beta=0.9),  # a lucky single seed
+            trial("c", 1, math.inf, outcome="diverged", regularizer__beta=0.9),
+            trial("c", 2, 4.0, outcome="stopped_early", regularizer__beta=0.9),
+        ]
+    )
+
+
+def test_mean_spread_and_interval_by_hand(frame):
+    table = tables.over_configurations(frame, ["regularizer.beta"])
+    row = table.iloc[0]
+    assert (row["configuration"], row["regularizer.beta"], row["n"]) == ("a", 0.5, 3)
+    assert (row["validation_error_mean"], row["validation_error_sd"]) == (6.0, 1.0)
+    # t(2, .975) = 4.303
+    assert row["validation_error_high"] == pytest.approx(6 + 4.303 / math.sqrt(3), abs=1e-3)
+    assert row["test_error_last_mean"] == 7.0
+    assert row["run_ids"] == ("a0", "a1", "a2")
+
+
+def test_the_best_is_chosen_on_validation_and_needs_all_seeds(frame):
+    table = tables.over_configurations(frame, ["regularizer.beta"])
+    assert list(table[table["best"]]["configuration"]) == ["a"]  # not b (test) nor c (one seed)
+
+
+def test_only_completed_trials_count_and_the_rest_is_counted(frame):
+    row = tables.over_configurations(frame, []).set_index("configuration").loc["c"]
+    assert (row["n"], row["trials"]) == (1, 3)
+    assert (row["diverged"], row["stopped_early"], row["failed"], row["unfinished"]) == (1, 1, 0, 0)
+    assert row["validation_error_mean"] == 1.0 and math.isnan(row["validation_error_sd"])
+
+
+def test_a_running_trial_is_unfinished(frame):
+    frame = pd.concat([frame, pd.DataFrame([trial("d", 0, 3.0, outcome=None)])])
+    row = tables.over_configurations(frame, []).set_index("configuration").loc["d"]
+    assert (row["n"], row["unfinished"]) == (0, 1)
+
+
+def test_of_two_objectives_all_that_none_dominates_are_best(frame):
+    frame["seconds"] = [3.0, 3.0, 3.0, 1.0, 1.0, 1.0, 9.0, 9.0, 9.0]
+    table = tables.over_configurations(frame, [], ["validation_error", "seconds"])
+    assert set(table[table["best"]]["configuration"]) == {"a", "b"}
+
+
+def test_no_trial_at_all_makes_an_empty_table():
+    empty = pd.DataFrame(columns=["configuration", "seed", "outcome"])
+    table = tables.over_configurations(empty, [])
+    assert table.empty
+    assert "validation error" in rendering.to_text(tables.grid(table, []))
+
+
+def test_trials_without_the_objective_make_rows_without_numbers():
+    frame = pd.DataFrame([{"configuration": "a", "seed": 0, "outcome": "failed", "x.y": 1}])
+    table = tables.over_configurations(frame, ["x.y"])
+    assert (table["n"][0], table["failed"][0], table["best"][0]) == (0, 1, False)
+    assert "–" in tables.as_text(frame, ["x.y"])
+
+
+def test_factors_are_the_settings_that_vary_the_searched_first():
+    frame = pd.DataFrame(
+        {
+            "dataset.name": ["digits"] * 3,
+            "network.width": [1, 2, 2],
+            "regularizer.name": ["lamix", "lamix", "vanilla"],
+            "regularizer.beta": [0.1, 0.2, None],
+            "training.milestones": [[1, 2], [1, 2], [1, 2]],
+            "seed": [0, 1, 2],
+        }
+    )
+    assert tables.factors_of(frame) == ["network.width", "regularizer.name", "regularizer.beta"]
+    space = {"regularizer": [{"name": "vanilla"}], "dataset.name": ["digits"]}
+    assert tables.factors_of(frame, space) == [
+        "regularizer.name",
+        "regularizer.beta",
+        "dataset.name",
+        "network.width",
+    ]
+
+
+def test_lists_and_mixed_types_can_be_factors():
+    frame = pd.DataFrame({"t.milestones": [[1, 2], [1, 3]], "t.flag": [True, None]})
+    assert tables.factors_of(frame) == ["t.milestones", "t.flag"]
+
+
+def test_a_seed_on_record_twice_counts_once(frame):
+    doubled = pd.concat([frame, frame], ignore_index=True)
+    assert tables.over_configurations(doubled, [])["n"].max() == 3
+
+
+def test_values_by_seed_leave_out_what_did_not_complete(frame):
+    assert tables.by_seed(frame, "c", "validation_error").to_dict() == {0: 1.0}
+    assert tables.by_seed(frame, "a", "nonesuch").empty
+
+
+def test_text_is_aligned_and_stars_the_best(frame):
+    text = tables.as_text(frame, ["regularizer.beta"])
+    lines = text.splitlines()
+    assert lines[0].split()[:3] == ["regularizer.beta", "validation", "error"]
+    assert lines[2].startswith("*") and "6.00 ± 1.00" in lines[2]
+    assert len({line.index("±") for line in lines[2:4] if "±" in line}) == 1
+    assert "took no part in the choice" in lines[-1]
+    assert all(len(line) <= 60 for line in tables.as_text(frame, [], width=60).splitlines()[:-1])
+
+
+def test_rows_that_are_left_out_are_counted(frame):
+    text = tables.as_text(frame, ["regularizer.beta"], most=1)
+    assert "2 more configurations are left out." in text
+
+
+def test_an_objective_on_test_data_is_said():
+    frame = pd.DataFrame([trial("a", 0, 5.0)])
+    frame["test_error_best"] = 1.0
+    assert "which is test data" in tables.as_text(frame, [], "test_error_best")
+
+
+def grid():
+    return rendering.Grid(
+        title="A_b & c",
+        header=[("", "name"), ("PreAct", "ours_1"), ("PreAct", "paper")],
+        rows=[
+            [rendering.Cell("50%|x", strong=True), rendering.Cell("1.00 ± 0.10", strong=True),
+             rendering.Cell("−1", under="=")],
+            [rendering.Cell("<b>"), rendering.Cell("2", runs=("r1",)), rendering.Cell("")],
+        ],
+        notes=["β & λ"],
+        numeric=[False, True, True],
+    )  # fmt: skip
+
+
+def test_markdown_escapes_bars_and_aligns_numbers():
+    lines = rendering.to_markdown(grid()).splitlines()
+    assert lines[0] == "**A\\_b & c**"
+    assert lines[3] == "| --- | ---: | ---: |"
+    assert lines[4].startswith("| **50%\\|x** | **1.00 ± 0.10** | −1 (=) |")
+
+
+def test_csv_reads_back():
+    rows = list(csv.reader(io.StringIO(rendering.to_csv(grid()))))
+    assert rows[0] == ["name", "PreAct ours_1", "PreAct paper", "best"]
+    assert rows[1] == ["50%|x", "1.00 ± 0.10", "−1 (=)", "yes"]
+
+
+def test_html_escapes_and_links_numbers_to_their_runs():
+    page = rendering.to_html(grid(), link=lambda runs: f"http://x/{runs[0]}?a&b")
+    assert "&lt;b&gt;" in page and "<b>" not in page
+    assert '<a href="http://x/r1?a&amp;b" title="MLflow runs: r1">2</a>' in page
+    assert '<th colspan="2" scope="colgroup" class=group>PreAct</th>' in page
+
+
+def test_latex_is_well_formed_and_escaped():
+    latex = rendering.to_latex(grid(), label="tab:x")
+    check_latex(latex)
+    assert r"A\_b \& c." in latex and r"50\%|x" in latex and r"$\beta$ \& $\lambda$" in latex
+    assert r"\multicolumn{2}{c}{PreAct}" in latex and r"\cmidrule(lr){2-3}" in latex
+    assert r"\textbf{1.00 $\pm$ 0.10}" in latex
+    assert latex.isascii()
+
+
+def test_latex_compiles(frame, tmp_path):
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed")
+    table = tables.over_configurations(frame, ["regularizer.beta"])
+    parts = [
+        rendering.to_latex(item) for item in (tables.grid(table, ["regularizer.beta"]), grid())
+    ]
+    document = (
+        "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
+        + "".join(parts)
+        + "\\end{document}\n"
+    )
+    (tmp_path / "t.tex").write_text(document, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def check_latex(latex):
+    """Environments nest, braces match, and every row has as many cells as there are columns."""
+    open_environments = []
+    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", latex):
+        if kind == "begin":
+            open_environments.append(name)
+        else:
+            assert open_environments.pop() == name
+    assert not open_environments
+    bare = re.sub(r"\\[{}]", "", latex)
+    assert bare.count("{") == bare.count("}")
+    columns = len(re.search(r"\\begin\{tabular\}\{@\{\}([lrc]+)@\{\}\}", latex).group(1))
+    for line in latex.splitlines():
+        if line.endswith(r"\\"):
+            spans = sum(int(n) - 1 for n in re.findall(r"\\multicolumn\{(\d+)\}", line))
+            assert len(re.findall(r"(?<!\\)&", line)) + 1 + spans == columns, line
+
+
+def test_the_table_of_a_record(store):
+    frame = trials.load("beta", tracking_uri=store.uri)
+    factors = tables.factors_of(frame, {"regularizer.beta": [0.1]})
+    assert factors == ["regularizer.beta"]
+    table = tables.over_configurations(frame, factors)
+    assert list(table["n"]) == [3] * 5
+    assert table.iloc[0]["regularizer.beta"] == 0.5 and table.iloc[0]["best"]
+
+
+def test_the_path_to_a_table_loads_no_heavy_library():
+    heavy = ["matplotlib", "plotly", "statsmodels", "scipy.stats", "mlflow", "optuna", "jinja2"]
+    code = f"import sys, analysis.tables; print([m for m in {heavy} if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
