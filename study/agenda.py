@@ -192,6 +192,11 @@ class Agenda:
         """Whether every configuration is there and judged."""
         return len(self.plans) >= self.study.configurations and self._open == 0
 
+    @property
+    def failures(self) -> list[Trial]:
+        """The trials that failed for good in this launch."""
+        return [trial for trial in self.trials.values() if trial.outcome == "failed"]
+
     def _adopt(self, trial: Trial) -> bool:
         """Take the trial over from another study that has finished it."""
         source = None if trial.recorded else self.record.finished_elsewhere(trial.key)

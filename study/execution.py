@@ -52,8 +52,8 @@ class Cluster:
 
     dashboard: str | None
     """The dashboard's address, or None where there is none."""
-    local: bool
-    """Whether it was started for this study alone."""
+    token: bool
+    """Whether the dashboard asks for a token, which ``ray get-auth-token`` prints."""
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def cluster(address: str | None, log_file: Path) -> Iterator[Cluster]:
     _protect_token()
     try:
         url = context.dashboard_url
-        yield Cluster(dashboard=f"http://{url}" if url else None, local=existing is None)
+        yield Cluster(dashboard=f"http://{url}" if url else None, token=_token().exists())
     finally:
         ray.shutdown()
         handler.close()
@@ -94,9 +94,12 @@ def cluster(address: str | None, log_file: Path) -> Iterator[Cluster]:
 
 def _protect_token() -> None:
     """Ray writes its access token readable by all; it is its owner's alone."""
-    token = Path.home() / ".ray" / "auth_token"
-    if token.exists():
-        token.chmod(0o600)
+    if _token().exists():
+        _token().chmod(0o600)
+
+
+def _token() -> Path:
+    return Path.home() / ".ray" / "auth_token"
 
 
 def check_resources(cpus: float, gpus: float) -> None:
@@ -157,6 +160,14 @@ class Execution:
         """Whether a trial that is to stop may finish its epoch first."""
         self._slots_known, self._slots_at = 0, float("-inf")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle as nothing: Ray Tune saves what it is given, for a restore that is not its job."""
+        return {}
+
+    def __deepcopy__(self, memo: object) -> "Execution":
+        """Stay the one that it is, where Ray Tune copies the specification of a trial."""
+        return self
+
     def run(self) -> None:
         """Run until the agenda is finished, or has been told to stop and all trials are saved."""
         resources = self.agenda.study.resources
@@ -169,7 +180,7 @@ class Execution:
                     scheduler=_Scheduler(self),
                     num_samples=-1,
                     reuse_actors=True,
-                    trial_name_creator=self._name,
+                    trial_name_creator=lambda trial: str(trial.config["name"]),
                     trial_dirname_creator=lambda trial: trial.trial_id,
                 ),
                 run_config=tune.RunConfig(
@@ -179,22 +190,24 @@ class Execution:
                     callbacks=[_Callback(self)],
                     verbose=0,
                     failure_config=tune.FailureConfig(max_failures=0),
-                    checkpoint_config=tune.CheckpointConfig(num_to_keep=None),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 ),
             ).fit()
-        for trial in list(self.by_tune_id.values()):  # handed out when the end came
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Note that what is still handed out comes to nothing in this launch."""
+        for trial in self.by_tune_id.values():
             if trial.state == "running":
                 self.agenda.interrupted(trial)
             else:
                 self.agenda.withdraw(trial)
-
-    def _name(self, tune_trial: TuneTrial) -> str:
-        trial = self.by_tune_id[tune_trial.trial_id]
-        return f"{self.agenda.study.name} {trial.name}".replace("/", "_")
+        self.by_tune_id.clear()
 
     def assignment(self, trial: Trial) -> Assignment:
         """Return what an actor needs to know of a trial."""
         return Assignment(
+            name=f"{self.agenda.study.name} {trial.name}",
             configuration=as_dict(trial.configuration),
             seed=trial.seed,
             key=trial.key,

@@ -154,6 +154,11 @@ class ResolvedStudy:
         """Return the full configuration of a point of the space."""
         return configuration(space.apply(self.trial, point, self.space))
 
+    def extremes(self) -> list[Configuration]:
+        """Return configurations that together hold every end of a range and every alternative."""
+        points = list(space.corners(self.space)) or [{}]
+        return list(dict.fromkeys(self.configuration(point) for point in points))
+
     def grid(self) -> list[Point]:
         """Return all points of the space in order; the sampler must be `grid`."""
         return list(space.grid(self.space))

@@ -22,6 +22,7 @@ SLICE_SECONDS = 10.0
 class Assignment(TypedDict):
     """What the driver asks of an actor: one trial. It is the trial's Ray Tune config."""
 
+    name: str
     configuration: dict[str, Any]
     seed: int
     key: str

@@ -1,0 +1,164 @@
+"""What the user sees while a study runs: a live display on a terminal, plain lines elsewhere."""
+
+import statistics
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from study.agenda import Agenda
+from study.model import Plan, Trial, describe
+
+LINE_SECONDS = 10.0
+"""How often a line is printed where there is no terminal."""
+EARLY = 20
+"""Seconds before which no time left is guessed."""
+
+
+class Display:
+    """Shows how far an agenda is. It is told of changes and draws when it is time."""
+
+    def __init__(self, agenda: Agenda, console: Console, *, facts: list[tuple[str, str]]) -> None:
+        """Prepare.
+
+        Args:
+            agenda: what to show.
+            console: where.
+            facts: label and text of what does not change: dashboard, MLflow UI, log.
+        """
+        self.agenda = agenda
+        self.console = console
+        self.facts = facts
+        self.notice = ""
+        self.started = time.monotonic()
+        self.epochs_at_start = self._epochs_done()
+        self._last_line = float("-inf")
+        self._live = Live(
+            console=console, get_renderable=self._picture, refresh_per_second=2, transient=True
+        )
+
+    def __enter__(self) -> Self:
+        for label, text in self.facts:
+            self.console.print(f"[dim]{label:<10}[/]{text}", highlight=False, soft_wrap=True)
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+        self._line()
+
+    def changed(self) -> None:
+        """Take note that something happened."""
+        if not self.console.is_terminal and time.monotonic() - self._last_line >= LINE_SECONDS:
+            self._line()
+
+    def say(self, text: str) -> None:
+        """Show a sentence above the display, and keep it there."""
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def _line(self) -> None:
+        self._last_line = time.monotonic()
+        parts = [self._counts(), self._best(), self._time_left()]
+        stamp = time.strftime("%H:%M:%S")
+        self.console.print(
+            f"{stamp}  {' · '.join(part for part in parts if part)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def _picture(self) -> RenderableType:
+        done, total = self._trials()
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(total=total, completed=done, width=40), self._counts())
+        rows = Table.grid(padding=(0, 2))
+        for trial in sorted(self.agenda.running, key=lambda trial: (trial.number, trial.seed)):
+            rows.add_row(f"  {trial.name}", _progress(trial))
+        lines: list[RenderableType] = [bar, rows]
+        for part in (self._best(), self._time_left(), self.notice):
+            if part:
+                lines.append(Text(part))
+        return Group(*lines)
+
+    def _trials(self) -> tuple[int, int]:
+        """Return how many trials are done and how many there are to be."""
+        seeds = len(self.agenda.study.search.seed_list)
+        unasked = self.agenda.study.configurations - len(self.agenda.plans)
+        done = sum(_settled(trial, plan) for plan in self.agenda.plans for trial in plan.trials)
+        return done, sum(len(plan.trials) for plan in self.agenda.plans) + unasked * seeds
+
+    def _counts(self) -> str:
+        done, total = self._trials()
+        running = len(self.agenda.running)
+        failed = sum(trial.outcome == "failed" for trial in self.agenda.trials.values())
+        text = f"{done} of {total} trials done · {running} running · {total - done - running} to do"
+        return f"{text} · {failed} failed" if failed else text
+
+    def _best(self) -> str:
+        objectives = self.agenda.study.search.objectives
+        judged = [plan for plan in self.agenda.plans if plan.judgement.state == "complete"]
+        if not judged or len(objectives) > 1:
+            return ""
+        best = min(judged, key=lambda plan: plan.judgement.values[0])
+        return f"best so far: {describe(best.point)}, {objectives[0]} {_spread(best)}"
+
+    def _time_left(self) -> str:
+        elapsed = time.monotonic() - self.started
+        done = self._epochs_done() - self.epochs_at_start
+        if elapsed < EARLY or not done:
+            return ""
+        _, total = self._trials()
+        typical = statistics.fmean(t.epochs for t in self.agenda.trials.values())
+        left = max(0.0, total * typical - self._epochs_done())
+        return f"about {duration(left * elapsed / done)} left"
+
+    def _epochs_done(self) -> float:
+        return sum(
+            trial.epochs if _settled(trial, plan) else len(trial.history)
+            for plan in self.agenda.plans
+            for trial in plan.trials
+        )
+
+
+def _settled(trial: Trial, plan: Plan) -> bool:
+    """Return whether nothing more is to be done for the trial."""
+    return trial.state == "done" or (plan.judged and trial.state == "todo")
+
+
+def _progress(trial: Trial) -> str:
+    if not trial.history:
+        return "starting"
+    last = trial.history[-1]
+    error = last.validation_error if last.validation_error is not None else last.test_error
+    return (
+        f"epoch {last.epoch}/{trial.epochs}  error {error:.2f}%  {last.images_per_second:,.0f} im/s"
+    )
+
+
+def _spread(plan: Plan) -> str:
+    values = [trial.values[0] for trial in plan.trials]
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return f"{mean:.2f} (1 seed)"
+    return f"{mean:.2f} ± {statistics.stdev(values):.2f} ({len(values)} seeds)"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people say it: ``40 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours < 48 else f"{hours / 24:.1f} days"

@@ -1,0 +1,118 @@
+"""Make a study true: ``python -m study.launch FILE``.
+
+Whatever of the study is finished stays, whatever is missing runs, whatever was cut off goes on. The
+same command again is the whole recovery from any crash.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from study import state
+from study.file import DEFAULT_SCALE, ResolvedStudy, load
+from study.lock import StudyHeld, hold
+from study.problems import StudyFileError
+
+BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    options = _parser().parse_args(arguments)
+    console = Console(soft_wrap=True)
+    try:
+        study = load(options.file, scale=options.scale, overrides=tuple(options.set))
+        _announce(study, console, named=options.scale is not None)
+        return _launch(study, options, console)
+    except StudyFileError as error:
+        return _refuse(str(error))
+    except StudyHeld as error:
+        return _refuse(f"{options.file}: {error}")
+
+
+def _launch(study: ResolvedStudy, options: argparse.Namespace, console: Console) -> int:
+    # Imported late, since it takes seconds: a mistake in the study file is said before.
+    from study.session import Refused, Session
+
+    folder = state.State.open(options.state, study.name, study.scale)
+    logging.basicConfig(filename=folder.log, level=logging.WARNING, force=True)
+    with hold(folder.lock):
+        try:
+            session = Session(study, console, folder=folder, data=options.data.absolute())
+            return session.run(options.address)
+        except Refused as error:
+            return _refuse(f"{study.source}: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m study.launch",
+        description="Make a study true: run what is missing, go on with what was cut off.",
+        epilog="Exit status: 0 all trials ended as planned; 1 some failed for good; 2 bad input, "
+        "nothing started; 130 interrupted, resumable by the same command.",
+    )
+    parser.add_argument(
+        "file", type=Path, help="the study file, for example search_spaces/beta.yaml"
+    )
+    parser.add_argument("--scale", metavar="NAME", help=f"a scale of the file ({DEFAULT_SCALE})")
+    parser.add_argument(
+        "--set",
+        metavar="PATH=VALUE",
+        action="append",
+        default=[],
+        help="override a setting, for example search.seeds=5; may be repeated",
+    )
+    parser.add_argument(
+        "--plan", action="store_true", help="print what there is to do and its cost; start nothing"
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), metavar="DIR", help="the data sets (data)"
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=Path(state.DEFAULT),
+        metavar="DIR",
+        help=f"checkpoints and Optuna's storage ({state.DEFAULT})",
+    )
+    parser.add_argument(
+        "--address", metavar="RAY_ADDRESS", help="an existing Ray cluster (a local one is started)"
+    )
+    return parser
+
+
+def _announce(study: ResolvedStudy, console: Console, *, named: bool) -> None:
+    """Say which study and scale this is and, if none was named, which others there are."""
+    seeds = len(study.search.seed_list)
+    count = study.configurations
+    console.print(f"[bold]{study.name}[/] · scale {study.scale}: {study.question}")
+    console.print(
+        f"{count} configurations x {seeds} seeds = {count * seeds} trials "
+        f"of {study.trial.get('training', {}).get('epochs', '?')} epochs, sampler "
+        f"{study.search.sampler}, judged by {', '.join(study.search.objectives)}",
+        highlight=False,
+    )
+    if not named:
+        paper = load(Path(study.source), scale="paper")
+        trials = paper.configurations * len(paper.search.seed_list)
+        epochs = paper.trial.get("training", {}).get("epochs", "?")
+        network, dataset = (paper.trial.get(k, {}).get("name", "?") for k in ("network", "dataset"))
+        console.print(
+            f"[dim]No --scale is given, so this is the {study.scale} one. The paper's setting is "
+            f"--scale paper: {trials} trials of {epochs} epochs, {network} on {dataset}; "
+            f"--scale paper --plan says what that costs.[/]",
+            highlight=False,
+        )
+
+
+def _refuse(message: str) -> int:
+    print(message, file=sys.stderr)
+    return BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""One driver per study and scale: the second is told who holds it and since when."""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class StudyHeld(Exception):
+    """Another process runs this study at this scale; nothing was started."""
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Hold the study until the block ends, or the process does, whatever way.
+
+    Raises:
+        StudyHeld: naming the process that holds it, its machine and since when.
+    """
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StudyHeld(f"{_holder(path)}; one study runs once at a time") from error
+        file.truncate(0)
+        started = time.strftime("%Y-%m-%d %H:%M:%S")
+        json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": started}, file)
+        file.flush()
+        yield
+        file.truncate(0)
+
+
+def holder(path: Path) -> dict[str, str | int] | None:
+    """Return pid, host and since of the process that holds the study, or None."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                found: dict[str, str | int] = json.load(file)
+                return found
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return None
+
+
+def _holder(path: Path) -> str:
+    found = holder(path) or {}
+    return (
+        f"process {found.get('pid', '?')} on {found.get('host', '?')} holds this study "
+        f"since {found.get('since', '?')}"
+    )

@@ -1,0 +1,215 @@
+"""One launch of a valid study: look up what is on record, run what is missing, show the result."""
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from analysis import tables, trials
+from analysis.rendering import Grid, to_csv, to_markdown, to_text
+from study import execution, provenance, record, search, signals
+from study.agenda import Agenda
+from study.display import Display
+from study.execution import ClusterError, Execution
+from study.file import DEFAULT_SCALE, ResolvedStudy
+from study.ledger import Reconciliation, reconcile
+from study.record import Record, RecordError
+from study.state import State
+from trainables import datasets
+from trainables.checkpoints import Checkpoints
+from trainables.datasets import DatasetError
+
+DONE, FAILED, INTERRUPTED = 0, 1, 130
+RECORDS_SECONDS = 60.0
+"""How long the end of a launch waits for a tracking server that does not answer."""
+
+
+class Refused(Exception):
+    """Something outside the study file is wrong; nothing was started."""
+
+
+class Session:
+    """One launch, from the valid study file to the exit status."""
+
+    def __init__(
+        self, study: ResolvedStudy, console: Console, *, folder: State, data: Path
+    ) -> None:
+        """Look up what is on record.
+
+        Args:
+            study: what is to become true.
+            console: where the user reads.
+            folder: the study's own files.
+            data: the folder of the data sets, absolute.
+
+        Raises:
+            Refused: if the data or the tracking server cannot be used.
+        """
+        self.study = study
+        self.console = console
+        self.folder = folder
+        self.data = data
+        self.checkpoints = Checkpoints(str(folder.checkpoints))
+        try:
+            for configuration in study.extremes():
+                self.fingerprint(configuration.dataset)
+            self.record = Record(study, folder.spool)
+        except (DatasetError, RecordError) as error:
+            raise Refused(str(error)) from error
+        self.search = search.Search(study, folder.optuna)
+        self.agenda = Agenda(
+            study,
+            self.search,
+            self.record,
+            data_of=lambda configuration: self.fingerprint(configuration.dataset),
+            provenance={
+                **provenance.tags(),
+                "ray": execution.VERSION,
+                "optuna": search.VERSION,
+                "mlflow": record.VERSION,
+            },
+        )
+        self.found = reconcile(self.agenda, self.search, self.record.trials())
+
+    @cache  # noqa: B019 (a session lives as long as the process)
+    def fingerprint(self, settings: datasets.AnySettings) -> str:
+        """Return the fingerprint of a data set, which is read once for it."""
+        return datasets.load(settings, self.data).fingerprint
+
+    def run(self, address: str | None) -> int:
+        """Run what is missing and return the exit status."""
+        self._tell_found()
+        if self.agenda.finished:
+            self.console.print("Nothing to do: every trial of the study is done.")
+            return self._end(DONE)
+        try:
+            return self._end(self._execute(address))
+        except ClusterError as error:
+            raise Refused(str(error)) from error
+
+    def _tell_found(self) -> None:
+        for sentence in sentences(self.found):
+            self.console.print(sentence, highlight=False)
+
+    def _execute(self, address: str | None) -> int:
+        with execution.cluster(address, self.folder.log) as cluster:
+            execution.check_resources(self.study.resources.cpus, self.study.resources.gpus)
+            self.record.begin_study(provenance.tags())
+            self.record.retire(self.found.retired, True)
+            self.record.retire(self.found.restored, False)
+            with Display(self.agenda, self.console, facts=self._facts(cluster)) as display:
+                run = Execution(
+                    self.agenda,
+                    data=self.data,
+                    checkpoints=str(self.folder.checkpoints),
+                    discard=self.checkpoints.discard,
+                    on_change=display.changed,
+                )
+                return self._supervise(run, display)
+
+    def _facts(self, cluster: execution.Cluster) -> list[tuple[str, str]]:
+        token = " (it asks for a token: ray get-auth-token)" if cluster.token else ""
+        return [
+            ("dashboard", f"{cluster.dashboard}{token}" if cluster.dashboard else "none"),
+            ("records", record.tracking_uri()),
+            ("log", str(self.folder.log)),
+        ]
+
+    def _supervise(self, run: Execution, display: Display) -> int:
+        def finish_epochs() -> None:
+            self.agenda.stopping = True
+            display.say("Stopping after the current epochs; Ctrl-C again stops at once.")
+
+        def stop_soon() -> None:
+            self.agenda.stopping = True
+            run.stop_between_epochs = False
+
+        try:
+            with signals.handled(finish_epochs=finish_epochs, stop_soon=stop_soon):
+                run.run()
+        except KeyboardInterrupt:
+            self.agenda.stopping = True
+            run.abandon()
+        if not self.agenda.finished:
+            return INTERRUPTED
+        return FAILED if self.agenda.failures else DONE
+
+    def _end(self, status: int) -> int:
+        """Bring the record to its end, show the result and return the exit status."""
+        if self.record.spool.drain(RECORDS_SECONDS):
+            table = self._table()
+            for name, render in RENDERINGS.items():
+                self.record.attach_text(render(table), name)
+            self.record.end_study(STATES[status])
+            self.console.print(f"\n{to_text(table)}\n", highlight=False, markup=False)
+        else:
+            self.console.print(
+                f"{len(self.record.spool)} records wait in {self.folder.spool}: the tracking "
+                "server does not answer. The same command writes them when it does."
+            )
+        self.record.close(timeout=0)
+        self._say_what_went_wrong()
+        self._say_what_next(status)
+        return status
+
+    def _table(self) -> Grid:
+        frame = trials.load(self.study.name, self.study.scale)
+        factors = tables.factors_of(frame, self.study.search.space)
+        objectives = self.study.search.objectives
+        table = tables.over_configurations(frame, factors, objectives)
+        return tables.grid(table, factors, objectives)
+
+    def _say_what_went_wrong(self) -> None:
+        for refused in self.record.spool.refused:
+            self.console.print(f"The tracking server refused a record: {refused}", markup=False)
+        for trial in self.agenda.failures:
+            reason = trial.failures[-1].strip().splitlines()[-1]
+            self.console.print(f"Failed for good: {trial.name}: {reason}", markup=False)
+
+    def _say_what_next(self, status: int) -> None:
+        same = f"python -m study.launch {self.study.source}"
+        name, scale = self.study.name, self.study.scale
+        flag = "" if scale == DEFAULT_SCALE else f" --scale {scale}"
+        if status == INTERRUPTED:
+            commands = [(f"{same}{flag}", "go on")]
+        else:
+            seeds = len(self.study.search.seed_list)
+            commands = [
+                ("mlflow ui", "every trial, at http://127.0.0.1:5000"),
+                (f"python -m analysis.report {name} --scale {scale}", "the report"),
+                (f"{same}{flag} --set search.seeds={seeds + 2}", "two more seeds"),
+            ]
+            if scale != "paper":
+                commands.append((f"{same} --scale paper --plan", "what the paper's setting costs"))
+        width = max(len(command) for command, _ in commands)
+        self.console.print("Next:")
+        for command, purpose in commands:
+            self.console.print(f"  {command:<{width}}  # {purpose}", highlight=False, markup=False)
+
+
+RENDERINGS = {"configurations.md": to_markdown, "configurations.csv": to_csv}
+STATES: dict[int, Literal["FINISHED", "FAILED", "KILLED"]] = {
+    DONE: "FINISHED",
+    FAILED: "FAILED",
+    INTERRUPTED: "KILLED",
+}
+
+
+def sentences(found: Reconciliation) -> list[str]:
+    """Return what the user should know of the records before the study goes on."""
+    said = []
+    if found.done:
+        said.append(f"{found.done} trials are done and stay.")
+    if found.cut_off:
+        said.append(f"{found.cut_off} trials were cut off and go on.")
+    if found.failed:
+        said.append(f"{found.failed} trials failed in an earlier launch and are tried again.")
+    if found.retired:
+        said.append(
+            f"{len(found.retired)} trials on record no longer belong to the study; they stay on "
+            "record, out of its tables."
+        )
+    if found.restored:
+        said.append(f"{len(found.restored)} trials belong to the study again.")
+    return said
