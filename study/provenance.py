@@ -3,9 +3,8 @@
 import platform
 import subprocess
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
-
-import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -18,7 +17,7 @@ def tags() -> dict[str, str]:
         "git_commit": commit or "unknown",
         "git_dirty": str(bool(_git("status", "--porcelain"))).lower() if commit else "unknown",
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        **{name: version(name) for name in ("torch", "ray", "optuna", "mlflow")},
     }
 
 

@@ -35,7 +35,6 @@ from study.model import Outcome, RecordedTrial  # noqa: E402
 from study.spool import Entry, Spool, Unreachable  # noqa: E402
 from trainables.metrics import EpochMetrics, Summary  # noqa: E402
 
-VERSION = mlflow.__version__
 TRANSIENT = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED")
 METRICS_A_BATCH = 1000
 PAGE = 1000

@@ -29,7 +29,6 @@ from study.model import Asked, Judgement, JudgementState
 from study.space import Choice, Domain, Point
 from trainables.randomness import derive_seed
 
-VERSION = optuna.__version__
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 

@@ -2,16 +2,15 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 
 from analysis import tables, trials
 from analysis.rendering import Grid, to_csv, to_markdown, to_text
-from study import execution, provenance, record, search, signals
+from study import provenance, record, search, signals
 from study.agenda import Agenda
 from study.display import Display
-from study.execution import ClusterError, Execution
 from study.file import DEFAULT_SCALE, ResolvedStudy
 from study.ledger import Reconciliation, reconcile
 from study.record import Record, RecordError
@@ -19,6 +18,9 @@ from study.state import State
 from trainables import datasets
 from trainables.checkpoints import Checkpoints
 from trainables.datasets import DatasetError
+
+if TYPE_CHECKING:
+    from study.execution import Cluster, Execution
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 RECORDS_SECONDS = 60.0
@@ -63,12 +65,7 @@ class Session:
             self.search,
             self.record,
             data_of=lambda configuration: self.fingerprint(configuration.dataset),
-            provenance={
-                **provenance.tags(),
-                "ray": execution.VERSION,
-                "optuna": search.VERSION,
-                "mlflow": record.VERSION,
-            },
+            provenance=provenance.tags(),
         )
         self.found = reconcile(self.agenda, self.search, self.record.trials())
 
@@ -83,6 +80,8 @@ class Session:
         if self.agenda.finished:
             self.console.print("Nothing to do: every trial of the study is done.")
             return self._end(DONE)
+        from study.execution import ClusterError  # late: where nothing runs, Ray is not needed
+
         try:
             return self._end(self._execute(address))
         except ClusterError as error:
@@ -93,6 +92,9 @@ class Session:
             self.console.print(sentence, highlight=False)
 
     def _execute(self, address: str | None) -> int:
+        from study import execution
+        from study.execution import Execution
+
         with execution.cluster(address, self.folder.log) as cluster:
             execution.check_resources(self.study.resources.cpus, self.study.resources.gpus)
             self.record.begin_study(provenance.tags())
@@ -108,7 +110,7 @@ class Session:
                 )
                 return self._supervise(run, display)
 
-    def _facts(self, cluster: execution.Cluster) -> list[tuple[str, str]]:
+    def _facts(self, cluster: "Cluster") -> list[tuple[str, str]]:
         token = " (it asks for a token: ray get-auth-token)" if cluster.token else ""
         return [
             ("dashboard", f"{cluster.dashboard}{token}" if cluster.dashboard else "none"),
@@ -116,7 +118,7 @@ class Session:
             ("log", str(self.folder.log)),
         ]
 
-    def _supervise(self, run: Execution, display: Display) -> int:
+    def _supervise(self, run: "Execution", display: Display) -> int:
         def finish_epochs() -> None:
             self.agenda.stopping = True
             display.say("Stopping after the current epochs; Ctrl-C again stops at once.")

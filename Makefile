@@ -1,0 +1,37 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: study test check format bench schema clean
+
+study: $(VENV)/installed  ## set everything up and run the main job
+	$(BIN)/python -m study.launch search_spaces/beta.yaml
+
+test: $(VENV)/installed  ## set everything up and pass the tests
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+check: $(VENV)/installed  ## linter, formatter, types, and the schema in step with the code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m study.schema --check search_spaces/study.schema.json
+
+format: $(VENV)/installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+schema: $(VENV)/installed  ## write the JSON Schema that editors check study files with
+	$(BIN)/python -m study.schema search_spaces/study.schema.json
+
+bench: $(VENV)/installed
+	$(BIN)/python -m tests.benchmarks.run
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info build
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| (echo "Python 3.11 to 3.13 is needed; give one with PYTHON=…" && false)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
