@@ -39,6 +39,12 @@ from trainables.configuration import as_dict  # noqa: E402
 from trainables.metrics import EpochMetrics  # noqa: E402
 from trainables.trainable import Assignment, TrialTrainable  # noqa: E402
 
+NOISY = (
+    "ray._private.authentication.authentication_token_setup",  # the display says it better
+    "ray.tune.analysis.experiment_analysis",  # looks for logs that are turned off
+)
+"""Loggers whose warnings are of no use."""
+
 
 class ClusterError(Exception):
     """The cluster cannot run the study; nothing was started."""
@@ -70,10 +76,8 @@ def cluster(address: str | None, log_file: Path) -> Iterator[Cluster]:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
     existing = address or os.environ.get("RAY_ADDRESS")
-    if not existing:
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray's default, taken without its notice
-    # After the end Ray Tune looks for the logs that were turned off, and warns of each trial.
-    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         context = ray.init(
             address=existing,

@@ -6,6 +6,7 @@ same command again is the whole recovery from any crash.
 
 import argparse
 import logging
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,19 +23,22 @@ BAD_INPUT = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
     console = Console(soft_wrap=True)
     try:
         study = load(options.file, scale=options.scale, overrides=tuple(options.set))
         _announce(study, console, named=options.scale is not None)
-        return _launch(study, options, console)
+        return _launch(study, options, console, given=arguments)
     except StudyFileError as error:
         return _refuse(str(error))
     except StudyHeld as error:
         return _refuse(f"{options.file}: {error}")
 
 
-def _launch(study: ResolvedStudy, options: argparse.Namespace, console: Console) -> int:
+def _launch(
+    study: ResolvedStudy, options: argparse.Namespace, console: Console, *, given: Sequence[str]
+) -> int:
     # Imported late, since it takes seconds: a mistake in the study file is said before.
     from study.session import Refused, Session
 
@@ -42,7 +46,13 @@ def _launch(study: ResolvedStudy, options: argparse.Namespace, console: Console)
     logging.basicConfig(filename=folder.log, level=logging.WARNING, force=True)
     with hold(folder.lock):
         try:
-            session = Session(study, console, folder=folder, data=options.data.absolute())
+            session = Session(
+                study,
+                console,
+                folder=folder,
+                data=options.data.absolute(),
+                command=f"python -m study.launch {shlex.join(given)}",
+            )
             return session.run(options.address)
         except Refused as error:
             return _refuse(f"{study.source}: {error}")

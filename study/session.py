@@ -11,7 +11,7 @@ from analysis.rendering import Grid, to_csv, to_markdown, to_text
 from study import provenance, record, search, signals
 from study.agenda import Agenda
 from study.display import Display
-from study.file import DEFAULT_SCALE, ResolvedStudy
+from study.file import ResolvedStudy
 from study.ledger import Reconciliation, reconcile
 from study.record import Record, RecordError
 from study.state import State
@@ -35,7 +35,13 @@ class Session:
     """One launch, from the valid study file to the exit status."""
 
     def __init__(
-        self, study: ResolvedStudy, console: Console, *, folder: State, data: Path
+        self,
+        study: ResolvedStudy,
+        console: Console,
+        *,
+        folder: State,
+        data: Path,
+        command: str,
     ) -> None:
         """Look up what is on record.
 
@@ -44,6 +50,7 @@ class Session:
             console: where the user reads.
             folder: the study's own files.
             data: the folder of the data sets, absolute.
+            command: how this launch was called, to say how to go on.
 
         Raises:
             Refused: if the data or the tracking server cannot be used.
@@ -52,6 +59,7 @@ class Session:
         self.console = console
         self.folder = folder
         self.data = data
+        self.command = command
         self.checkpoints = Checkpoints(str(folder.checkpoints))
         try:
             for configuration in study.extremes():
@@ -144,7 +152,8 @@ class Session:
             for name, render in RENDERINGS.items():
                 self.record.attach_text(render(table), name)
             self.record.end_study(STATES[status])
-            self.console.print(f"\n{to_text(table)}\n", highlight=False, markup=False)
+            if table.rows:
+                self.console.print(f"\n{to_text(table)}\n", highlight=False, markup=False)
         else:
             self.console.print(
                 f"{len(self.record.spool)} records wait in {self.folder.spool}: the tracking "
@@ -170,20 +179,19 @@ class Session:
             self.console.print(f"Failed for good: {trial.name}: {reason}", markup=False)
 
     def _say_what_next(self, status: int) -> None:
-        same = f"python -m study.launch {self.study.source}"
         name, scale = self.study.name, self.study.scale
-        flag = "" if scale == DEFAULT_SCALE else f" --scale {scale}"
         if status == INTERRUPTED:
-            commands = [(f"{same}{flag}", "go on")]
+            commands = [(self.command, "go on")]
         else:
             seeds = len(self.study.search.seed_list)
             commands = [
                 ("mlflow ui", "every trial, at http://127.0.0.1:5000"),
                 (f"python -m analysis.report {name} --scale {scale}", "the report"),
-                (f"{same}{flag} --set search.seeds={seeds + 2}", "two more seeds"),
+                (f"{self.command} --set search.seeds={seeds + 2}", "two more seeds"),
             ]
             if scale != "paper":
-                commands.append((f"{same} --scale paper --plan", "what the paper's setting costs"))
+                paper = f"python -m study.launch {self.study.source} --scale paper --plan"
+                commands.append((paper, "what the paper's setting costs"))
         width = max(len(command) for command, _ in commands)
         self.console.print("Next:")
         for command, purpose in commands:

@@ -1,0 +1,30 @@
+"""The rooms: who may import what. The linter checks the lines, this checks what is loaded."""
+
+import subprocess
+import sys
+
+import pytest
+
+FRAMEWORKS = ("ray", "optuna", "mlflow")
+
+
+@pytest.mark.parametrize(
+    ("module", "allowed"),
+    [
+        ("trainables.training", ()),
+        ("trainables.regularizers", ()),
+        ("trainables.datasets", ()),
+        ("trainables.trainable", ("ray",)),
+        ("study.file", ()),
+        ("study.agenda", ()),
+        ("study.search", ("optuna",)),
+        ("study.record", ("mlflow",)),
+        ("study.execution", ("ray",)),
+        ("analysis.trials", ("mlflow",)),
+        ("analysis.tables", ()),
+    ],
+)
+def test_a_module_loads_no_framework_but_its_own(module, allowed):
+    code = f"import {module}, sys; print(*(f for f in {FRAMEWORKS} if f in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= set(allowed)

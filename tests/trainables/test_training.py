@@ -1,0 +1,266 @@
+"""The training loop: exact reruns, exact resumes, the schedule, what it measures."""
+
+import copy
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from trainables.batches import TrainingImages, evenly
+from trainables.checkpoints import Cadence, Checkpoints
+from trainables.datasets import Images, Splits
+from trainables.metrics import COSTS, EpochMetrics, diverged, summarise
+from trainables.recipe import TrainingSettings
+from trainables.training import Trainer
+
+CONFIGURATION = {
+    "dataset": {"name": "digits", "validation": 0.2},
+    "network": {"name": "lenet"},
+    "regularizer": {"name": "lamix", "beta": 0.7},
+    "training": {"epochs": 3, "batch_size": 128, "learning_rate": 0.05, "milestones": [1]},
+}
+
+
+def measured(history: list[EpochMetrics]) -> list[dict[str, float]]:
+    return [{k: v for k, v in vars(epoch).items() if k not in COSTS} for epoch in history]
+
+
+def train(trainer: Trainer) -> list[dict[str, float]]:
+    while not trainer.finished:
+        trainer.train_epoch()
+    return measured(trainer.history)
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> list[dict[str, float]]:
+    return train(Trainer(CONFIGURATION, seed=1))
+
+
+def test_a_rerun_gives_bitwise_equal_metrics(undisturbed):
+    torch.manual_seed(123)  # must not matter
+    assert train(Trainer(CONFIGURATION, seed=1)) == undisturbed
+
+
+def test_another_seed_gives_other_metrics(undisturbed):
+    assert train(Trainer(CONFIGURATION, seed=2)) != undisturbed
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 2])
+def test_a_trial_restored_after_any_epoch_equals_one_that_ran_through(epoch, undisturbed, tmp_path):
+    before = Trainer(CONFIGURATION, seed=1)
+    for _ in range(epoch):
+        before.train_epoch()
+    store = Checkpoints(str(tmp_path))
+    store.save("key", before.state_dict())
+    after = Trainer(CONFIGURATION, seed=1)
+    after.load_state_dict(store.load("key"))
+    assert train(after) == undisturbed
+
+
+def test_a_trial_restored_in_the_middle_of_an_epoch_equals_one_that_ran_through(
+    undisturbed, tmp_path
+):
+    before = Trainer(CONFIGURATION, seed=1)
+    before.train_epoch()
+    steps = iter(range(100))
+    assert before.train_epoch(pause=lambda: next(steps) == 3) is None
+    assert not before.between_epochs
+    store = Checkpoints(str(tmp_path))
+    store.save("key", before.state_dict())
+    after = Trainer(CONFIGURATION, seed=1)
+    after.load_state_dict(store.load("key"))
+    assert train(after) == undisturbed
+
+
+def test_an_epoch_left_and_gone_on_with_in_one_process_changes_nothing(undisturbed):
+    trainer = Trainer(CONFIGURATION, seed=1)
+    while not trainer.finished:
+        trainer.train_epoch(pause=lambda: True)
+    assert measured(trainer.history) == undisturbed
+
+
+def test_a_checkpoint_of_another_trial_is_refused():
+    trainer = Trainer(CONFIGURATION, seed=1)
+    with pytest.raises(ValueError, match="seed must be the trial's: 2 is not 1"):
+        trainer.load_state_dict(Trainer(CONFIGURATION, seed=2).state_dict())
+    other = copy.deepcopy(CONFIGURATION)
+    other["regularizer"]["beta"] = 0.3
+    with pytest.raises(ValueError, match="configuration must be the trial's"):
+        trainer.load_state_dict(Trainer(other, seed=1).state_dict())
+
+
+def test_training_past_the_end_is_refused():
+    trainer = Trainer(CONFIGURATION, seed=1)
+    train(trainer)
+    with pytest.raises(RuntimeError, match="ended after epoch 3"):
+        trainer.train_epoch()
+
+
+def test_a_loss_that_is_not_finite_ends_the_trial():
+    configuration = copy.deepcopy(CONFIGURATION)
+    configuration["training"]["learning_rate"] = 1e9
+    trainer = Trainer(configuration, seed=1)
+    trainer.train_epoch()
+    assert not math.isfinite(trainer.history[0].train_loss)
+    assert trainer.finished and diverged(trainer.history)
+
+
+def test_bf16_trains_and_keeps_parameters_in_fp32():
+    configuration = copy.deepcopy(CONFIGURATION)
+    configuration["training"] |= {"precision": "bf16", "epochs": 1}
+    trainer = Trainer(configuration, seed=1)
+    train(trainer)
+    assert {p.dtype for p in trainer.network.parameters()} == {torch.float32}
+    assert math.isfinite(trainer.history[0].train_loss)
+
+
+def test_nothing_is_held_out_without_a_validation_share():
+    configuration = copy.deepcopy(CONFIGURATION)
+    configuration["dataset"]["validation"] = 0
+    trainer = Trainer(configuration, seed=1)
+    trainer.train_epoch()
+    assert trainer.history[0].validation_error is None
+
+
+def test_the_error_of_a_constant_network_is_counted_by_hand():
+    trainer = Trainer(CONFIGURATION, seed=1)
+    with torch.no_grad():
+        trainer.network.classifier.weight.zero_()
+        trainer.network.classifier.bias.copy_(torch.eye(10)[7])
+    test = trainer.splits.test
+    sevens = int((test.labels_N == 7).sum())
+    assert trainer.error(test) == 100 * (len(test) - sevens) / len(test)
+
+
+def test_the_rate_falls_after_the_epochs_that_mixup_cifar10_names():
+    recipe = TrainingSettings()
+    rates = [recipe.learning_rate_at(epoch) for epoch in (1, 101, 102, 151, 152, 400)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+
+
+def test_cosine_starts_at_the_full_rate_and_ends_near_zero():
+    recipe = TrainingSettings(schedule="cosine", epochs=10)
+    rates = [recipe.learning_rate_at(epoch) for epoch in range(1, 11)]
+    assert rates[0] == 0.1
+    assert rates == sorted(rates, reverse=True)
+    assert rates[5] == pytest.approx(0.05)
+
+
+def splits(images_NCHW: torch.Tensor, *, padding: int = 4, flip: bool = True) -> Splits:
+    images = Images(images_NCHW, torch.arange(len(images_NCHW)))
+    channels = images_NCHW.shape[1]
+    return Splits(
+        images,
+        images,
+        images,
+        num_classes=len(images_NCHW),
+        classes=("",) * len(images_NCHW),
+        mean=(0.5,) * channels,
+        std=(0.25,) * channels,
+        padding=padding,
+        flip=flip,
+        fingerprint="",
+    )
+
+
+def test_each_image_is_cropped_and_flipped_by_its_own_draw():
+    images = torch.randint(1, 255, (64, 3, 8, 8), dtype=torch.uint8)
+    source = TrainingImages(splits(images), batch_size=64, device=torch.device("cpu"))
+    epoch = source.epoch(0, 1)
+    batch_NCHW, labels_N = epoch.batch(0)
+    padded = torch.nn.functional.pad(images, (4, 4, 4, 4))
+    for row, label in enumerate(labels_N):
+        top, left = int(epoch.rows_N[row]), int(epoch.columns_N[row])
+        crop = padded[label, :, top : top + 8, left : left + 8]
+        crop = crop.flip(-1) if epoch.flips_N[row] else crop
+        torch.testing.assert_close(batch_NCHW[row], (crop / 255 - 0.5) / 0.25)
+    assert len(set(zip(epoch.rows_N.tolist(), epoch.columns_N.tolist(), strict=True))) > 20
+
+
+def test_every_image_is_there_once_an_epoch_and_the_last_batch_is_kept():
+    images = torch.zeros(10, 1, 8, 8, dtype=torch.uint8)
+    source = TrainingImages(splits(images), batch_size=4, device=torch.device("cpu"))
+    assert len(source) == 3
+    labels = torch.cat([source.epoch(0, 1).batch(i)[1] for i in range(3)])
+    assert labels.sort().values.tolist() == list(range(10))
+    assert source.epoch(0, 1).order_N.tolist() != source.epoch(0, 2).order_N.tolist()
+
+
+def test_evenly_takes_images_from_the_whole_range():
+    images = Images(torch.zeros(100, 1, 1, 1, dtype=torch.uint8), torch.arange(100))
+    assert evenly(images, 5).labels_N.tolist() == [0, 24, 49, 74, 99]
+    assert len(evenly(images, 1000)) == 100
+
+
+def epochs(test: list[float], validation: list[float | None]) -> list[EpochMetrics]:
+    return [
+        EpochMetrics(
+            epoch=i + 1,
+            train_loss=1.0,
+            train_error=0.0,
+            validation_error=v,
+            test_error=t,
+            learning_rate=0.1,
+            epoch_seconds=1.0,
+            images_per_second=1.0,
+            peak_memory_mb=1.0,
+        )
+        for i, (t, v) in enumerate(zip(test, validation, strict=True))
+    ]
+
+
+def test_the_summary_of_three_epochs_is_as_by_hand():
+    summary = summarise(epochs([5.0, 4.0, 6.0], [3.0, 2.0, 2.0]))
+    assert summary.best_validation_error == 2.0
+    assert summary.test_error_at_best_validation == 4.0  # the first of the two best epochs
+    assert summary.test_error_last == 6.0
+    assert summary.test_error_last10_median == 5.0
+    assert summary.test_error_best == 4.0
+
+
+def test_only_the_last_ten_epochs_count_for_their_median():
+    summary = summarise(epochs([90.0] * 5 + [1.0] * 10, [None] * 15))
+    assert summary.test_error_last10_median == 1.0
+    assert summary.best_validation_error is None
+
+
+def test_a_damaged_checkpoint_is_no_checkpoint(tmp_path):
+    store = Checkpoints(str(tmp_path))
+    store.save("key", {"a": torch.ones(3)})
+    file = tmp_path / "key.pt"
+    file.write_bytes(file.read_bytes()[:50])
+    assert store.load("key") is None
+    assert store.load("other") is None
+    assert store.keys() == {"key"}
+
+
+def test_a_save_leaves_nothing_but_the_checkpoint(tmp_path):
+    store = Checkpoints(str(tmp_path))
+    for value in range(3):
+        store.save("key", {"value": value})
+    assert [file.name for file in Path(tmp_path).iterdir()] == ["key.pt"]
+    assert store.load("key") == {"value": 2}
+    store.discard("key")
+    store.discard("key")
+    assert store.keys() == set()
+
+
+def test_saves_take_at_most_two_percent_of_the_time(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("trainables.checkpoints.time.monotonic", lambda: now)
+    cadence = Cadence(300, estimated_cost=0.1)
+    now = 4.9
+    assert not cadence.due()
+    now = 5.1
+    assert cadence.due()
+    cadence.saved(1.0)
+    now += 49
+    assert not cadence.due()
+    now += 2
+    assert cadence.due()
+    cadence.saved(100.0)
+    now += 299
+    assert not cadence.due()
+    now += 2
+    assert cadence.due()
