@@ -780,6 +780,15 @@ def test_square_in_the_middle_is_taken(
     assert splits.test.images_NCHW[0].tolist() == middle.transpose(2, 0, 1).tolist()
 
 
+def test_many_images_keep_their_order(folder: Path, tmp_path: Path) -> None:
+    values = [*range(256), *range(0, 256, 4)]  # more than a thread decodes at a time
+    for number, value in enumerate(values):
+        array = np.full((4, 4, 3), value, np.uint8)
+        write_image(folder / f"test/dog/{number:03}.png", array)
+    test = load("image_folder", tmp_path, path="own", image_size=4).test
+    assert test.images_NCHW[1:, 0, 0, 0].tolist() == values
+
+
 @pytest.mark.parametrize("ending", ["bmp", "tiff", "ppm", "webp", "png", "jpg"])
 def test_common_formats_are_read(ending: str, folder: Path, tmp_path: Path) -> None:
     write_image(folder / f"test/dog/white.{ending}", np.full((8, 8, 3), 255, np.uint8))

@@ -12,6 +12,9 @@ from torchvision.transforms.v2 import functional as image_functional
 from trainables.datasets._files import damaged, one_line
 from trainables.datasets._images import DatasetError
 
+CHUNK = 256
+"""Images that a thread decodes at a time; handed out singly, small ones cost half as much again."""
+
 
 def decode_all(paths: Sequence[Path], size: int, fit: Callable[[Tensor, Path], Tensor]) -> Tensor:
     """Return the images of the files in colour, images_NCHW with C = 3 and H = W = `size`.
@@ -26,11 +29,12 @@ def decode_all(paths: Sequence[Path], size: int, fit: Callable[[Tensor, Path], T
     """
     images_NCHW = torch.empty(len(paths), 3, size, size, dtype=torch.uint8)
 
-    def fill(index: int) -> None:
-        images_NCHW[index] = fit(_decode(paths[index]), paths[index])
+    def fill(first: int) -> None:
+        for index in range(first, min(first + CHUNK, len(paths))):
+            images_NCHW[index] = fit(_decode(paths[index]), paths[index])
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for _ in pool.map(fill, range(len(paths))):  # the loop raises what a thread raised
+        for _ in pool.map(fill, range(0, len(paths), CHUNK)):  # raises what a thread raised
             pass
     return images_NCHW
 
