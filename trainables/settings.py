@@ -5,6 +5,7 @@ is the module's own name, its other fields are what a study file may say about i
 under each field states its meaning, unit and range; all of it reaches the JSON Schema.
 """
 
+import dataclasses
 import difflib
 from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar, cast, dataclass_transform
@@ -39,7 +40,17 @@ def settings(cls: Class) -> Class:
         pydantic.ValidationError: on construction, for an unknown key, a wrong type or a bad value.
     """
     decorated = pydantic.dataclasses.dataclass(cls, frozen=True, kw_only=True, config=CONFIG)
+    _pass_descriptions_on(decorated)
     return cast(Class, decorated)
+
+
+def _pass_descriptions_on(decorated: Any) -> None:
+    # pydantic reads the strings under the fields from a class's own source, so a subclass would
+    # lose those of its base. What a subclass does take over is the type, so they travel in it.
+    for field in dataclasses.fields(decorated):
+        description = decorated.__pydantic_fields__[field.name].description
+        if description is not None:
+            field.type = Annotated[field.type, pydantic.Field(description=description)]
 
 
 def nearest(word: object, known: Iterable[str]) -> str:

@@ -3,13 +3,14 @@
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import torch
+from annotated_types import Lt
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainables.settings import Share, settings
+from trainables.settings import Count, Share, settings
 
 
 class DatasetError(Exception):
@@ -88,11 +89,16 @@ class Splits:
 
 
 @settings
-class ValidationSettings:
-    """The setting that all data sets share."""
+class SplitSettings:
+    """The settings that all data sets share: which images are used, and for what."""
 
-    validation: Share = 0.1
+    validation: Annotated[Share, Lt(1)] = 0.1
     """Share of the training images of each class that is held out for selection, in [0, 1)."""
+    train_images: Count | None = None
+    """Use only this many training images, the same share of each class, chosen by the data alone;
+    the validation share is held out of them. null uses all."""
+    test_images: Count | None = None
+    """Use only this many test images, chosen in the same way. null uses all."""
 
 
 class DatasetSettings(Protocol):
@@ -100,6 +106,8 @@ class DatasetSettings(Protocol):
 
     name: str
     validation: float
+    train_images: int | None
+    test_images: int | None
 
     def __hash__(self) -> int: ...
 
@@ -117,13 +125,15 @@ def resize(images: Images, size: int) -> Images:
     """Return the images at `size` x `size` pixels, bilinearly resampled."""
     if images.images_NCHW.shape[2:] == (size, size):
         return images
-    parts = [
-        F.interpolate(part_NCHW.float(), (size, size), mode="bilinear", antialias=True)
-        .round()
-        .to(torch.uint8)
-        for part_NCHW in images.images_NCHW.split(5000)  # all at once would be four times as large
-    ]
+    # In parts: the floats of all at once would take four times the memory.
+    parts = [resize_bytes(part_NCHW, size) for part_NCHW in images.images_NCHW.split(5000)]
     return Images(torch.cat(parts), images.labels_N)
+
+
+def resize_bytes(images_NCHW: Tensor, size: int) -> Tensor:
+    """Return the images, uint8, at `size` x `size` pixels, bilinearly resampled."""
+    resized_NCHW = F.interpolate(images_NCHW.float(), (size, size), mode="bilinear", antialias=True)
+    return resized_NCHW.round().to(torch.uint8)
 
 
 def stratified_holdout(images: Images, share: float) -> tuple[Images, Images]:
@@ -134,21 +144,50 @@ def stratified_holdout(images: Images, share: float) -> tuple[Images, Images]:
     Returns:
         the rest and the part held out, both in the original order.
     """
-    held_out_N = torch.zeros(len(images), dtype=torch.bool)
-    generator = torch.Generator().manual_seed(0)
-    for label in images.labels_N.unique():
-        members = (images.labels_N == label).nonzero().squeeze(1)
-        count = max(1, round(share * len(members))) if share > 0 else 0
-        if count == len(members):
+    counts = {}
+    for label, size in _class_sizes(images.labels_N).items():
+        counts[label] = max(1, round(share * size)) if share > 0 else 0
+        if counts[label] == size:
             raise DatasetError(
-                f"a validation share of {share} leaves no training image of class {int(label)}, "
-                f"which has {len(members)}"
+                f"a validation share of {share} leaves no training image of class {label}, "
+                f"which has {size}"
             )
-        held_out_N[members[torch.randperm(len(members), generator=generator)[:count]]] = True
+    held_out_N = _choose(images.labels_N, counts)
     return (
         images[(~held_out_N).nonzero().squeeze(1)],
         images[held_out_N.nonzero().squeeze(1)],
     )
+
+
+def stratified_subset(images: Images, count: int) -> Images:
+    """Return `count` of the images, the same share of each class, in the original order.
+
+    The shares are rounded so that they sum to `count`: a class gets its quota rounded down, and
+    the classes that lost most by it get one more. The choice depends on the labels alone.
+    """
+    assert count <= len(images)
+    sizes = _class_sizes(images.labels_N)
+    counts = {label: count * size // len(images) for label, size in sizes.items()}
+    lost = {label: count * size % len(images) for label, size in sizes.items()}
+    rest = count - sum(counts.values())
+    for label in sorted(lost, key=lambda label: -lost[label])[:rest]:
+        counts[label] += 1
+    return images[_choose(images.labels_N, counts).nonzero().squeeze(1)]
+
+
+def _class_sizes(labels_N: Tensor) -> dict[int, int]:
+    labels, sizes = labels_N.unique(return_counts=True)
+    return dict(zip(labels.tolist(), sizes.tolist(), strict=True))
+
+
+def _choose(labels_N: Tensor, counts: dict[int, int]) -> Tensor:
+    """Return a mask over the images with `counts[c]` images of each class c, evenly drawn."""
+    chosen_N = torch.zeros(len(labels_N), dtype=torch.bool)
+    generator = torch.Generator().manual_seed(0)
+    for label, count in counts.items():
+        members = (labels_N == label).nonzero().squeeze(1)
+        chosen_N[members[torch.randperm(len(members), generator=generator)[:count]]] = True
+    return chosen_N
 
 
 def fingerprint(raw: RawDataset) -> str:

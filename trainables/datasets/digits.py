@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1,797 real 8x8 images. Alpaydin & Kaynak 1998."""
+"""scikit-learn's digits: 1,797 real 8x8 images, always there. Alpaydin & Kaynak 1998."""
 
 from pathlib import Path
 from typing import Literal
@@ -8,14 +8,14 @@ import torch
 from trainables.datasets._images import (
     Images,
     RawDataset,
-    ValidationSettings,
+    SplitSettings,
     stratified_holdout,
 )
 from trainables.settings import settings
 
 
 @settings
-class Settings(ValidationSettings):
+class Settings(SplitSettings):
     """scikit-learn's digits, 10 classes, resized from 8x8 to 32x32; a fifth of them is the test."""
 
     name: Literal["digits"] = "digits"
@@ -40,7 +40,7 @@ class Settings(ValidationSettings):
             train=train,
             test=test,
             classes=tuple("0123456789"),
-            mean=(0.3062,),
+            mean=(0.3062,),  # measured on the training images at 32x32
             std=(0.3240,),
             padding=4,
             flip=False,

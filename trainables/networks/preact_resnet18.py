@@ -15,36 +15,47 @@ from trainables.settings import Count, settings
 
 
 @settings
-class Settings:
-    """PreAct ResNet-18."""
+class StagesSettings:
+    """The settings of the convolutional part."""
 
-    name: Literal["preact_resnet18"] = "preact_resnet18"
     width: Count = 64
     """Channels of the first stage; the last has eight times as many."""
     stem_stride: Literal[1, 2] = 1
     """Stride of the first convolution; PuzzleMix's recipe for 64x64 images uses 2."""
 
+
+@settings
+class Settings(StagesSettings):
+    """PreAct ResNet-18."""
+
+    name: Literal["preact_resnet18"] = "preact_resnet18"
+
     def build(self, *, num_classes: int, in_channels: int, image_size: int) -> Network:
         """Build the network; the size of the images does not matter to it."""
         del image_size
-        width = self.width
-        stem = nn.Sequential(
-            nn.Conv2d(in_channels, width, 3, stride=self.stem_stride, padding=1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(),
-        )
         return Network(
-            stages=nn.Sequential(
-                stem,
-                _stage(width, width, stride=1),
-                _stage(width, 2 * width, stride=2),
-                _stage(2 * width, 4 * width, stride=2),
-                _stage(4 * width, 8 * width, stride=2),
-            ),
+            stages=build_stages(self, in_channels=in_channels),
             neck=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
-            num_features=8 * width,
+            num_features=8 * self.width,
             num_classes=num_classes,
         )
+
+
+def build_stages(settings: StagesSettings, *, in_channels: int) -> nn.Sequential:
+    """Build the stem and the four stages; the last one's maps have 8 * `width` channels."""
+    width = settings.width
+    stem = nn.Sequential(
+        nn.Conv2d(in_channels, width, 3, stride=settings.stem_stride, padding=1, bias=False),
+        nn.BatchNorm2d(width),
+        nn.ReLU(),
+    )
+    return nn.Sequential(
+        stem,
+        _stage(width, width, stride=1),
+        _stage(width, 2 * width, stride=2),
+        _stage(2 * width, 4 * width, stride=2),
+        _stage(4 * width, 8 * width, stride=2),
+    )
 
 
 def _stage(channels_in: int, channels_out: int, *, stride: int) -> nn.Sequential:

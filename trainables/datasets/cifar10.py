@@ -1,0 +1,37 @@
+"""CIFAR-10: 60,000 photographs of ten kinds of things. Krizhevsky 2009."""
+
+from pathlib import Path
+from typing import Literal
+
+from trainables.datasets import _cifar
+from trainables.datasets._images import RawDataset, SplitSettings
+from trainables.settings import settings
+
+
+@settings
+class Settings(SplitSettings):
+    """CIFAR-10: 50,000 training and 10,000 test images of 32x32, 10 classes."""
+
+    name: Literal["cifar10"] = "cifar10"
+
+    @property
+    def image_size(self) -> int:
+        """The original size."""
+        return 32
+
+    def read(self, root: Path) -> RawDataset:
+        """Read ``cifar-10-batches-py`` below `root`, downloaded when missing."""
+        from torchvision import datasets as torchvision_datasets
+
+        train, test, classes = _cifar.read(torchvision_datasets.CIFAR10, root)
+        return RawDataset(
+            train=train,
+            test=test,
+            classes=classes,
+            # As in mixup-cifar10, the paper's source. This std is the mean over images of each
+            # image's own; that of all pixels together is (0.247, 0.243, 0.262).
+            mean=(0.4914, 0.4822, 0.4465),
+            std=(0.2023, 0.1994, 0.2010),
+            padding=4,
+            flip=True,
+        )

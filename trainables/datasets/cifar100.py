@@ -1,0 +1,35 @@
+"""CIFAR-100: 60,000 photographs of a hundred kinds of things. Krizhevsky 2009."""
+
+from pathlib import Path
+from typing import Literal
+
+from trainables.datasets import _cifar
+from trainables.datasets._images import RawDataset, SplitSettings
+from trainables.settings import settings
+
+
+@settings
+class Settings(SplitSettings):
+    """CIFAR-100: 50,000 training and 10,000 test images of 32x32, 100 classes."""
+
+    name: Literal["cifar100"] = "cifar100"
+
+    @property
+    def image_size(self) -> int:
+        """The original size."""
+        return 32
+
+    def read(self, root: Path) -> RawDataset:
+        """Read ``cifar-100-python`` below `root`, downloaded when missing."""
+        from torchvision import datasets as torchvision_datasets
+
+        train, test, classes = _cifar.read(torchvision_datasets.CIFAR100, root)
+        return RawDataset(
+            train=train,
+            test=test,
+            classes=classes,
+            mean=(0.5071, 0.4865, 0.4409),  # the customary values, of all training pixels
+            std=(0.2673, 0.2564, 0.2762),
+            padding=4,
+            flip=True,
+        )

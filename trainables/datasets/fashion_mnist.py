@@ -1,0 +1,49 @@
+"""Fashion-MNIST: 70,000 images of clothing. Xiao et al. 2017, arXiv:1708.07747."""
+
+from pathlib import Path
+from typing import Literal
+
+from trainables.datasets import _mnist
+from trainables.datasets._files import provide
+from trainables.datasets._images import RawDataset, SplitSettings
+from trainables.settings import settings
+
+DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+"""Where Debian's package `dataset-fashion-mnist` puts the four files, gzipped."""
+
+
+@settings
+class Settings(SplitSettings):
+    """Fashion-MNIST: 60,000 training and 10,000 test images, resized from 28x28 to 32x32 (§3.1)."""
+
+    name: Literal["fashion_mnist"] = "fashion_mnist"
+
+    @property
+    def image_size(self) -> int:
+        """The paper's size for all its networks."""
+        return 32
+
+    def read(self, root: Path) -> RawDataset:
+        """Read ``FashionMNIST/raw`` below `root` or Debian's files; download when both lack one."""
+        from torchvision import datasets as torchvision_datasets
+
+        train, test = _mnist.read(_folder(root))
+        return RawDataset(
+            train=train,
+            test=test,
+            classes=tuple(torchvision_datasets.FashionMNIST.classes),
+            mean=(0.2860,),  # measured on the 28x28 training images
+            std=(0.3530,),
+            padding=4,
+            flip=True,
+        )
+
+
+def _folder(root: Path) -> Path:
+    folder = root / "FashionMNIST/raw"
+    if not _mnist.is_complete(folder) and _mnist.is_complete(DEBIAN):
+        return DEBIAN
+    from torchvision import datasets as torchvision_datasets
+
+    provide(_mnist.source(torchvision_datasets.FashionMNIST), root)
+    return folder

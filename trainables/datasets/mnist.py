@@ -1,0 +1,37 @@
+"""MNIST: 70,000 handwritten digits. LeCun et al. 1998."""
+
+from pathlib import Path
+from typing import Literal
+
+from trainables.datasets import _mnist
+from trainables.datasets._files import provide
+from trainables.datasets._images import RawDataset, SplitSettings
+from trainables.settings import settings
+
+
+@settings
+class Settings(SplitSettings):
+    """MNIST: 60,000 training and 10,000 test digits, resized from 28x28 to 32x32 (§3.1)."""
+
+    name: Literal["mnist"] = "mnist"
+
+    @property
+    def image_size(self) -> int:
+        """The paper's size for all its networks."""
+        return 32
+
+    def read(self, root: Path) -> RawDataset:
+        """Read ``MNIST/raw`` below `root`, downloaded when missing."""
+        from torchvision import datasets as torchvision_datasets
+
+        provide(_mnist.source(torchvision_datasets.MNIST), root)
+        train, test = _mnist.read(root / "MNIST/raw")
+        return RawDataset(
+            train=train,
+            test=test,
+            classes=tuple("0123456789"),
+            mean=(0.1307,),  # the customary values, of the 28x28 training images
+            std=(0.3081,),
+            padding=4,
+            flip=False,
+        )

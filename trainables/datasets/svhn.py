@@ -1,0 +1,68 @@
+"""SVHN: house numbers in street views, cut into digits. Netzer et al. 2011."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from trainables.datasets._files import Source, check_sums, provide
+from trainables.datasets._images import Images, RawDataset, SplitSettings
+from trainables.settings import settings
+
+if TYPE_CHECKING:
+    from torchvision import datasets as torchvision_datasets
+
+PARTS = ("train", "test")
+"""The paper does not use the half million `extra` images."""
+
+
+@settings
+class Settings(SplitSettings):
+    """SVHN: 73,257 training and 26,032 test digits of 32x32, without the `extra` images."""
+
+    name: Literal["svhn"] = "svhn"
+
+    @property
+    def image_size(self) -> int:
+        """The original size."""
+        return 32
+
+    def read(self, root: Path) -> RawDataset:
+        """Read ``train_32x32.mat`` and ``test_32x32.mat`` in `root`, downloaded when missing."""
+        from torchvision import datasets as torchvision_datasets
+
+        source = _source()
+        provide(source, root)
+        try:
+            train, test = (_images(torchvision_datasets.SVHN(root, part)) for part in PARTS)
+        except RuntimeError:  # torchvision compares the checksums, but does not name the file
+            check_sums(source, root)
+            raise
+        return RawDataset(
+            train=train,
+            test=test,
+            classes=tuple("0123456789"),
+            mean=(0.4377, 0.4438, 0.4728),  # the customary values, of all training pixels
+            std=(0.1980, 0.2010, 0.1970),
+            padding=4,
+            flip=False,
+        )
+
+
+def _source() -> Source:
+    from torchvision import datasets as torchvision_datasets
+
+    kind = torchvision_datasets.SVHN
+
+    files = {kind.split_list[part][1]: kind.split_list[part][2] for part in PARTS}
+    return Source(
+        needed=tuple(files),
+        offered=tuple(files),
+        url=kind.split_list["train"][0].rpartition("/")[0],
+        md5=files,
+        download=lambda root: [kind(root, part, download=True) for part in PARTS],
+    )
+
+
+def _images(part: "torchvision_datasets.SVHN") -> Images:
+    return Images(torch.from_numpy(part.data).contiguous(), torch.from_numpy(part.labels))
