@@ -107,6 +107,7 @@ class Record:
         run = self.client.create_run(
             self.experiment_id, tags=tags, run_name=f"{self.study.name} {self.study.scale}"
         )
+        self.client.update_run(run.info.run_id, status="SCHEDULED")  # not RUNNING: nothing runs yet
         return str(run.info.run_id)
 
     def _children(self) -> Iterator[Run]:

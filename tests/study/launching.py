@@ -1,0 +1,93 @@
+"""Real launches of a small study, in a folder of their own, and what they left on record."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import optuna
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from trainables.metrics import COSTS
+
+STUDY = """
+study: small
+question: Does a launch do what it says?
+trial:
+  dataset: {name: digits, validation: 0.2, train_images: 400, test_images: 100}
+  network: {name: lenet}
+  regularizer: {name: lamix}
+  training: {epochs: 3, batch_size: 50, learning_rate: 0.05, milestones: []}
+search:
+  sampler: grid
+  seeds: 2
+  space: {regularizer.beta: [0.3, 0.9]}
+scales: {quick: {}, paper: {}}
+"""
+
+
+class Folder:
+    """Where a study is launched."""
+
+    def __init__(self, path: Path, study: str = STUDY) -> None:
+        self.path = path
+        (path / "small.yaml").write_text(study)
+        self.uri = f"sqlite:///{path / 'mlflow.db'}"
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")
+        }
+
+    def start(self, *flags: str) -> subprocess.Popen[str]:
+        """Start a launch and return its process."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "study.launch", "small.yaml", *flags],
+            cwd=self.path,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def launch(self, *flags: str, status: int = 0) -> str:
+        """Launch, wait for the end, check the exit status and return what was printed."""
+        process = self.start(*flags)
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == status, output
+        return output
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.uri)
+
+    def runs(self, role: str = "trial", study: str = "small") -> list[Run]:
+        """Return the study's runs of a role."""
+        experiment = self.client.get_experiment_by_name(study)
+        if experiment is None:
+            return []
+        return list(
+            self.client.search_runs(
+                [experiment.experiment_id], f"tags.role = '{role}'", max_results=5000
+            )
+        )
+
+    def metrics(self) -> dict[str, dict[str, list[tuple[int, float]]]]:
+        """Return trial key → metric → (epoch, value) of all that must be reproducible."""
+        return {
+            run.data.tags["trial_key"]: {
+                name: [
+                    (point.step, point.value)
+                    for point in self.client.get_metric_history(run.info.run_id, name)
+                ]
+                for name in run.data.metrics
+                if name not in COSTS
+            }
+            for run in self.runs()
+        }
+
+    def optuna(self, scale: str = "quick") -> optuna.Study:
+        """Return the study that Optuna's dashboard would show."""
+        storage = f"sqlite:///{self.path / 'state' / 'small' / scale / 'optuna.db'}"
+        return optuna.load_study(study_name=f"small-{scale}", storage=storage)

@@ -1,0 +1,133 @@
+"""A launch from end to end: a real Ray, Optuna and MLflow, real digits."""
+
+import statistics
+import time
+
+import pytest
+import yaml
+from launching import Folder
+from optuna.trial import TrialState
+
+from trainables.metrics import EpochMetrics, Summary
+
+TAGS = {
+    "role": "trial",
+    "scale": "quick",
+    "outcome": "completed",
+}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> tuple[Folder, str]:
+    folder = Folder(tmp_path_factory.mktemp("done"))
+    return folder, folder.launch()
+
+
+def test_every_trial_has_one_finished_run_below_the_one_of_the_study(done):
+    folder, _ = done
+    (parent,) = folder.runs("study")
+    runs = folder.runs()
+    assert parent.info.status == "FINISHED"
+    assert [run.info.status for run in runs] == ["FINISHED"] * 4
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs} == {parent.info.run_id}
+    assert len({run.data.tags["trial_key"] for run in runs}) == 4
+    assert len({run.data.tags["configuration"] for run in runs}) == 2
+
+
+def test_a_run_holds_every_param_metric_and_tag_of_the_contract(done):
+    folder, _ = done
+    for run in folder.runs():
+        params, tags = run.data.params, run.data.tags
+        assert params["regularizer.name"] == "lamix"
+        assert params["regularizer.beta"] in ("0.3", "0.9")
+        assert params["training.epochs"] == "3"
+        assert params["training.momentum"] == "0.9"  # a default is spelled out
+        assert params["training.milestones"] == "[]"
+        assert params["seed"] in ("0", "1")
+        assert tags.items() >= TAGS.items()
+        for name in ("git_commit", "git_dirty", "python", "torch", "ray", "optuna", "device"):
+            assert tags[name], name
+        assert len(tags["data_fingerprint"]) == 16
+        by_epoch = {name for name in EpochMetrics.__annotations__ if name != "epoch"}
+        assert set(run.data.metrics) == by_epoch | set(Summary.__annotations__)
+        for name in by_epoch:
+            history = folder.client.get_metric_history(run.info.run_id, name)
+            assert [point.step for point in history] == [1, 2, 3], name
+
+
+def test_optuna_holds_one_complete_trial_per_configuration_with_the_mean_over_seeds(done):
+    folder, _ = done
+    trials = folder.optuna().trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 2
+    for trial in trials:
+        errors = [
+            run.data.metrics["validation_error"]
+            for run in folder.runs()
+            if float(run.data.params["regularizer.beta"]) == trial.params["regularizer.beta"]
+        ]
+        assert len(errors) == 2
+        assert trial.value == pytest.approx(statistics.fmean(errors), abs=1e-12)
+
+
+def test_the_study_run_carries_the_file_as_written_and_as_resolved_and_the_table(done, tmp_path):
+    folder, _ = done
+    (parent,) = folder.runs("study")
+    names = {file.path for file in folder.client.list_artifacts(parent.info.run_id)}
+    assert names >= {"study.yaml", "resolved.yaml", "configurations.csv", "configurations.md"}
+    path = folder.client.download_artifacts(parent.info.run_id, "resolved.yaml", str(tmp_path))
+    with open(path, encoding="utf-8") as file:
+        resolved = yaml.safe_load(file)
+    assert resolved["search"]["seeds"] == [0, 1]
+
+
+def test_the_output_ends_with_the_table_and_the_next_commands(done):
+    _, output = done
+    table = output[output.index("regularizer.beta") :]
+    assert "0.3" in table and "0.9" in table and "±" in table
+    assert "mlflow ui" in table and "--set search.seeds=4" in table
+
+
+def test_a_second_launch_trains_nothing_says_so_and_is_quick(done):
+    folder, _ = done
+    before = [run.info.end_time for run in folder.runs()]
+    started = time.monotonic()
+    output = folder.launch()
+    assert time.monotonic() - started < 15
+    assert "Nothing to do" in output
+    assert [run.info.end_time for run in folder.runs()] == before
+
+
+def test_more_seeds_and_configurations_train_only_the_difference(done):
+    folder, _ = done
+    before = {run.info.run_id: run.info.end_time for run in folder.runs()}
+    folder.launch("--set", "search.seeds=3", "--set", "search.space.regularizer.beta=[0.3,0.6,0.9]")
+    after = {run.info.run_id: run.info.end_time for run in folder.runs()}
+    assert len(after) == 9
+    assert before.items() <= after.items()
+    trials = folder.optuna().trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 3
+    assert [trial.params["regularizer.beta"] for trial in trials] == [0.3, 0.9, 0.6]
+
+
+def test_bad_input_leaves_with_status_2_before_anything_starts(tmp_path):
+    folder = Folder(tmp_path)
+    output = folder.launch("--set", "trial.regularizer.betta=0.5", status=2)
+    assert "small.yaml (--set): trial.regularizer.betta: there is no setting `betta`" in output
+    assert "did you mean `beta`?" in output
+    assert not (tmp_path / "mlflow.db").exists() and not (tmp_path / "state").exists()
+
+
+def test_more_gpus_than_there_are_leave_with_status_2(tmp_path):
+    folder = Folder(tmp_path)
+    output = folder.launch("--set", "resources.gpus=64", status=2)
+    assert "a trial asks for 1 CPUs and 64 GPUs" in output
+    assert folder.runs() == []
+    assert [run.info.status for run in folder.runs("study")] == ["SCHEDULED"]
+
+
+def test_a_missing_data_set_leaves_with_status_2_and_says_what_to_put_where(tmp_path):
+    folder = Folder(tmp_path)
+    flag = "trial.dataset={name: image_folder, path: nowhere}"
+    output = folder.launch("--set", flag, status=2)
+    assert "image_folder" in output and "nowhere" in output
+    assert not (tmp_path / "mlflow.db").exists()
