@@ -44,6 +44,11 @@ def word(name: str) -> str:
     return WORDS.get(name, name)
 
 
+def with_unit(name: str) -> str:
+    """Return what a metric is called, with its unit where that is percent."""
+    return f"{word(name)} (%)" if "error" in name else word(name)
+
+
 def title(text: str) -> str:
     """Return the text with a capital first letter."""
     return text[:1].upper() + text[1:]
