@@ -65,21 +65,25 @@ def to_text(grid: Grid, *, width: int | None = None) -> str:
         width: cut lines to it, for a terminal; None leaves them whole.
     """
     starred = any(cell.strong for row in grid.rows for cell in row)
-    lead = [
-        ["*" if any(cell.strong for cell in row) else " "] if starred else [] for row in grid.rows
-    ]
-    body = [
-        mark + [_plain(cell) for cell in row] for mark, row in zip(lead, grid.rows, strict=True)
-    ]
-    header = ([" "] if starred else []) + grid.names
-    right = ([False] if starred else []) + [grid.right(i) for i in range(len(grid.header))]
+    body = [([_star(row)] if starred else []) + [_plain(cell) for cell in row] for row in grid.rows]
+    lead = [""] if starred else []
+    header = lead + [name for _, name in grid.header]
+    right = [False] * len(lead) + [grid.right(i) for i in range(len(grid.header))]
     widths = [max(_width(line[i]) for line in [header, *body]) for i in range(len(header))]
+    groups = [(name, count) for name, count in _groups(grid)] if grid.grouped else []
+    column = len(lead)
+    for name, count in groups:  # a group needs room for its name
+        taken = sum(widths[column : column + count]) + 2 * (count - 1)
+        widths[column + count - 1] += max(0, _width(name) - taken)
+        column += count
 
     def line(cells: Sequence[str]) -> str:
         parts = (_pad(*cell) for cell in zip(cells, widths, right, strict=True))
         return "  ".join(parts).rstrip()
 
     lines = [grid.title] if grid.title else []
+    if groups:
+        lines.append(_group_line(groups, widths, len(lead)))
     lines += [line(header), "  ".join("─" * size for size in widths), *map(line, body)]
     if width is not None:
         lines = [text if _width(text) <= width else text[: width - 1] + "…" for text in lines]
@@ -115,6 +119,8 @@ def to_latex(grid: Grid, *, label: str = "") -> str:
     """
     columns = "".join("r" if grid.right(i) else "l" for i in range(len(grid.header)))
     lines = [r"\begin{table}", r"  \centering"]
+    if len(grid.header) > 8:
+        lines.append(r"  \footnotesize\setlength{\tabcolsep}{3pt}")
     caption = " ".join(_escape_latex(text) for text in [_sentence(grid.title), *grid.notes] if text)
     if caption:
         lines.append(rf"  \caption{{{caption}}}")
@@ -184,6 +190,19 @@ def to_html(grid: Grid, *, link: Link | None = None) -> str:
     parts.append("</tbody></table></div>")
     parts += [f'<p class="note">{html.escape(note)}</p>' for note in grid.notes]
     return "\n".join(parts)
+
+
+def _star(row: Sequence[Cell]) -> str:
+    return "*" if any(cell.strong for cell in row) else ""
+
+
+def _group_line(groups: list[tuple[str, int]], widths: list[int], column: int) -> str:
+    parts = [" " * size for size in widths[:column]]
+    for name, count in groups:
+        room = sum(widths[column : column + count]) + 2 * (count - 1)
+        parts.append(_pad(name, room, right=True))
+        column += count
+    return "  ".join(parts).rstrip()
 
 
 def _plain(cell: Cell) -> str:

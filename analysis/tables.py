@@ -18,7 +18,7 @@ import pandas as pd
 
 from analysis.rendering import Cell, Grid, to_text
 from analysis.statistics import Summary, summarise
-from analysis.words import number, plain_setting, word
+from analysis.words import number, plain_setting, with_unit, word
 
 TEST = "test_error_last"
 """The test error that tables report; see the module."""
@@ -119,20 +119,19 @@ def grid(
     objectives = [objective] if isinstance(objective, str) else list(objective)
     metrics = [name for name in dict.fromkeys([*objectives, test]) if f"{name}_mean" in table]
     metrics = [name for name in metrics if table[f"{name}_n"].sum() or name in objectives]
-    header = [*(word(name) for name in factors)]
-    for name in metrics:
-        header += [f"{word(name)} (%)" if "error" in name else word(name), "95% interval"]
-    header += ["seeds"]
     troubles = [name for name in TROUBLES if (table[name] > 0).any()]
-    header += [TROUBLES[name] for name in troubles]
+    header = [("", word(name)) for name in factors]
+    for name in metrics:
+        header += [(with_unit(name), "mean ± sd"), (with_unit(name), "95% interval")]
+    header += [("", "seeds"), *(("", TROUBLES[name]) for name in troubles)]
     shown = table if most is None else table.head(most)
     rows = [_cells(row, factors, metrics, troubles) for _, row in shown.iterrows()]
-    notes = [_selection_note(objectives, test)]
+    notes = [_selection_note(objectives)]
     if len(shown) < len(table):
         notes.append(f"{len(table) - len(shown)} more configurations are left out.")
     return Grid(
         title=title,
-        header=[("", name) for name in header],
+        header=header,
         rows=rows,
         notes=notes,
         numeric=[False] * len(factors) + [True] * (len(header) - len(factors)),
@@ -266,8 +265,10 @@ def interval(low: float, high: float) -> str:
     return "–" if np.isnan(low) else f"[{number(low)}, {number(high)}]"
 
 
-def _selection_note(objectives: Sequence[str], test: str) -> str:
+def _selection_note(objectives: Sequence[str]) -> str:
     chosen = " and ".join(word(name) for name in objectives)
     if any(name.startswith("test_") for name in objectives):
-        return f"Bold: best by {chosen}, which is test data: its own {chosen} is too low by that."
-    return f"Bold: best by {chosen}; the {word(test)} took no part in the choice."
+        return (
+            f"Bold: best by {chosen}, chosen on test data: its own test error is too low by that."
+        )
+    return f"Bold: best by {chosen}; the test error took no part in the choice."

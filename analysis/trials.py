@@ -43,6 +43,10 @@ LOCAL_UI = "http://127.0.0.1:5000"
 """Where a plain `mlflow ui` listens, for records that no server holds."""
 
 
+# A report downloads many small files: a progress bar for each is noise.
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+
 class UnknownStudyError(LookupError):
     """No such study, or no such scale of it, is on record."""
 

@@ -39,9 +39,27 @@ WORDS = {
 """What a name of the record is called in prose; a name that is not here speaks for itself."""
 
 
+AXES = {
+    "regularizer.beta": "β, share of the local label (regularizer.beta)",
+    "regularizer.smoothing": "ε of label smoothing (regularizer.smoothing)",
+    "regularizer.alpha": "α of λ ~ Beta(α, α) (regularizer.alpha)",
+}
+"""What stands along an axis for a setting whose name alone says little."""
+
+
+def axis(name: str) -> str:
+    """Return what stands along an axis for a setting or a metric, with its unit."""
+    return AXES.get(name, with_unit(name))
+
+
 def word(name: str) -> str:
     """Return what a reader is to see for a name of the record."""
     return WORDS.get(name, name)
+
+
+def with_unit(name: str) -> str:
+    """Return what a metric is called, with its unit where that is percent."""
+    return f"{word(name)} (%)" if "error" in name else word(name)
 
 
 def title(text: str) -> str:

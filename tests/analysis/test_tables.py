@@ -129,9 +129,10 @@ def test_values_by_seed_leave_out_what_did_not_complete(frame):
 def test_text_is_aligned_and_stars_the_best(frame):
     text = tables.as_text(frame, ["regularizer.beta"])
     lines = text.splitlines()
-    assert lines[0].split()[:3] == ["regularizer.beta", "validation", "error"]
-    assert lines[2].startswith("*") and "6.00 ± 1.00" in lines[2]
-    assert len({line.index("±") for line in lines[2:4] if "±" in line}) == 1
+    assert " ".join(lines[0].split()) == "validation error (%) test error, last epoch (%)"
+    assert lines[1].split()[:2] == ["regularizer.beta", "mean"]
+    assert lines[3].startswith("*") and "6.00 ± 1.00" in lines[3]
+    assert len({line.index("±") for line in (lines[3], lines[5])}) == 1
     assert "took no part in the choice" in lines[-1]
     assert all(len(line) <= 60 for line in tables.as_text(frame, [], width=60).splitlines()[:-1])
 
@@ -144,7 +145,7 @@ def test_rows_that_are_left_out_are_counted(frame):
 def test_an_objective_on_test_data_is_said():
     frame = pd.DataFrame([trial("a", 0, 5.0)])
     frame["test_error_best"] = 1.0
-    assert "which is test data" in tables.as_text(frame, [], "test_error_best")
+    assert "chosen on test data" in tables.as_text(frame, [], "test_error_best")
 
 
 def grid():

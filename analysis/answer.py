@@ -1,0 +1,80 @@
+"""The answer of a study in one sentence, no stronger than its record."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis import comparison
+from analysis.comparison import Compared
+from analysis.pairs import Contrast, setting_text
+from analysis.statistics import Summary
+from analysis.tables import PARTS, TEST, spread
+from analysis.words import counted, number, word
+
+
+def answer(
+    table: pd.DataFrame,
+    factors: Sequence[str],
+    contrasts: Sequence[Contrast],
+    compared: Sequence[Compared] = (),
+    *,
+    objective: str = "validation_error",
+    test: str = TEST,
+) -> str:
+    """Return the sentence.
+
+    Args:
+        table: as from `tables.over_configurations`.
+        factors: what names a configuration.
+        contrasts: the others against the best one, the next best first.
+        compared: the cells of the paper, if the study makes one of its tables again.
+        objective: the metric that selects.
+        test: the metric that is reported.
+    """
+    if any(cell.ours.n for cell in compared):
+        return comparison.tally(compared)
+    if table.empty or not table["best"].any():
+        unfinished = int(table["unfinished"].sum()) if len(table) else 0
+        return (
+            "No answer yet: no configuration has run in full, "
+            f"{counted(unfinished, 'trial')} under way."
+        )
+    best = table.iloc[0]
+    if table["best"].sum() > 1:
+        return (
+            f"{int(table['best'].sum())} of {counted(len(table), 'configuration')} are best in the "
+            "sense that none is better in one objective without being worse in another."
+        )
+    text = (
+        f"Lowest {word(objective)} with {setting_text(best, factors)}: "
+        f"{_with_unit(_summary(best, objective), objective)} over {counted(int(best['n']), 'seed')}"
+    )
+    if f"{test}_n" in table and best[f"{test}_n"]:
+        text += f", {word(test)} {_with_unit(_summary(best, test), test)}"
+    return f"{text}{_next(contrasts)}."
+
+
+def _next(contrasts: Sequence[Contrast]) -> str:
+    if not contrasts or contrasts[0].paired.n < 2:
+        return ""
+    pair = contrasts[0].paired
+    seen = f"{number(abs(pair.mean))} points [{number(pair.low)}, {number(pair.high)}]"
+    if pair.low <= 0 <= pair.high:
+        return (
+            f"; its test error cannot be told apart from that of the next, {contrasts[0].name} "
+            f"(paired difference {number(pair.mean)} points [{number(pair.low)}, "
+            f"{number(pair.high)}])"
+        )
+    if pair.mean > 0:
+        return f"; the next, {contrasts[0].name}, has a test error higher by {seen}"
+    return f"; yet on test data the next, {contrasts[0].name}, is better by {seen}"
+
+
+def _summary(row: "pd.Series[Any]", metric: str) -> Summary:
+    values = {part: row[f"{metric}_{part}"] for part in PARTS}
+    return Summary(**values)
+
+
+def _with_unit(summary: Summary, metric: str) -> str:
+    return f"{spread(summary)}{' %' if 'error' in metric else ''}"

@@ -1,0 +1,220 @@
+"""Figures for the browser: plotly, to be put into a page that carries plotly.js itself."""
+
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+from plotly.subplots import make_subplots
+
+from analysis.drawing import (
+    COLOUR_SCALE,
+    COLOURS,
+    QUIET,
+    Axis,
+    Bars,
+    Figure,
+    Heatmap,
+    Line,
+    Panel,
+    Picture,
+    Points,
+    names,
+)
+
+MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star")
+DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot", "5px,2px", "8px,3px")
+ROW_HEIGHT = 360
+"""Pixels."""
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
+CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
+
+
+def plotly_js() -> str:
+    """Return the library's source, for a page that opens without a network."""
+    return str(get_plotlyjs())
+
+
+def to_html(figure: Figure) -> str:
+    """Return a ``<div>`` with the chart; the page must have loaded plotly.js before it."""
+    return str(
+        draw(figure).to_html(
+            full_html=False,
+            include_plotlyjs=False,
+            config=CONFIG,
+            div_id=f"figure-{figure.name}",
+        )
+    )
+
+
+def draw(figure: Figure) -> go.Figure:
+    """Return the figure drawn."""
+    sheet = make_subplots(
+        rows=figure.rows,
+        cols=figure.columns,
+        subplot_titles=[panel.title for panel in figure.panels],
+        horizontal_spacing=0.25 / figure.columns if figure.columns > 1 else 0.1,
+        vertical_spacing=(0.12 if _pictures(figure) else 0.3) / figure.rows,
+    )
+    legend = set(names(figure)) if len(names(figure)) > 1 else set()
+    for i, panel in enumerate(figure.panels):
+        place = {"row": i // figure.columns + 1, "col": i % figure.columns + 1}
+        for mark in panel.marks:
+            for trace in _traces(mark, panel, legend):
+                sheet.add_trace(trace, **place)
+        _axes(sheet, panel, place)
+    _colour_bars(sheet)
+    sheet.update_layout(
+        template="simple_white",
+        height=_height(figure),
+        margin={"l": 60, "r": 15, "t": 70 if names(figure) and len(names(figure)) > 1 else 35,
+                "b": 50},
+        font={"family": FONT, "size": 13, "color": "#1f2933"},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.04, "xanchor": "left", "x": 0},
+        barmode="group",
+        hoverlabel={"font": {"family": FONT}},
+    )  # fmt: skip
+    sheet.update_annotations(font_size=13)
+    return sheet
+
+
+def _traces(mark: Any, panel: Panel, legend: set[str]) -> list[go.Trace]:
+    match mark:
+        case Line():
+            return _line(mark, legend)
+        case Points():
+            return [_points(mark, legend)]
+        case Bars():
+            return [_bars(mark, legend)]
+        case Heatmap():
+            centres = (mark.x_edges[1:] + mark.x_edges[:-1]) / 2
+            heat = go.Heatmap(x=centres, y=mark.y, z=mark.z, colorscale=COLOUR_SCALE,
+                              colorbar={"title": {"text": mark.unit, "side": "right"}})  # fmt: skip
+            return [heat]
+        case Picture():
+            return [go.Image(z=mark.rgb_HWC, hoverinfo="skip")]
+    raise AssertionError(f"not a mark: {mark!r} in {panel.title}")
+
+
+def _named(mark: Line | Points | Bars, legend: set[str]) -> dict[str, Any]:
+    """Return name and legend: each name once, its traces shown and hidden together."""
+    first = mark.name in legend
+    legend.discard(mark.name)
+    return {"name": mark.name, "legendgroup": mark.name, "showlegend": first}
+
+
+def _colour(style: int) -> str:
+    return COLOURS[style % len(COLOURS)]
+
+
+def _error_bars(mark: Line | Points | Bars, *, width: int) -> dict[str, Any] | None:
+    if mark.low is None or mark.high is None:
+        return None
+    up, down = np.nan_to_num(mark.high - mark.y), np.nan_to_num(mark.y - mark.low)
+    return {"array": up, "arrayminus": down, "thickness": 1.2, "width": width}
+
+
+def _line(mark: Line, legend: set[str]) -> list[go.Trace]:
+    bars = None if mark.band else _error_bars(mark, width=4)
+    line = go.Scatter(
+        x=mark.x,
+        y=mark.y,
+        mode="lines+markers" if mark.markers else "lines",
+        line={"color": _colour(mark.style), "dash": DASHES[mark.style % len(DASHES)], "width": 2},
+        marker={"symbol": MARKERS[mark.style % len(MARKERS)], "size": 8},
+        error_y=bars,
+        **_named(mark, legend),
+    )
+    if not mark.band or mark.low is None or mark.high is None:
+        return [line]
+    band = go.Scatter(
+        x=np.concatenate([mark.x, mark.x[::-1]]),
+        y=np.concatenate([mark.high, mark.low[::-1]]),
+        fill="toself",
+        fillcolor=_colour(mark.style),
+        opacity=0.18,
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        legendgroup=mark.name,
+        showlegend=False,
+    )
+    return [band, line]
+
+
+def _points(mark: Points, legend: set[str]) -> go.Trace:
+    marker = {"color": _colour(mark.style), "symbol": MARKERS[mark.style % len(MARKERS)], "size": 8}
+    if mark.quiet:
+        marker = {"color": QUIET, "symbol": "circle", "size": 5, "opacity": 0.7}
+    return go.Scatter(
+        x=mark.x,
+        y=mark.y,
+        mode="markers",
+        marker=marker,
+        error_y=_error_bars(mark, width=0),
+        text=list(mark.labels) or None,
+        hovertemplate="%{text}<br>%{y:.2f}<extra></extra>" if mark.labels else None,
+        **_named(mark, legend),
+    )
+
+
+def _bars(mark: Bars, legend: set[str]) -> go.Trace:
+    flat = mark.horizontal
+    bars = None if flat else _error_bars(mark, width=4)
+    return go.Bar(
+        x=mark.y if flat else mark.x,
+        y=mark.x if flat else mark.y,
+        orientation="h" if flat else "v",
+        marker={"color": _colour(mark.style)},
+        error_y=bars,
+        **_named(mark, legend),
+    )
+
+
+def _axes(sheet: go.Figure, panel: Panel, place: dict[str, int]) -> None:
+    if panel.bare:
+        sheet.update_xaxes(visible=False, **place)
+        sheet.update_yaxes(visible=False, **place)
+        return
+    sheet.update_xaxes(**_axis(panel.x), **place)
+    sheet.update_yaxes(**_axis(panel.y), **place)
+
+
+def _axis(axis: Axis) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "title": {"text": axis.title, "standoff": 8},
+        "showgrid": True,
+        "gridcolor": "#E3E6EA",
+        "automargin": True,
+    }
+    if axis.ticks:
+        options |= {"tickvals": list(axis.ticks), "ticktext": list(axis.ticks.values())}
+    if axis.log:
+        options |= {"type": "log", "dtick": "D2"}
+    if axis.whole and not axis.ticks:
+        options |= {"tickformat": ",d", "nticks": 8}
+    if axis.reverse:
+        options["autorange"] = "reversed"
+    return options
+
+
+def _colour_bars(sheet: go.Figure) -> None:
+    """Put each heatmap's colour bar beside its own panel, where plotly puts all on one place."""
+    for trace in sheet.select_traces(selector={"type": "heatmap"}):
+        x = sheet.layout[trace.xaxis.replace("x", "xaxis")].domain
+        y = sheet.layout[trace.yaxis.replace("y", "yaxis")].domain
+        trace.colorbar.update(x=x[1] + 0.005, xpad=2, thickness=12, y=(y[0] + y[1]) / 2,
+                              len=y[1] - y[0])  # fmt: skip
+
+
+def _pictures(figure: Figure) -> bool:
+    return all(panel.bare for panel in figure.panels)
+
+
+def _height(figure: Figure) -> int:
+    if _pictures(figure):
+        return 60 + 170 * figure.rows
+    flat = [m for p in figure.panels for m in p.marks if isinstance(m, Bars) and m.horizontal]
+    if flat:
+        return 120 + 34 * max(len(mark.y) for mark in flat)
+    return 70 + ROW_HEIGHT * figure.rows
