@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -112,15 +112,7 @@ class Record:
 
     def _children(self) -> Iterator[Run]:
         where = f"tags.mlflow.parentRunId = '{self.parent_id}'"
-        token = None
-        while True:
-            page = self.client.search_runs(
-                [self.experiment_id], where, ViewType.ACTIVE_ONLY, PAGE, page_token=token
-            )
-            yield from page
-            token = page.token
-            if not token:
-                return
+        yield from _all_runs(self.client, [self.experiment_id], where)
 
     def trials(self) -> dict[str, RecordedTrial]:
         """Return all trials of the study by key, whatever became of them."""
@@ -352,3 +344,70 @@ def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 def _now() -> int:
     return int(time.time() * 1000)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A study at one scale, in numbers."""
+
+    study: str
+    scale: str
+    status: str
+    """MLflow's, of the parent run."""
+    done: int
+    """Trials that ended as planned."""
+    cut_off: int
+    """Trials begun and not ended."""
+    failed: int
+    """Trials that failed for good."""
+    changed: float
+    """When the last of them began or ended, in seconds since 1970."""
+
+
+def overview() -> list[Overview]:
+    """Return all studies on the tracking server, the last changed first.
+
+    Raises:
+        RecordError: if the server cannot be reached.
+    """
+    client = MlflowClient()
+    try:
+        experiments = {e.experiment_id: e.name for e in client.search_experiments()}
+        where = "tags.role = 'study'"
+        parents = [*_all_runs(client, list(experiments), where)] if experiments else []
+        found = [_overview(client, experiments, parent) for parent in parents]
+    except (MlflowException, requests.RequestException) as error:
+        raise RecordError(f"cannot use the tracking server {tracking_uri()}: {error}") from error
+    return sorted(found, key=lambda study: -study.changed)
+
+
+def _overview(client: MlflowClient, experiments: Mapping[str, str], parent: Run) -> Overview:
+    where = f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
+    runs = [
+        run
+        for run in _all_runs(client, [parent.info.experiment_id], where)
+        if run.data.tags.get("retired") != "true"
+    ]
+    statuses = [run.info.status for run in runs]
+    times = [run.info.end_time or run.info.start_time for run in [parent, *runs]]
+    return Overview(
+        study=experiments[parent.info.experiment_id],
+        scale=parent.data.tags["scale"],
+        status=parent.info.status,
+        done=statuses.count("FINISHED"),
+        cut_off=statuses.count("RUNNING") + statuses.count("KILLED"),
+        failed=statuses.count("FAILED"),
+        changed=max(times) / 1000,
+    )
+
+
+def _all_runs(client: MlflowClient, experiment_ids: list[str], where: str) -> Iterator[Run]:
+    token = None
+    while True:
+        page = client.search_runs(
+            experiment_ids, where, ViewType.ACTIVE_ONLY, PAGE, page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return

@@ -75,12 +75,21 @@ class Session:
             data_of=lambda configuration: self.fingerprint(configuration.dataset),
             provenance=provenance.tags(),
         )
-        self.found = reconcile(self.agenda, self.search, self.record.trials())
+        self.recorded = self.record.trials()
+        self.found = reconcile(self.agenda, self.search, self.recorded)
 
     @cache  # noqa: B019 (a session lives as long as the process)
     def fingerprint(self, settings: datasets.AnySettings) -> str:
         """Return the fingerprint of a data set, which is read once for it."""
         return datasets.load(settings, self.data).fingerprint
+
+    def plan(self) -> int:
+        """Say what there is to do and what it costs, and start nothing."""
+        from study import plan  # late: it brings processes of its own
+
+        plan.show(self.agenda, self.recorded, self.console, data=self.data)
+        self.record.close(timeout=0)
+        return DONE
 
     def run(self, address: str | None) -> int:
         """Run what is missing and return the exit status."""
