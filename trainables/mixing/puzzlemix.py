@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from trainables.mixing._arguments import check_lam, check_pairs
 from trainables.mixing.labelling import LABELS, Energy, belief_propagation, exact
 from trainables.mixing.transport import move_blocks, transport_plan
 
@@ -62,19 +63,19 @@ def puzzlemix(
         ValueError: if shapes do not fit or `blocks` does not divide the height and the width.
     """
     _check(images_NCHW, permutation_N, saliency_NHW, lam, blocks)
-    with torch.no_grad():
-        energy = _energy(
-            images_NCHW,
-            permutation_N,
-            _shares(saliency_NHW, blocks, blocks),
-            torch.as_tensor(lam, dtype=torch.float32, device=images_NCHW.device),
-            smoothness=label_smoothness / blocks / 16,
-            data_smoothness=data_smoothness,
-            prior=prior_weight / blocks**2,
-            neighbour_size=neighbour_size,
-        )
-        labels_NRC = exact(energy) if solver == "exact" else belief_propagation(energy)
-        mask_NRC = 1 - labels_NRC / (LABELS - 1)
+    energy = mask_energy(
+        images_NCHW,
+        permutation_N,
+        saliency_NHW,
+        lam,
+        blocks=blocks,
+        label_smoothness=label_smoothness,
+        data_smoothness=data_smoothness,
+        prior_weight=prior_weight,
+        neighbour_size=neighbour_size,
+    )
+    labels_NRC = exact(energy) if solver == "exact" else belief_propagation(energy)
+    mask_NRC = 1 - labels_NRC / (LABELS - 1)
     own_NCHW, partner_NCHW = pasted or (images_NCHW, images_NCHW[permutation_N])
     if transport != "none":
         own_NCHW, partner_NCHW = _transport(
@@ -92,21 +93,14 @@ def _check(
     lam: Tensor | float,
     blocks: int,
 ) -> None:
-    if images_NCHW.ndim != 4 or not images_NCHW.is_floating_point():
-        raise ValueError(
-            "the images must be floating point of shape (N, C, H, W), but got "
-            f"{images_NCHW.dtype} of shape {tuple(images_NCHW.shape)}"
-        )
+    check_pairs(images_NCHW, permutation_N)
+    check_lam(lam)
     batch, _, height, width = images_NCHW.shape
-    if permutation_N.shape != (batch,):
-        raise ValueError(f"{batch} images need {batch} partners, but got {len(permutation_N)}")
     if saliency_NHW.shape != (batch, height, width):
         raise ValueError(
             f"the saliency must have the shape {(batch, height, width)}, but got "
             f"{tuple(saliency_NHW.shape)}"
         )
-    if isinstance(lam, float | int) and not 0 <= lam <= 1:
-        raise ValueError(f"`lam` must be in [0, 1], but got {lam}")
     if blocks < 1 or height % blocks or width % blocks:
         raise ValueError(
             "`blocks` must divide the height and the width of the images, but got "
@@ -114,32 +108,30 @@ def _check(
         )
 
 
-def _shares(saliency_NHW: Tensor, rows: int, columns: int) -> Tensor:
-    """Return the saliency of each block, summing to 1 over the grid; uniform where all is 0."""
-    height, width = saliency_NHW.shape[1:]
-    pooled_NRC = F.avg_pool2d(saliency_NHW.float(), (height // rows, width // columns)) + 1e-30
-    return pooled_NRC / pooled_NRC.sum(dim=(1, 2), keepdim=True)
-
-
-def _energy(
+@torch.no_grad()
+def mask_energy(
     images_NCHW: Tensor,
     permutation_N: Tensor,
-    saliency_NRC: Tensor,
-    lam: Tensor,
+    saliency_NHW: Tensor,
+    lam: Tensor | float,
     *,
-    smoothness: float,
-    data_smoothness: float,
-    prior: float,
-    neighbour_size: int,
+    blocks: int,
+    label_smoothness: float = 1.2,
+    data_smoothness: float = 0.5,
+    prior_weight: float = 0.2,
+    neighbour_size: int = 4,
 ) -> Energy:
     """Return the costs of the labels 0 (own image), 1 (average) and 2 (partner).
 
-    The cost of an edge between two images is linear in what either block shows; it is taken apart
-    into what each block pays whatever the other shows, and a weight on their labels' difference.
+    The arguments are those of `puzzlemix`. The cost of an edge between two images is linear in
+    what either block shows; it is taken apart into what each block pays whatever the other shows,
+    and a weight on their labels' difference.
     """
+    saliency_NRC = _shares(saliency_NHW, blocks, blocks)
+    smoothness = label_smoothness / blocks / 16
     below_22NRC, right_22NRC = (
         smoothness * data_smoothness * edges_22NRC
-        for edges_22NRC in _edges(images_NCHW, permutation_N, saliency_NRC.shape, neighbour_size)
+        for edges_22NRC in _edges(images_NCHW, permutation_N, blocks, neighbour_size)
     )
     # To show the one image is to hide what is salient in the other.
     shown_2NRC = torch.stack((saliency_NRC[permutation_N], saliency_NRC))
@@ -154,24 +146,28 @@ def _energy(
         for unlike, alike in map(_unlike_and_alike, (below_22NRC, right_22NRC))
     )
     below_NRC[:, -1], right_NRC[:, :, -1] = 0, 0
-    return Energy(unary_3NRC + prior * _prior(lam), below_NRC, right_NRC)
+    prior_3N11 = prior_weight / blocks**2 * _prior(torch.as_tensor(lam, device=images_NCHW.device))
+    return Energy(unary_3NRC + prior_3N11, below_NRC, right_NRC)
+
+
+def _shares(saliency_NHW: Tensor, rows: int, columns: int) -> Tensor:
+    """Return the saliency of each block, summing to 1 over the grid; uniform where all is 0."""
+    height, width = saliency_NHW.shape[1:]
+    pooled_NRC = F.avg_pool2d(saliency_NHW.float(), (height // rows, width // columns)) + 1e-30
+    return pooled_NRC / pooled_NRC.sum(dim=(1, 2), keepdim=True)
 
 
 def _edges(
-    images_NCHW: Tensor, permutation_N: Tensor, grid: torch.Size, neighbour_size: int
+    images_NCHW: Tensor, permutation_N: Tensor, blocks: int, neighbour_size: int
 ) -> tuple[Tensor, Tensor]:
     """Return the differences at the borders of each block with the one below and to the right.
 
     The first two axes, (22), say what the block and its neighbour show: 0 the own image, 1 the
     partner. Differences are of pixels in [0, 1]; the last row or column is 0.
     """
-    _, rows, columns = grid
-    high, wide = (
-        _side(size // count, neighbour_size)
-        for size, count in zip(images_NCHW.shape[2:], (rows, columns), strict=True)
-    )
+    high, wide = (_side(size // blocks, neighbour_size) for size in images_NCHW.shape[2:])
     patches_NCHW = F.avg_pool2d(_unit_range(images_NCHW), (high, wide))
-    patches = patches_NCHW.unflatten(3, (columns, -1)).unflatten(2, (rows, -1))  # N C R h C w
+    patches = patches_NCHW.unflatten(3, (blocks, -1)).unflatten(2, (blocks, -1))  # N C R h C w
     below_22NRC = _differences(
         patches[:, :, :-1, -1], patches[:, :, 1:, 0], permutation_N, dim=(3, 6)
     )

@@ -50,10 +50,7 @@ def transport_plan(saliency_NRC: Tensor, wanted_NRC: Tensor, *, cost: float) -> 
         kind_S[asking_A], bit_S[asking_A] = kind_A, bit_A
         best_S.scatter_reduce_(0, place_A, price_A, "amin")
         refused_S = price_S > best_S[place_S]
-        if refused_S.device.type == "cpu":
-            # The others would only ask again where they are already. To select those who are
-            # refused is to wait for how many there are, so an accelerator asks for all.
-            asking_A = refused_S.nonzero().squeeze(1)
+        asking_A = _who_asks_again(refused_S)
         open_2S[kind_S[asking_A], asking_A] -= bit_S[asking_A] * refused_S[asking_A]
     # Equal prices are settled by the lower index, whatever the order of the writes.
     nobody = len(self_S)
@@ -61,6 +58,17 @@ def transport_plan(saliency_NRC: Tensor, wanted_NRC: Tensor, *, cost: float) -> 
     source_S = torch.full_like(self_S, nobody).scatter_reduce_(0, place_S, rival_S, "amin")
     source_S = torch.where(source_S < nobody, source_S, self_S)
     return source_S.reshape(batch, -1) % (rows * columns)
+
+
+def _who_asks_again(refused_S: Tensor) -> Tensor:
+    """Return the refused blocks or, on an accelerator, all.
+
+    The others only ask again where they already are. To select those who are refused is to wait
+    for how many there are: free on the CPU alone.
+    """
+    if refused_S.device.type == "cpu":
+        return refused_S.nonzero().squeeze(1)
+    return torch.arange(len(refused_S), device=refused_S.device)
 
 
 def move_blocks(images_NCHW: Tensor, source_NT: Tensor, *, rows: int, columns: int) -> Tensor:

@@ -103,7 +103,7 @@ class LaMix(RegularizerModule):
         original = (images_NCHW, local_NC)
         alternation = self.settings.alternation if self.settings.original_batches else None
         if alternation == "even_odd" and step % 2 == 0:
-            return self._loss(network, *original)
+            return self.batch_loss(network, *original)
         *mixed, clean_loss = self.mix(
             network,
             *original,
@@ -119,12 +119,12 @@ class LaMix(RegularizerModule):
                 coin = torch.rand((), generator=generator, device=images_NCHW.device) < 0.5
                 # Chosen on the device: asking the coin here would wait for it every step.
                 chosen = (torch.where(coin, *pair) for pair in zip(original, mixed, strict=True))
-                return self._loss(network, *chosen) + torch.where(coin, 0, clean_loss)
+                return self.batch_loss(network, *chosen) + torch.where(coin, 0, clean_loss)
             case "both":
-                mixed_loss = self._loss(network, *mixed) + clean_loss
-                return (self._loss(network, *original) + mixed_loss) / 2
+                mixed_loss = self.batch_loss(network, *mixed) + clean_loss
+                return (self.batch_loss(network, *original) + mixed_loss) / 2
             case _:
-                return self._loss(network, *mixed) + clean_loss
+                return self.batch_loss(network, *mixed) + clean_loss
 
     def mix(
         self,
@@ -186,7 +186,8 @@ class LaMix(RegularizerModule):
             case "per_sample":
                 return torch.rand(batch, generator=generator, device=generator.device)
 
-    def _loss(self, network: Network, images_NCHW: Tensor, local_NC: Tensor) -> Tensor:
+    def batch_loss(self, network: Network, images_NCHW: Tensor, local_NC: Tensor) -> Tensor:
+        """Return the loss of a batch, original or mixed, given its local soft label."""
         features_NM = network.features(images_NCHW)  # Eq. 6
         logits_NC = network.classifier(features_NM)  # Eq. 7
         targets_NC, _ = self.soft_targets(features_NM, local_NC)

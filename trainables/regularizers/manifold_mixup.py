@@ -19,7 +19,7 @@ class Settings(SmoothingSettings):
 
     name: Literal["manifold_mixup"] = "manifold_mixup"
     alpha: Positive = 2.0
-    """α of λ ~ Beta(α, α), above 0; the paper's best for CIFAR is 2."""
+    """α of λ ~ Beta(α, α), above 0; the authors' commands for CIFAR say 2."""
     layers: Annotated[tuple[Index, ...], MinLen(1)] = (0, 1, 2)
     """Layers to choose from, one per batch: k is what the network's k-th stage is fed, so 0 is the
     image; the number of stages is the last stage's output. The authors' code counts residual
