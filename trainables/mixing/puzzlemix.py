@@ -82,7 +82,7 @@ def puzzlemix(
             own_NCHW, partner_NCHW, permutation_N, saliency_NHW, mask_NRC, transport, transport_cost
         )
     mask_N1HW = _enlarge(mask_NRC, *images_NCHW.shape[2:]).unsqueeze(1).to(images_NCHW.dtype)
-    mixed_NCHW = mask_N1HW * own_NCHW + (1 - mask_N1HW) * partner_NCHW
+    mixed_NCHW = torch.lerp(partner_NCHW, own_NCHW, mask_N1HW)
     return mixed_NCHW, mask_NRC.mean(dim=(1, 2))
 
 
@@ -238,16 +238,15 @@ def _transport(
     shares_NRC = _shares(saliency_NHW, rows, columns)
     mask_NRC = _enlarge(mask_NRC, rows, columns)
     # Own images and partners together: half as many kernels.
-    source_NT = transport_plan(
+    own_NT, partner_NT = transport_plan(
         torch.cat((shares_NRC, shares_NRC[permutation_N])),
         torch.cat((mask_NRC, 1 - mask_NRC)) > 0,
         cost=cost,
+    ).chunk(2)
+    return (
+        move_blocks(own_NCHW, own_NT, rows=rows, columns=columns),
+        move_blocks(partner_NCHW, partner_NT, rows=rows, columns=columns),
     )
-    moved_NCHW = move_blocks(
-        torch.cat((own_NCHW, partner_NCHW)), source_NT, rows=rows, columns=columns
-    )
-    own_NCHW, partner_NCHW = moved_NCHW.chunk(2)
-    return own_NCHW, partner_NCHW
 
 
 def _enlarge(grid_NRC: Tensor, rows: int, columns: int) -> Tensor:

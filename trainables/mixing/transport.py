@@ -73,13 +73,18 @@ def _who_asks_again(refused_S: Tensor) -> Tensor:
 
 def move_blocks(images_NCHW: Tensor, source_NT: Tensor, *, rows: int, columns: int) -> Tensor:
     """Return images whose t-th block, counted row by row, is block source_NT[:, t]."""
-    batch, channels, height, width = images_NCHW.shape
+    height, width = images_NCHW.shape[2:]
     high, wide = height // rows, width // columns
-    blocks = images_NCHW.reshape(batch, channels, rows, high, columns, wide)
-    blocks = blocks.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # N, T, C, high, wide
-    image_N1 = torch.arange(batch, device=source_NT.device).unsqueeze(1)
-    moved = blocks[image_N1, source_NT].unflatten(1, (rows, columns))
-    return moved.permute(0, 3, 1, 4, 2, 5).reshape(images_NCHW.shape)
+    corner_NT = source_NT // columns * (high * width) + source_NT % columns * wide
+    y_H1 = torch.arange(height, device=source_NT.device).unsqueeze(1)
+    x_W = torch.arange(width, device=source_NT.device)
+    # Where each pixel comes from: its block's corner and its place in the block. One look-up of
+    # pixels is several times faster than to cut the images into blocks and put them together.
+    block_HW = y_H1 // high * columns + x_W // wide
+    within_HW = y_H1 % high * width + x_W % wide
+    pixel_N1P = (corner_NT[:, block_HW] + within_HW).flatten(1).unsqueeze(1)
+    index_NCP = pixel_N1P.expand(-1, images_NCHW.shape[1], -1)
+    return images_NCHW.flatten(2).gather(2, index_NCP).reshape(images_NCHW.shape)
 
 
 @dataclass(frozen=True)
