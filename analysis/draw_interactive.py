@@ -204,6 +204,8 @@ def _axis(axis: Axis, values: Floats | None = None) -> dict[str, Any]:
         options |= {"type": "log", "dtick": 1 if wide else "D2", "exponentformat": "power"}
     if axis.whole and not axis.ticks:
         options |= {"tickformat": ",d", "nticks": 8}
+    if axis.range is not None:
+        options["range"] = list(axis.range)
     if axis.reverse:
         options["autorange"] = "reversed"
     return options

@@ -270,6 +270,8 @@ def embeddings(embedding: Embedding, *, of: str, most: int = 4) -> Figure:
         most: the number of epochs, spread evenly over those recorded.
     """
     chosen = np.unique(np.linspace(0, len(embedding.epochs_E) - 1, most).round().astype(int))
+    farthest = 1.08 * float(np.abs(embedding.points_EN2).max(initial=0.1))
+    ends = (-farthest, farthest)  # the same for all epochs: distances are the point
     panels = []
     for i in chosen:
         marks: list[Mark] = []
@@ -280,7 +282,8 @@ def embeddings(embedding: Embedding, *, of: str, most: int = 4) -> Figure:
         heading = f"epoch {embedding.epochs_E[i]}"
         if embedding.train_error_E is not None:
             heading += f" (training error {embedding.train_error_E[i]:.1f}%)"
-        panels.append(Panel(marks, Axis("first unit"), Axis("second unit"), heading))
+        axes = Axis("first unit", range=ends), Axis("second unit", range=ends)
+        panels.append(Panel(marks, *axes, heading))
     caption = f"Outputs of the 2-unit bottleneck for original training samples, of {of}."
     return Figure("embedding", "The embedding over training", caption, panels, min(2, len(panels)))
 
@@ -409,7 +412,7 @@ def _positions(
         at = values.to_numpy(dtype=float)
         return table, at, Axis(axis(factor), log=_logarithmic(factor, at, space))
     texts = [plain_setting(value) for value in values]
-    place = {text: float(i) for i, text in enumerate(dict.fromkeys(texts))}
+    place = {text: float(i) for i, text in enumerate(sorted(set(texts)))}
     ticks = {i: text for text, i in place.items()}
     return table, np.array([place[text] for text in texts]), Axis(axis(factor), ticks=ticks)
 

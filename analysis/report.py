@@ -340,7 +340,7 @@ def _origin(material: Material) -> list[tuple[str, str | Markup]]:
     fixed = [
         f"{name}: {frame[name].iloc[0]}"
         for name in tables.settings_of(frame)
-        if len(frame) and name not in material.factors
+        if len(frame) and frame[name].map(tables.hashable).nunique(dropna=False) == 1
     ]
     if fixed:
         rows.append(("the same for all", Markup("<code>{}</code>").format(", ".join(fixed))))
