@@ -63,12 +63,12 @@ def save(figure: Figure, folder: Path) -> list[Path]:
     """Write `name`.png and `name`.pdf into `folder` and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):
-        sheet = draw(figure)
+        sheet = _laid_out(figure)
         paths = [folder / f"{figure.name}.{kind}" for kind in ("png", "pdf")]
         for path in paths:
             # No time of making inside: the same record gives the same file.
             dated = {"CreationDate": None} if path.suffix == ".pdf" else None
-            sheet.savefig(path, dpi=DPI, metadata=dated, bbox_inches="tight", pad_inches=0.04)
+            sheet.savefig(path, dpi=DPI, metadata=dated)
     return paths
 
 
@@ -76,7 +76,7 @@ def png(figure: Figure) -> bytes:
     """Return the figure as a PNG, for a notebook."""
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
-        draw(figure).savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.04)
+        _laid_out(figure).savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
 
 
@@ -89,6 +89,13 @@ def draw(figure: Figure) -> Sheet:
     for axes in grid.flat[len(figure.panels) :]:
         axes.set_axis_off()
     _legend(sheet, figure)
+    return sheet
+
+
+def _laid_out(figure: Figure) -> Sheet:
+    sheet = draw(figure)
+    sheet.draw_without_rendering()
+    sheet.set_layout_engine("none")  # once is enough, whatever the number of files
     return sheet
 
 

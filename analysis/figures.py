@@ -456,14 +456,14 @@ def _combination(table: pd.DataFrame, factors: Sequence[str]) -> "pd.Series[Any]
 
 
 def _curve(history: pd.DataFrame, label: str, style: int) -> Line:
-    by_epoch = history.groupby("epoch")["value"]
+    values = history.pivot(index="epoch", columns="run_id", values="value")
     # An epoch that some seeds never reached would break the curve: the rest had other seeds.
-    seeds = by_epoch.size()
-    epochs = seeds.index[seeds == seeds.max()] if len(seeds) else seeds.index
-    summaries = [summarise(by_epoch.get_group(epoch)) for epoch in epochs]
-    single = all(np.isnan(summary.low) for summary in summaries)
+    rows = values.notna().all(axis=1)
+    kept = values[rows].to_numpy(dtype=float)
+    summaries = [summarise(row) for row in kept]
+    single = values.shape[1] < 2
     return Line(
-        np.asarray(epochs, dtype=float),
+        values.index[rows].to_numpy(dtype=float),
         np.array([summary.mean for summary in summaries]),
         label,
         style,

@@ -28,13 +28,13 @@ def test_two_studies_are_paired_by_seed(capsys):
     out = capsys.readouterr().out
     assert "regularizer.beta = 0.5" in out  # chosen on validation, not the better test error
     assert "6.50 ± 1.87" in out
-    line = next(line for line in out.splitlines() if line.startswith("theirs:quick   1.05"))
+    line = next(line for line in out.splitlines() if " 1.05 " in line)
     assert line.split()[-3:] == ["6", ".0312", ".0312"]  # seed 17 has no partner; 2 / 2^6
-    assert "regularizer.name  LaMix  Mixup" in out
+    assert out.splitlines()[-1].split() == ["regularizer.name", "LaMix", "Mixup"]
 
 
 def test_what_cannot_be_compared_is_exit_2(capsys):
-    assert compare.main(["ours", "their"]) == 2
+    assert compare.main(["ours", "theirz"]) == 2
     assert "did you mean `theirs`?" in capsys.readouterr().err
     assert compare.main(["ours", "nothing"]) == 2
     assert "no configuration has run in full" in capsys.readouterr().err
