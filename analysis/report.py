@@ -37,9 +37,9 @@ from analysis.comparison import Compared
 from analysis.drawing import Figure
 from analysis.importance import CAPTION as IMPORTANCE
 from analysis.importance import importance
-from analysis.pairs import Contrast, setting_text
+from analysis.pairs import Contrast
 from analysis.rendering import Cell, Grid
-from analysis.tables import TEST
+from analysis.tables import TEST, setting_text
 from analysis.trials import StudyInfo, UnknownStudyError
 from analysis.words import counted, number, plain_setting, word
 
@@ -101,12 +101,14 @@ def gather(study: str, scale: str | None = None, tracking_uri: str | None = None
     seeds = len(info.seeds) if info.seeds else None
     wanted = _enough(frame, seeds)
     table = tables.over_configurations(frame, factors, info.objectives, seeds=wanted)
-    contrasts = pairs.against_best(frame, table, factors)
     compared: list[Compared] = []
     if study in paper.TABLES:
         compared = comparison.compare(
             frame, study, scale=info.scale, seeds=seeds, objective=info.objectives[0]
         )
+    reached = any(cell.ours.n for cell in compared)
+    # In a table of the paper each configuration is a cell of its own, and none is the best.
+    contrasts = [] if reached else pairs.against_best(frame, table, factors)
     evidence = checks.Evidence(info, frame, table, factors)
     return Material(
         info=info,
@@ -203,8 +205,10 @@ def _grids(material: Material) -> dict[str, Grid]:
         )
     }
     if material.contrasts:
+        several = tables.data_sets(material.table).nunique() > 1
         best = setting_text(material.table.iloc[0], material.factors)
-        found["against-best"] = pairs.grid(material.contrasts, title=f"Minus the best, {best}")
+        reference = "best of its data set" if several else f"best, {best}"
+        found["against-best"] = pairs.grid(material.contrasts, title=f"Minus the {reference}")
     if material.compared:
         found["paper"] = comparison.grid(material.compared, info.study)
         found["verdicts"] = comparison.details(material.compared)
@@ -228,13 +232,13 @@ def _figures(
     """Yield every figure that the record allows."""
     objective = info.objectives[0]
     optional = [
-        figures.error_by_factor(table, frame, factors, objective=objective, space=info.space),
-        figures.importances(
-            importance(table, factors, objective=objective, space=info.space), caption=IMPORTANCE
-        ),
+        figures.error_by_factor(table, frame, factors, objective=objective, space=info.space)
     ]
-    if info.search.get("sampler") != "grid":
-        optional.append(figures.search_course(table, frame, objective=objective))
+    if tables.DATA not in factors:  # across data sets errors do not compare
+        shares = importance(table, factors, objective=objective, space=info.space)
+        optional.append(figures.importances(shares, caption=IMPORTANCE))
+        if info.search.get("sampler") != "grid":
+            optional.append(figures.search_course(table, frame, objective=objective))
     shown = _shown(table, factors)
     labels = {
         run: setting_text(row, factors) for _, row in shown.iterrows() for run in row["run_ids"]
@@ -248,6 +252,9 @@ def _figures(
 def _shown(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
     """Return the configurations to draw: of each regularizer the best, or some of all ranks."""
     ran = table[table["n"] > 0]
+    for name in (tables.DATA, "network.name"):
+        if name in factors and len(ran):
+            ran = ran[ran[name] == ran[name].iloc[-1]]
     if "regularizer.name" in factors:
         ran = ran.drop_duplicates("regularizer.name")
     if len(ran) <= SHOWN:
@@ -296,9 +303,8 @@ def _facts(material: Material) -> list[tuple[str, str]]:
     if info.search.get("sampler"):
         facts.append(("sampler", str(info.search["sampler"])))
     if "dataset.name" in frame and len(frame):
-        facts.append(
-            ("data", ", ".join(word(str(name)) for name in frame["dataset.name"].unique()))
-        )
+        names = [word(str(name)) for name in frame["dataset.name"].unique()]
+        facts.append(("data", ", ".join(names) if len(names) < 3 else f"{len(names)} data sets"))
     if {"epoch_seconds", "training.epochs"} <= set(frame.columns):
         hours = (frame["epoch_seconds"] * frame["training.epochs"]).sum() / 3600
         facts.append(("training time", f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"))
@@ -332,9 +338,9 @@ def _origin(material: Material) -> list[tuple[str, str | Markup]]:
     if "adopted_from" in frame and (adopted := int(frame["adopted_from"].notna().sum())):
         rows.append(("adopted", f"{counted(adopted, 'trial')} of other studies with the same key"))
     fixed = [
-        f"{name} = {plain_setting(frame[name].iloc[0])}"
+        f"{name}: {frame[name].iloc[0]}"
         for name in tables.settings_of(frame)
-        if len(frame) and name not in material.factors
+        if len(frame) and frame[name].map(tables.hashable).nunique(dropna=False) == 1
     ]
     if fixed:
         rows.append(("the same for all", Markup("<code>{}</code>").format(", ".join(fixed))))

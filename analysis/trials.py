@@ -239,7 +239,7 @@ def artifact(trial: "pd.Series[Any]", path: str, tracking_uri: str | None = None
         except MlflowException:  # the run adopted from may be gone
             continue
         if path in present:
-            return Path(client.download_artifacts(run_id, path))
+            return _download(client, run_id, path)
     return None
 
 
@@ -341,8 +341,12 @@ def _resolved(client: MlflowClient, run_id: str) -> dict[str, Any]:
     if "resolved.yaml" not in {entry.path for entry in client.list_artifacts(run_id)}:
         return {}
     with tempfile.TemporaryDirectory() as folder:
-        path = client.download_artifacts(run_id, "resolved.yaml", folder)
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        path = _download(client, run_id, "resolved.yaml", folder)
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def _download(client: MlflowClient, run_id: str, path: str, folder: str | None = None) -> Path:
+    return Path(client.download_artifacts(run_id, path, folder))
 
 
 def _quoted(text: str) -> str:
