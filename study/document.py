@@ -199,8 +199,8 @@ def line_of(document: Any, path: Iterable[str | int]) -> int | None:
     for part in path:
         if isinstance(part, int) and isinstance(document, list) and part < len(document):
             document = document[part]
-        elif isinstance(document, Section) and part in document:
-            line = document.lines.get(str(part), line)
+        elif isinstance(part, str) and isinstance(document, Section) and part in document:
+            line = document.lines.get(part, line)
             document = document[part]
         else:
             break
