@@ -215,9 +215,15 @@ def _repeated(options: tuple[Option, ...]) -> list[Any]:
 
 
 def _relabelled(option: Option) -> Option:
+    """Return the alternative labelled by all that it fixes: ``vanilla smoothing=0.1``."""
     if not isinstance(option.value, Mapping):
         return option
-    return Option(json.dumps(option.value, sort_keys=True), option.value, option.space)
+    fixed = {key: value for key, value in option.value.items() if key != "name"}
+    words = [
+        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in fixed.items()
+    ]
+    return Option(" ".join([str(option.value.get("name", "")), *words]), option.value, option.space)
 
 
 def _option(path: str, value: Any) -> Option:

@@ -151,11 +151,7 @@ def test_the_labels_of_alternatives_are_their_names():
 def test_alternatives_of_one_name_are_told_apart_by_what_they_fix():
     section = [{"name": "lamix", "lam": "half"}, {"name": "lamix"}, {"name": "vanilla"}]
     (choice,) = space.parse({"regularizer": section}).values()
-    assert choice.labels == (
-        '{"lam": "half", "name": "lamix"}',
-        '{"name": "lamix"}',
-        '{"name": "vanilla"}',
-    )
+    assert choice.labels == ("lamix lam=half", "lamix", "vanilla")
 
 
 def test_lists_are_choices_by_their_json():

@@ -137,7 +137,7 @@ def only(found):
         (
             "trial.regularizer.alpha=0.5",
             "trial.regularizer.alpha",
-            "lamix would ignore `alpha`, a setting of cutmix, mixup",
+            "lamix would ignore `alpha`, a setting of cutmix, manifold_mixup, mixup, puzzlemix",
         ),
         (
             "trial.regularizer.beta=0.5",
