@@ -1,5 +1,7 @@
 """One launch of a valid study: look up what is on record, run what is missing, show the result."""
 
+import logging
+import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +12,7 @@ from analysis import tables, trials
 from analysis.rendering import Grid, to_csv, to_markdown, to_text
 from study import provenance, record, search, signals
 from study.agenda import Agenda
+from study.changes import changes
 from study.display import Display
 from study.file import ResolvedStudy
 from study.ledger import Reconciliation, reconcile
@@ -21,6 +24,8 @@ from trainables.datasets import DatasetError
 
 if TYPE_CHECKING:
     from study.execution import Cluster, Execution
+
+log = logging.getLogger(__name__)
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 RECORDS_SECONDS = 60.0
@@ -105,6 +110,9 @@ class Session:
             raise Refused(str(error)) from error
 
     def _tell_found(self) -> None:
+        before = self.record.resolved_before()
+        for sentence in changes(before, self.study.as_dict()) if before else []:
+            self.console.print(f"Changed: {sentence}", highlight=False, markup=False)
         for sentence in sentences(self.found):
             self.console.print(sentence, highlight=False)
 
@@ -117,13 +125,16 @@ class Session:
             self.record.begin_study(provenance.tags())
             self.record.retire(self.found.retired, True)
             self.record.retire(self.found.restored, False)
-            with Display(self.agenda, self.console, facts=self._facts(cluster)) as display:
+            with Display(
+                self.agenda, self.console, facts=self._facts(cluster), trouble=self._trouble
+            ) as display:
                 run = Execution(
                     self.agenda,
                     data=self.data,
                     checkpoints=str(self.folder.checkpoints),
                     discard=self.checkpoints.discard,
                     on_change=display.changed,
+                    on_notice=display.notice,
                 )
                 return self._supervise(run, display)
 
@@ -135,6 +146,14 @@ class Session:
             ("log", str(self.folder.log)),
         ]
 
+    def _trouble(self) -> str:
+        """Return what keeps records from being written, or nothing."""
+        away = self.record.spool.away_since
+        if away is None:
+            return ""
+        since = time.strftime("%H:%M:%S", time.localtime(away))
+        return f"the tracking server is away since {since}; {len(self.record.spool)} records wait"
+
     def _supervise(self, run: "Execution", display: Display) -> int:
         def finish_epochs() -> None:
             self.agenda.stopping = True
@@ -143,6 +162,7 @@ class Session:
         def stop_soon() -> None:
             self.agenda.stopping = True
             run.stop_between_epochs = False
+            display.say("Told to end: saving what runs, in the middle of an epoch if need be.")
 
         try:
             with signals.handled(finish_epochs=finish_epochs, stop_soon=stop_soon):
@@ -150,6 +170,13 @@ class Session:
         except KeyboardInterrupt:
             self.agenda.stopping = True
             run.abandon()
+        except (
+            Exception
+        ) as error:  # ours or Ray's: what is on record stays, the same command goes on
+            log.exception("the launch broke off")
+            display.say(f"The launch broke off: {_last_line(error)} (more in {self.folder.log})")
+            run.abandon()
+            return FAILED
         if not self.agenda.finished:
             return INTERRUPTED
         return FAILED if self.agenda.failures else DONE
@@ -213,6 +240,10 @@ STATES: dict[int, Literal["FINISHED", "FAILED", "KILLED"]] = {
     FAILED: "FAILED",
     INTERRUPTED: "KILLED",
 }
+
+
+def _last_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".strip().splitlines()[-1]
 
 
 def sentences(found: Reconciliation) -> list[str]:
