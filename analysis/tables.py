@@ -140,7 +140,7 @@ def grid(
     header += [("", "seeds"), *(("", TROUBLES[name]) for name in troubles)]
     shown = table if most is None else table.head(most)
     rows = [_cells(row, factors, metrics, troubles) for _, row in shown.iterrows()]
-    notes = [_selection_note(objectives)]
+    notes = [_selection_note(objectives, several=data_sets(table).nunique() > 1)]
     if len(shown) < len(table):
         notes.append(f"{len(table) - len(shown)} more configurations are left out.")
     return Grid(
@@ -313,8 +313,9 @@ def interval(low: float, high: float) -> str:
     return "–" if np.isnan(low) else f"[{number(low)}, {number(high)}]"
 
 
-def _selection_note(objectives: Sequence[str]) -> str:
+def _selection_note(objectives: Sequence[str], *, several: bool) -> str:
     chosen = " and ".join(word(name) for name in objectives)
+    chosen += " on its data set" if several else ""
     if any(name.startswith("test_") for name in objectives):
         return (
             f"Bold: best by {chosen}, chosen on test data: its own test error is too low by that."

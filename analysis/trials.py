@@ -138,6 +138,8 @@ def load(
     frame = pd.DataFrame([_row(study, run) for run in runs])
     if frame.empty:
         return pd.DataFrame(columns=[*IDENTITY, "outcome", "configuration", "trial_key", "seed"])
+    for name in ("start_time", "end_time"):
+        frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
     frame = frame.sort_values("start_time", kind="stable", ignore_index=True)
     if not retired:
         frame = frame[~frame["retired"]].reset_index(drop=True)
@@ -314,8 +316,8 @@ def _row(study: str, run: Run) -> dict[str, Any]:
         "run_id": run.info.run_id,
         "experiment_id": run.info.experiment_id,
         "status": run.info.status,
-        "start_time": pd.to_datetime(run.info.start_time, unit="ms", utc=True),
-        "end_time": pd.to_datetime(run.info.end_time, unit="ms", utc=True),
+        "start_time": run.info.start_time,
+        "end_time": run.info.end_time,
         **tags,
         **flags,
         **{key: typed(value) for key, value in run.data.params.items()},

@@ -163,6 +163,15 @@ def test_diagnostics_become_figures(here, store):
     assert {"top-targets", "target-distributions", "activation-maps", "embedding"} <= names
 
 
+def test_a_broken_diagnostic_is_a_warning_not_the_end(here, store):
+    study = store.start("broken")
+    broken = {"diagnostics/cam.npz": lambda path: path.write_text("no")}
+    study.add(BASE, 0, artifacts=broken, folder=store.folder)
+    run("broken")
+    text = text_of(here / "reports" / "broken-quick")
+    assert "diagnostics/cam.npz of run" in text and "is left out" in text
+
+
 def test_drawings_of_an_earlier_report_do_not_linger(here):
     stale = here / "reports" / "beta-quick" / "figures" / "old.png"
     stale.parent.mkdir(parents=True)
