@@ -88,9 +88,9 @@ class StudyInfo:
 
     @property
     def objectives(self) -> list[str]:
-        """The metrics that the search minimises."""
+        """The metrics that the search minimises; where it selects nothing, the test error."""
         objective = self.search.get("objective") or "validation_error"
-        return [objective] if isinstance(objective, str) else list(objective)
+        return shown_objectives([objective] if isinstance(objective, str) else objective)
 
     def url(self, run_id: str) -> str:
         """Return the address of a run in the MLflow UI."""
@@ -108,6 +108,11 @@ class StudyInfo:
     def _ui(self) -> str:
         remote = self.tracking_uri.startswith(("http://", "https://"))
         return self.tracking_uri.rstrip("/") if remote else LOCAL_UI
+
+
+def shown_objectives(objectives: Sequence[str]) -> list[str]:
+    """Return the metrics to order configurations by: `train_loss` stands for no selection."""
+    return ["test_error_last" if name == "train_loss" else name for name in objectives]
 
 
 def load(

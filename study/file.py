@@ -23,7 +23,9 @@ from trainables.settings import Count, Index, NonNegative, Positive, nearest, pa
 DEFAULT_SCALE = "quick"
 REQUIRED_SCALES = ("quick", "paper")
 
-Objective = Literal["validation_error", "best_validation_error", "epoch_seconds", "peak_memory_mb"]
+Objective = Literal[
+    "validation_error", "best_validation_error", "epoch_seconds", "peak_memory_mb", "train_loss"
+]
 OBJECTIVES: tuple[str, ...] = get_args(Objective)
 LEARNING_SAMPLERS = ("tpe", "gp", "cmaes", "nsga2")
 """Samplers whose next configuration depends on the results so far."""
@@ -84,7 +86,8 @@ class Search:
     enqueue: tuple[dict[str, Any], ...] = ()
     """Points to try first; a path left out is chosen by the sampler."""
     objective: Objective | Annotated[tuple[Objective, ...], MinLen(1)] = "validation_error"
-    """What is minimised, in the last epoch (or the best, where it says so)."""
+    """What is minimised, in the last epoch (or the best, where it says so). `train_loss` selects
+    nothing: it is for tables of chosen configurations that train on all images."""
     early_stopping: EarlyStopping | None = None
     """Ends configurations that do badly; null trains all to the end."""
 
@@ -332,6 +335,12 @@ def _search_problems(search: Search, searched: Space, resolved: Section) -> Iter
         yield problem("seeds", f"must be distinct, but got {list(search.seed_list)}")
     if len(set(search.objectives)) < len(search.objectives):
         yield problem("objective", f"must be distinct, but got {list(search.objectives)}")
+    if "train_loss" in search.objectives and search.sampler in LEARNING_SAMPLERS:
+        yield problem(
+            "objective",
+            "train_loss says nothing of unseen images, so no search may follow it; use "
+            f"`sampler: grid`, random or qmc, or another objective, but got {search.sampler}",
+        )
     if len(search.objectives) > 1 and search.early_stopping is not None:
         yield problem("early_stopping", "needs a single objective, but there are several")
     if search.sampler in ("gp", "cmaes") and len(search.objectives) > 1:

@@ -203,7 +203,7 @@ class Session:
     def _table(self) -> Grid:
         frame = trials.load(self.study.name, self.study.scale)
         factors = tables.factors_of(frame, self.study.search.space)
-        objectives = self.study.search.objectives
+        objectives = trials.shown_objectives(self.study.search.objectives)
         table = tables.over_configurations(frame, factors, objectives)
         return tables.grid(table, factors, objectives)
 
