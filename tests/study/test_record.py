@@ -17,6 +17,7 @@ from study.record import Record, RecordError
 from study.search import Search
 from trainables.metrics import EpochMetrics, summarise
 
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 KEY = "0123456789abcdef"
 PARAMS = {
     "dataset.name": "digits",
