@@ -1,13 +1,17 @@
 """Shared by the tests of `study`."""
 
-from collections.abc import Callable
+import itertools
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import yaml
 
 from study.file import ResolvedStudy, load
+from trainables.metrics import EpochMetrics
 
 Make = Callable[..., ResolvedStudy]
 
@@ -56,3 +60,42 @@ def make(tmp_path: Path) -> Make:
         return load(file)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A storage of Optuna's with no study in it: making its tables takes a second."""
+    file = tmp_path_factory.mktemp("optuna") / "empty.db"
+    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
+    storage.remove_session()
+    storage.engine.dispose()
+    return file
+
+
+@pytest.fixture
+def storage(tmp_path: Path, empty: Path) -> Callable[[], Path]:
+    """Return the path of a new storage of Optuna's at each call."""
+    numbers = itertools.count()
+
+    def storage() -> Path:
+        return Path(shutil.copy(empty, tmp_path / f"optuna{next(numbers)}.db"))
+
+    return storage
+
+
+def epochs_of(errors: Sequence[float], *, losses: Sequence[float] = ()) -> list[EpochMetrics]:
+    """Epochs with these validation errors, from the first on."""
+    return [
+        EpochMetrics(
+            epoch=number,
+            train_loss=losses[number - 1] if losses else error / 10,
+            train_error=error / 2,
+            validation_error=error,
+            test_error=error + 1,
+            learning_rate=0.1,
+            epoch_seconds=1.5,
+            images_per_second=900.0,
+            peak_memory_mb=300.0,
+        )
+        for number, error in enumerate(errors, start=1)
+    ]

@@ -33,16 +33,6 @@ COMPLETE = Judgement("complete", (7.5,))
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 
-@pytest.fixture(scope="session")
-def empty(tmp_path_factory):
-    """A storage of Optuna's with no study in it: making its tables takes a second."""
-    file = tmp_path_factory.mktemp("optuna") / "empty.db"
-    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
-    storage.remove_session()
-    storage.engine.dispose()
-    return file
-
-
 @pytest.fixture
 def opened(make, tmp_path, empty):
     """Open the search of a study; the same file under the same `file` again."""
