@@ -29,6 +29,10 @@ RECIPES: dict[str, dict[str, Any]] = {
 """What each recipe says where the study file does not."""
 
 
+def _with_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {**RECIPES.get(str(given.get("recipe")), {}), **given}
+
+
 @settings
 class TrainingSettings:
     """SGD; the defaults are the paper's Section 3.1."""
@@ -59,10 +63,8 @@ class TrainingSettings:
     @classmethod
     def _fill_in_the_recipe(cls, given: Any) -> Any:
         if isinstance(given, ArgsKwargs):
-            return ArgsKwargs(given.args, cls._fill_in_the_recipe(given.kwargs or {}))
-        if not isinstance(given, Mapping):
-            return given
-        return {**RECIPES.get(str(given.get("recipe")), {}), **given}
+            return ArgsKwargs(given.args, _with_recipe(given.kwargs or {}))
+        return _with_recipe(given) if isinstance(given, Mapping) else given
 
     @model_validator(mode="after")
     def _refuse_ignored_settings(self) -> Self:
