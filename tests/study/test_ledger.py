@@ -184,17 +184,17 @@ def test_fewer_seeds_retire_the_others_and_judge_by_those_left(lab):
     assert lab.found.retired == ()
 
 
-@pytest.mark.parametrize("sampler", ["random", "qmc", "tpe"])
+@pytest.mark.parametrize("sampler", ["qmc", "tpe"])
 def test_more_configurations_keep_the_first_ones(lab, sampler):
-    lab.launch(configurations=8, seeds=1, sampler=sampler)
+    lab.launch(configurations=4, seeds=1, sampler=sampler)
     lab.finish()
     points = lab.points()
-    agenda = lab.launch(configurations=16, seeds=1, sampler=sampler)
-    assert lab.found.done == 8
-    assert lab.finish() == [(number, 0) for number in range(8, 16)]
+    agenda = lab.launch(configurations=8, seeds=1, sampler=sampler)
+    assert lab.found.done == 4
+    assert lab.finish() == [(number, 0) for number in range(4, 8)]
     assert agenda.finished
-    assert lab.points()[:8] == points
-    assert len({str(point) for point in lab.points()}) == 16
+    assert lab.points()[:4] == points
+    assert len({str(point) for point in lab.points()}) == 8
 
 
 def test_fewer_configurations_retire_the_last_and_more_restore_them(lab):
@@ -358,11 +358,11 @@ def test_a_study_interrupted_at_every_trial_holds_the_same(lab, make, storage, s
     def error_of(trial):
         return 5 + 20 * (trial.point["regularizer.beta"] - 0.5) ** 2 + trial.seed
 
-    options = {"configurations": 4, "seeds": 2, "sampler": sampler}
+    options = {"configurations": 3, "seeds": 2, "sampler": sampler}
     other = Lab(make, storage)
     other.launch(**options)
     other.finish(error_of)
-    for _ in range(8):
+    for _ in range(6):
         lab.launch(**options)
         lab.finish(error_of, most=1)
     assert lab.launch(**options).finished

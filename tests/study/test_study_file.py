@@ -81,8 +81,7 @@ def only(found):
         (
             "search.objective=validation_eror",
             "search.objective",
-            "must be validation_error, best_validation_error, epoch_seconds or peak_memory_mb, "
-            "but got `validation_eror`; did you mean `validation_error`?",
+            "must be validation_error, best_validation_error, epoch_seconds",
         ),
         ("search.objective=test_error", "search.objective", "must be validation_error, best_val"),
         (
