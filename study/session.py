@@ -92,7 +92,9 @@ class Session:
         """Say what there is to do and what it costs, and start nothing."""
         from study import plan  # late: it brings processes of its own
 
-        plan.show(self.agenda, self.recorded, self.console, data=self.data)
+        left = self.study.configurations - len(self.agenda.plans)
+        upcoming = self.search.upcoming(left)
+        plan.show(self.agenda, self.recorded, self.console, upcoming=upcoming, data=self.data)
         self.record.close(timeout=0)
         return DONE
 
