@@ -1,8 +1,12 @@
 """How training targets are made, and the loss against them. LaMix, Section 2.3 and 2.4."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+Loss = Literal["cross_entropy", "binary_cross_entropy"]
 
 
 def smooth_one_hot(labels_N: Tensor, num_classes: int, smoothing: float | Tensor) -> Tensor:
@@ -51,3 +55,12 @@ def soft_target_binary_cross_entropy(logits_NC: Tensor, targets_NC: Tensor) -> T
     # p is kept below 1 before the logarithm: clamping after it would leave a gradient of 0/0.
     log_not_p_NC = torch.log1p(-log_p_NC.exp().clamp_max(1 - 2**-24))
     return -(targets_NC * log_p_NC + (1 - targets_NC) * log_not_p_NC).mean()
+
+
+def soft_target_loss(loss: Loss, logits_NC: Tensor, targets_NC: Tensor) -> Tensor:
+    """Return the loss of that name."""
+    match loss:
+        case "cross_entropy":
+            return soft_target_cross_entropy(logits_NC, targets_NC)
+        case "binary_cross_entropy":
+            return soft_target_binary_cross_entropy(logits_NC, targets_NC)

@@ -2,5 +2,6 @@
 
 from trainables.mixing.cutmix import cutmix, cutmix_box
 from trainables.mixing.mixup import mixup
+from trainables.mixing.puzzlemix import puzzlemix
 
-__all__ = ["cutmix", "cutmix_box", "mixup"]
+__all__ = ["cutmix", "cutmix_box", "mixup", "puzzlemix"]

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from trainables.mixing._arguments import check_lam, check_pairs
+
 Box = tuple[Tensor, Tensor, Tensor, Tensor]
 """top, left, bottom, right; the last two are exclusive. Integer scalars on the device."""
 
@@ -17,7 +19,11 @@ def cutmix_box(height: int, width: int, lam: Tensor | float, center_yx: Tensor) 
         width: of the image, in pixels.
         lam: λ in [0, 1], a scalar.
         center_yx: row in [0, height) and column in [0, width) of the centre, shape (2,).
+
+    Raises:
+        ValueError: if λ is a number outside [0, 1].
     """
+    check_lam(lam)
     center_yx = torch.as_tensor(center_yx)
     size_yx = torch.tensor((height, width), device=center_yx.device)
     # In float64, as NumPy has it in the original, so that int() cuts at the same λ.
@@ -33,7 +39,11 @@ def cutmix(images_NCHW: Tensor, permutation_N: Tensor, box: Box) -> tuple[Tensor
 
     Returns:
         the mixed images_NCHW, and λ of the area: the share of each image that is its own.
+
+    Raises:
+        ValueError: if a shape does not fit.
     """
+    check_pairs(images_NCHW, permutation_N)
     height, width = images_NCHW.shape[2:]
     top, left, bottom, right = box
     # A mask rather than a slice: the box stays on the device, and its size is no tensor's shape.

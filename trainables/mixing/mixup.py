@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from trainables.mixing._arguments import check_lam, check_pairs
+
 
 def mixup(images_NCHW: Tensor, permutation_N: Tensor, lam: Tensor | float) -> Tensor:
     """Return λ·x_i + (1 − λ)·x_π(i).
@@ -11,7 +13,12 @@ def mixup(images_NCHW: Tensor, permutation_N: Tensor, lam: Tensor | float) -> Te
         images_NCHW: the batch, floating point.
         permutation_N: the partner of each image, an index into the batch; fixed points are allowed.
         lam: λ in [0, 1], a scalar or one per image (shape (N,)); 1 returns the batch itself.
+
+    Raises:
+        ValueError: if a shape does not fit, or λ is a number outside [0, 1].
     """
+    check_pairs(images_NCHW, permutation_N)
+    check_lam(lam)
     lam = torch.as_tensor(lam, dtype=images_NCHW.dtype, device=images_NCHW.device)
     lam_N111 = lam.reshape(-1, 1, 1, 1)
     return lam_N111 * images_NCHW + (1 - lam_N111) * images_NCHW[permutation_N]

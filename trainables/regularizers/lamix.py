@@ -1,6 +1,6 @@
 """LaMix. "Bypassing the Random Input Mixing in Mixup", ICLR 2021 submission, Section 2.
 
-One mixed input per pair, whatever λ (Eq. 4); its target is the local soft label, mixed by λ
+One mixed input per pair, whatever λ (Eq. 4 and 5); its target is the local soft label, mixed by λ
 (Eq. 2), blended with a global soft label that a second linear layer makes from the same embedding
 (Eq. 9 and 10). Mini-batches of original and of mixed inputs alternate (Section 2.4).
 """
@@ -13,14 +13,15 @@ from torch import Tensor, nn
 
 from trainables import mixing
 from trainables.networks import Network
+from trainables.regularizers._puzzle import PuzzleSettings, puzzle_batch
 from trainables.regularizers._regularizer import RegularizerModule, SmoothingSettings
 from trainables.settings import Flag, Share, settings
 from trainables.targets import (
+    Loss,
     global_soft_label,
     mix_targets,
     smooth_one_hot,
-    soft_target_binary_cross_entropy,
-    soft_target_cross_entropy,
+    soft_target_loss,
 )
 
 
@@ -31,20 +32,26 @@ class Settings(SmoothingSettings):
     name: Literal["lamix"] = "lamix"
     beta: Share = 0.5
     """Share of the local label, in [0, 1]; 1 means no global label (Eq. 10)."""
-    mixing: Literal["average"] = "average"
-    """How the input is mixed: `average` is ½x_i + ½x_j (Eq. 4)."""
+    mixing: Literal["average", "puzzlemix"] = "average"
+    """How the input is mixed: `average` is ½x_i + ½x_j (Eq. 4), `puzzlemix` is PuzzleMix with
+    λ = ½ (Eq. 5)."""
+    puzzlemix: PuzzleSettings | None = None
+    """PuzzleMix's own settings, with `mixing: puzzlemix`; without them, its defaults."""
     global_label: Literal["learned", "uniform", "none"] = "learned"
     """`learned` is Eq. 9; `uniform` is the control 1/C; `none` leaves the local label (Table 8)."""
     detach_global_label: Flag = False
     """Whether the loss's gradient stops at the global label, so that it never learns from it."""
     lam: Literal["uniform", "half", "per_sample"] = "uniform"
     """λ of the label: one draw from U(0, 1) per batch, λ = ½, or one draw per sample."""
+    label_from: Literal["lam", "mask"] = "lam"
+    """Whether the local label is mixed by λ (Eq. 2) or, with `mixing: puzzlemix`, by the share of
+    the mask that shows the own image."""
     original_batches: Flag = True
     """Whether mini-batches of original inputs alternate with mixed ones; Table 7 is without."""
     alternation: Literal["even_odd", "coin_flip", "both"] = "even_odd"
     """Original batches at even steps; at random; or original and mixed at each step (twice the
     work, the mean of both losses)."""
-    loss: Literal["cross_entropy", "binary_cross_entropy"] = "cross_entropy"
+    loss: Loss = "cross_entropy"
     """Eq. 11, or the loss of PuzzleMix's code: binary cross entropy of the softmax output."""
 
     @model_validator(mode="after")
@@ -57,6 +64,12 @@ class Settings(SmoothingSettings):
             )
         if not self.original_batches and self.alternation != "even_odd":
             raise ValueError("`alternation` is ignored with `original_batches: false`")
+        if self.mixing == "average" and self.puzzlemix is not None:
+            raise ValueError("`puzzlemix` is ignored with `mixing: average`; leave it out")
+        if self.mixing == "average" and self.label_from == "mask":
+            raise ValueError("`label_from: mask` needs `mixing: puzzlemix`; an average has no mask")
+        if self.label_from == "mask" and self.lam != "uniform":
+            raise ValueError("`lam` is ignored with `label_from: mask`; leave it out")
         return self
 
     def build(self, *, num_classes: int, num_features: int) -> "LaMix":
@@ -87,21 +100,65 @@ class LaMix(RegularizerModule):
     ) -> Tensor:
         """Return the loss of one training step."""
         local_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
-        mixed = self._mix(images_NCHW, local_NC, generator)
-        if not self.settings.original_batches:
-            return self._loss(network, *mixed)
-        match self.settings.alternation:
-            case "even_odd":
-                return self._loss(network, *((images_NCHW, local_NC) if step % 2 == 0 else mixed))
+        original = (images_NCHW, local_NC)
+        alternation = self.settings.alternation if self.settings.original_batches else None
+        if alternation == "even_odd" and step % 2 == 0:
+            return self.batch_loss(network, *original)
+        *mixed, clean_loss = self.mix(
+            network,
+            *original,
+            permutation_N=torch.randperm(
+                len(labels_N), generator=generator, device=images_NCHW.device
+            ),
+            lam=self._draw_lam(len(labels_N), generator),
+            step=step,
+            generator=generator,
+        )
+        match alternation:
             case "coin_flip":
                 coin = torch.rand((), generator=generator, device=images_NCHW.device) < 0.5
-                original = (images_NCHW, local_NC)
                 # Chosen on the device: asking the coin here would wait for it every step.
                 chosen = (torch.where(coin, *pair) for pair in zip(original, mixed, strict=True))
-                return self._loss(network, *chosen)
+                return self.batch_loss(network, *chosen) + torch.where(coin, 0, clean_loss)
             case "both":
-                original_loss = self._loss(network, images_NCHW, local_NC)
-                return (original_loss + self._loss(network, *mixed)) / 2
+                mixed_loss = self.batch_loss(network, *mixed) + clean_loss
+                return (self.batch_loss(network, *original) + mixed_loss) / 2
+            case _:
+                return self.batch_loss(network, *mixed) + clean_loss
+
+    def mix(
+        self,
+        network: Network,
+        images_NCHW: Tensor,
+        local_NC: Tensor,
+        *,
+        permutation_N: Tensor,
+        lam: Tensor | float,
+        step: int,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the mixed batch, its local soft label and the clean loss that PuzzleMix may keep.
+
+        The input is the same whatever λ is: that is LaMix.
+        """
+        if self.settings.mixing == "average":
+            mixed_NCHW = mixing.mixup(images_NCHW, permutation_N, 0.5)  # Eq. 4
+            clean_loss = torch.zeros((), device=images_NCHW.device)
+        else:
+            mixed_NCHW, lam_of_mask_N, clean_loss = puzzle_batch(  # Eq. 5
+                self.settings.puzzlemix or PuzzleSettings(),
+                network,
+                images_NCHW,
+                local_NC,
+                permutation_N=permutation_N,
+                lam=0.5,
+                loss=self.settings.loss,
+                step=step,
+                generator=generator,
+            )
+            if self.settings.label_from == "mask":
+                lam = lam_of_mask_N
+        return mixed_NCHW, mix_targets(local_NC, permutation_N, lam), clean_loss  # Eq. 2
 
     def soft_targets(self, features_NM: Tensor, local_NC: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the training target of Eq. 10 and the global soft label of Eq. 9, both (N, C).
@@ -119,27 +176,19 @@ class LaMix(RegularizerModule):
             global_NC = global_NC.detach()
         return beta * local_NC + (1 - beta) * global_NC, global_NC  # Eq. 10
 
-    def _mix(
-        self, images_NCHW: Tensor, local_NC: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Return the mixed batch and its local soft label."""
-        device, batch = images_NCHW.device, len(images_NCHW)
-        permutation_N = torch.randperm(batch, generator=generator, device=device)
-        lam: Tensor | float
+    def _draw_lam(self, batch: int, generator: torch.Generator) -> Tensor | float:
+        """Return λ of the label, a scalar or one per sample."""
         match self.settings.lam:
             case "uniform":
-                lam = torch.rand((), generator=generator, device=device)
+                return torch.rand((), generator=generator, device=generator.device)
             case "half":
-                lam = 0.5
+                return 0.5
             case "per_sample":
-                lam = torch.rand(batch, generator=generator, device=device)
-        mixed_NCHW = mixing.mixup(images_NCHW, permutation_N, 0.5)  # Eq. 4
-        return mixed_NCHW, mix_targets(local_NC, permutation_N, lam)  # Eq. 2
+                return torch.rand(batch, generator=generator, device=generator.device)
 
-    def _loss(self, network: Network, images_NCHW: Tensor, local_NC: Tensor) -> Tensor:
+    def batch_loss(self, network: Network, images_NCHW: Tensor, local_NC: Tensor) -> Tensor:
+        """Return the loss of a batch, original or mixed, given its local soft label."""
         features_NM = network.features(images_NCHW)  # Eq. 6
         logits_NC = network.classifier(features_NM)  # Eq. 7
         targets_NC, _ = self.soft_targets(features_NM, local_NC)
-        if self.settings.loss == "binary_cross_entropy":
-            return soft_target_binary_cross_entropy(logits_NC, targets_NC)
-        return soft_target_cross_entropy(logits_NC, targets_NC)  # Eq. 11
+        return soft_target_loss(self.settings.loss, logits_NC, targets_NC)  # Eq. 11

@@ -1,0 +1,78 @@
+"""Manifold Mixup. Verma et al. 2019, arXiv:1806.05236, Section 2."""
+
+from typing import Annotated, Literal
+
+import torch
+from annotated_types import MinLen
+from torch import Tensor
+
+from trainables import mixing, randomness
+from trainables.networks import Network
+from trainables.regularizers._regularizer import RegularizerModule, SmoothingSettings
+from trainables.settings import Index, Positive, settings
+from trainables.targets import mix_targets, smooth_one_hot, soft_target_cross_entropy
+
+
+@settings
+class Settings(SmoothingSettings):
+    """Manifold Mixup: what one randomly chosen layer is fed is mixed, and the target with it."""
+
+    name: Literal["manifold_mixup"] = "manifold_mixup"
+    alpha: Positive = 2.0
+    """α of λ ~ Beta(α, α), above 0; the authors' commands for CIFAR say 2."""
+    layers: Annotated[tuple[Index, ...], MinLen(1)] = (0, 1, 2)
+    """Layers to choose from, one per batch: k is what the network's k-th stage is fed, so 0 is the
+    image; the number of stages is the last stage's output. The authors' code counts residual
+    stages: its 0, 1, 2 are 0, 2, 3 of `preact_resnet18`, whose first stage is the stem."""
+
+    def build(self, *, num_classes: int, num_features: int) -> "ManifoldMixup":
+        """Build the loss."""
+        del num_features
+        return ManifoldMixup(self, num_classes=num_classes)
+
+
+class ManifoldMixup(RegularizerModule):
+    """One layer, one λ and one permutation per batch; every batch is mixed."""
+
+    def __init__(self, settings: Settings, *, num_classes: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.num_classes = num_classes
+
+    def loss(
+        self,
+        network: Network,
+        images_NCHW: Tensor,
+        labels_N: Tensor,
+        *,
+        step: int,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Return the loss of one training step.
+
+        Raises:
+            ValueError: if the network has no such layer.
+        """
+        self._check(network)
+        # The host must know the layer. A draw from a device's generator would have to be waited
+        # for; its seed and the step are known here.
+        draw = randomness.derive_seed(generator.initial_seed(), "layer", step)
+        layer = self.settings.layers[draw % len(self.settings.layers)]
+        lam = randomness.beta(self.settings.alpha, generator=generator)
+        permutation_N = torch.randperm(
+            len(labels_N), generator=generator, device=images_NCHW.device
+        )
+        maps_NCHW = network.stages[:layer](images_NCHW)
+        maps_NCHW = mixing.mixup(maps_NCHW, permutation_N, lam)
+        maps_NCHW = network.stages[layer:](maps_NCHW)
+        logits_NC = network.classifier(network.neck(maps_NCHW))
+        targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
+        targets_NC = mix_targets(targets_NC, permutation_N, lam)
+        return soft_target_cross_entropy(logits_NC, targets_NC)
+
+    def _check(self, network: Network) -> None:
+        if max(self.settings.layers) > len(network.stages):
+            raise ValueError(
+                f"`layers` must be at most the network's number of stages, {len(network.stages)}, "
+                f"but got {self.settings.layers}"
+            )

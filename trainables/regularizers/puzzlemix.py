@@ -1,0 +1,68 @@
+"""PuzzleMix. Kim et al. 2020, arXiv:2009.06962."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from trainables import randomness
+from trainables.networks import Network
+from trainables.regularizers._puzzle import PuzzleSettings, puzzle_batch
+from trainables.regularizers._regularizer import RegularizerModule, SmoothingSettings
+from trainables.settings import Positive, settings
+from trainables.targets import Loss, mix_targets, smooth_one_hot, soft_target_loss
+
+
+@settings
+class Settings(SmoothingSettings, PuzzleSettings):
+    """PuzzleMix: salient blocks of both images side by side, the target mixed by the mask."""
+
+    name: Literal["puzzlemix"] = "puzzlemix"
+    alpha: Positive = 1.0
+    """α of λ ~ Beta(α, α), above 0; 1 draws λ uniformly from [0, 1], as the paper does."""
+    loss: Loss = "binary_cross_entropy"
+    """The loss of PuzzleMix's code, the binary cross entropy of the softmax output; or Eq. 11."""
+
+    def build(self, *, num_classes: int, num_features: int) -> "PuzzleMix":
+        """Build the loss."""
+        del num_features
+        return PuzzleMix(self, num_classes=num_classes)
+
+
+class PuzzleMix(RegularizerModule):
+    """One λ, one permutation and one size of blocks per batch; every batch is mixed."""
+
+    def __init__(self, settings: Settings, *, num_classes: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.num_classes = num_classes
+
+    def loss(
+        self,
+        network: Network,
+        images_NCHW: Tensor,
+        labels_N: Tensor,
+        *,
+        step: int,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Return the loss of one training step."""
+        targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
+        lam = randomness.beta(self.settings.alpha, generator=generator)
+        permutation_N = torch.randperm(
+            len(labels_N), generator=generator, device=images_NCHW.device
+        )
+        mixed = puzzle_batch(
+            self.settings,
+            network,
+            images_NCHW,
+            targets_NC,
+            permutation_N=permutation_N,
+            lam=lam,
+            loss=self.settings.loss,
+            step=step,
+            generator=generator,
+        )
+        targets_NC = mix_targets(targets_NC, permutation_N, mixed.lam_N)
+        logits_NC = network(mixed.images_NCHW)
+        return soft_target_loss(self.settings.loss, logits_NC, targets_NC) + mixed.clean_loss
