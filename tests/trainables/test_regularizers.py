@@ -221,7 +221,7 @@ def lamix_loss(net: nn.Module, regularizer: nn.Module, lam: float) -> torch.Tens
         step=0,
         generator=seeded(),
     )
-    return regularizer.batch_loss(net, mixed_NCHW, local_NC) + clean_loss
+    return regularizer.compare_batch(net, mixed_NCHW, local_NC, clean_loss=clean_loss).loss()
 
 
 @pytest.mark.parametrize("mixing", ["average", "puzzlemix"])

@@ -5,6 +5,7 @@ One mixed input per pair, whatever λ (Eq. 4 and 5); its target is the local sof
 (Eq. 9 and 10). Mini-batches of original and of mixed inputs alternate (Section 2.4).
 """
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 import torch
@@ -14,15 +15,9 @@ from torch import Tensor, nn
 from trainables import mixing
 from trainables.networks import Network
 from trainables.regularizers._puzzle import PuzzleSettings, puzzle_batch
-from trainables.regularizers._regularizer import RegularizerModule, SmoothingSettings
+from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
 from trainables.settings import Flag, Share, settings
-from trainables.targets import (
-    Loss,
-    global_soft_label,
-    mix_targets,
-    smooth_one_hot,
-    soft_target_loss,
-)
+from trainables.targets import Loss, global_soft_label, mix_targets, smooth_one_hot
 
 
 @settings
@@ -89,7 +84,7 @@ class LaMix(RegularizerModule):
         if settings.global_label == "learned":
             self.global_head = nn.Linear(num_features, num_classes)
 
-    def loss(
+    def compare(
         self,
         network: Network,
         images_NCHW: Tensor,
@@ -97,13 +92,13 @@ class LaMix(RegularizerModule):
         *,
         step: int,
         generator: torch.Generator,
-    ) -> Tensor:
-        """Return the loss of one training step."""
+    ) -> Comparison:
+        """Return what one training step compares."""
         local_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
         original = (images_NCHW, local_NC)
         alternation = self.settings.alternation if self.settings.original_batches else None
         if alternation == "even_odd" and step % 2 == 0:
-            return self.batch_loss(network, *original)
+            return self.compare_batch(network, *original)
         *mixed, clean_loss = self.mix(
             network,
             *original,
@@ -119,12 +114,13 @@ class LaMix(RegularizerModule):
                 coin = torch.rand((), generator=generator, device=images_NCHW.device) < 0.5
                 # Chosen on the device: asking the coin here would wait for it every step.
                 chosen = (torch.where(coin, *pair) for pair in zip(original, mixed, strict=True))
-                return self.batch_loss(network, *chosen) + torch.where(coin, 0, clean_loss)
+                clean_loss = torch.where(coin, 0, clean_loss)
+                return self.compare_batch(network, *chosen, clean_loss=clean_loss)
             case "both":
-                mixed_loss = self.batch_loss(network, *mixed) + clean_loss
-                return (self.batch_loss(network, *original) + mixed_loss) / 2
+                both = [self.compare_batch(network, *batch) for batch in (mixed, original)]
+                return _side_by_side(both, clean_loss=clean_loss / 2)
             case _:
-                return self.batch_loss(network, *mixed) + clean_loss
+                return self.compare_batch(network, *mixed, clean_loss=clean_loss)
 
     def mix(
         self,
@@ -186,9 +182,33 @@ class LaMix(RegularizerModule):
             case "per_sample":
                 return torch.rand(batch, generator=generator, device=generator.device)
 
-    def batch_loss(self, network: Network, images_NCHW: Tensor, local_NC: Tensor) -> Tensor:
-        """Return the loss of a batch, original or mixed, given its local soft label."""
+    def compare_batch(
+        self,
+        network: Network,
+        images_NCHW: Tensor,
+        local_NC: Tensor,
+        *,
+        clean_loss: Tensor | None = None,
+    ) -> Comparison:
+        """Return what is compared of a batch, original or mixed, given its local soft label."""
         features_NM = network.features(images_NCHW)  # Eq. 6
-        logits_NC = network.classifier(features_NM)  # Eq. 7
-        targets_NC, _ = self.soft_targets(features_NM, local_NC)
-        return soft_target_loss(self.settings.loss, logits_NC, targets_NC)  # Eq. 11
+        targets_NC, global_NC = self.soft_targets(features_NM, local_NC)
+        return Comparison(  # by Eq. 11
+            logits_NC=network.classifier(features_NM),  # Eq. 7
+            targets_NC=targets_NC,
+            global_NC=global_NC,
+            by=self.settings.loss,
+            clean_loss=clean_loss,
+        )
+
+
+def _side_by_side(parts: Sequence[Comparison], *, clean_loss: Tensor) -> Comparison:
+    """Return batches of equal size as one, whose loss is the mean of theirs."""
+    labels_NC = [part.global_NC for part in parts if part.global_NC is not None]
+    return Comparison(
+        logits_NC=torch.cat([part.logits_NC for part in parts]),
+        targets_NC=torch.cat([part.targets_NC for part in parts]),
+        global_NC=torch.cat(labels_NC) if labels_NC else None,
+        by=parts[0].by,
+        clean_loss=clean_loss,
+    )

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from trainables import mixing, randomness
 from trainables.networks import Network
-from trainables.regularizers._regularizer import RegularizerModule, SmoothingSettings
+from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
 from trainables.settings import Index, Positive, settings
-from trainables.targets import mix_targets, smooth_one_hot, soft_target_cross_entropy
+from trainables.targets import mix_targets, smooth_one_hot
 
 
 @settings
@@ -39,7 +39,7 @@ class ManifoldMixup(RegularizerModule):
         self.settings = settings
         self.num_classes = num_classes
 
-    def loss(
+    def compare(
         self,
         network: Network,
         images_NCHW: Tensor,
@@ -47,8 +47,8 @@ class ManifoldMixup(RegularizerModule):
         *,
         step: int,
         generator: torch.Generator,
-    ) -> Tensor:
-        """Return the loss of one training step.
+    ) -> Comparison:
+        """Return what one training step compares.
 
         Raises:
             ValueError: if the network has no such layer.
@@ -68,7 +68,7 @@ class ManifoldMixup(RegularizerModule):
         logits_NC = network.classifier(network.neck(maps_NCHW))
         targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
         targets_NC = mix_targets(targets_NC, permutation_N, lam)
-        return soft_target_cross_entropy(logits_NC, targets_NC)
+        return Comparison(logits_NC=logits_NC, targets_NC=targets_NC)
 
     def _check(self, network: Network) -> None:
         if max(self.settings.layers) > len(network.stages):
