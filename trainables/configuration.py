@@ -4,9 +4,12 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
+
+from pydantic import model_validator
 
 from trainables import datasets, networks, regularizers
+from trainables.diagnostics import DiagnosticsSettings
 from trainables.recipe import TrainingSettings
 from trainables.settings import parse, settings
 
@@ -23,6 +26,13 @@ class Configuration:
     """How inputs are mixed and targets made."""
     training: TrainingSettings = TrainingSettings()
     """The optimiser's recipe."""
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
+    """What is recorded beside the metrics; nothing by default."""
+
+    @model_validator(mode="after")
+    def _check_diagnostics(self) -> Self:
+        self.diagnostics.check(self.network, self.training)
+        return self
 
 
 def configuration(value: "Configuration | Mapping[str, Any]") -> Configuration:

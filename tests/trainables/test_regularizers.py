@@ -221,7 +221,9 @@ def lamix_loss(net: nn.Module, regularizer: nn.Module, lam: float) -> torch.Tens
         step=0,
         generator=seeded(),
     )
-    return regularizer.compare_batch(net, mixed_NCHW, local_NC, clean_loss=clean_loss).loss()
+    return regularizer.compare_batch(
+        net, mixed_NCHW, local_NC, mixed=True, clean_loss=clean_loss
+    ).loss()
 
 
 @pytest.mark.parametrize("mixing", ["average", "puzzlemix"])

@@ -20,6 +20,9 @@ class Comparison:
     logits_NC: Tensor
     targets_NC: Tensor
     """What is trained on, each row summing to 1 (Eq. 2 or 10)."""
+    mixed: bool | Tensor
+    """Whether the inputs are mixtures; a tensor, one truth for all or one a row, stays on the
+    device."""
     global_NC: Tensor | None = None
     """The global soft label within the targets (Eq. 9); None where there is none."""
     by: Loss = "cross_entropy"

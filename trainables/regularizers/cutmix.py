@@ -60,4 +60,4 @@ class CutMix(RegularizerModule):
         mixed_NCHW, lam = mixing.cutmix(images_NCHW, permutation_N, box)
         targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
         targets_NC = mix_targets(targets_NC, permutation_N, lam)
-        return Comparison(logits_NC=network(mixed_NCHW), targets_NC=targets_NC)
+        return Comparison(logits_NC=network(mixed_NCHW), targets_NC=targets_NC, mixed=True)

@@ -5,7 +5,6 @@ One mixed input per pair, whatever λ (Eq. 4 and 5); its target is the local sof
 (Eq. 9 and 10). Mini-batches of original and of mixed inputs alternate (Section 2.4).
 """
 
-from collections.abc import Sequence
 from typing import Literal, Self
 
 import torch
@@ -98,7 +97,7 @@ class LaMix(RegularizerModule):
         original = (images_NCHW, local_NC)
         alternation = self.settings.alternation if self.settings.original_batches else None
         if alternation == "even_odd" and step % 2 == 0:
-            return self.compare_batch(network, *original)
+            return self.compare_batch(network, *original, mixed=False)
         *mixed, clean_loss = self.mix(
             network,
             *original,
@@ -115,12 +114,13 @@ class LaMix(RegularizerModule):
                 # Chosen on the device: asking the coin here would wait for it every step.
                 chosen = (torch.where(coin, *pair) for pair in zip(original, mixed, strict=True))
                 clean_loss = torch.where(coin, 0, clean_loss)
-                return self.compare_batch(network, *chosen, clean_loss=clean_loss)
+                return self.compare_batch(network, *chosen, mixed=~coin, clean_loss=clean_loss)
             case "both":
-                both = [self.compare_batch(network, *batch) for batch in (mixed, original)]
-                return _side_by_side(both, clean_loss=clean_loss / 2)
+                first = self.compare_batch(network, *mixed, mixed=True)
+                second = self.compare_batch(network, *original, mixed=False)
+                return _side_by_side(first, second, clean_loss=clean_loss / 2)
             case _:
-                return self.compare_batch(network, *mixed, clean_loss=clean_loss)
+                return self.compare_batch(network, *mixed, mixed=True, clean_loss=clean_loss)
 
     def mix(
         self,
@@ -188,6 +188,7 @@ class LaMix(RegularizerModule):
         images_NCHW: Tensor,
         local_NC: Tensor,
         *,
+        mixed: bool | Tensor,
         clean_loss: Tensor | None = None,
     ) -> Comparison:
         """Return what is compared of a batch, original or mixed, given its local soft label."""
@@ -197,18 +198,21 @@ class LaMix(RegularizerModule):
             logits_NC=network.classifier(features_NM),  # Eq. 7
             targets_NC=targets_NC,
             global_NC=global_NC,
+            mixed=mixed,
             by=self.settings.loss,
             clean_loss=clean_loss,
         )
 
 
-def _side_by_side(parts: Sequence[Comparison], *, clean_loss: Tensor) -> Comparison:
-    """Return batches of equal size as one, whose loss is the mean of theirs."""
-    labels_NC = [part.global_NC for part in parts if part.global_NC is not None]
+def _side_by_side(mixed: Comparison, original: Comparison, *, clean_loss: Tensor) -> Comparison:
+    """Return two batches of equal size as one, whose loss is the mean of theirs."""
+    size, device = len(mixed.logits_NC), mixed.logits_NC.device
+    labels_NC = [part.global_NC for part in (mixed, original) if part.global_NC is not None]
     return Comparison(
-        logits_NC=torch.cat([part.logits_NC for part in parts]),
-        targets_NC=torch.cat([part.targets_NC for part in parts]),
+        logits_NC=torch.cat((mixed.logits_NC, original.logits_NC)),
+        targets_NC=torch.cat((mixed.targets_NC, original.targets_NC)),
         global_NC=torch.cat(labels_NC) if labels_NC else None,
-        by=parts[0].by,
+        mixed=torch.arange(2 * size, device=device) < size,
+        by=mixed.by,
         clean_loss=clean_loss,
     )

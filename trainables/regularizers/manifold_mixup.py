@@ -68,7 +68,7 @@ class ManifoldMixup(RegularizerModule):
         logits_NC = network.classifier(network.neck(maps_NCHW))
         targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
         targets_NC = mix_targets(targets_NC, permutation_N, lam)
-        return Comparison(logits_NC=logits_NC, targets_NC=targets_NC)
+        return Comparison(logits_NC=logits_NC, targets_NC=targets_NC, mixed=True)
 
     def _check(self, network: Network) -> None:
         if max(self.settings.layers) > len(network.stages):

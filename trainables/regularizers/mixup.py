@@ -51,4 +51,4 @@ class Mixup(RegularizerModule):
         mixed_NCHW = mixing.mixup(images_NCHW, permutation_N, lam)
         targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
         targets_NC = mix_targets(targets_NC, permutation_N, lam)  # Eq. 2
-        return Comparison(logits_NC=network(mixed_NCHW), targets_NC=targets_NC)
+        return Comparison(logits_NC=network(mixed_NCHW), targets_NC=targets_NC, mixed=True)

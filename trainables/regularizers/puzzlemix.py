@@ -66,6 +66,7 @@ class PuzzleMix(RegularizerModule):
         return Comparison(
             logits_NC=network(mixed.images_NCHW),
             targets_NC=mix_targets(targets_NC, permutation_N, mixed.lam_N),
+            mixed=True,
             by=self.settings.loss,
             clean_loss=mixed.clean_loss,
         )

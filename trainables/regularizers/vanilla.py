@@ -42,4 +42,4 @@ class Vanilla(RegularizerModule):
     ) -> Comparison:
         """Return what one training step compares."""
         targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
-        return Comparison(logits_NC=network(images_NCHW), targets_NC=targets_NC)
+        return Comparison(logits_NC=network(images_NCHW), targets_NC=targets_NC, mixed=False)
