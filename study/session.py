@@ -20,6 +20,7 @@ from study.record import Record, RecordError
 from study.state import State
 from trainables import datasets
 from trainables.checkpoints import Checkpoints
+from trainables.configuration import Configuration
 from trainables.datasets import DatasetError
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Session:
         try:
             for configuration in study.extremes():
                 self.fingerprint(configuration.dataset)
+                self._check_classes(configuration)
             self.record = Record(study, folder.spool)
         except (DatasetError, RecordError) as error:
             raise Refused(str(error)) from error
@@ -82,6 +84,11 @@ class Session:
         )
         self.recorded = self.record.trials()
         self.found = reconcile(self.agenda, self.search, self.recorded)
+
+    def _check_classes(self, configuration: Configuration) -> None:
+        if configuration.diagnostics.embedding_classes:
+            splits = datasets.load(configuration.dataset, self.data)
+            configuration.diagnostics.check_classes(splits.num_classes)
 
     @cache  # noqa: B019 (a session lives as long as the process)
     def fingerprint(self, settings: datasets.AnySettings) -> str:
