@@ -3,17 +3,18 @@
 Three files of named arrays (``numpy.savez_compressed``), each optional. Shape suffixes: E recorded
 epochs, K ranks, B bins, N images or samples, H and W pixels, C classes.
 
-``diagnostics/soft_targets.npz``, for Figs. 2 and 3. Measured on one fixed batch of training samples
-or over the epoch's training batches, which `source` says:
+``diagnostics/soft_targets.npz``, for Figs. 2 and 3. The largest targets are measured on one fixed
+batch of training samples or over the epoch's training batches, which `source` says, the histograms
+on the fixed batch:
 
 - `epochs_E`: int, the epochs that were recorded, counted from 1, rising;
-- `top_targets_EK`: the mean over samples of the K largest entries of the training target (Eq. 10),
-  the largest first, K = 5;
+- `top_targets_EK`: the mean over mixed inputs (over all where none is mixed) of the K largest
+  entries of the training target (Eq. 10), the largest first, K = 5, or C if that is less;
 - `target_edges` (B + 1) and `target_counts_EB`: histogram over [0, 1] of the training target's
-  entries;
+  entries, of the batch's originals and of mixtures of it;
 - `global_edges` (B + 1) and `global_counts_EB`: likewise of the global soft label's entries
-  (Eq. 9); left out where there is no global label. Its bins may be finer: with 10 classes its
-  entries lie in [.03, .24].
+  (Eq. 9); left out where there is no global label. Its bins may be finer and cover only what is
+  possible: with 10 classes its entries lie in [.04, .24].
 - `source`: text, `batch` or `epoch`.
 
 ``diagnostics/cam.npz``, for Fig. 7. The same test images for all trials of a study:

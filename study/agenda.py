@@ -51,6 +51,10 @@ class RecordLike(Protocol):
         """Take the metrics of epochs."""
         ...
 
+    def diagnostics(self, key: str, names: Sequence[str], *, location: str) -> None:
+        """Take the files that a trial has left."""
+        ...
+
     def end(self, key: str, outcome: Outcome, summary: Summary | None, *, failure: str) -> None:
         """Take the end of a trial."""
         ...
@@ -271,6 +275,14 @@ class Agenda:
         self.active.discard(trial)
         self.todo[trial] = None
         self.todo.move_to_end(trial, last=False)
+
+    def left(self, trial: Trial, names: Sequence[str], *, location: str) -> None:
+        """Note the files of diagnostics that a trial has left, before noting that it completed.
+
+        On record in this order, a finished trial has all its files.
+        """
+        if names:
+            self.record.diagnostics(trial.key, names, location=location)
 
     def completed(self, trial: Trial) -> None:
         """Note that the trial was trained to its end, or stopped early, or has diverged."""

@@ -277,6 +277,7 @@ class Execution:
         if result["finished"]:  # Ray Tune keeps a last result from the scheduler
             self._epochs(tune_id, result)
         trial = self.by_tune_id.pop(tune_id)
+        self.agenda.left(trial, result.get("diagnostics", ()), location=self.checkpoints)
         self.agenda.completed(trial)
         self.discard(trial.key)
         self.on_change()

@@ -4,6 +4,7 @@ import math
 import multiprocessing
 import os
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from study.agenda import Agenda
 from study.display import duration
 from study.file import ResolvedStudy
 from study.model import Plan, RecordedTrial, Trial, describe
+from study.space import Point
 from trainables.configuration import Configuration
 from trainables.probe import Probe, probe
 
@@ -56,9 +58,22 @@ def kind(configuration: Configuration) -> Kind:
 
 
 def show(
-    agenda: Agenda, recorded: Mapping[str, RecordedTrial], console: Console, *, data: Path
+    agenda: Agenda,
+    recorded: Mapping[str, RecordedTrial],
+    console: Console,
+    *,
+    upcoming: Sequence[Point],
+    data: Path,
 ) -> None:
-    """Print the configurations known so far, what is done and to do, and an estimate."""
+    """Print the configurations known so far, what is done and to do, and an estimate.
+
+    Args:
+        agenda: reconciled with the record.
+        recorded: the record's trials by key.
+        console: where to print.
+        upcoming: the configurations that will be chosen next, as far as that is known.
+        data: the folder of the data sets.
+    """
     study = agenda.study
     trials = [trial for plan in agenda.plans for trial in plan.trials]
     unasked = study.configurations - len(agenda.plans)
@@ -77,12 +92,13 @@ def show(
         ),
     ]
     _print(console, lines)
-    _list(agenda.plans, console)
+    _list(agenda.plans, upcoming, console)
     if not todo and not more:
         console.print("Nothing to do: every trial of the study is done.")
         return
     configurations = [t.configuration for t in todo]
-    configurations += _stand_ins(study, more)
+    chosen = [study.configuration(point) for point in upcoming] or _stand_ins(study, unasked)
+    configurations += [configuration for configuration in chosen for _ in seeds]
     costs = _costs(configurations, recorded, agenda.trials, study, data)
     _print(console, _estimate(study, todo, configurations, costs))
 
@@ -93,20 +109,29 @@ def _stand_ins(study: ResolvedStudy, count: int) -> list[Configuration]:
     return [corners[i % len(corners)] for i in range(count)]
 
 
-def _list(plans: Sequence[Plan], console: Console) -> None:
-    for plan in plans[:SHOWN]:
-        states = " ".join(f"{trial.seed}:{_state(trial, plan)}" for trial in plan.trials)
-        console.print(f"  {plan.number:>4}  {describe(plan.point):<32} {states}", highlight=False)
-    if len(plans) > SHOWN:
-        console.print(f"        and {len(plans) - SHOWN} more")
+def _list(plans: Sequence[Plan], upcoming: Sequence[Point], console: Console) -> None:
+    rows = [(plan.point, _states(plan)) for plan in plans]
+    rows += [(point, "to do") for point in upcoming]
+    for number, (point, states) in enumerate(rows[:SHOWN]):
+        console.print(
+            f"  {number:>4}  {describe(point):<32} {states}", highlight=False, markup=False
+        )
+    if len(rows) > SHOWN:
+        console.print(f"        and {len(rows) - SHOWN} more", highlight=False)
+
+
+def _states(plan: Plan) -> str:
+    """Return how many of a configuration's trials are in which state."""
+    counts = Counter(_state(trial, plan) for trial in plan.trials)
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
 
 
 def _state(trial: Trial, plan: Plan) -> str:
     if trial.state == "done":
         return "done"
     if plan.judgement.state == "pruned":
-        return "stopped-early"
-    return "cut-off" if trial.cut_off else "to-do"
+        return "stopped early"
+    return "cut off" if trial.cut_off else "to do"
 
 
 def _costs(

@@ -10,6 +10,7 @@ MLflow is imported here and, to read, in `analysis.trials`; nowhere else.
 import json
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -33,6 +34,7 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 from study.file import ResolvedStudy  # noqa: E402
 from study.model import Outcome, RecordedTrial  # noqa: E402
 from study.spool import Entry, Spool, Unreachable  # noqa: E402
+from trainables.artifacts import DIAGNOSTICS, Artifacts  # noqa: E402
 from trainables.metrics import EpochMetrics, Summary  # noqa: E402
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,10 @@ STATUS: dict[Outcome, str] = {
 
 class RecordError(Exception):
     """The tracking server cannot be used; nothing was started."""
+
+
+class MissingFile(Exception):
+    """A file that a record names is neither where it should be nor on record."""
 
 
 def tracking_uri() -> str:
@@ -143,6 +149,10 @@ class Record:
         """Record the metrics of epochs; those that are on record already are left alone."""
         self._append("epochs", key, epochs=[asdict(epoch) for epoch in epochs], device=device)
 
+    def diagnostics(self, key: str, names: Sequence[str], *, location: str) -> None:
+        """Record files that a trial has left at `location`; they are deleted once on record."""
+        self._append("diagnostics", key, names=list(names), location=location)
+
     def end(
         self, key: str, outcome: Outcome, summary: Summary | None, *, failure: str = ""
     ) -> None:
@@ -219,6 +229,30 @@ class Record:
             ]
             self.client.log_batch(run_id, metrics=metrics)
             self._last_epoch[key] = part[-1]["epoch"]
+
+    def _write_diagnostics(self, entry: Entry) -> None:
+        key, run_id = entry["key"], self._known_run_id(entry["key"])
+        artifacts = Artifacts(entry["location"])
+        try:
+            for name in entry["names"]:
+                content = artifacts.load(key, name)
+                if content is not None:
+                    self._log_artifact(run_id, name, content)
+                    artifacts.discard(key, name)
+                elif not self._has_diagnostics(run_id, name):  # else an earlier write came so far
+                    raise MissingFile(f"{name} of trial {key} is not in {entry['location']}")
+        except OSError as error:  # of a disk or a store that may have room or answer again
+            raise Unreachable(str(error)) from error
+
+    def _log_artifact(self, run_id: str, name: str, content: bytes) -> None:
+        with tempfile.TemporaryDirectory(prefix="study-artifact-") as folder:
+            file = Path(folder) / name
+            file.write_bytes(content)
+            self.client.log_artifact(run_id, str(file), DIAGNOSTICS)
+
+    def _has_diagnostics(self, run_id: str, name: str) -> bool:
+        present = self.client.list_artifacts(run_id, DIAGNOSTICS)
+        return f"{DIAGNOSTICS}/{name}" in {file.path for file in present}
 
     def _write_end(self, entry: Entry) -> None:
         run_id = self._known_run_id(entry["key"])
@@ -310,8 +344,16 @@ class Record:
             history = self.client.get_metric_history(entry["source"], metric)
             for part in _parts(history, METRICS_A_BATCH):
                 self.client.log_batch(run_id, metrics=part)
+        self._copy_artifacts(entry["source"], run_id)
         outcome = run.data.tags["outcome"]
         self._write_end({**entry, "outcome": outcome, "metrics": {}, "failure": ""})
+
+    def _copy_artifacts(self, source_id: str, run_id: str) -> None:
+        if not self.client.list_artifacts(source_id):
+            return
+        with tempfile.TemporaryDirectory(prefix="study-artifacts-") as folder:
+            self.client.download_artifacts(source_id, "", folder)
+            self.client.log_artifacts(run_id, folder)
 
     def begin_study(self, tags: Mapping[str, str]) -> None:
         """Mark the parent run as running, with the study file as written and as resolved."""

@@ -114,6 +114,14 @@ class Search:
         trial = self._optuna.ask()
         return Asked(trial.number, self._choose(trial, trial.number), running)
 
+    def upcoming(self, count: int) -> list[Point]:
+        """Return the next configurations, as far as the sampler does not learn, asking for none."""
+        if self.sequence is None:
+            return []
+        taken = [trial.params for trial in self._optuna.get_trials(deepcopy=False)]
+        cursor = _Cursor(self.sequence, taken)
+        return [cursor.next()[1] for _ in range(count)]
+
     def _first_untried(self, asked: Sequence[Point]) -> Point | None:
         """Return the first enqueued point, perhaps a new one of an old study, not tried yet."""
         for point in self.study.enqueued():

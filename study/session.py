@@ -20,6 +20,7 @@ from study.record import Record, RecordError
 from study.state import State
 from trainables import datasets
 from trainables.checkpoints import Checkpoints
+from trainables.configuration import Configuration
 from trainables.datasets import DatasetError
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Session:
         try:
             for configuration in study.extremes():
                 self.fingerprint(configuration.dataset)
+                self._check_classes(configuration)
             self.record = Record(study, folder.spool)
         except (DatasetError, RecordError) as error:
             raise Refused(str(error)) from error
@@ -83,6 +85,11 @@ class Session:
         self.recorded = self.record.trials()
         self.found = reconcile(self.agenda, self.search, self.recorded)
 
+    def _check_classes(self, configuration: Configuration) -> None:
+        if configuration.diagnostics.embedding_classes:
+            splits = datasets.load(configuration.dataset, self.data)
+            configuration.diagnostics.check_classes(splits.num_classes)
+
     @cache  # noqa: B019 (a session lives as long as the process)
     def fingerprint(self, settings: datasets.AnySettings) -> str:
         """Return the fingerprint of a data set, which is read once for it."""
@@ -92,7 +99,9 @@ class Session:
         """Say what there is to do and what it costs, and start nothing."""
         from study import plan  # late: it brings processes of its own
 
-        plan.show(self.agenda, self.recorded, self.console, data=self.data)
+        left = self.study.configurations - len(self.agenda.plans)
+        upcoming = self.search.upcoming(left)
+        plan.show(self.agenda, self.recorded, self.console, upcoming=upcoming, data=self.data)
         self.record.close(timeout=0)
         return DONE
 

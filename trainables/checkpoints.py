@@ -2,68 +2,55 @@
 
 import io
 import logging
-import os
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from pyarrow import fs
+
+from trainables.storage import Folder
 
 log = logging.getLogger(__name__)
 
+SUFFIX = ".pt"
+
 
 class Checkpoints:
-    """The newest checkpoint of each trial, by trial key.
-
-    A save replaces the file in one move, so a reader sees the old state or the new one, whole.
-    """
+    """The newest checkpoint of each trial, by trial key."""
 
     def __init__(self, location: str) -> None:
         """Open the folder at `location`, an absolute path or a URI such as ``s3://bucket/path``."""
-        self.files, self.folder = fs.FileSystem.from_uri(location)
-        self.files.create_dir(self.folder, recursive=True)
-
-    def _path(self, key: str) -> str:
-        return f"{self.folder}/{key}.pt"
+        self.folder = Folder(location)
 
     def save(self, key: str, state: Mapping[str, Any]) -> None:
         """Write the trial's state."""
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
-        # An object store shows a file only once it is closed; a disk shows it while it grows.
-        local = isinstance(self.files, fs.LocalFileSystem)
-        path = f"{self._path(key)}.{os.getpid()}.part" if local else self._path(key)
-        with self.files.open_output_stream(path) as stream:
-            stream.write(buffer.getbuffer())
-        if local:
-            os.replace(path, self._path(key))
+        self.folder.write(f"{key}{SUFFIX}", buffer.getbuffer())
 
     def load(self, key: str) -> dict[str, Any] | None:
         """Return the trial's state, or None if there is none that can be read."""
-        try:
-            with self.files.open_input_file(self._path(key)) as stream:
-                content = io.BytesIO(stream.read())
-        except FileNotFoundError:
+        content = self.folder.read(f"{key}{SUFFIX}")
+        if content is None:
             return None
         try:
-            state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = torch.load(
+                io.BytesIO(content), map_location="cpu", weights_only=True
+            )
         except Exception as error:  # whatever a damaged file makes of the reader
-            log.warning("ignoring the damaged checkpoint %s: %s", self._path(key), error)
+            where = self.folder.of(f"{key}{SUFFIX}")
+            log.warning("ignoring the damaged checkpoint %s: %s", where, error)
             return None
         return state
 
     def discard(self, key: str) -> None:
         """Delete the trial's checkpoint, if there is one."""
-        try:
-            self.files.delete_file(self._path(key))
-        except FileNotFoundError:
-            return
+        self.folder.delete(f"{key}{SUFFIX}")
 
     def keys(self) -> set[str]:
         """Return the keys of all trials with a checkpoint."""
-        entries = self.files.get_file_info(fs.FileSelector(self.folder, allow_not_found=True))
-        return {entry.base_name.removesuffix(".pt") for entry in entries if entry.extension == "pt"}
+        names = self.folder.names()
+        return {name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)}
 
 
 class Cadence:

@@ -11,6 +11,7 @@ import torch
 from pydantic import model_validator
 
 from trainables import datasets, networks, regularizers
+from trainables.diagnostics import DiagnosticsSettings
 from trainables.recipe import TrainingSettings
 from trainables.settings import parse, settings
 
@@ -27,6 +28,13 @@ class Configuration:
     """How inputs are mixed and targets made."""
     training: TrainingSettings = TrainingSettings()
     """The optimiser's recipe."""
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
+    """What is recorded beside the metrics; nothing by default."""
+
+    @model_validator(mode="after")
+    def _check_diagnostics(self) -> Self:
+        self.diagnostics.check(self.network, self.training)
+        return self
 
     @model_validator(mode="after")
     def _check_that_the_parts_fit(self) -> Self:

@@ -9,6 +9,7 @@ from typing import Any, TypedDict, cast
 import torch
 from ray import tune
 
+from trainables.artifacts import Artifacts
 from trainables.checkpoints import Cadence, Checkpoints, estimated_cost
 from trainables.devices import device_name
 from trainables.training import Trainer
@@ -42,6 +43,7 @@ class TrialTrainable(tune.Trainable):
       so far, since those after the last record may have been lost with the driver;
     - `between_epochs`: whether no epoch is begun;
     - `finished`: whether all epochs are trained, or the loss has diverged (`done` is Ray Tune's);
+    - `diagnostics`: names of the files that a finished trial has left (see `Artifacts`);
     - `device`: the name of the GPU or CPU;
     - `notice`: what the user should know, or nothing.
     """
@@ -68,6 +70,7 @@ class TrialTrainable(tune.Trainable):
             torch.cuda.set_per_process_memory_fraction(config["gpus"])
         self.key = config["key"]
         self.checkpoints = Checkpoints(config["checkpoints"])
+        self.artifacts = Artifacts(config["checkpoints"])
         self.trainer = Trainer(
             config["configuration"],
             seed=config["seed"],
@@ -103,11 +106,19 @@ class TrialTrainable(tune.Trainable):
             "between_epochs": self.trainer.between_epochs,
             "device": self.device_name,
             "notice": self.notice,
+            "diagnostics": self._leave_diagnostics() if self.trainer.finished else [],
             "finished": self.trainer.finished,
             "done": self.trainer.finished,
         }
         self.reported = len(history)
         return result
+
+    def _leave_diagnostics(self) -> list[str]:
+        """Write the trial's diagnostics, before anyone hears that it is finished."""
+        files = self.trainer.diagnostics.files()
+        for name, content in files.items():
+            self.artifacts.save(self.key, name, content)
+        return list(files)
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Save the trial where any later process finds it; Ray Tune itself keeps only the key."""

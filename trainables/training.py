@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainables import datasets, randomness
+from trainables import datasets, networks, randomness
 from trainables.batches import Epoch, Normaliser, TrainingImages, evenly
 from trainables.configuration import Configuration, as_dict, configuration
 from trainables.datasets import Images
+from trainables.diagnostics import Diagnostics, Subject
 from trainables.memory import PeakMemory
 from trainables.metrics import EpochMetrics, diverged
 
@@ -85,8 +86,21 @@ class Trainer:
             "validation": splits.validation.to(self.device),
             "test": splits.test.to(self.device),
         }
+        self.diagnostics = Diagnostics(self.configuration.diagnostics, self._subject())
         self.history: list[EpochMetrics] = []
         self._position: Position | None = None
+
+    def _subject(self) -> Subject:
+        return Subject(
+            network=self.network,
+            embed=networks.embedder(self.configuration.network.name),
+            regularizer=self.regularizer,
+            splits=self.splits,
+            normalise=self.normalise,
+            autocast=self._autocast,
+            seed=self.seed,
+            device=self.device,
+        )
 
     @property
     def epoch(self) -> int:
@@ -145,6 +159,8 @@ class Trainer:
         )
         self.history.append(metrics)
         self._position = None
+        if not diverged(self.history):
+            self.diagnostics.end_epoch(metrics)
         return metrics
 
     def _begin_epoch(self) -> "Position":
@@ -203,6 +219,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "history": [dataclasses.asdict(metrics) for metrics in self.history],
             "position": self._position.state_dict() if self._position else None,
+            "diagnostics": self.diagnostics.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -216,10 +233,13 @@ class Trainer:
             "seed": self.seed,
             "data": self.splits.fingerprint,
         }
+        # Parsed, so that a setting that an older checkpoint does not know has its default.
+        stored = as_dict(configuration(state["configuration"]))
         for name, value in own.items():
-            if state[name] != value:
+            found = stored if name == "configuration" else state[name]
+            if found != value:
                 raise ValueError(
-                    f"the checkpoint's {name} must be the trial's: {state[name]} is not {value}"
+                    f"the checkpoint's {name} must be the trial's: {found} is not {value}"
                 )
         self.network.load_state_dict(state["network"])
         self.regularizer.load_state_dict(state["regularizer"])
@@ -229,6 +249,7 @@ class Trainer:
         if state["position"] is not None:
             self._position = self._begin_epoch()
             self._position.load_state_dict(state["position"])
+        self.diagnostics.load_state_dict(state.get("diagnostics", {}))
 
 
 @dataclass

@@ -194,6 +194,19 @@ def test_no_step_waits_for_the_device(settings: dict, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=title)
+def test_an_observer_is_shown_what_the_loss_compares(
+    settings: dict, training_targets: list[torch.Tensor]
+) -> None:
+    net, regularizer = make(settings)
+    seen: list[regularizers.Comparison] = []
+    regularizer.observer = seen.append
+    for step in (0, 1):
+        loss = regularizer.loss(net, *make_batch(4), step=step, generator=seeded())
+        assert torch.equal(seen[step].targets_NC, training_targets[-1])
+        assert torch.equal(seen[step].loss(), loss)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=title)
 def test_the_batch_is_left_as_it_was(settings: dict) -> None:
     net, regularizer = make(settings)
     images, labels = make_batch(5)
@@ -252,7 +265,9 @@ def lamix_loss(net: nn.Module, regularizer: nn.Module, lam: float) -> torch.Tens
         step=0,
         generator=seeded(),
     )
-    return regularizer.batch_loss(net, mixed_NCHW, local_NC) + clean_loss
+    return regularizer.compare_batch(
+        net, mixed_NCHW, local_NC, mixed=True, clean_loss=clean_loss
+    ).loss()
 
 
 @pytest.mark.parametrize("mixing", ["average", "puzzlemix"])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 else:
     AnySettings = plugins.any_settings(__name__)
 
-__all__ = ["AnySettings", "DatasetError", "Images", "Splits", "load"]
+__all__ = ["AnySettings", "DatasetError", "Images", "Splits", "load", "stratified_subset"]
 
 
 @lru_cache(maxsize=2)  # a warm actor's next trial most often uses the same data

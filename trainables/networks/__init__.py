@@ -1,6 +1,10 @@
 """Networks, one module each; a network is stages, a neck and a linear classifier."""
 
+import importlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from trainables import plugins
 from trainables.networks._network import Network
@@ -11,7 +15,7 @@ if TYPE_CHECKING:
 else:
     AnySettings = plugins.any_settings(__name__)
 
-__all__ = ["AnySettings", "Network", "build"]
+__all__ = ["AnySettings", "Network", "build", "embedder", "names_with_embedding"]
 
 
 def build(
@@ -33,3 +37,15 @@ def build(
     """
     settings = parse(AnySettings, {"name": name, **options})
     return settings.build(num_classes=num_classes, in_channels=in_channels, image_size=image_size)
+
+
+def embedder(name: str) -> Callable[[Network, Tensor], Tensor] | None:
+    """Return what gives the network's 2-D embedding of images: `embed` in its module, or None."""
+    found: Callable[[Network, Tensor], Tensor] | None
+    found = getattr(importlib.import_module(f"{__name__}.{name}"), "embed", None)
+    return found
+
+
+def names_with_embedding() -> tuple[str, ...]:
+    """Return the names of the networks that have a 2-D embedding."""
+    return tuple(name for name in plugins.names(__name__) if embedder(name))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trainables import plugins
-from trainables.regularizers._regularizer import RegularizerModule
+from trainables.regularizers._regularizer import Comparison, RegularizerModule
 from trainables.settings import parse
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 else:
     AnySettings = plugins.any_settings(__name__)
 
-__all__ = ["AnySettings", "build"]
+__all__ = ["AnySettings", "Comparison", "RegularizerModule", "build"]
 
 
 def build(settings: Mapping[str, Any], *, num_classes: int, num_features: int) -> RegularizerModule:

@@ -1,17 +1,70 @@
 """What every regularizer is: a pair (ψ, T) with its schedule of original and mixed batches."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, final
 
 import torch
 from torch import Tensor, nn
 
 from trainables.networks import Network
 from trainables.settings import Share, settings
+from trainables.targets import Loss, soft_target_loss
 
 
-class Regularizer(Protocol):
-    """A loss on a batch. It is an `nn.Module` and may hold parameters, used in training alone."""
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What a training step compares: the network's predictions and their targets."""
 
+    logits_NC: Tensor
+    targets_NC: Tensor
+    """What is trained on, each row summing to 1 (Eq. 2 or 10)."""
+    mixed: bool | Tensor
+    """Whether the inputs are mixtures; a tensor, one truth for all or one a row, stays on the
+    device."""
+    global_NC: Tensor | None = None
+    """The global soft label within the targets (Eq. 9); None where there is none."""
+    by: Loss = "cross_entropy"
+    """The loss that compares them."""
+    clean_loss: Tensor | None = None
+    """To add to it: what PuzzleMix may keep of the original batch."""
+
+    def loss(self) -> Tensor:
+        """Return the scalar loss."""
+        loss = soft_target_loss(self.by, self.logits_NC, self.targets_NC)
+        return loss if self.clean_loss is None else loss + self.clean_loss
+
+
+class RegularizerModule(nn.Module, ABC):
+    """A loss on a batch. It may hold parameters, used in training alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observer: Callable[[Comparison], None] | None = None
+        """Shown what each training step compares, if set; it must not wait for the device."""
+
+    @abstractmethod
+    def compare(
+        self,
+        network: Network,
+        images_NCHW: Tensor,
+        labels_N: Tensor,
+        *,
+        step: int,
+        generator: torch.Generator,
+    ) -> Comparison:
+        """Return what one training step compares.
+
+        Args:
+            network: in training mode.
+            images_NCHW: the original batch, augmented and normalised, any size from 1.
+            labels_N: its class indices.
+            step: counts the training steps of the trial from 0.
+            generator: the only source of randomness, on the images' device.
+        """
+
+    @final
     def loss(
         self,
         network: Network,
@@ -21,20 +74,11 @@ class Regularizer(Protocol):
         step: int,
         generator: torch.Generator,
     ) -> Tensor:
-        """Return the scalar loss of one training step.
-
-        Args:
-            network: in training mode.
-            images_NCHW: the original batch, augmented and normalised, any size from 1.
-            labels_N: its class indices.
-            step: counts the training steps of the trial from 0.
-            generator: the only source of randomness, on the images' device.
-        """
-        ...
-
-
-class RegularizerModule(nn.Module, Regularizer):
-    """An `nn.Module` that is a regularizer."""
+        """Return the scalar loss of one training step; the arguments are those of `compare`."""
+        comparison = self.compare(network, images_NCHW, labels_N, step=step, generator=generator)
+        if self.observer is not None:
+            self.observer(comparison)
+        return comparison.loss()
 
 
 class RegularizerSettings(Protocol):

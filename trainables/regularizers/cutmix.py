@@ -7,9 +7,9 @@ from torch import Tensor
 
 from trainables import mixing, randomness
 from trainables.networks import Network
-from trainables.regularizers._regularizer import RegularizerModule, SmoothingSettings
+from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
 from trainables.settings import Positive, Share, settings
-from trainables.targets import mix_targets, smooth_one_hot, soft_target_cross_entropy
+from trainables.targets import mix_targets, smooth_one_hot
 
 
 @settings
@@ -36,7 +36,7 @@ class CutMix(RegularizerModule):
         self.settings = settings
         self.num_classes = num_classes
 
-    def loss(
+    def compare(
         self,
         network: Network,
         images_NCHW: Tensor,
@@ -44,8 +44,8 @@ class CutMix(RegularizerModule):
         *,
         step: int,
         generator: torch.Generator,
-    ) -> Tensor:
-        """Return the loss of one training step."""
+    ) -> Comparison:
+        """Return what one training step compares."""
         device = images_NCHW.device
         height, width = images_NCHW.shape[2:]
         lam = randomness.beta(self.settings.alpha, generator=generator)
@@ -60,4 +60,4 @@ class CutMix(RegularizerModule):
         mixed_NCHW, lam = mixing.cutmix(images_NCHW, permutation_N, box)
         targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
         targets_NC = mix_targets(targets_NC, permutation_N, lam)
-        return soft_target_cross_entropy(network(mixed_NCHW), targets_NC)
+        return Comparison(logits_NC=network(mixed_NCHW), targets_NC=targets_NC, mixed=True)

@@ -14,15 +14,9 @@ from torch import Tensor, nn
 from trainables import mixing
 from trainables.networks import Network
 from trainables.regularizers._puzzle import PuzzleSettings, check_blocks, puzzle_batch
-from trainables.regularizers._regularizer import RegularizerModule, SmoothingSettings
+from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
 from trainables.settings import Flag, Share, settings
-from trainables.targets import (
-    Loss,
-    global_soft_label,
-    mix_targets,
-    smooth_one_hot,
-    soft_target_loss,
-)
+from trainables.targets import Loss, global_soft_label, mix_targets, smooth_one_hot
 
 
 @settings
@@ -94,7 +88,7 @@ class LaMix(RegularizerModule):
         if settings.global_label == "learned":
             self.global_head = nn.Linear(num_features, num_classes)
 
-    def loss(
+    def compare(
         self,
         network: Network,
         images_NCHW: Tensor,
@@ -102,13 +96,13 @@ class LaMix(RegularizerModule):
         *,
         step: int,
         generator: torch.Generator,
-    ) -> Tensor:
-        """Return the loss of one training step."""
+    ) -> Comparison:
+        """Return what one training step compares."""
         local_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
         original = (images_NCHW, local_NC)
         alternation = self.settings.alternation if self.settings.original_batches else None
         if alternation == "even_odd" and step % 2 == 0:
-            return self.batch_loss(network, *original)
+            return self.compare_batch(network, *original, mixed=False)
         *mixed, clean_loss = self.mix(
             network,
             *original,
@@ -124,12 +118,14 @@ class LaMix(RegularizerModule):
                 coin = torch.rand((), generator=generator, device=images_NCHW.device) < 0.5
                 # Chosen on the device: asking the coin here would wait for it every step.
                 chosen = (torch.where(coin, *pair) for pair in zip(original, mixed, strict=True))
-                return self.batch_loss(network, *chosen) + torch.where(coin, 0, clean_loss)
+                clean_loss = torch.where(coin, 0, clean_loss)
+                return self.compare_batch(network, *chosen, mixed=~coin, clean_loss=clean_loss)
             case "both":
-                mixed_loss = self.batch_loss(network, *mixed) + clean_loss
-                return (self.batch_loss(network, *original) + mixed_loss) / 2
+                first = self.compare_batch(network, *mixed, mixed=True)
+                second = self.compare_batch(network, *original, mixed=False)
+                return _side_by_side(first, second, clean_loss=clean_loss / 2)
             case _:
-                return self.batch_loss(network, *mixed) + clean_loss
+                return self.compare_batch(network, *mixed, mixed=True, clean_loss=clean_loss)
 
     def mix(
         self,
@@ -191,9 +187,37 @@ class LaMix(RegularizerModule):
             case "per_sample":
                 return torch.rand(batch, generator=generator, device=generator.device)
 
-    def batch_loss(self, network: Network, images_NCHW: Tensor, local_NC: Tensor) -> Tensor:
-        """Return the loss of a batch, original or mixed, given its local soft label."""
+    def compare_batch(
+        self,
+        network: Network,
+        images_NCHW: Tensor,
+        local_NC: Tensor,
+        *,
+        mixed: bool | Tensor,
+        clean_loss: Tensor | None = None,
+    ) -> Comparison:
+        """Return what is compared of a batch, original or mixed, given its local soft label."""
         features_NM = network.features(images_NCHW)  # Eq. 6
-        logits_NC = network.classifier(features_NM)  # Eq. 7
-        targets_NC, _ = self.soft_targets(features_NM, local_NC)
-        return soft_target_loss(self.settings.loss, logits_NC, targets_NC)  # Eq. 11
+        targets_NC, global_NC = self.soft_targets(features_NM, local_NC)
+        return Comparison(  # by Eq. 11
+            logits_NC=network.classifier(features_NM),  # Eq. 7
+            targets_NC=targets_NC,
+            global_NC=global_NC,
+            mixed=mixed,
+            by=self.settings.loss,
+            clean_loss=clean_loss,
+        )
+
+
+def _side_by_side(mixed: Comparison, original: Comparison, *, clean_loss: Tensor) -> Comparison:
+    """Return two batches of equal size as one, whose loss is the mean of theirs."""
+    size, device = len(mixed.logits_NC), mixed.logits_NC.device
+    labels_NC = [part.global_NC for part in (mixed, original) if part.global_NC is not None]
+    return Comparison(
+        logits_NC=torch.cat((mixed.logits_NC, original.logits_NC)),
+        targets_NC=torch.cat((mixed.targets_NC, original.targets_NC)),
+        global_NC=torch.cat(labels_NC) if labels_NC else None,
+        mixed=torch.arange(2 * size, device=device) < size,
+        by=mixed.by,
+        clean_loss=clean_loss,
+    )

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from trainables import mixing, randomness
 from trainables.networks import Network
-from trainables.regularizers._regularizer import RegularizerModule, SmoothingSettings
+from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
 from trainables.settings import Index, Positive, settings
-from trainables.targets import mix_targets, smooth_one_hot, soft_target_cross_entropy
+from trainables.targets import mix_targets, smooth_one_hot
 
 
 @settings
@@ -47,7 +47,7 @@ class ManifoldMixup(RegularizerModule):
         self.settings = settings
         self.num_classes = num_classes
 
-    def loss(
+    def compare(
         self,
         network: Network,
         images_NCHW: Tensor,
@@ -55,8 +55,8 @@ class ManifoldMixup(RegularizerModule):
         *,
         step: int,
         generator: torch.Generator,
-    ) -> Tensor:
-        """Return the loss of one training step."""
+    ) -> Comparison:
+        """Return what one training step compares."""
         # The host must know the layer. A draw from a device's generator would have to be waited
         # for; its seed and the step are known here.
         draw = randomness.derive_seed(generator.initial_seed(), "layer", step)
@@ -71,4 +71,4 @@ class ManifoldMixup(RegularizerModule):
         logits_NC = network.classifier(network.neck(maps_NCHW))
         targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
         targets_NC = mix_targets(targets_NC, permutation_N, lam)
-        return soft_target_cross_entropy(logits_NC, targets_NC)
+        return Comparison(logits_NC=logits_NC, targets_NC=targets_NC, mixed=True)

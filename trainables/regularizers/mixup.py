@@ -7,9 +7,9 @@ from torch import Tensor
 
 from trainables import mixing, randomness
 from trainables.networks import Network
-from trainables.regularizers._regularizer import RegularizerModule, SmoothingSettings
+from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
 from trainables.settings import Positive, settings
-from trainables.targets import mix_targets, smooth_one_hot, soft_target_cross_entropy
+from trainables.targets import mix_targets, smooth_one_hot
 
 
 @settings
@@ -34,7 +34,7 @@ class Mixup(RegularizerModule):
         self.settings = settings
         self.num_classes = num_classes
 
-    def loss(
+    def compare(
         self,
         network: Network,
         images_NCHW: Tensor,
@@ -42,8 +42,8 @@ class Mixup(RegularizerModule):
         *,
         step: int,
         generator: torch.Generator,
-    ) -> Tensor:
-        """Return the loss of one training step."""
+    ) -> Comparison:
+        """Return what one training step compares."""
         lam = randomness.beta(self.settings.alpha, generator=generator)
         permutation_N = torch.randperm(
             len(labels_N), generator=generator, device=images_NCHW.device
@@ -51,4 +51,4 @@ class Mixup(RegularizerModule):
         mixed_NCHW = mixing.mixup(images_NCHW, permutation_N, lam)
         targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
         targets_NC = mix_targets(targets_NC, permutation_N, lam)  # Eq. 2
-        return soft_target_cross_entropy(network(mixed_NCHW), targets_NC)
+        return Comparison(logits_NC=network(mixed_NCHW), targets_NC=targets_NC, mixed=True)

@@ -8,9 +8,9 @@ from torch import Tensor
 from trainables import randomness
 from trainables.networks import Network
 from trainables.regularizers._puzzle import PuzzleSettings, check_blocks, puzzle_batch
-from trainables.regularizers._regularizer import RegularizerModule, SmoothingSettings
+from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
 from trainables.settings import Positive, settings
-from trainables.targets import Loss, mix_targets, smooth_one_hot, soft_target_loss
+from trainables.targets import Loss, mix_targets, smooth_one_hot
 
 
 @settings
@@ -41,7 +41,7 @@ class PuzzleMix(RegularizerModule):
         self.settings = settings
         self.num_classes = num_classes
 
-    def loss(
+    def compare(
         self,
         network: Network,
         images_NCHW: Tensor,
@@ -49,8 +49,8 @@ class PuzzleMix(RegularizerModule):
         *,
         step: int,
         generator: torch.Generator,
-    ) -> Tensor:
-        """Return the loss of one training step."""
+    ) -> Comparison:
+        """Return what one training step compares."""
         targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
         lam = randomness.beta(self.settings.alpha, generator=generator)
         permutation_N = torch.randperm(
@@ -67,6 +67,10 @@ class PuzzleMix(RegularizerModule):
             step=step,
             generator=generator,
         )
-        targets_NC = mix_targets(targets_NC, permutation_N, mixed.lam_N)
-        logits_NC = network(mixed.images_NCHW)
-        return soft_target_loss(self.settings.loss, logits_NC, targets_NC) + mixed.clean_loss
+        return Comparison(
+            logits_NC=network(mixed.images_NCHW),
+            targets_NC=mix_targets(targets_NC, permutation_N, mixed.lam_N),
+            mixed=True,
+            by=self.settings.loss,
+            clean_loss=mixed.clean_loss,
+        )

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from trainables.networks import Network
-from trainables.regularizers._regularizer import RegularizerModule, SmoothingSettings
+from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
 from trainables.settings import settings
-from trainables.targets import smooth_one_hot, soft_target_cross_entropy
+from trainables.targets import smooth_one_hot
 
 
 @settings
@@ -31,7 +31,7 @@ class Vanilla(RegularizerModule):
         self.settings = settings
         self.num_classes = num_classes
 
-    def loss(
+    def compare(
         self,
         network: Network,
         images_NCHW: Tensor,
@@ -39,7 +39,7 @@ class Vanilla(RegularizerModule):
         *,
         step: int,
         generator: torch.Generator,
-    ) -> Tensor:
-        """Return the loss of one training step."""
+    ) -> Comparison:
+        """Return what one training step compares."""
         targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
-        return soft_target_cross_entropy(network(images_NCHW), targets_NC)
+        return Comparison(logits_NC=network(images_NCHW), targets_NC=targets_NC, mixed=False)

@@ -1,0 +1,30 @@
+"""Files that a trial leaves at its end, kept beside its checkpoint until they are on record.
+
+The trial's process writes them and the driver, perhaps on another machine and after a crash, takes
+them to the record: both find them by the trial's key.
+"""
+
+from trainables.storage import Folder
+
+DIAGNOSTICS = "diagnostics"
+"""The folder of the record that diagnostics go to."""
+
+
+class Artifacts:
+    """The files of each trial, by trial key and name."""
+
+    def __init__(self, location: str) -> None:
+        """Open the folder at `location`, an absolute path or a URI such as ``s3://bucket/path``."""
+        self.folder = Folder(location)
+
+    def save(self, key: str, name: str, content: bytes) -> None:
+        """Write a file, whole or not at all."""
+        self.folder.write(f"{key}.{name}", content)
+
+    def load(self, key: str, name: str) -> bytes | None:
+        """Return what the file holds, or None if there is none."""
+        return self.folder.read(f"{key}.{name}")
+
+    def discard(self, key: str, name: str) -> None:
+        """Delete the file, if there is one."""
+        self.folder.delete(f"{key}.{name}")

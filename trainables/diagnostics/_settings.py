@@ -1,0 +1,79 @@
+"""Which diagnostics a trial records."""
+
+from typing import Self
+
+from pydantic import model_validator
+
+from trainables import networks
+from trainables.datasets import DatasetError
+from trainables.recipe import TrainingSettings
+from trainables.settings import Count, Flag, Index, settings
+
+
+@settings
+class DiagnosticsSettings:
+    """What a trial records beside its metrics; by default nothing.
+
+    They are part of the configuration and of the trial's key: a trial on record without them does
+    not stand for one with them, although its metrics are the same. Only a trial that is trained to
+    its end leaves them.
+    """
+
+    soft_targets: Flag = False
+    """Whether to record, epoch by epoch, the five largest entries of the training targets and how
+    the entries of targets and global labels are distributed (Figs. 2 and 3)."""
+    cam: Flag = False
+    """Whether to record, at the end, class activation maps of test images (Fig. 7)."""
+    images: Count = 64
+    """Training images in the fixed batch of `soft_targets`, and test images of `cam`."""
+    embedding_epochs: tuple[Count, ...] = ()
+    """Epochs, counted from 1, after which to record the 2-D bottleneck of training images (Fig. 8:
+    100, 400, 700, 1000); needs a network that has one."""
+    embedding_classes: tuple[Index, ...] | None = None
+    """Class indices of those images (Fig. 8: cat, dog and deer, 3, 5, 4 of CIFAR-10); null means
+    all."""
+    embedding_images: Count = 500
+    """The most images of each class."""
+
+    @model_validator(mode="after")
+    def _refuse_ignored_settings(self) -> Self:
+        if self.images != 64 and not (self.soft_targets or self.cam):
+            raise ValueError("`images` is ignored without `soft_targets` or `cam`; leave it out")
+        if not self.embedding_epochs:
+            for name, default in (("embedding_classes", None), ("embedding_images", 500)):
+                if getattr(self, name) != default:
+                    raise ValueError(f"`{name}` is ignored without `embedding_epochs`")
+        return self
+
+    def check(self, network: networks.AnySettings, training: TrainingSettings) -> None:
+        """Check that the trial can give what is asked for.
+
+        Raises:
+            ValueError: if the network has no 2-D bottleneck, or an epoch is never reached.
+        """
+        if not self.embedding_epochs:
+            return
+        able = networks.names_with_embedding()
+        if network.name not in able:
+            raise ValueError(
+                f"`diagnostics.embedding_epochs` needs a 2-D bottleneck, which {network.name} does "
+                f"not have; networks with one: {', '.join(able)}"
+            )
+        if max(self.embedding_epochs) > training.epochs:
+            raise ValueError(
+                f"`diagnostics.embedding_epochs` must be at most `training.epochs`, but got "
+                f"{max(self.embedding_epochs)} with {training.epochs} epochs"
+            )
+
+    def check_classes(self, num_classes: int) -> None:
+        """Check the class indices against the data.
+
+        Raises:
+            DatasetError: if there is no such class.
+        """
+        classes = self.embedding_classes or ()
+        if max(classes, default=0) >= num_classes:
+            raise DatasetError(
+                f"`diagnostics.embedding_classes` must be in [0, {num_classes}), the data's "
+                f"classes, but got {max(classes)}"
+            )

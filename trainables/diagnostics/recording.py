@@ -1,0 +1,68 @@
+"""All diagnostics of one trial."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from trainables.datasets import Images, stratified_subset
+from trainables.diagnostics._settings import DiagnosticsSettings
+from trainables.diagnostics._subject import Arrays, Recorder, Subject
+from trainables.diagnostics.cam import ActivationMaps, by_turns
+from trainables.diagnostics.embedding import Embedding, of_classes
+from trainables.diagnostics.soft_targets import SoftTargets
+from trainables.metrics import EpochMetrics
+
+
+class Diagnostics:
+    """Records what the settings ask for, and nothing else."""
+
+    def __init__(self, settings: DiagnosticsSettings, subject: Subject) -> None:
+        """Choose the images, which depend on the data and the settings alone, never on a seed.
+
+        Raises:
+            DatasetError: if a class is asked for that is not there.
+        """
+        splits = subject.splits
+        self.recorders: dict[str, Recorder] = {}
+        if settings.soft_targets:
+            batch = _at_most(splits.train, settings.images)
+            self.recorders["soft_targets"] = SoftTargets(subject, batch)
+        if settings.cam:
+            images = by_turns(_at_most(splits.test, settings.images))
+            self.recorders["cam"] = ActivationMaps(subject, images)
+        if settings.embedding_epochs:
+            images = of_classes(splits.train, settings, num_classes=splits.num_classes)
+            self.recorders["embedding"] = Embedding(
+                subject, images, epochs=settings.embedding_epochs
+            )
+
+    def end_epoch(self, metrics: EpochMetrics) -> None:
+        """Record what belongs to the epoch that has just ended."""
+        for recorder in self.recorders.values():
+            recorder.end_epoch(metrics)
+
+    def files(self) -> dict[str, bytes]:
+        """Return the files that the trial leaves at its end, by name."""
+        arrays = {name: recorder.arrays() for name, recorder in self.recorders.items()}
+        return {f"{name}.npz": _npz(held) for name, held in arrays.items() if held is not None}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was recorded so far, safe for `weights_only` loads."""
+        return {name: recorder.state_dict() for name, recorder in self.recorders.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`."""
+        for name, recorder in self.recorders.items():
+            recorder.load_state_dict(state[name])
+
+
+def _at_most(images: Images, count: int) -> Images:
+    return stratified_subset(images, min(count, len(images)))
+
+
+def _npz(arrays: Arrays) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # no array has its name
+    return buffer.getvalue()

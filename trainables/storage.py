@@ -1,0 +1,52 @@
+"""A folder of files on a local disk or in an object store, each written whole or not at all."""
+
+import os
+
+from pyarrow import fs
+
+
+class Folder:
+    """Files by name in one flat folder.
+
+    A write replaces the file in one move, so a reader sees the old content or the new one, whole.
+    """
+
+    def __init__(self, location: str) -> None:
+        """Open the folder at `location`, an absolute path or a URI such as ``s3://bucket/path``."""
+        self.files, self.path = fs.FileSystem.from_uri(location)
+        self.files.create_dir(self.path, recursive=True)
+
+    def of(self, name: str) -> str:
+        """Return where the file is, for messages."""
+        return f"{self.path}/{name}"
+
+    def write(self, name: str, content: bytes | memoryview) -> None:
+        """Write a file."""
+        # An object store shows a file only once it is closed; a disk shows it while it grows.
+        local = isinstance(self.files, fs.LocalFileSystem)
+        path = f"{self.of(name)}.{os.getpid()}.part" if local else self.of(name)
+        with self.files.open_output_stream(path) as stream:
+            stream.write(content)
+        if local:
+            os.replace(path, self.of(name))
+
+    def read(self, name: str) -> bytes | None:
+        """Return what a file holds, or None if there is none."""
+        try:
+            with self.files.open_input_file(self.of(name)) as stream:
+                content: bytes = stream.read()
+        except FileNotFoundError:
+            return None
+        return content
+
+    def delete(self, name: str) -> None:
+        """Delete a file, if there is one."""
+        try:
+            self.files.delete_file(self.of(name))
+        except FileNotFoundError:
+            return
+
+    def names(self) -> set[str]:
+        """Return the names of all files."""
+        entries = self.files.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
+        return {entry.base_name for entry in entries}
