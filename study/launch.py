@@ -44,18 +44,19 @@ def _launch(
 
     folder = state.State.open(options.state, study.name, study.scale)
     logging.basicConfig(filename=folder.log, level=logging.WARNING, force=True)
-    with hold(folder.lock):
-        try:
-            session = Session(
-                study,
-                console,
-                folder=folder,
-                data=options.data.absolute(),
-                command=f"python -m study.launch {shlex.join(given)}",
-            )
-            return session.plan() if options.plan else session.run(options.address)
-        except Refused as error:
-            return _refuse(f"{study.source}: {error}")
+    command = f"python -m study.launch {shlex.join(given)}"
+    data = options.data.absolute()
+    try:
+        if options.plan:
+            with folder.copy() as copied:
+                return Session(
+                    study, console, folder=copied, data=data, command=command, planning=True
+                ).plan()
+        with hold(folder.lock):
+            session = Session(study, console, folder=folder, data=data, command=command)
+            return session.run(options.address)
+    except Refused as error:
+        return _refuse(f"{study.source}: {error}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,27 +97,44 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _announce(study: ResolvedStudy, console: Console, *, named: bool) -> None:
-    """Say which study and scale this is and, if none was named, which others there are."""
-    seeds = len(study.search.seed_list)
-    count = study.configurations
-    console.print(f"[bold]{study.name}[/] · scale {study.scale}: {study.question}")
+    """Say which study and scale this is and, if none was named, what the paper's is."""
+    judged = ", ".join(study.search.objectives)
     console.print(
-        f"{count} configurations x {seeds} seeds = {count * seeds} trials "
-        f"of {study.trial.get('training', {}).get('epochs', '?')} epochs, sampler "
-        f"{study.search.sampler}, judged by {', '.join(study.search.objectives)}",
+        f"{study.name} · scale {study.scale}: {study.question}\n"
+        f"{_size(study)}, sampler {study.search.sampler}, judged by {judged}",
         highlight=False,
+        markup=False,
     )
     if not named:
-        paper = load(Path(study.source), scale="paper")
-        trials = paper.configurations * len(paper.search.seed_list)
-        epochs = paper.trial.get("training", {}).get("epochs", "?")
-        network, dataset = (paper.trial.get(k, {}).get("name", "?") for k in ("network", "dataset"))
+        try:
+            size = _size(load(Path(study.source), scale="paper"))
+        except StudyFileError as error:
+            size = f"it has mistakes: {error}"
         console.print(
-            f"[dim]No --scale is given, so this is the {study.scale} one. The paper's setting is "
-            f"--scale paper: {trials} trials of {epochs} epochs, {network} on {dataset}; "
-            f"--scale paper --plan says what that costs.[/]",
+            f"No --scale is given, so this is the {study.scale} one. The paper's setting is "
+            f"--scale paper ({size}); --scale paper --plan says what that costs.",
             highlight=False,
+            markup=False,
+            style="dim",
         )
+
+
+def _size(study: ResolvedStudy) -> str:
+    """Return how many trials of which length on which networks and data sets a study has."""
+    seeds = len(study.search.seed_list)
+    extremes = study.extremes()
+    epochs, networks, datasets = (
+        ", ".join(dict.fromkeys(map(str, values)))
+        for values in (
+            [configuration.training.epochs for configuration in extremes],
+            [configuration.network.name for configuration in extremes],
+            [configuration.dataset.name for configuration in extremes],
+        )
+    )
+    return (
+        f"{study.configurations} configurations x {seeds} seeds = {study.configurations * seeds} "
+        f"trials of {epochs} epochs, {networks} on {datasets}"
+    )
 
 
 def _refuse(message: str) -> int:

@@ -68,8 +68,13 @@ def tracking_uri() -> str:
 class Record:
     """The runs of one study at one scale."""
 
-    def __init__(self, study: ResolvedStudy, spool: Path) -> None:
+    def __init__(self, study: ResolvedStudy, spool: Path, *, read_only: bool = False) -> None:
         """Find the study's experiment and parent run, and write what an earlier process left.
+
+        Args:
+            study: whose record.
+            spool: the file of records that wait.
+            read_only: whether to make and write nothing; what is recorded comes to nothing.
 
         Raises:
             RecordError: if the tracking server cannot be reached or refuses.
@@ -81,10 +86,12 @@ class Record:
         self._last_epoch: dict[str, int] = {}
         self._with_device: set[str] = set()
         try:
-            self.experiment_id = self._experiment()
-            self.parent_id = self._parent()
+            self.experiment_id = self._experiment(create=not read_only)
+            self.parent_id = self._parent(create=not read_only)
             for run in self._children():
                 self._run_ids[run.data.tags["trial_key"]] = run.info.run_id
+            if read_only:
+                return
             self.spool.start()
             if not self.spool.drain(timeout=60):
                 raise RecordError(f"cannot write the waiting records of {spool}")
@@ -93,15 +100,20 @@ class Record:
                 f"cannot use the tracking server {tracking_uri()}: {error}"
             ) from error
 
-    def _experiment(self) -> str:
+    def _experiment(self, *, create: bool) -> str:
+        """Return the experiment's id, or nothing if there is none and none is to be made."""
         experiment = self.client.get_experiment_by_name(self.study.name)
+        if experiment is None and not create:
+            return ""
         if experiment is None:
             try:
                 return str(self.client.create_experiment(self.study.name))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-                return self._experiment()  # another scale was launched at the same moment
+                return self._experiment(
+                    create=create
+                )  # another scale was launched at the same moment
         if experiment.lifecycle_stage != "active":
             raise RecordError(
                 f"the MLflow experiment `{self.study.name}` is deleted; restore it with "
@@ -109,11 +121,16 @@ class Record:
             )
         return str(experiment.experiment_id)
 
-    def _parent(self) -> str:
+    def _parent(self, *, create: bool) -> str:
+        """Return the parent run's id, or nothing if there is none and none is to be made."""
+        if not self.experiment_id:
+            return ""
         where = f"tags.role = 'study' and tags.scale = '{self.study.scale}'"
         found = self.client.search_runs([self.experiment_id], where, max_results=1)
         if found:
             return str(found[0].info.run_id)
+        if not create:
+            return ""
         tags = {
             "role": "study",
             "scale": self.study.scale,
@@ -126,6 +143,8 @@ class Record:
         return str(run.info.run_id)
 
     def _children(self, more: str = "") -> Iterator[Run]:
+        if not self.parent_id:
+            return
         where = f"tags.role = 'trial' and tags.mlflow.parentRunId = '{self.parent_id}'{more}"
         yield from _all_runs(self.client, [self.experiment_id], where)
 

@@ -48,6 +48,7 @@ class Session:
         folder: State,
         data: Path,
         command: str,
+        planning: bool = False,
     ) -> None:
         """Look up what is on record.
 
@@ -57,6 +58,7 @@ class Session:
             folder: the study's own files.
             data: the folder of the data sets, absolute.
             command: how this launch was called, to say how to go on.
+            planning: whether nothing may be written to the record.
 
         Raises:
             Refused: if the data or the tracking server cannot be used.
@@ -71,7 +73,7 @@ class Session:
             for configuration in study.extremes():
                 self.fingerprint(configuration.dataset)
                 self._check_classes(configuration)
-            self.record = Record(study, folder.spool)
+            self.record = Record(study, folder.spool, read_only=planning)
         except (DatasetError, RecordError) as error:
             raise Refused(str(error)) from error
         self.search = search.Search(study, folder.optuna)
@@ -110,6 +112,7 @@ class Session:
         self._tell_found()
         if self.agenda.finished:
             self.console.print("Nothing to do: every trial of the study is done.")
+            self._begin()
             return self._end(DONE)
         from study.execution import ClusterError  # late: where nothing runs, Ray is not needed
 
@@ -131,9 +134,7 @@ class Session:
 
         with execution.cluster(address, self.folder.log) as cluster:
             execution.check_resources(self.study.resources.cpus, self.study.resources.gpus)
-            self.record.begin_study(provenance.tags())
-            self.record.retire(self.found.retired, True)
-            self.record.retire(self.found.restored, False)
+            self._begin()
             with Display(
                 self.agenda, self.console, facts=self._facts(cluster), trouble=self._trouble
             ) as display:
@@ -146,6 +147,12 @@ class Session:
                     on_notice=display.notice,
                 )
                 return self._supervise(run, display)
+
+    def _begin(self) -> None:
+        """Put on record that the study is taken up, and which trials are its own."""
+        self.record.begin_study(provenance.tags())
+        self.record.retire(self.found.retired, True)
+        self.record.retire(self.found.restored, False)
 
     def _facts(self, cluster: "Cluster") -> list[tuple[str, str]]:
         token = " (it asks for a token: ray get-auth-token)" if cluster.token else ""

@@ -1,5 +1,9 @@
 """Where a study keeps what it needs to go on: one folder per study and scale."""
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +22,15 @@ class State:
         state = cls(root.absolute() / study / scale)
         state.folder.mkdir(parents=True, exist_ok=True)
         return state
+
+    @contextmanager
+    def copy(self) -> Iterator["State"]:
+        """Lend a copy of what a plan needs to know, which it may change."""
+        with tempfile.TemporaryDirectory(prefix="study-plan-") as scratch:
+            copied = State(Path(scratch))
+            if self.optuna.exists():
+                shutil.copy(self.optuna, copied.optuna)
+            yield copied
 
     @property
     def lock(self) -> Path:

@@ -131,3 +131,22 @@ def test_a_missing_data_set_leaves_with_status_2_and_says_what_to_put_where(tmp_
     output = folder.launch("--set", flag, status=2)
     assert "image_folder" in output and "nowhere" in output
     assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_plan_says_what_there_is_to_do_and_leaves_nothing_behind(tmp_path):
+    folder = Folder(tmp_path)
+    output = folder.launch("--plan")
+    assert "4: 0 done, 0 cut off, 4 to do" in output
+    assert "CPU-hours" in output and "wall time" in output and "a probe of a few seconds" in output
+    assert folder.runs("study") == []
+    assert not (tmp_path / "state/small/quick/optuna.db").exists()
+
+
+def test_fewer_seeds_retire_trials_without_training_any(done):
+    folder, _ = done
+    flags = ("--set", "search.seeds=1")
+    output = folder.launch(*flags)
+    assert "Nothing to do" in output and "no longer belong" in output
+    retired = [run.data.tags.get("retired") == "true" for run in folder.runs()]
+    assert sum(retired) == len(retired) - 2
+    assert "no longer belong" not in folder.launch(*flags)
