@@ -20,7 +20,9 @@ def smooth_one_hot(labels_N: Tensor, num_classes: int, smoothing: float | Tensor
     Returns:
         targets_NC, float32, each row summing to 1.
     """
-    one_hot_NC = F.one_hot(labels_N, num_classes).float()
+    # Not F.one_hot: on some devices it waits to look at the labels.
+    one_hot_NC = torch.zeros(len(labels_N), num_classes, device=labels_N.device)
+    one_hot_NC.scatter_(1, labels_N.unsqueeze(1), 1.0)
     return (1 - smoothing) * one_hot_NC + smoothing / num_classes
 
 

@@ -229,3 +229,12 @@ def test_puzzlemix_pastes_other_images_under_the_same_mask() -> None:
     )
     assert torch.equal(lam, same_lam)
     torch.testing.assert_close(mixed, mask * images + (1 - mask) * images[permutation])
+
+
+@pytest.mark.parametrize("solver", ["belief_propagation", "exact"])
+def test_puzzlemix_bears_the_saliency_of_a_network_that_diverged(solver: str) -> None:
+    images, permutation, saliency = puzzle_arguments()
+    _, lam = mixing.puzzlemix(
+        images, permutation, saliency * torch.nan, 0.5, blocks=4, solver=solver
+    )
+    assert lam.isfinite().all()

@@ -1,5 +1,6 @@
 """The contract of every regularizer, joined by existing, then what each one promises."""
 
+import contextlib
 import copy
 import importlib
 import random
@@ -9,8 +10,10 @@ import pydantic
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainables import networks, plugins, regularizers, targets
+from trainables.mixing import transport
 from trainables.regularizers._puzzle import PuzzleSettings, puzzle_batch
 
 NAMES = plugins.names("trainables.regularizers")
@@ -160,6 +163,33 @@ def test_every_parameter_learns(settings: dict, network: str) -> None:
     for module in (net, regularizer):
         for name, parameter in module.named_parameters():
             assert parameter.grad is not None and parameter.grad.any(), name
+
+
+class NoWaiting(TorchDispatchMode):
+    """Refuse what would wait for a device: to read a value, to count, to copy a number to it."""
+
+    refused = ("_local_scalar_dense", "nonzero", "masked_select", "lift_fresh", "unique")
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        assert name not in self.refused, f"{name} waits for the device"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=title)
+def test_no_step_waits_for_the_device(settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    if settings.get("solver") == "exact":
+        pytest.skip("the reference works on the CPU")
+    monkeypatch.setattr(
+        transport, "_who_asks_again", lambda refused_S: torch.arange(len(refused_S))
+    )
+    net, regularizer = make(settings, network="preact_resnet18")
+    batch = make_batch(4)
+    for waiting in (contextlib.nullcontext(), NoWaiting()):  # tables are made at the first time
+        for step in range(4):
+            generator = seeded()
+            with waiting:
+                regularizer.loss(net, *batch, step=step, generator=generator).backward()
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=title)

@@ -1,5 +1,6 @@
 """Checks of arguments that cost no wait for the device."""
 
+import torch
 from torch import Tensor
 
 
@@ -21,3 +22,12 @@ def check_pairs(images_NCHW: Tensor, permutation_N: Tensor) -> None:
             f"the permutation must have the shape {tuple(images_NCHW.shape[:1])}, but got "
             f"{tuple(permutation_N.shape)}"
         )
+
+
+def lam_like(lam: Tensor | float, like: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
+    """Return λ as a tensor on the device of `like`, and of its type unless `dtype` says another."""
+    dtype = dtype or like.dtype
+    if isinstance(lam, Tensor):
+        return lam.to(device=like.device, dtype=dtype)
+    # Filled there: a number that is copied there would be waited for.
+    return torch.full((), lam, dtype=dtype, device=like.device)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from trainables.mixing._arguments import check_lam, check_pairs
+from trainables.mixing._arguments import check_lam, check_pairs, lam_like
 
 Box = tuple[Tensor, Tensor, Tensor, Tensor]
 """top, left, bottom, right; the last two are exclusive. Integer scalars on the device."""
@@ -24,13 +24,13 @@ def cutmix_box(height: int, width: int, lam: Tensor | float, center_yx: Tensor) 
         ValueError: if λ is a number outside [0, 1].
     """
     check_lam(lam)
-    center_yx = torch.as_tensor(center_yx)
-    size_yx = torch.tensor((height, width), device=center_yx.device)
     # In float64, as NumPy has it in the original, so that int() cuts at the same λ.
-    lam = torch.as_tensor(lam, dtype=torch.float64, device=center_yx.device)
-    half_yx = (size_yx * torch.sqrt(1 - lam)).long() // 2
-    top, left = (center_yx - half_yx).clamp_min(0).unbind()
-    bottom, right = torch.minimum(center_yx + half_yx, size_yx).unbind()
+    share = torch.sqrt(1 - lam_like(lam, center_yx, dtype=torch.float64))
+    half_height, half_width = ((size * share).long() // 2 for size in (height, width))
+    center_y, center_x = center_yx.unbind()
+    top, left = (center_y - half_height).clamp_min(0), (center_x - half_width).clamp_min(0)
+    bottom = (center_y + half_height).clamp_max(height)
+    right = (center_x + half_width).clamp_max(width)
     return top, left, bottom, right
 
 

@@ -61,6 +61,8 @@ def _minimum_cut(unary: np.ndarray, below: np.ndarray, right: np.ndarray) -> np.
     Each block has two nodes, [l ≥ 1] and [l ≥ 2]; a node is true on the source's side of the cut.
     """
     rows, columns = below.shape
+    if not np.isfinite(unary).all():
+        return np.zeros((rows, columns), dtype=np.int64)  # the network diverged; its loss says so
     block = np.arange(rows * columns).reshape(rows, columns)
     at_least_1, at_least_2 = 2 * block, 2 * block + 1
     source, sink = 2 * block.size, 2 * block.size + 1

@@ -1,9 +1,8 @@
 """Mixup's input. Zhang et al. 2018, arXiv:1710.09412; LaMix, Eq. 1 and, with λ = ½, Eq. 4."""
 
-import torch
 from torch import Tensor
 
-from trainables.mixing._arguments import check_lam, check_pairs
+from trainables.mixing._arguments import check_lam, check_pairs, lam_like
 
 
 def mixup(images_NCHW: Tensor, permutation_N: Tensor, lam: Tensor | float) -> Tensor:
@@ -19,6 +18,5 @@ def mixup(images_NCHW: Tensor, permutation_N: Tensor, lam: Tensor | float) -> Te
     """
     check_pairs(images_NCHW, permutation_N)
     check_lam(lam)
-    lam = torch.as_tensor(lam, dtype=images_NCHW.dtype, device=images_NCHW.device)
-    lam_N111 = lam.reshape(-1, 1, 1, 1)
+    lam_N111 = lam_like(lam, images_NCHW).reshape(-1, 1, 1, 1)
     return lam_N111 * images_NCHW + (1 - lam_N111) * images_NCHW[permutation_N]

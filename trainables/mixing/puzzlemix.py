@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainables.mixing._arguments import check_lam, check_pairs
+from trainables.mixing._arguments import check_lam, check_pairs, lam_like
 from trainables.mixing.labelling import LABELS, Energy, belief_propagation, exact
 from trainables.mixing.transport import move_blocks, transport_plan
 
@@ -145,8 +145,9 @@ def mask_energy(
         (smoothness + (unlike - alike) / 2).clamp_min(0)
         for unlike, alike in map(_unlike_and_alike, (below_22NRC, right_22NRC))
     )
-    below_NRC[:, -1], right_NRC[:, :, -1] = 0, 0
-    prior_3N11 = prior_weight / blocks**2 * _prior(torch.as_tensor(lam, device=images_NCHW.device))
+    below_NRC[:, -1].zero_()
+    right_NRC[:, :, -1].zero_()
+    prior_3N11 = prior_weight / blocks**2 * _prior(lam_like(lam, saliency_NRC))
     return Energy(unary_3NRC + prior_3N11, below_NRC, right_NRC)
 
 
@@ -196,7 +197,7 @@ def _prior(lam: Tensor) -> Tensor:
 
     λ is kept off its ends, where they would be infinite; between, they are convex in the label.
     """
-    lam = lam.float().clamp(1e-4, 1 - 1e-4).reshape(-1, 1, 1)
+    lam = lam.clamp(1e-4, 1 - 1e-4).reshape(-1, 1, 1)
     return -torch.stack((lam**2, 2 * lam * (1 - lam), (1 - lam) ** 2)).log()
 
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 NEAREST = 52
-"""How many places a block considers: so many bits a float64 holds exactly."""
+"""How many places a block considers: so many bits a float64 holds exactly. On a grid of 16x16 a
+block in its middle looks 4 places far; to pay, a longer way takes over 5% of all saliency."""
 
 
 @torch.no_grad()

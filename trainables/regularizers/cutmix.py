@@ -54,8 +54,8 @@ class CutMix(RegularizerModule):
             lam = torch.where(mixed, lam, 1.0)  # an empty box; on the device, nothing waits
         permutation_N = torch.randperm(len(labels_N), generator=generator, device=device)
         # In float64 so that the product cannot round up to the size itself.
-        uniform_yx = torch.rand(2, generator=generator, device=device, dtype=torch.float64)
-        center_yx = (uniform_yx * torch.tensor((height, width), device=device)).long()
+        y, x = torch.rand(2, generator=generator, device=device, dtype=torch.float64)
+        center_yx = torch.stack((y * height, x * width)).long()
         box = mixing.cutmix_box(height, width, lam, center_yx)
         mixed_NCHW, lam = mixing.cutmix(images_NCHW, permutation_N, box)
         targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
