@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: study test check format bench schema clean
+.PHONY: study test check format paper-quick bench schema clean
 
 study: $(VENV)/installed  ## set everything up and run the main job
 	$(BIN)/python -m study.launch search_spaces/beta.yaml
@@ -22,6 +22,12 @@ format: $(VENV)/installed
 
 schema: $(VENV)/installed  ## write the JSON Schema that editors check study files with
 	$(BIN)/python -m study.schema search_spaces/study.schema.json
+
+paper-quick: $(VENV)/installed  ## every table and figure of the paper at its quick scale
+	for file in search_spaces/paper/*.yaml; do \
+		$(BIN)/python -m study.launch $$file --scale quick || exit; \
+		$(BIN)/python -m analysis.report $$(basename $$file .yaml) --scale quick || exit; \
+	done
 
 bench: $(VENV)/installed
 	$(BIN)/python -m tests.benchmarks.run

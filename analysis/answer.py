@@ -7,9 +7,9 @@ import pandas as pd
 
 from analysis import comparison
 from analysis.comparison import Compared
-from analysis.pairs import Contrast, setting_text
+from analysis.pairs import Contrast
 from analysis.statistics import Summary
-from analysis.tables import PARTS, TEST, spread
+from analysis.tables import DATA, PARTS, TEST, data_sets, setting_text, spread
 from analysis.words import counted, number, word
 
 
@@ -41,6 +41,10 @@ def answer(
             f"{counted(unfinished, 'trial')} under way."
         )
     best = table.iloc[0]
+    groups = data_sets(table)
+    if groups.nunique() > 1:
+        parts = [_on(row, factors, objective) for _, row in table[table["best"]].iterrows()]
+        return f"Lowest {word(objective)}: {'; '.join(parts)}."
     if table["best"].sum() > 1:
         return (
             f"{int(table['best'].sum())} of {counted(len(table), 'configuration')} are best in the "
@@ -51,8 +55,16 @@ def answer(
         f"{_with_unit(_summary(best, objective), objective)} over {counted(int(best['n']), 'seed')}"
     )
     if f"{test}_n" in table and best[f"{test}_n"]:
-        text += f", {word(test)} {_with_unit(_summary(best, test), test)}"
+        what, _, which = word(test).partition(", ")
+        text += f", {what} {_with_unit(_summary(best, test), test)}"
+        text += f" ({which})" if which else ""
     return f"{text}{_next(contrasts)}."
+
+
+def _on(row: "pd.Series[Any]", factors: Sequence[str], objective: str) -> str:
+    rest = [name for name in factors if name != DATA]
+    reached = _with_unit(_summary(row, objective), objective)
+    return f"on {word(str(row[DATA]))} {reached} with {setting_text(row, rest)}"
 
 
 def _next(contrasts: Sequence[Contrast]) -> str:
@@ -77,4 +89,4 @@ def _summary(row: "pd.Series[Any]", metric: str) -> Summary:
 
 
 def _with_unit(summary: Summary, metric: str) -> str:
-    return f"{spread(summary)}{' %' if 'error' in metric else ''}"
+    return f"{spread(summary)}{'%' if 'error' in metric else ''}"

@@ -153,17 +153,6 @@ def selection_on_test(evidence: Evidence) -> Iterator[str]:
         yield "The test error reported is that of the best epoch, chosen on test data: too low."
 
 
-def too_few_pairs(evidence: Evidence) -> Iterator[str]:
-    """So few seeds that no exact test can reach .05."""
-    n = int(evidence.table["n"].max()) if len(evidence.table) else 0
-    if 3 <= n <= 5 and len(evidence.table) > 1:
-        smallest = f"{2.0 ** (1 - n):.4f}".rstrip("0").lstrip("0")
-        yield (
-            f"With {n} seeds an exact two-sided paired test cannot go below p = {smallest}, "
-            "however clear the difference: read the intervals."
-        )
-
-
 def unlike_the_paper(evidence: Evidence) -> Iterator[str]:
     """A study of a table of the paper that trains for another time than the paper."""
     layout = TABLES.get(evidence.info.study)
@@ -202,7 +191,6 @@ CHECKS: list[Check] = [
     dirty_tree,
     varied_unsearched,
     unlike_the_paper,
-    too_few_pairs,
 ]
 
 

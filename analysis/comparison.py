@@ -88,7 +88,7 @@ def grid(compared: Sequence[Compared], table: str) -> Grid:
 def details(compared: Sequence[Compared]) -> Grid:
     """Return one row per cell: both numbers, their difference, its interval and the verdict."""
     header = ["Dataset", "Network", "Method", "paper", "ours", "seeds", "difference",
-              "95% interval", "margin", "verdict", "why"]  # fmt: skip
+              "95% interval", "margin", "verdict", "outlook"]  # fmt: skip
     rows = []
     for cell in compared:
         judgement = cell.judgement
@@ -106,7 +106,9 @@ def details(compared: Sequence[Compared]) -> Grid:
                     "–" if judgement.margin != judgement.margin else f"±{number(judgement.margin)}"
                 ),
                 Cell(str(judgement.verdict), mark=css(judgement.verdict)),
-                Cell(judgement.reason),
+                Cell(
+                    judgement.outlook if judgement.margin == judgement.margin else judgement.reason
+                ),
             ]
         )
     return Grid(

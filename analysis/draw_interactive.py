@@ -14,6 +14,7 @@ from analysis.drawing import (
     Axis,
     Bars,
     Figure,
+    Floats,
     Heatmap,
     Line,
     Panel,
@@ -53,7 +54,7 @@ def draw(figure: Figure) -> go.Figure:
         rows=figure.rows,
         cols=figure.columns,
         subplot_titles=[panel.title for panel in figure.panels],
-        horizontal_spacing=0.25 / figure.columns if figure.columns > 1 else 0.1,
+        horizontal_spacing=_gap(figure) / figure.columns if figure.columns > 1 else 0.1,
         vertical_spacing=(0.12 if _pictures(figure) else 0.3) / figure.rows,
     )
     legend = set(names(figure)) if len(names(figure)) > 1 else set()
@@ -78,6 +79,13 @@ def draw(figure: Figure) -> go.Figure:
     return sheet
 
 
+def _gap(figure: Figure) -> float:
+    if _pictures(figure):
+        return 0.06
+    heat = any(isinstance(mark, Heatmap) for panel in figure.panels for mark in panel.marks)
+    return 0.4 if heat else 0.22
+
+
 def _traces(mark: Any, panel: Panel, legend: set[str]) -> list[go.Trace]:
     match mark:
         case Line():
@@ -88,9 +96,9 @@ def _traces(mark: Any, panel: Panel, legend: set[str]) -> list[go.Trace]:
             return [_bars(mark, legend)]
         case Heatmap():
             centres = (mark.x_edges[1:] + mark.x_edges[:-1]) / 2
-            heat = go.Heatmap(x=centres, y=mark.y, z=mark.z, colorscale=COLOUR_SCALE,
-                              colorbar={"title": {"text": mark.unit, "side": "right"}})  # fmt: skip
-            return [heat]
+            hover = f"%{{x:.3f}}, epoch %{{y}}: %{{z:.3f}} {mark.unit}<extra></extra>"
+            return [go.Heatmap(x=centres, y=mark.y, z=mark.z, colorscale=COLOUR_SCALE,
+                               hovertemplate=hover)]  # fmt: skip
         case Picture():
             return [go.Image(z=mark.rgb_HWC, hoverinfo="skip")]
     raise AssertionError(f"not a mark: {mark!r} in {panel.title}")
@@ -173,14 +181,16 @@ def _bars(mark: Bars, legend: set[str]) -> go.Trace:
 
 def _axes(sheet: go.Figure, panel: Panel, place: dict[str, int]) -> None:
     if panel.bare:
-        sheet.update_xaxes(visible=False, **place)
-        sheet.update_yaxes(visible=False, **place)
+        x = sheet.get_subplot(**place).xaxis.plotly_name.replace("axis", "")
+        sheet.update_xaxes(visible=False, constrain="domain", **place)
+        sheet.update_yaxes(visible=False, constrain="domain", scaleanchor=x, **place)
         return
-    sheet.update_xaxes(**_axis(panel.x), **place)
+    x = np.concatenate([[], *(m.x for m in panel.marks if isinstance(m, Line | Points | Bars))])
+    sheet.update_xaxes(**_axis(panel.x, x), **place)
     sheet.update_yaxes(**_axis(panel.y), **place)
 
 
-def _axis(axis: Axis) -> dict[str, Any]:
+def _axis(axis: Axis, values: Floats | None = None) -> dict[str, Any]:
     options: dict[str, Any] = {
         "title": {"text": axis.title, "standoff": 8},
         "showgrid": True,
@@ -190,9 +200,12 @@ def _axis(axis: Axis) -> dict[str, Any]:
     if axis.ticks:
         options |= {"tickvals": list(axis.ticks), "ticktext": list(axis.ticks.values())}
     if axis.log:
-        options |= {"type": "log", "dtick": "D2"}
+        wide = values is not None and len(values) and values.max() / values.min() > 30
+        options |= {"type": "log", "dtick": 1 if wide else "D2", "exponentformat": "power"}
     if axis.whole and not axis.ticks:
         options |= {"tickformat": ",d", "nticks": 8}
+    if axis.range is not None:
+        options["range"] = list(axis.range)
     if axis.reverse:
         options["autorange"] = "reversed"
     return options

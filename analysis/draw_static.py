@@ -1,5 +1,6 @@
 """Figures for print: matplotlib, PNG and PDF, sized for a page and readable on it."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,21 @@ def save(figure: Figure, folder: Path) -> list[Path]:
     """Write `name`.png and `name`.pdf into `folder` and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):
-        sheet = draw(figure)
+        sheet = _laid_out(figure)
         paths = [folder / f"{figure.name}.{kind}" for kind in ("png", "pdf")]
         for path in paths:
             # No time of making inside: the same record gives the same file.
             dated = {"CreationDate": None} if path.suffix == ".pdf" else None
-            sheet.savefig(path, dpi=DPI, metadata=dated, bbox_inches="tight", pad_inches=0.04)
+            sheet.savefig(path, dpi=DPI, metadata=dated)
     return paths
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as a PNG, for a notebook."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        _laid_out(figure).savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
 
 
 def draw(figure: Figure) -> Sheet:
@@ -80,6 +89,13 @@ def draw(figure: Figure) -> Sheet:
     for axes in grid.flat[len(figure.panels) :]:
         axes.set_axis_off()
     _legend(sheet, figure)
+    return sheet
+
+
+def _laid_out(figure: Figure) -> Sheet:
+    sheet = draw(figure)
+    sheet.draw_without_rendering()
+    sheet.set_layout_engine("none")  # once is enough, whatever the number of files
     return sheet
 
 
@@ -186,6 +202,8 @@ def _axis(axes: Axes, axis: Axis, which: str) -> None:
             own.set_minor_formatter(NullFormatter())
     elif axis.whole:
         own.set_major_locator(MaxNLocator(6, integer=True))
+    if axis.range is not None:
+        (axes.set_xlim if which == "x" else axes.set_ylim)(*axis.range)
     if axis.reverse:
         (axes.invert_xaxis if which == "x" else axes.invert_yaxis)()
 
@@ -203,7 +221,8 @@ def _legend(sheet: Sheet, figure: Figure) -> None:
     marks = [m for p in figure.panels for m in p.marks if isinstance(m, Line | Points | Bars)]
     first = {mark.name: mark for mark in reversed(marks) if mark.name}
     handles = [_handle(first[name]) for name in named]
-    columns = 4 if max(map(len, named)) < 22 else 2
+    longest = max(map(len, named))
+    columns = 4 if longest < 22 else 2 if longest < 45 else 1
     sheet.legend(handles=handles, loc="outside upper center", ncols=min(len(named), columns))
 
 

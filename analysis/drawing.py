@@ -95,6 +95,8 @@ class Axis:
     """Named positions, for categories; empty means numbers."""
     log: bool = False
     reverse: bool = False
+    range: tuple[float, float] | None = None
+    """Its ends, where panels are to be compared; None takes those of the data."""
     whole: bool = False
     """Whether only whole numbers make sense (epochs, ranks)."""
 

@@ -7,6 +7,7 @@ targets (Fig. 2), the targets' distribution (Fig. 3), activation maps (Fig. 7) a
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,13 @@ from analysis.drawing import (
     Points,
 )
 from analysis.statistics import summarise
-from analysis.tables import TEST, completed, hashable
+from analysis.tables import DATA, TEST, completed, hashable, setting_text
 from analysis.words import axis, counted, plain_setting, title, word
 
 MOST_CURVES = 6
 """More curves than this in one panel are not told apart."""
+DODGE = 0.12
+"""Points of one category stand this far apart."""
 MANY_CONFIGURATIONS = 60
 """From here on the points of a search carry no error bars."""
 INTERVAL = "Bars and bands: 95% interval of the mean over seeds (Student's t)"
@@ -70,23 +73,25 @@ def error_by_factor(
     if table.empty or not factors:
         return None
     runs = tuple(run for ids in table["run_ids"] for run in ids)
+    if DATA in factors:
+        return _by_data_set(table, frame, factors, test, space, name, runs)
     if len(factors) == 1:
         panel = _against_one(table, frame, factors[0], [objective, test], space)
-        caption = f"Error against `{factors[0]}`. {INTERVAL}; small points: single seeds."
+        caption = f"{INTERVAL}; small points: single seeds."
         return Figure(name, f"Error against {word(factors[0])}", caption, [panel], 1, runs)
     by = _curve_factor(table, factors)
     if by is not None:
         others = [factor for factor in factors if factor != by]
         metrics = [metric for metric in dict.fromkeys([objective, test]) if f"{metric}_n" in table]
         panels = [_curves_by_factor(table, by, others, metric, space) for metric in metrics]
-        caption = f"Error against `{by}` for each {' and '.join(map(word, others))}. {INTERVAL}."
+        caption = f"One curve for each {' and '.join(map(word, others))}. {INTERVAL}."
         return Figure(name, f"Error against {word(by)}", caption, panels, len(panels), runs)
     panels = [_slice(table, factor, objective, space) for factor in factors]
     caption = (
-        f"{title(word(objective))} against each searched factor: one point per configuration, its "
-        "mean over seeds; the best is an orange square. All other factors vary along."
+        f"{title(word(objective))}, one point per configuration: its mean over seeds; the best is "
+        "an orange square. All other factors vary along."
     )
-    return Figure(name, "Error against each factor", caption, panels, min(3, len(panels)), runs)
+    return Figure(name, "Error against each factor", caption, panels, min(2, len(panels)), runs)
 
 
 def search_course(
@@ -247,8 +252,7 @@ def activation_maps(maps: Mapping[str, ActivationMaps], *, most: int = 6) -> Fig
         panels.append(Panel([Picture(image)], title=name))
         for label, held in same.items():
             wrong = held.predictions_N[n] != held.labels_N[n]
-            heading = label if n == 0 else ""
-            heading += " (wrong)" if wrong else ""
+            heading = f"{label if n == 0 else ''} {'(wrong)' if wrong else ''}"
             panels.append(Panel([Picture(overlay(image, held.cam_NHW[n]))], title=heading.strip()))
     caption = (
         "Class activation maps (Zhou et al. 2016) of the true class on test images: yellow counts "
@@ -266,6 +270,8 @@ def embeddings(embedding: Embedding, *, of: str, most: int = 4) -> Figure:
         most: the number of epochs, spread evenly over those recorded.
     """
     chosen = np.unique(np.linspace(0, len(embedding.epochs_E) - 1, most).round().astype(int))
+    farthest = 1.08 * float(np.abs(embedding.points_EN2).max(initial=0.1))
+    ends = (-farthest, farthest)  # the same for all epochs: distances are the point
     panels = []
     for i in chosen:
         marks: list[Mark] = []
@@ -276,7 +282,8 @@ def embeddings(embedding: Embedding, *, of: str, most: int = 4) -> Figure:
         heading = f"epoch {embedding.epochs_E[i]}"
         if embedding.train_error_E is not None:
             heading += f" (training error {embedding.train_error_E[i]:.1f}%)"
-        panels.append(Panel(marks, Axis("first unit"), Axis("second unit"), heading))
+        axes = Axis("first unit", range=ends), Axis("second unit", range=ends)
+        panels.append(Panel(marks, *axes, heading))
     caption = f"Outputs of the 2-unit bottleneck for original training samples, of {of}."
     return Figure("embedding", "The embedding over training", caption, panels, min(2, len(panels)))
 
@@ -290,6 +297,29 @@ def overlay(image_HWC: NDArray[np.uint8], cam_HW: Floats) -> NDArray[np.uint8]:
     )
     grey = image_HWC.astype(float).mean(axis=2, keepdims=True)
     return (0.5 * grey + 0.5 * ends).round().astype(np.uint8)
+
+
+def _by_data_set(
+    table: pd.DataFrame,
+    frame: pd.DataFrame,
+    factors: Sequence[str],
+    test: str,
+    space: Mapping[str, Any] | None,
+    name: str,
+    runs: tuple[str, ...],
+) -> Figure | None:
+    """Return a panel of test errors per data set, or None where the rest makes too many curves."""
+    rest = [factor for factor in factors if factor != DATA]
+    by = _curve_factor(table, rest, within=[DATA]) if rest else None
+    if by is None:
+        return None
+    others = [factor for factor in rest if factor != by]
+    panels = []
+    for data in table[DATA].unique():
+        panel = _curves_by_factor(table[table[DATA] == data], by, others, test, space)
+        panels.append(replace(panel, title=word(str(data))))
+    caption = f"{title(word(test))}, one panel per data set. {INTERVAL}."
+    return Figure(name, f"Error against {word(by)}", caption, panels, min(2, len(panels)), runs)
 
 
 def _against_one(
@@ -308,13 +338,14 @@ def _against_one(
         if f"{metric}_n" not in table or not table[f"{metric}_n"].sum():
             continue
         seeds = trials[trials["configuration"].isin(place) & trials[metric].notna()]
+        aside = DODGE * (style - 0.5) if x_axis.ticks else 0.0
         marks.append(Points(
-            seeds["configuration"].map(place).to_numpy(dtype=float),
+            seeds["configuration"].map(place).to_numpy(dtype=float) + aside,
             seeds[metric].to_numpy(dtype=float),
             quiet=True,
             labels=[f"seed {seed}" for seed in seeds["seed"]],
         ))  # fmt: skip
-        marks.append(_with_interval(table, at, metric, word(metric), style, x_axis))
+        marks.append(_with_interval(table, at + aside, metric, word(metric), style, x_axis))
     drawn = list(dict.fromkeys(metrics))
     y_title = "error (%)" if len(drawn) > 1 and all("error" in m for m in drawn) else axis(drawn[0])
     return Panel(marks, x_axis, Axis(y_title))
@@ -329,10 +360,12 @@ def _curves_by_factor(
 ) -> Panel:
     table, at, x_axis = _positions(table, by, space)
     keys = _combination(table, others)
-    marks: list[Mark] = [
-        _with_interval(table[keys == key], at[(keys == key).to_numpy()], metric, key, style, x_axis)
-        for style, key in enumerate(dict.fromkeys(keys))
-    ]
+    order = list(dict.fromkeys(sorted(keys)))
+    marks: list[Mark] = []
+    for style, key in enumerate(order):
+        aside = DODGE * (style - (len(order) - 1) / 2) if x_axis.ticks else 0.0
+        chosen = (keys == key).to_numpy()
+        marks.append(_with_interval(table[chosen], at[chosen] + aside, metric, key, style, x_axis))
     return Panel(marks, x_axis, Axis(axis(metric)))
 
 
@@ -379,7 +412,7 @@ def _positions(
         at = values.to_numpy(dtype=float)
         return table, at, Axis(axis(factor), log=_logarithmic(factor, at, space))
     texts = [plain_setting(value) for value in values]
-    place = {text: float(i) for i, text in enumerate(dict.fromkeys(texts))}
+    place = {text: float(i) for i, text in enumerate(sorted(set(texts)))}
     ticks = {i: text for text, i in place.items()}
     return table, np.array([place[text] for text in texts]), Axis(axis(factor), ticks=ticks)
 
@@ -401,41 +434,36 @@ def _logarithmic(factor: str, at: Floats, space: Mapping[str, Any] | None) -> bo
     return bool(at.min() > 0 and at.max() / at.min() >= 100)
 
 
-def _curve_factor(table: pd.DataFrame, factors: Sequence[str]) -> str | None:
+def _curve_factor(
+    table: pd.DataFrame, factors: Sequence[str], within: Sequence[str] = ()
+) -> str | None:
     """Return the factor to stand along the axis if the others leave few curves, else None."""
     for factor in sorted(factors, key=lambda name: not _numeric(table.loc[:, name])):
         others = [name for name in factors if name != factor]
         curves = _combination(table, others)
-        levels = table.groupby(curves)[factor].agg(lambda v: v.map(hashable).nunique())
-        repeats = table.groupby([curves, table[factor].map(hashable)]).size()
-        if len(levels) <= MOST_CURVES and (levels >= 2).all() and (repeats == 1).all():
+        groups = [table[name] for name in within]
+        levels = table.groupby([curves, *groups])[factor].agg(lambda v: v.map(hashable).nunique())
+        repeats = table.groupby([curves, *groups, table[factor].map(hashable)]).size()
+        if curves.nunique() <= MOST_CURVES and (levels >= 2).all() and (repeats == 1).all():
             return factor
     return None
 
 
 def _combination(table: pd.DataFrame, factors: Sequence[str]) -> "pd.Series[Any]":
     """Return for each row what its other factors are, as one text."""
-    return table.apply(
-        lambda row: ", ".join(
-            plain_setting(row[name])
-            if name.endswith(".name")
-            else f"{name} {plain_setting(row[name])}"
-            for name in factors
-            if hashable(row[name]) is not None
-        ),
-        axis=1,
-    )
+    texts = [setting_text(row, factors) for _, row in table.iterrows()]
+    return pd.Series(texts, index=table.index, dtype=object)
 
 
 def _curve(history: pd.DataFrame, label: str, style: int) -> Line:
-    by_epoch = history.groupby("epoch")["value"]
+    values = history.pivot(index="epoch", columns="run_id", values="value")
     # An epoch that some seeds never reached would break the curve: the rest had other seeds.
-    seeds = by_epoch.size()
-    epochs = seeds.index[seeds == seeds.max()] if len(seeds) else seeds.index
-    summaries = [summarise(by_epoch.get_group(epoch)) for epoch in epochs]
-    single = all(np.isnan(summary.low) for summary in summaries)
+    rows = values.notna().all(axis=1)
+    kept = values[rows].to_numpy(dtype=float)
+    summaries = [summarise(row) for row in kept]
+    single = values.shape[1] < 2
     return Line(
-        np.asarray(epochs, dtype=float),
+        values.index[rows].to_numpy(dtype=float),
         np.array([summary.mean for summary in summaries]),
         label,
         style,

@@ -8,9 +8,9 @@ import pandas as pd
 
 from analysis.rendering import Cell, Grid
 from analysis.statistics import PairedDifference, holm, paired_difference
-from analysis.tables import TEST, by_seed, hashable
+from analysis.tables import TEST, by_seed, data_sets, setting_text
 from analysis.tables import interval as printed
-from analysis.words import number, plain_setting, with_unit, word
+from analysis.words import number, word
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,12 @@ def against(reference: "pd.Series[Any]", others: Mapping[str, "pd.Series[Any]"])
         reference: values indexed by seed.
         others: likewise, by name.
     """
-    pairs = {name: paired_difference(values, reference) for name, values in others.items()}
+    return _corrected(
+        {name: paired_difference(values, reference) for name, values in others.items()}
+    )
+
+
+def _corrected(pairs: Mapping[str, PairedDifference]) -> list[Contrast]:
     corrected = holm([pair.p for pair in pairs.values()])
     return [
         Contrast(name, pair, p) for (name, pair), p in zip(pairs.items(), corrected, strict=True)
@@ -49,31 +54,23 @@ def against_best(
 
     Args:
         frame: the trials.
-        table: as from `tables.over_configurations`; its first row is the reference.
+        table: as from `tables.over_configurations`; the first row of each data set is the
+            reference of that data set.
         factors: what names a configuration.
         test: the metric compared.
         most: how many to compare.
     """
-    if table.empty or not table["best"].any():
-        return []
-    first, rest = table.iloc[0], table[table["n"] > 0].iloc[1 : most + 1]
-    others = {
-        setting_text(row, factors): by_seed(frame, row["configuration"], test)
-        for _, row in rest.iterrows()
-    }
-    return against(by_seed(frame, first["configuration"], test), others)
-
-
-def setting_text(row: "pd.Series[Any]", factors: Sequence[str]) -> str:
-    """Return the factors of a configuration in words: `regularizer.beta = 0.5, …`."""
-    parts = [
-        plain_setting(row[name])
-        if name.endswith(".name")
-        else f"{name} = {plain_setting(row[name])}"
-        for name in factors
-        if hashable(row[name]) is not None
-    ]
-    return ", ".join(parts) or "the only configuration"
+    pairs: dict[str, PairedDifference] = {}
+    groups = data_sets(table)
+    for group in groups.unique():
+        ran = table[(groups == group) & (table["n"] > 0)]
+        if ran.empty or not ran["best"].iloc[0]:
+            continue
+        best = by_seed(frame, ran["configuration"].iloc[0], test)
+        for _, row in ran.iloc[1 : most // groups.nunique() + 1].iterrows():
+            values = by_seed(frame, row["configuration"], test)
+            pairs[setting_text(row, factors)] = paired_difference(values, best)
+    return _corrected(pairs)
 
 
 def grid(contrasts: Sequence[Contrast], *, title: str, test: str = TEST) -> Grid:
@@ -94,7 +91,7 @@ def grid(contrasts: Sequence[Contrast], *, title: str, test: str = TEST) -> Grid
         f"Differences of {word(test)}, paired by seed; p from the exact sign-flip test, two-sided.",
         *(f"{caution[0].upper()}{caution[1:]}." for caution in cautions),
     ]
-    header = ["configuration", f"difference in {with_unit(test)}", "95% interval", "pairs", "p",
+    header = ["configuration", "difference (points)", "95% interval", "pairs", "p",
               "p, Holm"]  # fmt: skip
     return Grid(
         title=title,
@@ -106,7 +103,10 @@ def grid(contrasts: Sequence[Contrast], *, title: str, test: str = TEST) -> Grid
 
 
 def p_text(p: float) -> str:
-    """Return a p value as printed: three decimals, `< .001` below."""
+    """Return a p value as printed: up to four decimals, `< .0001` below."""
     if p != p:
         return "–"
-    return "< .001" if p < 0.001 else f"{p:.3f}".replace("0.", ".", 1)
+    if p < 0.0001:
+        return "< .0001"
+    text = f"{p:.4f}".rstrip("0").rstrip(".")
+    return text.removeprefix("0")

@@ -162,7 +162,8 @@ def to_html(grid: Grid, *, link: Link | None = None) -> str:
         grid: the table.
         link: makes a number with `runs` a link to them.
     """
-    parts = ['<div class="scroll" tabindex="0"><table>']
+    dense = ' class="dense"' if len(grid.header) > 9 else ""
+    parts = [f'<div class="scroll" tabindex="0"><table{dense}>']
     if grid.title:
         parts.append(f"<caption>{html.escape(grid.title)}</caption>")
     parts.append("<thead>")

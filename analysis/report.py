@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -22,7 +23,6 @@ from markupsafe import Markup
 from analysis import (
     checks,
     comparison,
-    diagnostics,
     draw_interactive,
     draw_static,
     figures,
@@ -34,12 +34,13 @@ from analysis import (
 )
 from analysis.answer import answer
 from analysis.comparison import Compared
+from analysis.diagnostics import ActivationMaps, BadArtifactError, Embedding, SoftTargets
 from analysis.drawing import Figure
 from analysis.importance import CAPTION as IMPORTANCE
 from analysis.importance import importance
-from analysis.pairs import Contrast, setting_text
+from analysis.pairs import Contrast
 from analysis.rendering import Cell, Grid
-from analysis.tables import TEST
+from analysis.tables import TEST, setting_text
 from analysis.trials import StudyInfo, UnknownStudyError
 from analysis.words import counted, number, plain_setting, word
 
@@ -101,12 +102,16 @@ def gather(study: str, scale: str | None = None, tracking_uri: str | None = None
     seeds = len(info.seeds) if info.seeds else None
     wanted = _enough(frame, seeds)
     table = tables.over_configurations(frame, factors, info.objectives, seeds=wanted)
-    contrasts = pairs.against_best(frame, table, factors)
     compared: list[Compared] = []
     if study in paper.TABLES:
         compared = comparison.compare(
             frame, study, scale=info.scale, seeds=seeds, objective=info.objectives[0]
         )
+    reached = any(cell.ours.n for cell in compared)
+    # In a table of the paper each configuration is a cell of its own, and none is the best.
+    contrasts = [] if reached else pairs.against_best(frame, table, factors)
+    problems: list[str] = []
+    drawn = list(_figures(info, frame, table, factors, problems))
     evidence = checks.Evidence(info, frame, table, factors)
     return Material(
         info=info,
@@ -115,8 +120,8 @@ def gather(study: str, scale: str | None = None, tracking_uri: str | None = None
         factors=factors,
         contrasts=contrasts,
         compared=compared,
-        figures=list(_figures(info, frame, table, factors)),
-        warnings=checks.warnings(evidence),
+        figures=drawn,
+        warnings=checks.warnings(evidence) + problems,
         answer=answer(table, factors, contrasts, compared, objective=info.objectives[0]),
     )
 
@@ -203,8 +208,10 @@ def _grids(material: Material) -> dict[str, Grid]:
         )
     }
     if material.contrasts:
+        several = tables.data_sets(material.table).nunique() > 1
         best = setting_text(material.table.iloc[0], material.factors)
-        found["against-best"] = pairs.grid(material.contrasts, title=f"Minus the best, {best}")
+        reference = "best of its data set" if several else f"best, {best}"
+        found["against-best"] = pairs.grid(material.contrasts, title=f"Minus the {reference}")
     if material.compared:
         found["paper"] = comparison.grid(material.compared, info.study)
         found["verdicts"] = comparison.details(material.compared)
@@ -223,31 +230,38 @@ def _write_table(folder: Path, name: str, grid: Grid) -> None:
 
 
 def _figures(
-    info: StudyInfo, frame: pd.DataFrame, table: pd.DataFrame, factors: list[str]
+    info: StudyInfo,
+    frame: pd.DataFrame,
+    table: pd.DataFrame,
+    factors: list[str],
+    problems: list[str],
 ) -> Iterator[Figure]:
-    """Yield every figure that the record allows."""
+    """Yield every figure that the record allows; what cannot be read is told in `problems`."""
     objective = info.objectives[0]
     optional = [
-        figures.error_by_factor(table, frame, factors, objective=objective, space=info.space),
-        figures.importances(
-            importance(table, factors, objective=objective, space=info.space), caption=IMPORTANCE
-        ),
+        figures.error_by_factor(table, frame, factors, objective=objective, space=info.space)
     ]
-    if info.search.get("sampler") != "grid":
-        optional.append(figures.search_course(table, frame, objective=objective))
+    if tables.DATA not in factors:  # across data sets errors do not compare
+        shares = importance(table, factors, objective=objective, space=info.space)
+        optional.append(figures.importances(shares, caption=IMPORTANCE))
+        if info.search.get("sampler") != "grid":
+            optional.append(figures.search_course(table, frame, objective=objective))
     shown = _shown(table, factors)
     labels = {
         run: setting_text(row, factors) for _, row in shown.iterrows() for run in row["run_ids"]
     }
     history = trials.history(labels, ["validation_error", "train_loss"], info.tracking_uri)
     optional.append(figures.learning_curves(history, labels))
-    optional += _diagnostic_figures(info, frame, labels)
+    optional += _diagnostic_figures(info, frame, labels, problems)
     yield from (figure for figure in optional if figure is not None)
 
 
 def _shown(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
     """Return the configurations to draw: of each regularizer the best, or some of all ranks."""
     ran = table[table["n"] > 0]
+    for name in (tables.DATA, "network.name"):
+        if name in factors and len(ran):
+            ran = ran[ran[name] == ran[name].iloc[-1]]
     if "regularizer.name" in factors:
         ran = ran.drop_duplicates("regularizer.name")
     if len(ran) <= SHOWN:
@@ -257,31 +271,36 @@ def _shown(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
 
 
 def _diagnostic_figures(
-    info: StudyInfo, frame: pd.DataFrame, labels: dict[str, str]
+    info: StudyInfo, frame: pd.DataFrame, labels: dict[str, str], problems: list[str]
 ) -> Iterator[Figure | None]:
+    targets: dict[str, list[SoftTargets]] = {}
+    maps: dict[str, ActivationMaps] = {}
+    embedding: tuple[Embedding, str] | None = None
     chosen = frame[frame["run_id"].isin(labels)] if len(frame) else frame
-    targets: dict[str, list[diagnostics.SoftTargets]] = {}
-    maps: dict[str, diagnostics.ActivationMaps] = {}
-    embedding, embedding_of = None, ""
-    for run, label in labels.items():
-        trial = chosen[chosen["run_id"] == run].iloc[0]
-        path = trials.artifact(trial, diagnostics.SoftTargets.PATH, info.tracking_uri)
-        if path:
-            targets.setdefault(label, []).append(diagnostics.SoftTargets.read(path))
-        path = trials.artifact(trial, diagnostics.ActivationMaps.PATH, info.tracking_uri)
-        if path and label not in maps:
-            maps[label] = diagnostics.ActivationMaps.read(path)
-        path = trials.artifact(trial, diagnostics.Embedding.PATH, info.tracking_uri)
-        if path and embedding is None:
-            embedding = diagnostics.Embedding.read(path)
-            embedding_of = f"{label}, seed {trial['seed']}"
+    for _, trial in chosen.iterrows():
+        label = labels[trial["run_id"]]
+        if held := _diagnostic(SoftTargets, info, trial, problems):
+            targets.setdefault(label, []).append(held)
+        if label not in maps and (held := _diagnostic(ActivationMaps, info, trial, problems)):
+            maps[label] = held
+        if embedding is None and (held := _diagnostic(Embedding, info, trial, problems)):
+            embedding = held, f"{label}, seed {trial['seed']}"
     yield figures.top_targets(targets)
-    if targets:
-        label, seeds = next(iter(targets.items()))
+    for label, seeds in list(targets.items())[:1]:
         yield figures.target_distributions(seeds[0], of=f"{label}, first seed")
     yield figures.activation_maps(maps)
     if embedding is not None:
-        yield figures.embeddings(embedding, of=embedding_of)
+        yield figures.embeddings(embedding[0], of=embedding[1])
+
+
+def _diagnostic(kind: Any, info: StudyInfo, trial: "pd.Series[Any]", problems: list[str]) -> Any:
+    """Return a trial's diagnostics of a kind, or None where there are none that can be read."""
+    path = trials.artifact(trial, kind.PATH, info.tracking_uri)
+    try:
+        return kind.read(path) if path else None
+    except BadArtifactError as error:
+        problems.append(f"{kind.PATH} of run {trial['run_id'][:8]} is left out: {error}")
+        return None
 
 
 def _facts(material: Material) -> list[tuple[str, str]]:
@@ -296,9 +315,8 @@ def _facts(material: Material) -> list[tuple[str, str]]:
     if info.search.get("sampler"):
         facts.append(("sampler", str(info.search["sampler"])))
     if "dataset.name" in frame and len(frame):
-        facts.append(
-            ("data", ", ".join(word(str(name)) for name in frame["dataset.name"].unique()))
-        )
+        names = [word(str(name)) for name in frame["dataset.name"].unique()]
+        facts.append(("data", ", ".join(names) if len(names) < 3 else f"{len(names)} data sets"))
     if {"epoch_seconds", "training.epochs"} <= set(frame.columns):
         hours = (frame["epoch_seconds"] * frame["training.epochs"]).sum() / 3600
         facts.append(("training time", f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"))
@@ -332,9 +350,9 @@ def _origin(material: Material) -> list[tuple[str, str | Markup]]:
     if "adopted_from" in frame and (adopted := int(frame["adopted_from"].notna().sum())):
         rows.append(("adopted", f"{counted(adopted, 'trial')} of other studies with the same key"))
     fixed = [
-        f"{name} = {plain_setting(frame[name].iloc[0])}"
+        f"{name}: {frame[name].iloc[0]}"
         for name in tables.settings_of(frame)
-        if len(frame) and name not in material.factors
+        if len(frame) and frame[name].map(tables.hashable).nunique(dropna=False) == 1
     ]
     if fixed:
         rows.append(("the same for all", Markup("<code>{}</code>").format(", ".join(fixed))))

@@ -25,6 +25,7 @@ TEST = "test_error_last"
 COMPLETED = "completed"
 LOST = ("diverged", "failed")
 """Outcomes after which a trial has no number and will not get one."""
+DATA = "dataset.name"
 PARTS = ("n", "mean", "sd", "low", "high")
 
 Space = Mapping[str, Any]
@@ -46,6 +47,7 @@ def factors_of(frame: pd.DataFrame, space: Space | None = None) -> list[str]:
     """
     settings = settings_of(frame)
     varied = [name for name in settings if frame[name].map(hashable).nunique(dropna=False) > 1]
+    varied = [name for name in varied if not _implied(frame, name, varied)]
     searched = [
         name
         for path in space or {}
@@ -72,7 +74,8 @@ def over_configurations(
         frame: trials with `configuration`, `seed`, `outcome`, the factors and the metrics.
         factors: settings to show, as from `factors_of`.
         objective: the metric that selects, the mean over seeds, smaller is better. Of several
-            objectives all configurations that no other one dominates are the best.
+            objectives all configurations that no other one dominates are the best. Where
+            `dataset.name` is a factor each data set has its own best.
         test: the metric that is reported beside it.
         seeds: how many seeds a configuration needs to be called best; None takes the most that
             any has. A lucky single seed is no winner.
@@ -90,11 +93,22 @@ def over_configurations(
         for key, trials in frame.groupby("configuration", sort=False)
     ]
     table = pd.DataFrame(rows, columns=_columns(factors, metrics))
-    table["best"] = _best(table, objectives, seeds)
+    table["best"] = False
+    groups = data_sets(table)
+    for group in groups.unique():
+        table.loc[groups == group, "best"] = _best(table[groups == group], objectives, seeds)
+    table["_group"] = groups.map({group: i for i, group in enumerate(groups.unique())})
     order = table.sort_values(
-        ["best", f"{objectives[0]}_mean"], ascending=[False, True], kind="stable"
+        ["_group", "best", f"{objectives[0]}_mean"], ascending=[True, False, True], kind="stable"
     )
-    return order.reset_index(drop=True)
+    return order.drop(columns="_group").reset_index(drop=True)
+
+
+def data_sets(table: pd.DataFrame) -> "pd.Series[Any]":
+    """Return the data set of each configuration; errors on different ones are not compared."""
+    if DATA in table:
+        return table[DATA].astype(str)
+    return pd.Series([""] * len(table), index=table.index, dtype=object)
 
 
 def grid(
@@ -126,7 +140,7 @@ def grid(
     header += [("", "seeds"), *(("", TROUBLES[name]) for name in troubles)]
     shown = table if most is None else table.head(most)
     rows = [_cells(row, factors, metrics, troubles) for _, row in shown.iterrows()]
-    notes = [_selection_note(objectives)]
+    notes = [_selection_note(objectives, several=data_sets(table).nunique() > 1)]
     if len(shown) < len(table):
         notes.append(f"{len(table) - len(shown)} more configurations are left out.")
     return Grid(
@@ -186,6 +200,21 @@ def hashable(value: Any) -> Hashable:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return None
     return value
+
+
+def _implied(frame: pd.DataFrame, name: str, varied: Sequence[str]) -> bool:
+    """Return whether a setting only says which component it belongs to.
+
+    `regularizer.alpha` that is 1 for all of Mixup and absent for all others repeats
+    `regularizer.name`.
+    """
+    component = f"{name.rpartition('.')[0]}.name"
+    if component == name or component not in varied:
+        return False
+    values = frame[name].map(hashable)
+    return values.nunique() <= 1 and bool(
+        (values.notna().groupby(frame[component]).nunique() == 1).all()
+    )
 
 
 def _configuration(
@@ -251,6 +280,25 @@ def _cells(
     return cells + [Cell(str(row[name]) if row[name] else "") for name in troubles]
 
 
+def setting_text(row: "pd.Series[Any]", factors: Sequence[str]) -> str:
+    """Return the factors of a configuration in words: `LaMix, beta = 0.5, …`."""
+    held = [name for name in factors if hashable(row[name]) is not None]
+    parts = [
+        plain_setting(row[name])
+        if name.endswith(".name")
+        else f"{short(name, factors)} = {plain_setting(row[name])}"
+        for name in held
+    ]
+    return ", ".join(parts) or "the only configuration"
+
+
+def short(name: str, names: Sequence[str]) -> str:
+    """Return the last part of a dotted name where several are listed and it tells them apart."""
+    last = name.rpartition(".")[2]
+    alone = sum(other.rpartition(".")[2] == last for other in names) == 1
+    return last if len(names) > 1 and alone else name
+
+
 def spread(summary: Summary) -> str:
     """Return ``19.38 ± 0.16``, or the mean alone for one value."""
     if summary.n == 0:
@@ -265,8 +313,9 @@ def interval(low: float, high: float) -> str:
     return "–" if np.isnan(low) else f"[{number(low)}, {number(high)}]"
 
 
-def _selection_note(objectives: Sequence[str]) -> str:
+def _selection_note(objectives: Sequence[str], *, several: bool) -> str:
     chosen = " and ".join(word(name) for name in objectives)
+    chosen += " on its data set" if several else ""
     if any(name.startswith("test_") for name in objectives):
         return (
             f"Bold: best by {chosen}, chosen on test data: its own test error is too low by that."

@@ -88,9 +88,9 @@ class StudyInfo:
 
     @property
     def objectives(self) -> list[str]:
-        """The metrics that the search minimises."""
+        """The metrics that the search minimises; where it selects nothing, the test error."""
         objective = self.search.get("objective") or "validation_error"
-        return [objective] if isinstance(objective, str) else list(objective)
+        return shown_objectives([objective] if isinstance(objective, str) else objective)
 
     def url(self, run_id: str) -> str:
         """Return the address of a run in the MLflow UI."""
@@ -108,6 +108,11 @@ class StudyInfo:
     def _ui(self) -> str:
         remote = self.tracking_uri.startswith(("http://", "https://"))
         return self.tracking_uri.rstrip("/") if remote else LOCAL_UI
+
+
+def shown_objectives(objectives: Sequence[str]) -> list[str]:
+    """Return the metrics to order configurations by: `train_loss` stands for no selection."""
+    return ["test_error_last" if name == "train_loss" else name for name in objectives]
 
 
 def load(
@@ -138,6 +143,8 @@ def load(
     frame = pd.DataFrame([_row(study, run) for run in runs])
     if frame.empty:
         return pd.DataFrame(columns=[*IDENTITY, "outcome", "configuration", "trial_key", "seed"])
+    for name in ("start_time", "end_time"):
+        frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
     frame = frame.sort_values("start_time", kind="stable", ignore_index=True)
     if not retired:
         frame = frame[~frame["retired"]].reset_index(drop=True)
@@ -239,7 +246,7 @@ def artifact(trial: "pd.Series[Any]", path: str, tracking_uri: str | None = None
         except MlflowException:  # the run adopted from may be gone
             continue
         if path in present:
-            return Path(client.download_artifacts(run_id, path))
+            return _download(client, run_id, path)
     return None
 
 
@@ -314,8 +321,8 @@ def _row(study: str, run: Run) -> dict[str, Any]:
         "run_id": run.info.run_id,
         "experiment_id": run.info.experiment_id,
         "status": run.info.status,
-        "start_time": pd.to_datetime(run.info.start_time, unit="ms", utc=True),
-        "end_time": pd.to_datetime(run.info.end_time, unit="ms", utc=True),
+        "start_time": run.info.start_time,
+        "end_time": run.info.end_time,
         **tags,
         **flags,
         **{key: typed(value) for key, value in run.data.params.items()},
@@ -341,8 +348,12 @@ def _resolved(client: MlflowClient, run_id: str) -> dict[str, Any]:
     if "resolved.yaml" not in {entry.path for entry in client.list_artifacts(run_id)}:
         return {}
     with tempfile.TemporaryDirectory() as folder:
-        path = client.download_artifacts(run_id, "resolved.yaml", folder)
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        path = _download(client, run_id, "resolved.yaml", folder)
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def _download(client: MlflowClient, run_id: str, path: str, folder: str | None = None) -> Path:
+    return Path(client.download_artifacts(run_id, path, folder))
 
 
 def _quoted(text: str) -> str:

@@ -6,7 +6,7 @@ next trial and tells it what happened; it tells the search and the record.
 
 import json
 import statistics
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -100,7 +100,8 @@ class Agenda:
         self.provenance = provenance
         self.plans: list[Plan] = []
         self.trials: dict[str, Trial] = {}
-        self.todo: deque[Trial] = deque()
+        self.todo: OrderedDict[Trial, None] = OrderedDict()
+        """What to run, in order; a set, since every trial is looked up in it."""
         self.active: set[Trial] = set()
         """The trials that are handed out for execution, or under way."""
         self._plans_of: dict[str, list[Plan]] = {}
@@ -131,7 +132,8 @@ class Agenda:
                 self._recall(trial, recorded.get(trial_key))
                 self.trials[trial_key] = trial
             trials.append(trial)
-        plan = Plan(asked.number, asked.point, trials, asked.judgement)
+        reported = max(asked.judgement.intermediate, default=0)
+        plan = Plan(asked.number, asked.point, trials, asked.judgement, reported)
         self.plans.append(plan)
         for trial in trials:
             self._plans_of.setdefault(trial.key, []).append(plan)
@@ -145,11 +147,19 @@ class Agenda:
         if recorded is None:
             return
         trial.recorded = True
+        measured = all(objective in recorded.metrics for objective in self.study.search.objectives)
         trial.cut_off = not recorded.finished and recorded.outcome is None
-        if recorded.finished:
+        if recorded.finished and measured:
             trial.state = "done"
             trial.outcome = "diverged" if recorded.outcome == "diverged" else "completed"
             trial.values = self._values(recorded.metrics, trial.outcome)
+
+    def settle(self, plan: Plan) -> None:
+        """End on record what a dead process left of a configuration that it had stopped early."""
+        for trial in plan.trials:
+            if trial.cut_off and all(p.judged for p in self._plans_of[trial.key]):
+                trial.cut_off = False
+                self.record.end(trial.key, "stopped_early", None, failure="")
 
     def judgement_of(self, plan: Plan) -> Judgement:
         """Return how the configuration stands by its trials alone, early stopping apart."""
@@ -166,8 +176,8 @@ class Agenda:
         """Put the trials that an unjudged configuration still lacks on the list of what to do."""
         self._open += 1
         for trial in plan.trials:
-            if trial.state == "todo" and trial not in self.todo:
-                self.todo.append(trial)
+            if trial.state == "todo":
+                self.todo.setdefault(trial)
 
     def next(self) -> Trial | None:
         """Return the next trial to run, or None if there is none now; see `finished`."""
@@ -179,7 +189,7 @@ class Agenda:
                 self.schedule(plan)
                 self._judge(plan)  # an equal configuration may have been trained already
                 continue
-            trial = self.todo.popleft()
+            trial, _ = self.todo.popitem(last=False)
             if not self._adopt(trial):
                 trial.state = "assigned"
                 self.active.add(trial)
@@ -253,14 +263,18 @@ class Agenda:
             if self.search.report(plan.number, plan.reported, mean):
                 self._tell(plan, Judgement("pruned"))
                 for trial in plan.trials:
-                    if trial in self.todo and all(p.judged for p in self._plans_of[trial.key]):
-                        self.todo.remove(trial)
+                    if all(p.judged for p in self._plans_of[trial.key]):
+                        self.todo.pop(trial, None)
 
     def withdraw(self, trial: Trial) -> None:
         """Take back a trial that was handed out and never begun."""
+        self._put_back(trial)
+
+    def _put_back(self, trial: Trial) -> None:
         trial.state = "todo"
         self.active.discard(trial)
-        self.todo.appendleft(trial)
+        self.todo[trial] = None
+        self.todo.move_to_end(trial, last=False)
 
     def left(self, trial: Trial, names: Sequence[str], *, location: str) -> None:
         """Note the files of diagnostics that a trial has left, before noting that it completed.
@@ -290,9 +304,7 @@ class Agenda:
         if len(trial.failures) <= RETRIES:
             if out_of_memory and trial.gpus:
                 trial.gpus = min(2 * trial.gpus, max(1.0, trial.gpus))
-            trial.state = "todo"
-            self.active.discard(trial)
-            self.todo.appendleft(trial)
+            self._put_back(trial)
             return True
         trial.outcome = "failed"
         self._end(trial, None, failure=failure)
@@ -313,6 +325,15 @@ class Agenda:
             trial.values = self._values(metrics, trial.outcome)
         self.record.end(trial.key, trial.outcome, summary, failure=failure)
         self._judge_all(trial)
+        for plan in self._plans_of[trial.key]:
+            if plan.judged:
+                self._forget(plan)
+
+    def _forget(self, plan: Plan) -> None:
+        """Let go of epochs that nobody asks for again; thousands of trials fill a memory."""
+        for trial in plan.trials:
+            if trial.state == "done":
+                trial.history = []
 
     def _judge_all(self, trial: Trial) -> None:
         for plan in self._plans_of[trial.key]:

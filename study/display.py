@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -23,18 +24,27 @@ EARLY = 20
 class Display:
     """Shows how far an agenda is. It is told of changes and draws when it is time."""
 
-    def __init__(self, agenda: Agenda, console: Console, *, facts: list[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        agenda: Agenda,
+        console: Console,
+        *,
+        facts: list[tuple[str, str]],
+        trouble: Callable[[], str] = lambda: "",
+    ) -> None:
         """Prepare.
 
         Args:
             agenda: what to show.
             console: where.
             facts: label and text of what does not change: dashboard, MLflow UI, log.
+            trouble: asked at each drawing what else the user should know; empty if nothing.
         """
         self.agenda = agenda
         self.console = console
         self.facts = facts
-        self.notice = ""
+        self.trouble = trouble
+        self.noticed: set[str] = set()
         self.started = time.monotonic()
         self.epochs_at_start = self._epochs_done()
         self._last_line = float("-inf")
@@ -67,9 +77,15 @@ class Display:
         """Show a sentence above the display, and keep it there."""
         self.console.print(text, highlight=False, soft_wrap=True)
 
+    def notice(self, text: str) -> None:
+        """Show a sentence above the display once, however often it is said."""
+        if text not in self.noticed:
+            self.noticed.add(text)
+            self.say(text)
+
     def _line(self) -> None:
         self._last_line = time.monotonic()
-        parts = [self._counts(), self._best(), self._time_left()]
+        parts = [self._counts(), self._best(), self._time_left(), self.trouble()]
         stamp = time.strftime("%H:%M:%S")
         self.console.print(
             f"{stamp}  {' · '.join(part for part in parts if part)}",
@@ -85,7 +101,7 @@ class Display:
         for trial in sorted(self.agenda.running, key=lambda trial: (trial.number, trial.seed)):
             rows.add_row(f"  {trial.name}", _progress(trial))
         lines: list[RenderableType] = [bar, rows]
-        for part in (self._best(), self._time_left(), self.notice):
+        for part in (self._best(), self._time_left(), self.trouble()):
             if part:
                 lines.append(Text(part))
         return Group(*lines)

@@ -49,6 +49,11 @@ _Loader.add_implicit_resolver(
     re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
     list("-+.0123456789"),
 )
+# A date is a text, as in YAML 1.2: no setting is one.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
+    for first, known in _Loader.yaml_implicit_resolvers.items()
+}
 
 
 def parse(text: str, file: str) -> Any:
@@ -64,7 +69,8 @@ def parse(text: str, file: str) -> Any:
         rule = f"this is not YAML: {error.problem}"
         raise StudyFileError(file, [Problem("", rule, line)]) from error
     except (yaml.YAMLError, ValueError) as error:
-        raise StudyFileError(file, [Problem("", f"this is not YAML: {error}")]) from error
+        first = str(error).partition("\n")[0]
+        raise StudyFileError(file, [Problem("", f"this is not YAML: {first}")]) from error
 
 
 def read(path: Path) -> Section:
@@ -94,53 +100,76 @@ def override(base: Any, patch: Any, *, at: tuple[str, ...] = ()) -> Any:
 
     Args:
         base: what the file says.
-        patch: a scale, or what a flag says; its keys may be dotted paths.
+        patch: a scale, or what flags say; its keys may be dotted paths.
         at: where both stand in the file.
     """
     if not isinstance(patch, Mapping):
         return patch
-    other = isinstance(base, Mapping) and patch.get("name", base.get("name")) != base.get("name")
-    merged = Section(base, getattr(base, "lines", {})) if isinstance(base, Mapping) else Section()
-    if other:
-        merged = Section()
+    patch = _expanded(patch, at)
+    merged = _start(base, patch)
     for key, value in patch.items():
-        head, _, tail = key.partition(".")
+        before = merged.get(key)
         if at in PATHS_BELOW:
-            head, tail = key, ""
-        if tail:
-            value = _nested(tail, value, (*at, head))
-        line = getattr(patch, "lines", {}).get(key)
-        if (*at, head)[:-1] in PATHS_BELOW:
-            merged[head] = value
+            merged[key] = value
             if value is None:
-                del merged[head]
+                del merged[key]
         else:
-            merged[head] = override(merged.get(head), value, at=(*at, head))
-        if line is not None:
-            merged.lines[head] = line
-            _give_line(merged.get(head), line)
+            merged[key] = override(before, value, at=(*at, key))
+        _move_line(merged, before, patch, key)
     return merged
 
 
-def _nested(path: str, value: Any, at: tuple[str, ...]) -> Section:
+def _combined(first: Any, second: Any, at: tuple[str, ...] = ()) -> Any:
+    """Return two patches as one, the second the stronger; nulls stay, to remove what they meet."""
+    if not isinstance(second, Mapping):
+        return second
+    merged = _start(first, second)
+    for key, value in second.items():
+        before = merged.get(key)
+        merged[key] = value if at in PATHS_BELOW else _combined(before, value, (*at, key))
+        _move_line(merged, before, second, key)
+    return merged
+
+
+def _start(base: Any, patch: Mapping[str, Any]) -> Section:
+    """Return what of `base` a patch leaves in place: nothing, if it names another component."""
+    if not isinstance(base, Mapping) or _renames(base, patch):
+        return Section()
+    return Section(base, getattr(base, "lines", {}))
+
+
+def _renames(base: Mapping[str, Any], patch: Mapping[str, Any]) -> bool:
+    return "name" in base and patch.get("name", base["name"]) != base["name"]
+
+
+def _move_line(merged: Section, before: Any, patch: Mapping[str, Any], key: str) -> None:
+    """Let the key have the patch's line, unless the patch only changes a part of its value."""
+    value, line = patch[key], getattr(patch, "lines", {}).get(key)
+    part = isinstance(before, Mapping) and isinstance(value, Mapping)
+    if line is not None and not (part and not _renames(before, value) and key in merged.lines):
+        merged.lines[key] = line
+
+
+def _expanded(patch: Mapping[str, Any], at: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return the patch with its dotted keys as mappings: ``{a.b: 1, a.c: 2}`` is one `a`."""
+    if at in PATHS_BELOW or not any("." in key for key in patch):
+        return patch
+    expanded = Section()
+    for key, value in patch.items():
+        line = getattr(patch, "lines", {}).get(key)
+        expanded = _combined(expanded, _nested(key, value, at, line), at)
+    return expanded
+
+
+def _nested(path: str, value: Any, at: tuple[str, ...], line: int | None) -> Section:
     """Return ``{a: {b: value}}`` for the path ``a.b``; below the space, a path is one key."""
-    if at in PATHS_BELOW:
-        return Section({path: value})
-    head, _, tail = path.partition(".")
-    return Section({head: _nested(tail, value, (*at, head)) if tail else value})
-
-
-def _give_line(value: Any, line: int) -> None:
-    """Let what was written as one dotted key have that key's line throughout."""
-    if isinstance(value, Section):
-        for key, inner in value.items():
-            if key not in value.lines:
-                value.lines[key] = line
-                _give_line(inner, line)
+    head, _, tail = (path, "", "") if at in PATHS_BELOW else path.partition(".")
+    inner = _nested(tail, value, (*at, head), line) if tail else value
+    return Section({head: inner}, {} if line is None else {head: line})
 
 
 def flags(settings: Iterable[str]) -> Section:
-    """Turn ``--set PATH=VALUE`` flags into an override; the value is read as YAML.
+    """Turn ``--set PATH=VALUE`` flags into one override; the value is read as YAML.
 
     Raises:
         StudyFileError: for a flag without ``=`` or with a value that is not YAML.
@@ -148,23 +177,33 @@ def flags(settings: Iterable[str]) -> Section:
     patch = Section()
     for setting in settings:
         path, equals, text = setting.partition("=")
-        if not equals or not path:
+        if not equals or not all(path.split(".")):
             raise StudyFileError(
                 "--set", [Problem("", f"must be DOTTED.PATH=VALUE, but got `{setting}`")]
             )
-        value = parse(text, f"--set {path}")
-        patch = override(patch, Section({path: value}, {path: FLAG}))
+        value = _by_flag(parse(text, f"--set {path}"))
+        patch = _combined(patch, _nested(path, value, (), FLAG))
     return patch
 
 
-def line_of(document: Any, path: Iterable[str]) -> int | None:
-    """Return the line of the deepest part of `path` that the file has."""
+def _by_flag(value: Any) -> Any:
+    """Return data in which a flag, not the file, says every key."""
+    if isinstance(value, Mapping):
+        return Section({k: _by_flag(v) for k, v in value.items()}, dict.fromkeys(value, FLAG))
+    return [_by_flag(inner) for inner in value] if isinstance(value, list) else value
+
+
+def line_of(document: Any, path: Iterable[str | int]) -> int | None:
+    """Return the line of the deepest part of `path` (keys, and indices of lists) that is there."""
     line = None
     for part in path:
-        if not isinstance(document, Section) or part not in document:
+        if isinstance(part, int) and isinstance(document, list) and part < len(document):
+            document = document[part]
+        elif isinstance(part, str) and isinstance(document, Section) and part in document:
+            line = document.lines.get(part, line)
+            document = document[part]
+        else:
             break
-        line = document.lines.get(part, line)
-        document = document[part]
     return line
 
 

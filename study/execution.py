@@ -146,6 +146,7 @@ class Execution:
         checkpoints: str,
         discard: Callable[[str], None],
         on_change: Callable[[], None],
+        on_notice: Callable[[str], None],
     ) -> None:
         """Prepare.
 
@@ -155,12 +156,14 @@ class Execution:
             checkpoints: where trials save themselves: an absolute path or a URI.
             discard: deletes the checkpoint of a trial by its key, once it has ended.
             on_change: called after everything that happened.
+            on_notice: called with what the user should know, perhaps again and again.
         """
         self.agenda = agenda
         self.data = data
         self.checkpoints = checkpoints
         self.discard = discard
         self.on_change = on_change
+        self.on_notice = on_notice
         self.by_tune_id: dict[str, Trial] = {}
         self.stop_between_epochs = True
         """Whether a trial that is to stop may finish its epoch first."""
@@ -264,6 +267,8 @@ class Execution:
         trial = self.by_tune_id[tune_id]
         epochs = [EpochMetrics(**metrics) for metrics in result["epochs"]]
         stop = self.agenda.epochs(trial, epochs, device=result["device"])
+        if result["notice"]:
+            self.on_notice(result["notice"])
         self.on_change()
         return stop
 

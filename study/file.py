@@ -1,7 +1,10 @@
 """The study file, typed, resolved for one scale, and validated in full before anything starts."""
 
 import json
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -12,7 +15,7 @@ from pydantic import Field, Strict
 from study import document, space
 from study.document import Section
 from study.problems import Problem, StudyFileError
-from study.space import Point, Space, SpaceError
+from study.space import Domain, Point, Space, SpaceError
 from study.validation import problems_of
 from trainables.configuration import Configuration, configuration
 from trainables.settings import Count, Index, NonNegative, Positive, nearest, parse, settings
@@ -20,10 +23,14 @@ from trainables.settings import Count, Index, NonNegative, Positive, nearest, pa
 DEFAULT_SCALE = "quick"
 REQUIRED_SCALES = ("quick", "paper")
 
-Objective = Literal["validation_error", "best_validation_error", "epoch_seconds", "peak_memory_mb"]
+Objective = Literal[
+    "validation_error", "best_validation_error", "epoch_seconds", "peak_memory_mb", "train_loss"
+]
 OBJECTIVES: tuple[str, ...] = get_args(Objective)
 LEARNING_SAMPLERS = ("tpe", "gp", "cmaes", "nsga2")
 """Samplers whose next configuration depends on the results so far."""
+MOST_COMBINATIONS = 2000
+"""How many configurations are checked before a study starts."""
 
 
 @settings
@@ -79,7 +86,8 @@ class Search:
     enqueue: tuple[dict[str, Any], ...] = ()
     """Points to try first; a path left out is chosen by the sampler."""
     objective: Objective | Annotated[tuple[Objective, ...], MinLen(1)] = "validation_error"
-    """What is minimised, in the last epoch (or the best, where it says so)."""
+    """What is minimised, in the last epoch (or the best, where it says so). `train_loss` selects
+    nothing: it is for tables of chosen configurations that train on all images."""
     early_stopping: EarlyStopping | None = None
     """Ends configurations that do badly; null trains all to the end."""
 
@@ -163,7 +171,7 @@ class ResolvedStudy:
         """Return all points of the space in order; the sampler must be `grid`."""
         return list(space.grid(self.space))
 
-    @property
+    @cached_property
     def configurations(self) -> int:
         """How many configurations the study has when it is done."""
         if self.search.sampler == "grid":
@@ -172,11 +180,15 @@ class ResolvedStudy:
         return self.search.configurations
 
     def enqueued(self) -> list[Point]:
-        """Return the points to try first, perhaps incomplete, with labels for alternatives."""
-        return [
-            {path: _label(self.space, path, value) for path, value in point.items()}
-            for point in self.search.enqueue
-        ]
+        """Return the points to try first, perhaps incomplete, as the space itself writes them."""
+        points = []
+        for point in self.search.enqueue:
+            labelled = _labelled(self.space, point)
+            domains = space.reached(self.space, labelled)
+            points.append(
+                {path: _snapped(domains[path], value) for path, value in labelled.items()}
+            )
+        return points
 
     def as_dict(self) -> dict[str, Any]:
         """Return the study as plain data, resolved, every default spelled out."""
@@ -194,11 +206,19 @@ class ResolvedStudy:
         }
 
 
-def _label(searched: Space, path: str, value: Any) -> Any:
-    domain = searched.get(path)
-    if isinstance(domain, space.Choice) and isinstance(value, Mapping | list):
-        return next((o.label for o in domain.options if o.value == value), value)
-    return value
+def _labelled(searched: Space, point: Mapping[str, Any]) -> Point:
+    """Return the point with the label of each alternative that it writes out."""
+    labelled: Point = {}
+    for path in sorted(point, key=lambda path: path.count(".")):
+        domain, value = space.reached(searched, labelled).get(path), point[path]
+        if isinstance(domain, space.Choice) and isinstance(value, Mapping | list):
+            value = next((o.label for o in domain.options if o.value == value), value)
+        labelled[path] = value
+    return {path: labelled[path] for path in point}
+
+
+def _snapped(domain: Domain, value: Any) -> Any:
+    return domain.snap(value) if isinstance(domain, space.Range) else value
 
 
 def load(path: Path, *, scale: str | None = None, overrides: tuple[str, ...] = ()) -> ResolvedStudy:
@@ -216,14 +236,15 @@ def load(path: Path, *, scale: str | None = None, overrides: tuple[str, ...] = (
     base = document.read(path)
     chosen = scale or DEFAULT_SCALE
     resolved = document.override(base, _scale(base, chosen, file))
-    resolved = document.override(resolved, document.flags(overrides))
-    problems = list(_study_problems(resolved))
+    flags = document.flags(overrides)
+    if "scales" in flags:
+        rule = "a flag is laid over the scale; set the setting itself, as in search.seeds=5"
+        raise StudyFileError(file, [Problem("scales", rule, document.FLAG)])
+    resolved = document.override(resolved, flags)
+    problems = _unique(_problems(resolved))
     if problems:
         raise StudyFileError(file, problems)
     study: Study = parse(Study, document.plain(resolved))
-    problems = list(_search_problems(study, resolved)) or list(_trial_problems(study, resolved))
-    if problems:
-        raise StudyFileError(file, _unique(problems))
     return ResolvedStudy(study, scale=chosen, written=path.read_text("utf-8"), source=file)
 
 
@@ -255,27 +276,47 @@ def _scale(base: Section, scale: str, file: str) -> Mapping[str, Any]:
     return scales[scale] or {}
 
 
-def _study_problems(resolved: Section) -> Iterator[Problem]:
-    """Yield what is wrong with the types and ranges of everything but the trial."""
+def _problems(resolved: Section) -> Iterator[Problem]:
+    """Yield every mistake that can be found without guessing what another one was to mean."""
     try:
-        parse(Study, document.plain(resolved))
+        study: Study = parse(Study, document.plain(resolved))
     except pydantic.ValidationError as error:
         for path, rule in problems_of(error, Study):
             yield _problem(resolved, path, rule)
+        search = document.plain(resolved).get("search")
+        section = search.get("space", {}) if isinstance(search, Mapping) else {}
+        searched = yield from _space_problems(section, resolved)
+        trial = resolved.get("trial")
+        if searched is not None and isinstance(trial, Mapping):
+            yield from _trial_problems(document.plain(trial), searched, section, resolved)
+        return
+    searched = yield from _space_problems(study.search.space, resolved)
+    if searched is not None:
+        yield from _search_problems(study.search, searched, resolved)
+        valid = yield from _trial_problems(study.trial, searched, study.search.space, resolved)
+        yield from _validation_problems(study.search, valid, resolved)
 
 
-def _search_problems(study: Study, resolved: Section) -> Iterator[Problem]:
+def _space_problems(section: Any, resolved: Section) -> Generator[Problem, None, Space | None]:
+    """Yield what is wrong with the space, and return it if nothing is."""
+    if not isinstance(section, Mapping):
+        return None
+    right = True
+    for part in (*({path: value} for path, value in section.items()), section):
+        try:
+            searched = space.parse(part)
+        except SpaceError as error:
+            right = False
+            yield _problem(resolved, _space_path(error.path, section), str(error))
+    return searched if right else None
+
+
+def _search_problems(search: Search, searched: Space, resolved: Section) -> Iterator[Problem]:
     """Yield what is wrong between the settings of the search."""
-    search = study.search
 
     def problem(path: str, rule: str) -> Problem:
         return _problem(resolved, f"search.{path}", rule)
 
-    try:
-        searched = space.parse(search.space)
-    except SpaceError as error:
-        yield _problem(resolved, _space_path(error.path, search.space), str(error))
-        return
     if search.sampler == "grid":
         if search.configurations is not None:
             yield problem("configurations", "a grid takes every point once; leave it out")
@@ -285,73 +326,106 @@ def _search_problems(study: Study, resolved: Section) -> Iterator[Problem]:
             next(space.grid(searched))
         except SpaceError as error:
             yield _problem(resolved, _space_path(error.path, search.space), str(error))
-    elif search.configurations is None:
-        yield problem("configurations", f"is required with `sampler: {search.sampler}`")
-    elif not searched:
-        yield problem("space", "is empty: there is nothing to search; use `sampler: grid`")
+    else:
+        if search.configurations is None:
+            yield problem("configurations", f"is required with `sampler: {search.sampler}`")
+        if not searched:
+            yield problem("space", "is empty: there is nothing to search; use `sampler: grid`")
     if len(set(search.seed_list)) < len(search.seed_list):
         yield problem("seeds", f"must be distinct, but got {list(search.seed_list)}")
     if len(set(search.objectives)) < len(search.objectives):
         yield problem("objective", f"must be distinct, but got {list(search.objectives)}")
+    if "train_loss" in search.objectives and search.sampler in LEARNING_SAMPLERS:
+        yield problem(
+            "objective",
+            "train_loss says nothing of unseen images, so no search may follow it; use "
+            f"`sampler: grid`, random or qmc, or another objective, but got {search.sampler}",
+        )
     if len(search.objectives) > 1 and search.early_stopping is not None:
         yield problem("early_stopping", "needs a single objective, but there are several")
     if search.sampler in ("gp", "cmaes") and len(search.objectives) > 1:
         yield problem("sampler", f"{search.sampler} needs a single objective; use tpe or nsga2")
     for index, point in enumerate(search.enqueue):
-        for path, value in point.items():
-            rule = _enqueue_rule(searched, path, value)
+        labelled = _labelled(searched, point)
+        for path, value in labelled.items():
+            rule = _enqueue_rule(searched, labelled, path, value)
             if rule:
                 yield problem(f"enqueue[{index}].{path}", rule)
 
 
-def _enqueue_rule(searched: Space, path: str, value: Any) -> str | None:
+def _enqueue_rule(searched: Space, point: Point, path: str, value: Any) -> str | None:
     domains = space.domains(searched)
     if path not in domains:
         return f"is not searched; searched are {', '.join(domains)}{nearest(path, domains)}"
-    if not any(d.contains(_label({path: d}, path, value)) for d in domains[path]):
-        return f"must be a value of its range or list, but got `{value}`"
-    return None
+    domain = space.reached(searched, point).get(path)
+    if domain is None:
+        return "is searched within an alternative alone; say first which alternative it is"
+    if domain.contains(value):
+        return None
+    if isinstance(domain, space.Choice):
+        known = ", ".join(map(str, domain.labels))
+        return f"must be one of {known}, but got `{value}`{nearest(value, map(str, domain.labels))}"
+    step = f" in steps of {domain.step}" if domain.step else ""
+    return f"must be from {domain.low} to {domain.high}{step}, but got `{value}`"
 
 
-def _trial_problems(study: Study, resolved: Section) -> Iterator[Problem]:
-    """Yield what is wrong with any configuration of the space, ends of ranges included."""
-    searched = space.parse(study.search.space)
+def _trial_problems(
+    trial: Mapping[str, Any], searched: Space, section: Mapping[str, Any], resolved: Section
+) -> Generator[Problem, None, list[Configuration]]:
+    """Yield what is wrong with any configuration of the space, ends of ranges included.
+
+    Returns the configurations that are right.
+    """
     for path in searched:
-        if _given(study.trial, path):
+        if _given(trial, path):
             rule = "is searched (`search.space`), so that a value here would be ignored"
             yield _problem(resolved, f"trial.{path}", rule)
-    for point in space.corners(searched) if searched else [{}]:
+    valid = []
+    for point in space.combinations(searched, most=MOST_COMBINATIONS):
         try:
-            valid = configuration(space.apply(study.trial, point, searched))
+            valid.append(configuration(space.apply(trial, point, searched)))
         except SpaceError as error:
-            yield _problem(resolved, _space_path(error.path, study.search.space), str(error))
+            yield _problem(resolved, _space_path(error.path, section), str(error))
         except pydantic.ValidationError as error:
             for path, rule in problems_of(error, Configuration):
                 searched_by = _searched_at(path, point)
                 if searched_by is None:
                     yield _problem(resolved, f"trial.{path}".rstrip("."), rule)
                 else:
-                    where = _space_path(searched_by, study.search.space)
+                    where = _space_path(searched_by, section)
                     yield _problem(resolved, where, f"{rule} (searched value of {searched_by})")
-        else:
-            if not valid.dataset.validation and any(
-                "validation" in objective for objective in study.search.objectives
-            ):
-                rule = (
-                    f"{study.search.objective} needs a validation share, but "
-                    "`trial.dataset.validation` is 0"
-                )
-                yield _problem(resolved, "search.objective", rule)
+    return valid
+
+
+def _validation_problems(
+    search: Search, configurations: list[Configuration], resolved: Section
+) -> Iterator[Problem]:
+    """Yield what the search measures and the trials do not."""
+    unvalidated = any(not c.dataset.validation for c in configurations)
+    for objective in search.objectives:
+        if unvalidated and "validation" in objective:
+            rule = f"{objective} needs a validation share, but `trial.dataset.validation` is 0"
+            yield _problem(resolved, "search.objective", rule)
+    if search.early_stopping is None:
+        return
+    if unvalidated:
+        rule = "needs a validation share, but `trial.dataset.validation` is 0"
+        yield _problem(resolved, "search.early_stopping", rule)
+    epochs = min((c.training.epochs for c in configurations), default=math.inf)
+    grace = search.early_stopping.grace_period
+    if grace >= epochs:
+        rule = f"must be below the {epochs} epochs of a trial, but got `{grace}`"
+        yield _problem(resolved, "search.early_stopping.grace_period", rule)
 
 
 def _given(trial: Mapping[str, Any], path: str) -> bool:
-    """Return whether `trial` itself sets a value of one setting, rather than of a component."""
+    """Return whether `trial` sets what is searched; the mere name of a component may stay."""
     value: Any = trial
     for part in path.split("."):
         if not isinstance(value, Mapping) or part not in value:
             return False
         value = value[part]
-    return not isinstance(value, Mapping)
+    return value is not None and not (isinstance(value, Mapping) and set(value) <= {"name"})
 
 
 def _searched_at(path: str, point: Point) -> str | None:
@@ -373,14 +447,17 @@ def _problem(resolved: Section, path: str, rule: str) -> Problem:
     return Problem(path, rule, document.line_of(resolved, _parts(path)))
 
 
-def _parts(path: str) -> list[str]:
+def _parts(path: str) -> list[str | int]:
+    """Return the keys and indices that lead to a path; below the space, a path is one key."""
     prefix = "search.space."
     if path.startswith(prefix):
         return ["search", "space", path.removeprefix(prefix)]
-    return [part.partition("[")[0] for part in path.split(".")]
+    if enqueued := re.fullmatch(r"search\.enqueue\[(\d+)\]\.(.+)", path):
+        return ["search", "enqueue", int(enqueued[1]), enqueued[2]]
+    return [int(n) if n else key for key, n in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path)]
 
 
-def _unique(problems: list[Problem]) -> list[Problem]:
+def _unique(problems: Iterable[Problem]) -> list[Problem]:
     return list(dict.fromkeys(problems))
 
 

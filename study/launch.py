@@ -53,7 +53,7 @@ def _launch(
                 data=options.data.absolute(),
                 command=f"python -m study.launch {shlex.join(given)}",
             )
-            return session.run(options.address)
+            return session.plan() if options.plan else session.run(options.address)
         except Refused as error:
             return _refuse(f"{study.source}: {error}")
 

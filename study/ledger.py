@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from study import space
 from study.agenda import Agenda
-from study.model import Asked, Judgement, RecordedTrial
+from study.model import Asked, Judgement, Plan, RecordedTrial
 from study.search import Search
 from study.space import Point, word
 
@@ -45,9 +45,9 @@ def reconcile(
     for number, point in enumerate(known):
         before = judgements.get(word(point), Judgement("running"))
         plan = agenda.plan(Asked(number, point, before), recorded)
-        by_trials = agenda.judgement_of(plan)
-        if by_trials.state != "running" or before.state != "pruned" or search.rules_changed:
-            plan.judgement = by_trials
+        plan.judgement = agenda.judgement_of(plan)
+        if plan.judgement.state == "running" and _fell(plan, before, search):
+            plan.judgement = before
     target = [(plan.point, plan.judgement) for plan in agenda.plans]
     if search.outdated or _contradicts(stored, target):
         search.rebuild(target)
@@ -57,7 +57,9 @@ def reconcile(
                 search.tell(asked.number, plan.judgement)
     search.note_rules()
     for plan in agenda.plans:
-        if not plan.judged:
+        if plan.judged:
+            agenda.settle(plan)
+        else:
             agenda.schedule(plan)
     own = set(agenda.trials)
     was_retired = {k for k, trial in recorded.items() if trial.tags.get("retired") == "true"}
@@ -68,6 +70,12 @@ def reconcile(
         retired=tuple(k for k in recorded if k not in own and k not in was_retired),
         restored=tuple(own & was_retired),
     )
+
+
+def _fell(plan: Plan, before: Judgement, search: Search) -> bool:
+    """Return whether a configuration was stopped early by the present rule, and is on record."""
+    recorded = any(trial.recorded for trial in plan.trials)
+    return before.state == "pruned" and recorded and not search.rules_changed
 
 
 def _lost(known: list[Point], agenda: Agenda, recorded: Mapping[str, RecordedTrial]) -> list[Point]:

@@ -13,7 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,8 +37,11 @@ from study.spool import Entry, Spool, Unreachable  # noqa: E402
 from trainables.artifacts import DIAGNOSTICS, Artifacts  # noqa: E402
 from trainables.metrics import EpochMetrics, Summary  # noqa: E402
 
+log = logging.getLogger(__name__)
+
 TRANSIENT = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED")
 METRICS_A_BATCH = 1000
+EPOCHS_A_BATCH = METRICS_A_BATCH // len(fields(EpochMetrics))
 PAGE = 1000
 
 STATUS: dict[Outcome, str] = {
@@ -76,6 +79,7 @@ class Record:
         self.spool = Spool(spool, self._deliver)
         self._run_ids: dict[str, str] = {}
         self._last_epoch: dict[str, int] = {}
+        self._with_device: set[str] = set()
         try:
             self.experiment_id = self._experiment()
             self.parent_id = self._parent()
@@ -92,7 +96,12 @@ class Record:
     def _experiment(self) -> str:
         experiment = self.client.get_experiment_by_name(self.study.name)
         if experiment is None:
-            return str(self.client.create_experiment(self.study.name))
+            try:
+                return str(self.client.create_experiment(self.study.name))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                return self._experiment()  # another scale was launched at the same moment
         if experiment.lifecycle_stage != "active":
             raise RecordError(
                 f"the MLflow experiment `{self.study.name}` is deleted; restore it with "
@@ -116,17 +125,9 @@ class Record:
         self.client.update_run(run.info.run_id, status="SCHEDULED")  # not RUNNING: nothing runs yet
         return str(run.info.run_id)
 
-    def _children(self) -> Iterator[Run]:
-        where = f"tags.mlflow.parentRunId = '{self.parent_id}'"
-        token = None
-        while True:
-            page = self.client.search_runs(
-                [self.experiment_id], where, ViewType.ACTIVE_ONLY, PAGE, page_token=token
-            )
-            yield from page
-            token = page.token
-            if not token:
-                return
+    def _children(self, more: str = "") -> Iterator[Run]:
+        where = f"tags.role = 'trial' and tags.mlflow.parentRunId = '{self.parent_id}'{more}"
+        yield from _all_runs(self.client, [self.experiment_id], where)
 
     def trials(self) -> dict[str, RecordedTrial]:
         """Return all trials of the study by key, whatever became of them."""
@@ -200,8 +201,15 @@ class Record:
             run_id = self._run_ids[key] = run.info.run_id
             self._last_epoch[key] = 0
         else:
+            # What an earlier attempt came to is over: it would be taken for the present outcome.
+            known = self.client.get_run(run_id).data.tags
+            for tag in ("outcome", "failure"):
+                if tag in known:
+                    self.client.delete_tag(run_id, tag)
             self.client.update_run(run_id, status="RUNNING")
-            tags = {**entry["tags"], "retired": "false"}
+            tags = dict(entry["tags"])
+            if "retired" in known:
+                tags["retired"] = "false"
             self.client.log_batch(run_id, tags=_tags(tags))
         for part in _parts(params, 100):
             self.client.log_batch(run_id, params=part)
@@ -209,17 +217,18 @@ class Record:
     def _write_epochs(self, entry: Entry) -> None:
         key, run_id = entry["key"], self._known_run_id(entry["key"])
         fresh = [epoch for epoch in entry["epochs"] if epoch["epoch"] > self._recorded(key)]
-        metrics = [
-            Metric(name, float(value), entry["time"], epoch["epoch"])
-            for epoch in fresh
-            for name, value in epoch.items()
-            if name != "epoch" and value is not None
-        ]
-        tags = _tags({"device": entry["device"]}) if self._recorded(key) == 0 else []
-        for part in _parts(metrics, METRICS_A_BATCH):
-            self.client.log_batch(run_id, metrics=part, tags=tags)
-        if fresh:
-            self._last_epoch[key] = fresh[-1]["epoch"]
+        if key not in self._with_device:
+            self.client.set_tag(run_id, "device", entry["device"])
+            self._with_device.add(key)
+        for part in _parts(fresh, EPOCHS_A_BATCH):  # an epoch is on record whole or not at all
+            metrics = [
+                Metric(name, float(value), entry["time"], epoch["epoch"])
+                for epoch in part
+                for name, value in epoch.items()
+                if name != "epoch" and value is not None
+            ]
+            self.client.log_batch(run_id, metrics=metrics)
+            self._last_epoch[key] = part[-1]["epoch"]
 
     def _write_diagnostics(self, entry: Entry) -> None:
         key, run_id = entry["key"], self._known_run_id(entry["key"])
@@ -289,40 +298,55 @@ class Record:
         return self._last_epoch[key]
 
     def finished_elsewhere(self, key: str) -> RecordedTrial | None:
-        """Return this trial as another study on the server has finished it, if one has."""
+        """Return this trial as another study on the server has finished it, if one has.
+
+        A server that does not answer has finished nothing: the study goes on without it.
+        """
         where = f"tags.trial_key = '{key}' and attributes.status = 'FINISHED'"
-        for run in self.client.search_runs(self._experiments(), where):
+        try:
+            found = [] if self.spool.away_since else self.client.search_runs(self._others(), where)
+        except (MlflowException, requests.RequestException) as error:
+            log.warning("cannot ask who else has trained %s: %s", key, error)
+            return None
+        for run in found:
             trial = _recorded(run)
             own = run.data.tags.get("mlflow.parentRunId") == self.parent_id
             if not own and trial.outcome in ("completed", "diverged"):
                 return trial
         return None
 
-    def _experiments(self) -> list[str]:
-        return [e.experiment_id for e in self.client.search_experiments()]
+    def _others(self) -> list[str]:
+        """Return the experiments of the server, this one included for its other scales."""
+        ids: list[str] = []
+        token = None
+        while token is None or token:
+            page = self.client.search_experiments(page_token=token)
+            ids += [str(experiment.experiment_id) for experiment in page]
+            token = page.token or ""
+        return ids
 
     def adopt(self, key: str, source: RecordedTrial, *, name: str, tags: Mapping[str, str]) -> None:
-        """Record a trial that another study has finished: same params, metrics and tags.
+        """Record a trial that another study has finished: same params, metrics and tags."""
+        self._append("adopted", key, source=source.run_id, name=name, tags=dict(tags))
 
-        Waits until it is written.
-        """
-        run = self.client.get_run(source.run_id)
+    def _write_adopted(self, entry: Entry) -> None:
+        run = self.client.get_run(entry["source"])
         inherited = {
             tag: value
             for tag, value in run.data.tags.items()
             if not tag.startswith("mlflow.") and tag not in ("role", "scale", "retired", "outcome")
         }
-        adopted_from = source.tags.get("adopted_from", source.run_id)
-        all_tags = {**inherited, **tags, "adopted_from": adopted_from}
-        self._append("begin", key, name=name, params=dict(run.data.params), tags=all_tags)
-        self.spool.drain(timeout=60)
-        run_id = self._known_run_id(key)
+        adopted_from = run.data.tags.get("adopted_from", entry["source"])
+        tags = {**inherited, **entry["tags"], "adopted_from": adopted_from}
+        self._write_begin({**entry, "params": run.data.params, "tags": tags})
+        run_id = self._known_run_id(entry["key"])
         for metric in run.data.metrics:
-            history = self.client.get_metric_history(source.run_id, metric)
+            history = self.client.get_metric_history(entry["source"], metric)
             for part in _parts(history, METRICS_A_BATCH):
                 self.client.log_batch(run_id, metrics=part)
-        self._copy_artifacts(source.run_id, run_id)
-        self._append("end", key, outcome=source.outcome, metrics={}, failure="")
+        self._copy_artifacts(entry["source"], run_id)
+        outcome = run.data.tags["outcome"]
+        self._write_end({**entry, "outcome": outcome, "metrics": {}, "failure": ""})
 
     def _copy_artifacts(self, source_id: str, run_id: str) -> None:
         if not self.client.list_artifacts(source_id):
@@ -333,6 +357,7 @@ class Record:
 
     def begin_study(self, tags: Mapping[str, str]) -> None:
         """Mark the parent run as running, with the study file as written and as resolved."""
+        self._rest_children()
         self.client.update_run(self.parent_id, status="RUNNING")
         self.client.log_batch(self.parent_id, tags=_tags(tags))
         resolved = yaml.safe_dump(self.study.as_dict(), sort_keys=False, allow_unicode=True)
@@ -358,8 +383,13 @@ class Record:
         self.client.log_text(self.parent_id, text, name)
 
     def end_study(self, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
-        """Set the parent run's final status."""
+        """Set the parent run's final status, and that of runs which a dead process left running."""
+        self._rest_children()
         self.client.set_terminated(self.parent_id, status)
+
+    def _rest_children(self) -> None:
+        for run in list(self._children(" and attributes.status = 'RUNNING'")):
+            self.client.set_terminated(run.info.run_id, "KILLED")
 
     def close(self, timeout: float) -> bool:
         """Write what waits; return False if some had to stay in the spool for the next launch."""
@@ -394,3 +424,70 @@ def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 def _now() -> int:
     return int(time.time() * 1000)
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A study at one scale, in numbers."""
+
+    study: str
+    scale: str
+    status: str
+    """MLflow's, of the parent run."""
+    done: int
+    """Trials that ended as planned."""
+    cut_off: int
+    """Trials begun and not ended."""
+    failed: int
+    """Trials that failed for good."""
+    changed: float
+    """When the last of them began or ended, in seconds since 1970."""
+
+
+def overview() -> list[Overview]:
+    """Return all studies on the tracking server, the last changed first.
+
+    Raises:
+        RecordError: if the server cannot be reached.
+    """
+    client = MlflowClient()
+    try:
+        experiments = {e.experiment_id: e.name for e in client.search_experiments()}
+        where = "tags.role = 'study'"
+        parents = [*_all_runs(client, list(experiments), where)] if experiments else []
+        found = [_overview(client, experiments, parent) for parent in parents]
+    except (MlflowException, requests.RequestException) as error:
+        raise RecordError(f"cannot use the tracking server {tracking_uri()}: {error}") from error
+    return sorted(found, key=lambda study: -study.changed)
+
+
+def _overview(client: MlflowClient, experiments: Mapping[str, str], parent: Run) -> Overview:
+    where = f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
+    runs = [
+        run
+        for run in _all_runs(client, [parent.info.experiment_id], where)
+        if run.data.tags.get("retired") != "true"
+    ]
+    statuses = [run.info.status for run in runs]
+    times = [run.info.end_time or run.info.start_time for run in [parent, *runs]]
+    return Overview(
+        study=experiments[parent.info.experiment_id],
+        scale=parent.data.tags["scale"],
+        status=parent.info.status,
+        done=statuses.count("FINISHED"),
+        cut_off=statuses.count("RUNNING") + statuses.count("KILLED"),
+        failed=statuses.count("FAILED"),
+        changed=max(times) / 1000,
+    )
+
+
+def _all_runs(client: MlflowClient, experiment_ids: list[str], where: str) -> Iterator[Run]:
+    token = None
+    while True:
+        page = client.search_runs(
+            experiment_ids, where, ViewType.ACTIVE_ONLY, PAGE, page_token=token
+        )
+        yield from page
+        token = page.token
+        if not token:
+            return

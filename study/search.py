@@ -4,7 +4,6 @@ Optuna's trials are configurations. They lie in a storage of their own, one Optu
 and scale, which Optuna's dashboard opens as it is. Optuna is imported here and nowhere else.
 """
 
-import itertools
 import math
 import os
 import warnings
@@ -52,6 +51,10 @@ class Search:
         self.path = storage
         self.name = f"{study.name}-{study.scale}"
         self.sequence = _sequence(study)
+        self.distributions = {
+            path: [_distribution(domain) for domain in domains]
+            for path, domains in space.domains(study.space).items()
+        }
         self._open()
 
     def _open(self) -> None:
@@ -65,22 +68,27 @@ class Search:
         )
         if not self._optuna.metric_names:
             self._optuna.set_metric_names(list(self.study.search.objectives))
+        self._cursor: _Cursor | None = None
 
     def asked(self) -> list[Asked]:
         """Return all configurations chosen so far, by number.
 
-        One that a dead process left half chosen is chosen to the end, as it would have been.
+        One that a dead process left half chosen is chosen to the end, as it would have been. Where
+        the storage is outdated it stays half, which is no point of the space.
         """
+        outdated = self.outdated
         return [
-            Asked(trial.number, self._point(trial), _judgement(trial))
+            Asked(
+                trial.number,
+                dict(trial.params) if outdated else self._point(trial),
+                _judgement(trial),
+            )
             for trial in self._optuna.get_trials(deepcopy=False)
             if trial.state != TrialState.WAITING
         ]
 
     def _point(self, trial: FrozenTrial) -> Point:
         if trial.state == TrialState.RUNNING and not space.belongs(trial.params, self.study.space):
-            if set(trial.params) - set(space.domains(self.study.space)):
-                return dict(trial.params)  # of another space: the caller sets it aside
             return self._choose(optuna.trial.Trial(self._optuna, trial._trial_id), trial.number)
         return dict(trial.params)
 
@@ -90,34 +98,36 @@ class Search:
         For samplers that do not learn it is a function of the study file, the sampler's seed and
         its number; for the others, also of what was told before.
         """
-        asked = self._optuna.get_trials(deepcopy=False, states=tuple(STATES.values()))
-        number = len(asked)
+        running = Judgement("running")
         if self.sequence is not None:
-            point = self._next_of_sequence([trial.params for trial in asked])
-            self._optuna.add_trial(_trial(point, self.study, Judgement("running")))
-            return Asked(number, point, Judgement("running"))
-        enqueued = self.study.enqueued()
-        waiting = self._optuna.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        if number < len(enqueued) and not waiting:
-            self._optuna.enqueue_trial(enqueued[number])
-        self._optuna.sampler = _sampler(self.study, number)
+            if self._cursor is None:
+                taken = [trial.params for trial in self._optuna.get_trials(deepcopy=False)]
+                self._cursor = _Cursor(self.sequence, taken)
+            number, point = self._cursor.next()
+            self._optuna.add_trial(_trial(point, self.study, running))
+            return Asked(number, point, running)
+        asked = self._optuna.get_trials(deepcopy=False)
+        untried = self._first_untried([trial.params for trial in asked])
+        if untried is not None and all(trial.state != TrialState.WAITING for trial in asked):
+            self._optuna.enqueue_trial(untried)
+        self._optuna.sampler = _sampler(self.study, len(asked))
         trial = self._optuna.ask()
-        return Asked(number, self._choose(trial, number), Judgement("running"))
+        return Asked(trial.number, self._choose(trial, trial.number), running)
 
-    def _next_of_sequence(self, taken: list[Point]) -> Point:
-        """Return the sequence's first point that is not taken yet.
+    def upcoming(self, count: int) -> list[Point]:
+        """Return the next configurations, as far as the sampler does not learn, asking for none."""
+        if self.sequence is None:
+            return []
+        taken = [trial.params for trial in self._optuna.get_trials(deepcopy=False)]
+        cursor = _Cursor(self.sequence, taken)
+        return [cursor.next()[1] for _ in range(count)]
 
-        Without an extension of the study the points taken are the first ones, and this is simply
-        the next.
-        """
-        assert self.sequence is not None
-        left = Counter(map(space.word, taken))
-        for number in itertools.count():
-            point = self.sequence.point(number)
-            if not left[space.word(point)]:
+    def _first_untried(self, asked: Sequence[Point]) -> Point | None:
+        """Return the first enqueued point, perhaps a new one of an old study, not tried yet."""
+        for point in self.study.enqueued():
+            if not any(point.items() <= tried.items() for tried in asked):
                 return point
-            left[space.word(point)] -= 1
-        raise AssertionError
+        return None
 
     def _choose(self, trial: optuna.trial.Trial, number: int) -> Point:
         self._optuna.sampler = _sampler(self.study, number)
@@ -140,10 +150,16 @@ class Search:
     @property
     def outdated(self) -> bool:
         """Whether the storage was made for another space or other objectives."""
-        return self._optuna.metric_names != list(self.study.search.objectives) or any(
-            trial.distributions != _distributions(trial.params, self.study)
-            for trial in self._optuna.get_trials(deepcopy=False)
-            if space.belongs(trial.params, self.study.space)
+        return self._optuna.metric_names != list(self.study.search.objectives) or not all(
+            self._fits(trial) for trial in self._optuna.get_trials(deepcopy=False)
+        )
+
+    def _fits(self, trial: FrozenTrial) -> bool:
+        if space.belongs(trial.params, self.study.space):
+            return bool(trial.distributions == _distributions(trial.params, self.study))
+        return all(
+            distribution in self.distributions.get(path, ())
+            for path, distribution in trial.distributions.items()
         )
 
     @property
@@ -177,6 +193,29 @@ class Search:
         storage.engine.dispose()
         os.replace(fresh, self.path)
         self._open()
+
+
+class _Cursor:
+    """Goes along a sequence past the points that are taken.
+
+    Without an extension of the study the points taken are the first ones, and it simply counts.
+    """
+
+    def __init__(self, sequence: "Sampler", taken: Sequence[Point]) -> None:
+        self.sequence = sequence
+        self.left = Counter(map(space.word, taken))
+        self.asked = len(taken)
+        self.position = 0
+
+    def next(self) -> tuple[int, Point]:
+        """Return the number of the next configuration and the first point not taken."""
+        while True:
+            point = self.sequence.point(self.position)
+            self.position += 1
+            if not self.left[space.word(point)]:
+                self.asked += 1
+                return self.asked - 1, point
+            self.left[space.word(point)] -= 1
 
 
 class Sampler(Protocol):
@@ -245,10 +284,10 @@ class _Suggestion:
         if domain.integer:
             step = int(domain.step or 1)
             return self.trial.suggest_int(
-                path, int(domain.low), int(domain.high), step=step, log=domain.log
+                path, int(domain.low), int(domain.last), step=step, log=domain.log
             )
         return self.trial.suggest_float(
-            path, domain.low, domain.high, step=domain.step, log=domain.log
+            path, domain.low, domain.last, step=domain.step, log=domain.log
         )
 
 
@@ -273,7 +312,6 @@ def _sampler(study: ResolvedStudy, number: int) -> optuna.samplers.BaseSampler:
 
 
 def _pruner(study: ResolvedStudy) -> optuna.pruners.BasePruner:
-    epochs = study.trial.get("training", {}).get("epochs", "auto")
     match study.search.early_stopping:
         case None:
             return optuna.pruners.NopPruner()
@@ -289,7 +327,7 @@ def _pruner(study: ResolvedStudy) -> optuna.pruners.BasePruner:
         case Hyperband() as hyperband:
             return optuna.pruners.HyperbandPruner(
                 min_resource=hyperband.grace_period,
-                max_resource=epochs,
+                max_resource=max(c.training.epochs for c in study.extremes()),
                 reduction_factor=hyperband.reduction_factor,
             )
 
@@ -327,8 +365,8 @@ def _distribution(domain: Domain) -> BaseDistribution:
         return CategoricalDistribution(domain.labels)
     if domain.integer:
         step = int(domain.step or 1)
-        return IntDistribution(int(domain.low), int(domain.high), log=domain.log, step=step)
-    return FloatDistribution(domain.low, domain.high, log=domain.log, step=domain.step)
+        return IntDistribution(int(domain.low), int(domain.last), log=domain.log, step=step)
+    return FloatDistribution(domain.low, domain.last, log=domain.log, step=domain.step)
 
 
 def _judgement(trial: FrozenTrial) -> Judgement:

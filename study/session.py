@@ -1,5 +1,7 @@
 """One launch of a valid study: look up what is on record, run what is missing, show the result."""
 
+import logging
+import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,6 +12,7 @@ from analysis import tables, trials
 from analysis.rendering import Grid, to_csv, to_markdown, to_text
 from study import provenance, record, search, signals
 from study.agenda import Agenda
+from study.changes import changes
 from study.display import Display
 from study.file import ResolvedStudy
 from study.ledger import Reconciliation, reconcile
@@ -22,6 +25,8 @@ from trainables.datasets import DatasetError
 
 if TYPE_CHECKING:
     from study.execution import Cluster, Execution
+
+log = logging.getLogger(__name__)
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 RECORDS_SECONDS = 60.0
@@ -77,7 +82,8 @@ class Session:
             data_of=lambda configuration: self.fingerprint(configuration.dataset),
             provenance=provenance.tags(),
         )
-        self.found = reconcile(self.agenda, self.search, self.record.trials())
+        self.recorded = self.record.trials()
+        self.found = reconcile(self.agenda, self.search, self.recorded)
 
     def _check_classes(self, configuration: Configuration) -> None:
         if configuration.diagnostics.embedding_classes:
@@ -88,6 +94,16 @@ class Session:
     def fingerprint(self, settings: datasets.AnySettings) -> str:
         """Return the fingerprint of a data set, which is read once for it."""
         return datasets.load(settings, self.data).fingerprint
+
+    def plan(self) -> int:
+        """Say what there is to do and what it costs, and start nothing."""
+        from study import plan  # late: it brings processes of its own
+
+        left = self.study.configurations - len(self.agenda.plans)
+        upcoming = self.search.upcoming(left)
+        plan.show(self.agenda, self.recorded, self.console, upcoming=upcoming, data=self.data)
+        self.record.close(timeout=0)
+        return DONE
 
     def run(self, address: str | None) -> int:
         """Run what is missing and return the exit status."""
@@ -103,6 +119,9 @@ class Session:
             raise Refused(str(error)) from error
 
     def _tell_found(self) -> None:
+        before = self.record.resolved_before()
+        for sentence in changes(before, self.study.as_dict()) if before else []:
+            self.console.print(f"Changed: {sentence}", highlight=False, markup=False)
         for sentence in sentences(self.found):
             self.console.print(sentence, highlight=False)
 
@@ -115,13 +134,16 @@ class Session:
             self.record.begin_study(provenance.tags())
             self.record.retire(self.found.retired, True)
             self.record.retire(self.found.restored, False)
-            with Display(self.agenda, self.console, facts=self._facts(cluster)) as display:
+            with Display(
+                self.agenda, self.console, facts=self._facts(cluster), trouble=self._trouble
+            ) as display:
                 run = Execution(
                     self.agenda,
                     data=self.data,
                     checkpoints=str(self.folder.checkpoints),
                     discard=self.checkpoints.discard,
                     on_change=display.changed,
+                    on_notice=display.notice,
                 )
                 return self._supervise(run, display)
 
@@ -133,6 +155,14 @@ class Session:
             ("log", str(self.folder.log)),
         ]
 
+    def _trouble(self) -> str:
+        """Return what keeps records from being written, or nothing."""
+        away = self.record.spool.away_since
+        if away is None:
+            return ""
+        since = time.strftime("%H:%M:%S", time.localtime(away))
+        return f"the tracking server is away since {since}; {len(self.record.spool)} records wait"
+
     def _supervise(self, run: "Execution", display: Display) -> int:
         def finish_epochs() -> None:
             self.agenda.stopping = True
@@ -141,6 +171,7 @@ class Session:
         def stop_soon() -> None:
             self.agenda.stopping = True
             run.stop_between_epochs = False
+            display.say("Told to end: saving what runs, in the middle of an epoch if need be.")
 
         try:
             with signals.handled(finish_epochs=finish_epochs, stop_soon=stop_soon):
@@ -148,6 +179,13 @@ class Session:
         except KeyboardInterrupt:
             self.agenda.stopping = True
             run.abandon()
+        except (
+            Exception
+        ) as error:  # ours or Ray's: what is on record stays, the same command goes on
+            log.exception("the launch broke off")
+            display.say(f"The launch broke off: {_last_line(error)} (more in {self.folder.log})")
+            run.abandon()
+            return FAILED
         if not self.agenda.finished:
             return INTERRUPTED
         return FAILED if self.agenda.failures else DONE
@@ -174,7 +212,7 @@ class Session:
     def _table(self) -> Grid:
         frame = trials.load(self.study.name, self.study.scale)
         factors = tables.factors_of(frame, self.study.search.space)
-        objectives = self.study.search.objectives
+        objectives = trials.shown_objectives(self.study.search.objectives)
         table = tables.over_configurations(frame, factors, objectives)
         return tables.grid(table, factors, objectives)
 
@@ -211,6 +249,10 @@ STATES: dict[int, Literal["FINISHED", "FAILED", "KILLED"]] = {
     FAILED: "FAILED",
     INTERRUPTED: "KILLED",
 }
+
+
+def _last_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".strip().splitlines()[-1]
 
 
 def sentences(found: Reconciliation) -> list[str]:

@@ -8,6 +8,7 @@ the alternative's own space below it.
 import copy
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -31,19 +32,29 @@ class Range:
         """Whether it is a range of integers: both ends are."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
+    @property
+    def last(self) -> float:
+        """The largest value that it holds: below `high` where the steps do not meet it."""
+        return self.high if self.step is None else self._at(self._steps())
+
     def snap(self, value: float) -> float:
         """Return the nearest value that the range holds, as a person would write it: 0.3."""
         if self.step is None:
             return int(value) if self.integer else float(value)
-        low, step = Decimal(str(self.low)), Decimal(str(self.step))
-        snapped = low + round((Decimal(str(value)) - low) / step) * step
-        return int(snapped) if self.integer else float(snapped)
+        number = round((Decimal(str(value)) - Decimal(str(self.low))) / Decimal(str(self.step)))
+        return self._at(min(max(number, 0), self._steps()))
 
-    def values(self) -> list[float]:
+    def values(self) -> Iterator[float]:
         """Return all values of a range with a step, or of a range of integers."""
-        step = Decimal(str(self.step or 1))
+        return (self._at(number) for number in range(self._steps() + 1))
+
+    def _steps(self) -> int:
         low, high = Decimal(str(self.low)), Decimal(str(self.high))
-        return [self.snap(float(low + i * step)) for i in range(int((high - low) / step) + 1)]
+        return int((high - low) / Decimal(str(self.step or 1)))
+
+    def _at(self, number: int) -> float:
+        value = Decimal(str(self.low)) + number * Decimal(str(self.step or 1))
+        return int(value) if self.integer else float(value)
 
     def contains(self, value: object) -> bool:
         """Return whether the range holds `value`."""
@@ -106,7 +117,39 @@ def parse(section: Mapping[str, Any], prefix: str = "") -> Space:
     Raises:
         SpaceError: naming the path that is wrong.
     """
-    return {f"{prefix}{path}": _domain(f"{prefix}{path}", value) for path, value in section.items()}
+    space = {
+        f"{prefix}{path}": _domain(f"{prefix}{path}", value) for path, value in section.items()
+    }
+    _check_paths(space)
+    return space
+
+
+def _check_paths(space: Space) -> None:
+    """Check that no path is searched twice, unless by alternatives that Optuna can tell apart."""
+    for outer, option in _alternatives(space):
+        fixed = option.value if isinstance(option.value, Mapping) else {}
+        for path in (*domains(option.space), *(f"{outer}.{key}" for key in fixed)):
+            if path in space:
+                raise SpaceError(path, f"is decided twice: here and by a choice of `{outer}`")
+    for path, found_domains in domains(space).items():
+        kinds = {_kind(domain) for domain in found_domains}
+        if len(kinds) > 1:
+            raise SpaceError(
+                path,
+                f"all alternatives that search `{path}` must list the same choices, "
+                "or all have ranges of one kind: integers or fractions, log or not",
+            )
+
+
+def _alternatives(space: Space) -> Iterator[tuple[str, "Option"]]:
+    for path, domain in space.items():
+        for option in domain.options if isinstance(domain, Choice) else ():
+            yield path, option
+
+
+def _kind(domain: Domain) -> object:
+    """Return what two domains under one path must have in common."""
+    return domain.labels if isinstance(domain, Choice) else (domain.integer, domain.log)
 
 
 def is_searched(value: Any) -> bool:
@@ -134,6 +177,8 @@ def _range(path: str, value: Mapping[str, Any]) -> Range:
         number = value.get(name, 1)
         if isinstance(number, bool) or not isinstance(number, int | float):
             raise SpaceError(path, f"`{name}` must be a number, but got `{number}`")
+        if not math.isfinite(number):
+            raise SpaceError(path, f"`{name}` must be finite, but got `{number}`")
     log = value.get("log", False)
     if not isinstance(log, bool):
         raise SpaceError(path, f"`log` must be true or false, but got `{log}`")
@@ -160,22 +205,30 @@ def _choice(path: str, values: list[Any]) -> Choice:
         # Two alternatives of one name: what they fix tells them apart.
         options = tuple(_relabelled(option) for option in options)
     for label in _repeated(options):
-        raise SpaceError(path, f"the choice {label} is there twice")
+        raise SpaceError(path, f"the choice `{label}` is there twice")
     return Choice(options)
 
 
-def _repeated(options: tuple[Option, ...]) -> list[str]:
-    labels = [repr(option.label) for option in options]  # repr tells 1 from true and from "1"
+def _repeated(options: tuple[Option, ...]) -> list[Any]:
+    labels = [option.label for option in options]  # 1, 1.0 and true are one to Optuna
     return [label for label in labels if labels.count(label) > 1]
 
 
 def _relabelled(option: Option) -> Option:
+    """Return the alternative labelled by all that it fixes: ``vanilla smoothing=0.1``."""
     if not isinstance(option.value, Mapping):
         return option
-    return Option(json.dumps(option.value, sort_keys=True), option.value, option.space)
+    fixed = {key: value for key, value in option.value.items() if key != "name"}
+    words = [
+        f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+        for key, value in fixed.items()
+    ]
+    return Option(" ".join([str(option.value.get("name", "")), *words]), option.value, option.space)
 
 
 def _option(path: str, value: Any) -> Option:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SpaceError(path, f"a choice must be finite, but got `{value}`")
     if not isinstance(value, Mapping):
         label = json.dumps(value) if isinstance(value, list) else value
         return Option(label, value, {})
@@ -267,20 +320,53 @@ def corners(space: Space) -> Iterator[Point]:
     yield from visit(space, {})
 
 
+def combinations(space: Space, most: int) -> Iterator[Point]:
+    """Return at most so many points: all combinations of ends and alternatives, if those suffice.
+
+    Where there are more, the corners alone.
+    """
+    ends: Space = {path: _at_ends(domain) for path, domain in space.items()}
+    found = list(itertools.islice(grid(ends), most + 1))
+    yield from found if len(found) <= most else itertools.islice(corners(space), most)
+
+
+def _at_ends(domain: Domain) -> Choice:
+    if isinstance(domain, Range):
+        return Choice(tuple(Option(end, end, {}) for end in dict.fromkeys(_ends(domain))))
+    return Choice(
+        tuple(
+            Option(o.label, o.value, {path: _at_ends(inner) for path, inner in o.space.items()})
+            for o in domain.options
+        )
+    )
+
+
+def reached(space: Space, point: Mapping[str, Any]) -> Space:
+    """Return the domain of each path that an incomplete point leads to."""
+    found: Space = {}
+    for path, domain in space.items():
+        found[path] = domain
+        option = domain.option(point.get(path)) if isinstance(domain, Choice) else None
+        if option is not None:
+            found |= reached(option.space, point)
+    return found
+
+
 def _first_end(chosen: Point, path: str, domain: Domain) -> Any:
     return chosen.get(path, _ends(domain)[0])
 
 
 def _ends(domain: Domain) -> list[Any]:
     if isinstance(domain, Range):
-        return [domain.snap(domain.low), domain.snap(domain.high)]
+        return [domain.snap(domain.low), domain.snap(domain.last)]
     return list(domain.labels)
 
 
 def apply(trial: Mapping[str, Any], point: Mapping[str, Any], space: Space) -> dict[str, Any]:
     """Return the `trial` part of a study file with the point's values set."""
     result = copy.deepcopy(dict(trial))
-    for path, domain in space.items():
+    # A component before its settings, whichever the file names first.
+    for path, domain in sorted(space.items(), key=lambda item: item[0].count(".")):
         if isinstance(domain, Range):
             _set(result, path, point[path])
             continue

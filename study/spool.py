@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,11 @@ class Spool:
         self.away_since: float | None = None
         """When the receiver was first missed (`time.time()`), or None while it answers."""
         self._changed = threading.Condition()
-        self._entries = _read(path)
+        self._entries, cut_short = _read(path)
         self._file = path.open("a", encoding="utf-8")
+        if cut_short:  # or the next record would continue that line
+            self._file.write("\n")
+            self._file.flush()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
 
@@ -74,8 +78,10 @@ class Spool:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._thread.join(timeout=1)
-        self._file.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout=1)
+        with self._changed:
+            self._file.close()
         return drained
 
     def _work(self) -> None:
@@ -88,7 +94,9 @@ class Spool:
             if not self._deliver(entry):
                 return
             with self._changed:
-                self._entries.pop(0)
+                if self._file.closed:
+                    return  # it comes again from the file, which does no harm
+                self._entries.popleft()
                 if not self._entries:
                     self._file.truncate(0)
                 self._changed.notify_all()
@@ -115,14 +123,16 @@ class Spool:
         return False
 
 
-def _read(path: Path) -> list[Entry]:
-    """Return the records of a file; a last line that a dying process cut short is no record."""
-    if not path.exists():
-        return []
-    entries = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+def _read(path: Path) -> tuple[deque[Entry], bool]:
+    """Return the records of a file, and whether a dying process cut its last line short.
+
+    Such a line is no record.
+    """
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    entries: deque[Entry] = deque()
+    for line in text.splitlines():
         try:
             entries.append(json.loads(line))
         except json.JSONDecodeError:
             log.warning("%s: skipping a line cut short", path)
-    return entries
+    return entries, bool(text) and not text.endswith("\n")

@@ -2,7 +2,7 @@
 
 import dataclasses
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pydantic
@@ -21,12 +21,16 @@ RULES = {
     "dataclass_type": "must be a mapping",
     "tuple_type": "must be a list",
     "too_short": "must not be empty",
+    "string_pattern_mismatch": "must be letters and digits, then also `_`, `.` and `-`",
     "finite_number": "must be finite",
     "less_than_equal": "must be at most {le:g}",
     "less_than": "must be below {lt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "greater_than": "must be above {gt:g}",
 }
+NAMELESS = ("union_tag_invalid", "union_tag_not_found")
+"""Mistakes of a component's `name`, which pydantic reports of the whole component."""
+SINGLE = ("int_type", "literal_error")
 KINDS = {"dataset": "data set", "network": "network", "regularizer": "regularizer"}
 
 
@@ -38,12 +42,32 @@ def problems_of(error: pydantic.ValidationError, kind: type) -> Iterator[tuple[s
         kind: the settings class at the root of the data.
     """
     seen = set()
-    for details in error.errors():
+    found = error.errors()
+    for details in found:
+        if _of_another_member(details, found):
+            continue
         parts, owner, siblings = _locate(details["loc"], kind)
+        if details["type"] in NAMELESS:
+            parts.append("name")
         path = ".".join(parts)
-        if path not in seen:  # a union reports a mistake once per member
+        if path not in seen:
             seen.add(path)
             yield path, _rule(details, parts, owner, siblings)
+
+
+def _of_another_member(details: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a list failed as the single value that a union has besides: tell of the list.
+
+    A union reports a mistake once per member.
+    """
+    if details["type"] == "too_short" and details["input"]:
+        return True  # pydantic counts the right items alone
+    field = details["loc"][:-1]
+    return isinstance(details["input"], list) and any(
+        other is not details and len(field) and other["loc"][: len(field)] == field
+        for other in found
+        if details["type"] in SINGLE
+    )
 
 
 def _locate(location: tuple[int | str, ...], kind: type) -> Place:
@@ -103,11 +127,11 @@ def _rule(
             return _unknown_key(parts[-1], owner, siblings)
         case "union_tag_invalid":
             known = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
-            kind = KINDS.get(parts[-1] if parts else "", "name")
+            kind = KINDS.get(parts[-2] if len(parts) > 1 else "", "name")
             close = nearest(context["tag"], known)
             return f"there is no {kind} `{context['tag']}`; known: {', '.join(known)}{close}"
         case "union_tag_not_found":
-            return f"needs a `name`, but got `{_short(value)}`"
+            return "a `name` is required"
         case "missing" | "missing_argument":
             return "is required"
         case "value_error":

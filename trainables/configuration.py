@@ -4,8 +4,10 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Self
 
+import torch
 from pydantic import model_validator
 
 from trainables import datasets, networks, regularizers
@@ -33,6 +35,19 @@ class Configuration:
     def _check_diagnostics(self) -> Self:
         self.diagnostics.check(self.network, self.training)
         return self
+
+    @model_validator(mode="after")
+    def _check_that_the_parts_fit(self) -> Self:
+        size = self.dataset.image_size
+        self.regularizer.check(network=_skeleton(self.network, size), image_size=size)
+        return self
+
+
+@lru_cache
+def _skeleton(network: networks.AnySettings, image_size: int) -> networks.Network:
+    """Return the network without memory for its weights."""
+    with torch.device("meta"):
+        return network.build(num_classes=2, in_channels=3, image_size=image_size)
 
 
 def configuration(value: "Configuration | Mapping[str, Any]") -> Configuration:

@@ -44,7 +44,8 @@ class TrialTrainable(tune.Trainable):
     - `between_epochs`: whether no epoch is begun;
     - `finished`: whether all epochs are trained, or the loss has diverged (`done` is Ray Tune's);
     - `diagnostics`: names of the files that a finished trial has left (see `Artifacts`);
-    - `device`: the name of the GPU or CPU.
+    - `device`: the name of the GPU or CPU;
+    - `notice`: what the user should know, or nothing.
     """
 
     @classmethod
@@ -81,6 +82,7 @@ class TrialTrainable(tune.Trainable):
             self.trainer.load_state_dict(state)
         self.device_name = device_name(self.trainer.device)
         self.reported = 0
+        self.notice = ""
         self.cadence = Cadence(
             config["checkpoint_seconds"],
             estimated_cost=estimated_cost(self.trainer.state_dict()),
@@ -103,6 +105,7 @@ class TrialTrainable(tune.Trainable):
             "epochs": [asdict(metrics) for metrics in history[self.reported :]],
             "between_epochs": self.trainer.between_epochs,
             "device": self.device_name,
+            "notice": self.notice,
             "diagnostics": self._leave_diagnostics() if self.trainer.finished else [],
             "finished": self.trainer.finished,
             "done": self.trainer.finished,
@@ -129,5 +132,10 @@ class TrialTrainable(tune.Trainable):
 
     def _save(self) -> None:
         started = time.monotonic()
-        self.checkpoints.save(self.key, self.trainer.state_dict())
+        try:
+            self.checkpoints.save(self.key, self.trainer.state_dict())
+        except OSError as error:  # a full disk must not end a trial that trains well without it
+            self.notice = f"Cannot save unfinished trials: {error}; they train on all the same."
+        else:
+            self.notice = ""
         self.cadence.saved(time.monotonic() - started)

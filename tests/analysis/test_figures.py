@@ -185,8 +185,6 @@ def test_every_figure_is_drawn_for_print_and_for_the_browser(tmp_path, beta, sto
     history = trials.history(beta.head(2), ["validation_error", "train_loss"], store.uri)
     drawn = [
         by_factor(beta),
-        by_factor(frame_of({(("regularizer.name", n),): 3 for n in ("lamix", "mixup")})),
-        figures.search_course(tables.over_configurations(beta, []), beta),
         figures.learning_curves(history, labels),
         figures.importances({"regularizer.beta": 0.8, "a.b": 0.2}, caption="c"),
         *diagnostic_figures(tmp_path),

@@ -23,9 +23,10 @@ def values(mean, sd, n):
     return list(mean + sd * raw / raw.std(ddof=1))
 
 
-def test_the_margin_is_two_spreads_or_two_percent():
+def test_the_margin_is_two_spreads_two_percent_or_a_tenth_of_a_point():
     assert margin(Published(24.19, 1.27)) == pytest.approx(2.54)
-    assert margin(Published(2.80, 0.02)) == pytest.approx(0.056)
+    assert margin(Published(16.9, 0.09)) == pytest.approx(0.338)
+    assert margin(Published(2.80, 0.02)) == 0.1
 
 
 def test_welchs_interval_is_that_of_scipy_and_statsmodels():

@@ -40,23 +40,29 @@ class Folder:
             if name not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")
         }
 
-    def start(self, *flags: str) -> subprocess.Popen[str]:
-        """Start a launch and return its process."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "study.launch", "small.yaml", *flags],
-            cwd=self.path,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def start(self, *flags: str) -> subprocess.Popen[bytes]:
+        """Start a launch and return its process; what it prints goes to `output`."""
+        # A file and no pipe: what a killed launch leaves running for a while would hold it open.
+        with self.output.open("w") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "study.launch", "small.yaml", *flags],
+                cwd=self.path,
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def output(self) -> Path:
+        """What the last launch printed."""
+        return self.path / "output.txt"
 
     def launch(self, *flags: str, status: int = 0) -> str:
         """Launch, wait for the end, check the exit status and return what was printed."""
         process = self.start(*flags)
-        output, _ = process.communicate(timeout=240)
-        assert process.returncode == status, output
-        return output
+        process.wait(timeout=240)
+        assert process.returncode == status, self.output.read_text()
+        return self.output.read_text()
 
     @property
     def client(self) -> MlflowClient:

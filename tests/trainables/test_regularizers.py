@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainables import networks, plugins, regularizers, targets
+from trainables.configuration import configuration
 from trainables.mixing import transport
 from trainables.regularizers._puzzle import PuzzleSettings, puzzle_batch
 
@@ -467,6 +468,29 @@ def test_manifold_mixup_mixes_what_the_stage_is_fed() -> None:
 
 
 def test_manifold_mixup_names_a_layer_that_is_not_there() -> None:
-    net, regularizer = make({"name": "manifold_mixup", "layers": [0, 3]})
     with pytest.raises(ValueError, match="at most the network's number of stages, 2, but got"):
-        regularizer.loss(net, *make_batch(4), step=0, generator=seeded())
+        configuration(
+            {
+                "dataset": {"name": "digits"},
+                "network": {"name": "lenet"},
+                "regularizer": {"name": "manifold_mixup", "layers": [0, 3]},
+            }
+        )
+
+
+@pytest.mark.parametrize(
+    "regularizer",
+    [
+        {"name": "puzzlemix", "blocks": [4, 64]},
+        {"name": "lamix", "mixing": "puzzlemix", "puzzlemix": {"blocks": [4, 64]}},
+    ],
+)
+def test_blocks_that_do_not_fit_the_images_are_refused_before_anything_starts(regularizer) -> None:
+    with pytest.raises(ValueError, match="must divide the images' 32 pixels, but got 64"):
+        configuration(
+            {
+                "dataset": {"name": "digits"},
+                "network": {"name": "lenet"},
+                "regularizer": regularizer,
+            }
+        )

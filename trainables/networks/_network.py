@@ -37,6 +37,8 @@ class NetworkSettings(Protocol):
 
     name: str
 
+    def __hash__(self) -> int: ...
+
     def build(self, *, num_classes: int, in_channels: int, image_size: int) -> Network:
         """Build the network for square images of `image_size` pixels."""
         ...

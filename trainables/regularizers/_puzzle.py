@@ -61,6 +61,19 @@ class PuzzleSettings:
         return self
 
 
+def check_blocks(settings: PuzzleSettings, image_size: int) -> None:
+    """Refuse a number of blocks that does not divide the images' side, in pixels.
+
+    Raises:
+        ValueError: naming the number.
+    """
+    for blocks in settings.blocks:
+        if image_size % blocks:
+            raise ValueError(
+                f"`blocks` must divide the images' {image_size} pixels, but got {blocks}"
+            )
+
+
 class PuzzleBatch(NamedTuple):
     """A batch mixed by PuzzleMix."""
 

@@ -90,6 +90,10 @@ class RegularizerSettings(Protocol):
         """Build the regularizer for features_NM with M = `num_features`."""
         ...
 
+    def check(self, *, network: Network, image_size: int) -> None:
+        """Raise ValueError, naming the setting, if they do not fit the network or the images."""
+        ...
+
 
 @settings
 class SmoothingSettings:
@@ -97,3 +101,6 @@ class SmoothingSettings:
 
     smoothing: Share = 0.0
     """ε of uniform label smoothing of the one-hot targets, in [0, 1]; 0 means none."""
+
+    def check(self, *, network: Network, image_size: int) -> None:
+        """Accept any network and images; a regularizer that does not says so here."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from trainables import mixing
 from trainables.networks import Network
-from trainables.regularizers._puzzle import PuzzleSettings, puzzle_batch
+from trainables.regularizers._puzzle import PuzzleSettings, check_blocks, puzzle_batch
 from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
 from trainables.settings import Flag, Share, settings
 from trainables.targets import Loss, global_soft_label, mix_targets, smooth_one_hot
@@ -65,6 +65,11 @@ class Settings(SmoothingSettings):
         if self.label_from == "mask" and self.lam != "uniform":
             raise ValueError("`lam` is ignored with `label_from: mask`; leave it out")
         return self
+
+    def check(self, *, network: Network, image_size: int) -> None:
+        """Refuse blocks that do not fit the images."""
+        if self.mixing == "puzzlemix":
+            check_blocks(self.puzzlemix or PuzzleSettings(), image_size)
 
     def build(self, *, num_classes: int, num_features: int) -> "LaMix":
         """Build the loss and its layer W_t of M·C + C parameters."""

@@ -25,6 +25,14 @@ class Settings(SmoothingSettings):
     image; the number of stages is the last stage's output. The authors' code counts residual
     stages: its 0, 1, 2 are 0, 2, 3 of `preact_resnet18`, whose first stage is the stem."""
 
+    def check(self, *, network: Network, image_size: int) -> None:
+        """Refuse a layer that the network does not have."""
+        if max(self.layers) > len(network.stages):
+            raise ValueError(
+                f"`layers` must be at most the network's number of stages, {len(network.stages)}, "
+                f"but got {list(self.layers)}"
+            )
+
     def build(self, *, num_classes: int, num_features: int) -> "ManifoldMixup":
         """Build the loss."""
         del num_features
@@ -48,12 +56,7 @@ class ManifoldMixup(RegularizerModule):
         step: int,
         generator: torch.Generator,
     ) -> Comparison:
-        """Return what one training step compares.
-
-        Raises:
-            ValueError: if the network has no such layer.
-        """
-        self._check(network)
+        """Return what one training step compares."""
         # The host must know the layer. A draw from a device's generator would have to be waited
         # for; its seed and the step are known here.
         draw = randomness.derive_seed(generator.initial_seed(), "layer", step)
@@ -69,10 +72,3 @@ class ManifoldMixup(RegularizerModule):
         targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
         targets_NC = mix_targets(targets_NC, permutation_N, lam)
         return Comparison(logits_NC=logits_NC, targets_NC=targets_NC, mixed=True)
-
-    def _check(self, network: Network) -> None:
-        if max(self.settings.layers) > len(network.stages):
-            raise ValueError(
-                f"`layers` must be at most the network's number of stages, {len(network.stages)}, "
-                f"but got {self.settings.layers}"
-            )

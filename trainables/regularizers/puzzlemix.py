@@ -7,7 +7,7 @@ from torch import Tensor
 
 from trainables import randomness
 from trainables.networks import Network
-from trainables.regularizers._puzzle import PuzzleSettings, puzzle_batch
+from trainables.regularizers._puzzle import PuzzleSettings, check_blocks, puzzle_batch
 from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
 from trainables.settings import Positive, settings
 from trainables.targets import Loss, mix_targets, smooth_one_hot
@@ -22,6 +22,10 @@ class Settings(SmoothingSettings, PuzzleSettings):
     """α of λ ~ Beta(α, α), above 0; 1 draws λ uniformly from [0, 1], as the paper does."""
     loss: Loss = "binary_cross_entropy"
     """The loss of PuzzleMix's code, the binary cross entropy of the softmax output; or Eq. 11."""
+
+    def check(self, *, network: Network, image_size: int) -> None:
+        """Refuse blocks that do not fit the images."""
+        check_blocks(self, image_size)
 
     def build(self, *, num_classes: int, num_features: int) -> "PuzzleMix":
         """Build the loss."""

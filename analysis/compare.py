@@ -1,0 +1,149 @@
+"""Sets studies side by side: the best configuration of each, and their differences seed by seed.
+
+    python -m analysis.compare STUDY[:SCALE] STUDY[:SCALE] …
+
+Each study is represented by its best configuration, chosen by its own objective. The first study is
+the reference: every other one is compared with it by test error over the seeds that both have.
+Settings that differ between the configurations are listed, since a difference in error is a
+difference in any of them.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis import pairs, tables, trials
+from analysis.rendering import Cell, Grid, to_text
+from analysis.statistics import summarise
+from analysis.tables import TEST, by_seed, setting_text, spread
+from analysis.trials import StudyInfo, UnknownStudyError
+from analysis.words import plain_setting, title, with_unit, word
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One study at one scale, represented by its best configuration."""
+
+    label: str
+    """As on the command line."""
+    info: StudyInfo
+    configuration: str
+    what: str
+    """The searched factors of the configuration, in words."""
+    settings: "pd.Series[Any]"
+    validation: "pd.Series[Any]"
+    """The objective, by seed."""
+    test: "pd.Series[Any]"
+
+
+class NoResultError(LookupError):
+    """A study on record in which no configuration has run in full."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 2 where a study has nothing to compare."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.compare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("studies", nargs="+", metavar="STUDY[:SCALE]")
+    arguments = parser.parse_args(argv)
+    if len(arguments.studies) < 2:
+        parser.error("name at least two studies, or one at two scales")
+    try:
+        entries = [entry(label) for label in arguments.studies]
+    except (UnknownStudyError, NoResultError) as error:
+        print(f"analysis.compare: {error}", file=sys.stderr)
+        return 2
+    print("\n".join(to_text(grid) for grid in side_by_side(entries)), end="")
+    return 0
+
+
+def entry(label: str, tracking_uri: str | None = None) -> Entry:
+    """Return the best configuration of `STUDY` or `STUDY:SCALE`.
+
+    Raises:
+        UnknownStudyError: if it is not on record, or has several scales and none is named.
+        NoResultError: if no configuration has run in full.
+    """
+    info = _info(label, tracking_uri)
+    frame = trials.load(info.study, info.scale, tracking_uri)
+    factors = tables.factors_of(frame, info.space)
+    table = tables.over_configurations(frame, factors, info.objectives)
+    if not len(table) or not table["best"].any():
+        raise NoResultError(f"`{label}`: no configuration has run in full yet")
+    best = table.iloc[0]
+    configuration = str(best["configuration"])
+    return Entry(
+        label=label,
+        info=info,
+        configuration=configuration,
+        what=setting_text(best, factors),
+        settings=frame[frame["configuration"] == configuration].iloc[0],
+        validation=by_seed(frame, configuration, info.objectives[0]),
+        test=by_seed(frame, configuration, TEST),
+    )
+
+
+def side_by_side(entries: Sequence[Entry]) -> list[Grid]:
+    """Return the tables: the numbers, the differences to the first, the settings that differ."""
+    first, rest = entries[0], entries[1:]
+    contrasts = pairs.against(first.test, {entry.label: entry.test for entry in rest})
+    grids = [_numbers(entries), pairs.grid(contrasts, title=f"Minus {first.label}")]
+    differing = _differing(entries)
+    return [*grids, differing] if differing.rows else grids
+
+
+def _info(label: str, tracking_uri: str | None) -> StudyInfo:
+    """Return the study that a label means; a colon may also be part of a study's name."""
+    study, colon, scale = label.rpartition(":")
+    try:
+        return trials.study_info(label, None, tracking_uri)
+    except UnknownStudyError:
+        if not colon:
+            raise
+    return trials.study_info(study, scale, tracking_uri)
+
+
+def _numbers(entries: Sequence[Entry]) -> Grid:
+    rows = []
+    for item in entries:
+        texts = [item.label, item.what, spread(summarise(item.validation))]
+        texts += [spread(summarise(item.test)), ", ".join(map(str, sorted(item.test.index)))]
+        rows.append([Cell(text) for text in texts])
+    objectives = dict.fromkeys(entry.info.objectives[0] for entry in entries)
+    objective = with_unit(next(iter(objectives))) if len(objectives) == 1 else "objective"
+    header = ["study", "best configuration", objective, with_unit(TEST), "seeds"]
+    return Grid(
+        header=[("", name) for name in header],
+        rows=rows,
+        notes=["Mean ± standard deviation over seeds."],
+        numeric=[False, False, True, True, False],
+    )
+
+
+def _differing(entries: Sequence[Entry]) -> Grid:
+    names = sorted({name for entry in entries for name in entry.settings.index if "." in name})
+    values = {
+        name: [entry.settings.get(name) for entry in entries]
+        for name in names
+        if len({tables.hashable(entry.settings.get(name)) for entry in entries}) > 1
+    }
+    rows = [
+        [Cell(word(name)), *(Cell(plain_setting(value)) for value in row)]
+        for name, row in values.items()
+    ]
+    return Grid(
+        title=title("settings that differ"),
+        header=[("", "setting"), *(("", entry.label) for entry in entries)],
+        rows=rows,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

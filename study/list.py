@@ -1,0 +1,70 @@
+"""Show the studies on record: ``python -m study.list``."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from study import state
+from study.lock import holder
+from study.record import Overview, RecordError, overview, tracking_uri
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m study.list", description="Show the studies on record and their state."
+    )
+    parser.add_argument(
+        "--state", type=Path, default=Path(state.DEFAULT), metavar="DIR", help="as of study.launch"
+    )
+    options = parser.parse_args(arguments)
+    console = Console()
+    try:
+        studies = overview()
+    except RecordError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if not studies:
+        console.print(f"No studies on record in {tracking_uri()}.", highlight=False)
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("study", "scale", "state", "done", "cut off", "failed", "last change"):
+        table.add_column(heading, justify="right" if heading in COUNTS else "left")
+    for study in studies:
+        table.add_row(
+            study.study,
+            study.scale,
+            _state(study, options.state),
+            *(str(count) for count in (study.done, study.cut_off, study.failed)),
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(study.changed)),
+        )
+    console.print(table, highlight=False)
+    return 0
+
+
+COUNTS = ("done", "cut off", "failed")
+
+
+def _state(study: Overview, root: Path) -> str:
+    """Return the state in words; the lock knows better than a record whether a driver lives."""
+    lock = root.absolute() / study.study / study.scale / "lock"
+    held = holder(lock)
+    if held is not None:
+        return f"running, process {held['pid']} on {held['host']} since {held['since']}"
+    words = {
+        "FINISHED": "done",
+        "FAILED": "ended, some failed",
+        "KILLED": "interrupted",
+        "SCHEDULED": "not begun",
+        "RUNNING": "cut off" if lock.exists() else "running or cut off elsewhere",
+    }
+    return words[study.status]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

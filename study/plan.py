@@ -1,0 +1,268 @@
+"""What there is to do and what it will cost, before anything is started."""
+
+import math
+import multiprocessing
+import os
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from study.agenda import Agenda
+from study.display import duration
+from study.file import ResolvedStudy
+from study.model import Plan, RecordedTrial, Trial, describe
+from study.space import Point
+from trainables.configuration import Configuration
+from trainables.probe import Probe, probe
+
+RAY_SECONDS = 8.0
+"""What starting a local Ray takes, about; on a loaded machine it is more."""
+TRIAL_SECONDS = 0.3
+"""What a trial costs beside its epochs, on a warm actor."""
+SPREAD = 0.25
+"""Half the width of the range that is given around an estimate."""
+MEMORY_MARGIN = 1.15
+"""How much more memory than its measured peak a trial's share should hold."""
+SHOWN = 30
+"""Configurations listed one by one."""
+
+Kind = tuple[str, str, str, int]
+"""What decides a trial's speed: data set, network, regularizer, batch size."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one trial of a kind takes."""
+
+    epoch_seconds: float
+    start_seconds: float
+    memory_mb: float | None
+    basis: str
+    """Where the figures come from."""
+
+
+def kind(configuration: Configuration) -> Kind:
+    """Return the kind of a configuration."""
+    return (
+        configuration.dataset.name,
+        str(configuration.network),
+        configuration.regularizer.name,
+        configuration.training.batch_size,
+    )
+
+
+def show(
+    agenda: Agenda,
+    recorded: Mapping[str, RecordedTrial],
+    console: Console,
+    *,
+    upcoming: Sequence[Point],
+    data: Path,
+) -> None:
+    """Print the configurations known so far, what is done and to do, and an estimate.
+
+    Args:
+        agenda: reconciled with the record.
+        recorded: the record's trials by key.
+        console: where to print.
+        upcoming: the configurations that will be chosen next, as far as that is known.
+        data: the folder of the data sets.
+    """
+    study = agenda.study
+    trials = [trial for plan in agenda.plans for trial in plan.trials]
+    unasked = study.configurations - len(agenda.plans)
+    todo = [trial for plan in agenda.plans if not plan.judged for trial in plan.trials]
+    todo = list(dict.fromkeys(trial for trial in todo if trial.state != "done"))
+    seeds = study.search.seed_list
+    more = unasked * len(seeds)
+    lines = [
+        ("configurations", f"{len(agenda.plans)} chosen of {study.configurations}"),
+        ("seeds", f"{len(seeds)}: {', '.join(map(str, seeds))}"),
+        (
+            "trials",
+            f"{len(trials) + more}: {sum(t.state == 'done' for t in trials)} done, "
+            f"{sum(t.cut_off for t in todo)} cut off, "
+            f"{len(todo) + more - sum(t.cut_off for t in todo)} to do",
+        ),
+    ]
+    _print(console, lines)
+    _list(agenda.plans, upcoming, console)
+    if not todo and not more:
+        console.print("Nothing to do: every trial of the study is done.")
+        return
+    configurations = [t.configuration for t in todo]
+    chosen = [study.configuration(point) for point in upcoming] or _stand_ins(study, unasked)
+    configurations += [configuration for configuration in chosen for _ in seeds]
+    costs = _costs(configurations, recorded, agenda.trials, study, data)
+    _print(console, _estimate(study, todo, configurations, costs))
+
+
+def _stand_ins(study: ResolvedStudy, count: int) -> list[Configuration]:
+    """Return configurations in place of those not chosen yet: the corners of the space in turn."""
+    corners = study.extremes()
+    return [corners[i % len(corners)] for i in range(count)]
+
+
+def _list(plans: Sequence[Plan], upcoming: Sequence[Point], console: Console) -> None:
+    rows = [(plan.point, _states(plan)) for plan in plans]
+    rows += [(point, "to do") for point in upcoming]
+    for number, (point, states) in enumerate(rows[:SHOWN]):
+        console.print(
+            f"  {number:>4}  {describe(point):<32} {states}", highlight=False, markup=False
+        )
+    if len(rows) > SHOWN:
+        console.print(f"        and {len(rows) - SHOWN} more", highlight=False)
+
+
+def _states(plan: Plan) -> str:
+    """Return how many of a configuration's trials are in which state."""
+    counts = Counter(_state(trial, plan) for trial in plan.trials)
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
+
+
+def _state(trial: Trial, plan: Plan) -> str:
+    if trial.state == "done":
+        return "done"
+    if plan.judgement.state == "pruned":
+        return "stopped early"
+    return "cut off" if trial.cut_off else "to do"
+
+
+def _costs(
+    configurations: Iterable[Configuration],
+    recorded: Mapping[str, RecordedTrial],
+    known: Mapping[str, Trial],
+    study: ResolvedStudy,
+    data: Path,
+) -> dict[Kind, Cost]:
+    """Return what each kind costs, from the record where it has trials of the kind."""
+    costs: dict[Kind, Cost] = {}
+    for configuration in configurations:
+        if kind(configuration) in costs:
+            continue
+        seen = [
+            trial
+            for key, trial in recorded.items()
+            if key in known
+            and trial.outcome == "completed"
+            and "adopted_from" not in trial.tags
+            and kind(known[key].configuration) == kind(configuration)
+        ]
+        costs[kind(configuration)] = (
+            _from_record(seen) if seen else _from_probe(configuration, study, data)
+        )
+    return costs
+
+
+def _from_record(trials: Sequence[RecordedTrial]) -> Cost:
+    return Cost(
+        epoch_seconds=statistics.median(t.metrics["epoch_seconds"] for t in trials),
+        start_seconds=0.0,
+        memory_mb=max(t.metrics["peak_memory_mb"] for t in trials),
+        basis=f"{len(trials)} trials on record, on {trials[-1].tags.get('device', '?')}",
+    )
+
+
+def _from_probe(configuration: Configuration, study: ResolvedStudy, data: Path) -> Cost:
+    """Train for a few seconds, as many processes side by side as will run in the study."""
+    gpu = study.resources.gpus > 0 and torch.cuda.is_available()
+    count = 1 if gpu else min(slots(study), os.cpu_count() or 1)
+    threads = max(1, int(study.resources.cpus))
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        probes: list[Probe] = list(
+            pool.map(
+                _probe,
+                [(configuration, data, "cuda" if gpu else "cpu", threads)] * count,
+            )
+        )
+    beside = f", {count} side by side" if count > 1 else ""
+    return Cost(
+        epoch_seconds=statistics.fmean(p.epoch_seconds for p in probes),
+        start_seconds=statistics.fmean(p.start_seconds for p in probes),
+        memory_mb=max(p.memory_mb for p in probes),
+        basis=f"a probe of a few seconds{beside}, on {probes[0].device}",
+    )
+
+
+def _probe(arguments: tuple[Configuration, Path, str, int]) -> Probe:
+    configuration, data, device, threads = arguments
+    return probe(configuration, data=data, device=device, threads=threads)
+
+
+def slots(study: ResolvedStudy) -> int:
+    """Return how many trials run side by side on this machine."""
+    rooms = [(os.cpu_count() or 1) / study.resources.cpus]
+    if study.resources.gpus and torch.cuda.is_available():
+        rooms.append(torch.cuda.device_count() / study.resources.gpus)
+    return max(1, int(min(rooms) + 1e-9))
+
+
+def _estimate(
+    study: ResolvedStudy,
+    todo: Sequence[Trial],
+    configurations: Sequence[Configuration],
+    costs: Mapping[Kind, Cost],
+) -> list[tuple[str, str]]:
+    done_epochs = [len(trial.history) for trial in todo]
+    done_epochs += [0] * (len(configurations) - len(todo))
+    work = sum(
+        costs[kind(c)].epoch_seconds * (c.training.epochs - done) + TRIAL_SECONDS
+        for c, done in zip(configurations, done_epochs, strict=True)
+    )
+    side_by_side = min(slots(study), len(configurations))
+    longest = max(costs[kind(c)].epoch_seconds * c.training.epochs for c in configurations)
+    start = RAY_SECONDS + max(cost.start_seconds for cost in costs.values())
+    wall = start + max(work / side_by_side, longest)
+    gpu = study.resources.gpus > 0 and torch.cuda.is_available()
+    unit, share = ("GPU", study.resources.gpus) if gpu else ("CPU", study.resources.cpus)
+    lines = [
+        ("work", f"{_hours(work * share)} {unit}-hours ({_range(work * share / 3600)})"),
+        (
+            "wall time",
+            f"about {duration(wall)} ({duration(wall * (1 - SPREAD))} to "
+            f"{duration(wall * (1 + SPREAD))}), {side_by_side} trials side by side",
+        ),
+        *_memory(study, costs, gpu=gpu),
+        ("measured by", "; ".join(dict.fromkeys(cost.basis for cost in costs.values()))),
+    ]
+    if study.resources.gpus > 0 and not gpu:
+        lines.append(("no GPU here", "the figures are of this machine's CPU, not of a GPU"))
+    if study.search.early_stopping is not None:
+        lines.append(
+            ("assumed", f"no trial is stopped early ({study.search.early_stopping.name} may save)")
+        )
+    return lines
+
+
+def _memory(
+    study: ResolvedStudy, costs: Mapping[Kind, Cost], *, gpu: bool
+) -> list[tuple[str, str]]:
+    peaks = [cost.memory_mb for cost in costs.values() if cost.memory_mb is not None]
+    if not peaks:
+        return []
+    lines = [("memory", f"{max(peaks):,.0f} MB a trial at its peak")]
+    if gpu:
+        total = torch.cuda.get_device_properties(0).total_memory / 2**20
+        fit = math.floor(total / (max(peaks) * MEMORY_MARGIN))
+        lines.append(("GPU share", f"up to {fit} trials fit into one GPU of {total:,.0f} MB"))
+    return lines
+
+
+def _hours(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:.3f}" if hours < 0.1 else f"{hours:,.1f}"
+
+
+def _range(hours: float) -> str:
+    return f"{_hours(hours * 3600 * (1 - SPREAD))} to {_hours(hours * 3600 * (1 + SPREAD))}"
+
+
+def _print(console: Console, lines: Iterable[tuple[str, str]]) -> None:
+    for label, text in lines:
+        console.print(f"{label:<16}{text}", highlight=False, markup=False)

@@ -1,0 +1,56 @@
+"""Stop a running study from another terminal: ``python -m study.stop NAME``."""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from study import state
+from study.lock import holder
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m study.stop",
+        description="Stop a running study; the command that launched it goes on with it later.",
+    )
+    parser.add_argument("study", help="the study's name")
+    parser.add_argument("--scale", metavar="NAME", help="needed if several scales of it run")
+    parser.add_argument(
+        "--now", action="store_true", help="save in the middle of an epoch rather than finish it"
+    )
+    parser.add_argument(
+        "--state", type=Path, default=Path(state.DEFAULT), metavar="DIR", help="as of study.launch"
+    )
+    options = parser.parse_args(arguments)
+    folder = options.state.absolute() / options.study
+    running = {
+        lock.parent.name: held
+        for lock in sorted(folder.glob("*/lock"))
+        if (held := holder(lock)) and options.scale in (None, lock.parent.name)
+    }
+    if len(running) != 1:
+        which = f" at scale {options.scale}" if options.scale else ""
+        many = f"runs at several scales: {', '.join(running)}; name one with --scale"
+        none = f"does not run{which} (looked in {folder})"
+        print(f"{options.study} {many if running else none}", file=sys.stderr)
+        return 2
+    ((scale, held),) = running.items()
+    if held["host"] != socket.gethostname():
+        print(f"{options.study} runs on {held['host']}: stop it there", file=sys.stderr)
+        return 2
+    os.kill(int(held["pid"]), signal.SIGTERM if options.now else signal.SIGINT)
+    print(f"Stopping {options.study}, scale {scale}, process {held['pid']} …", flush=True)
+    while holder(folder / scale / "lock") == held:
+        time.sleep(0.2)
+    print("Stopped. The same launch command goes on with it.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from record_writer import BASE
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "analysis" / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(scope="module")
+def smoothing(store):
+    study = store.start("smoothing", space={"regularizer.smoothing": [0.0, 0.1, 0.5]})
+    for value in (0.0, 0.1, 0.5):
+        settings = {**BASE, "regularizer.name": "vanilla", "regularizer.smoothing": value}
+        study.add_all([settings], seeds=[0, 1])
+    return store
+
+
+def test_both_notebooks_are_there():
+    assert [path.stem for path in NOTEBOOKS] == ["beta", "smoothing"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_holds_no_output(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        assert not cell.get("outputs") and cell.get("execution_count") is None
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_on_a_record(path, smoothing, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", smoothing.uri)
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
+    kinds = {kind for out in outputs for kind in out.get("data", {})}
+    assert {"image/png", "text/html", "text/markdown"} <= kinds
+    errors = [out["text"] for out in outputs if out.get("name") == "stderr"]
+    # MLflow imports a progress bar that misses a widget; nothing else may complain.
+    assert not [text for text in errors if "IProgress" not in text]

@@ -1,0 +1,95 @@
+"""Kills a study at random moments and launches it again until it is done."""
+
+import random
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+
+import psutil
+from launching import Folder
+
+STUDY = """
+study: small
+question: Does a study survive anything?
+trial:
+  dataset: {name: digits, validation: 0.2, train_images: 600, test_images: 100}
+  network: {name: lenet}
+  regularizer: {name: lamix}
+  training: {epochs: 8, batch_size: 25, learning_rate: 0.05, milestones: []}
+search:
+  sampler: random
+  configurations: 8
+  seeds: 2
+  space: {regularizer.beta: {low: 0.1, high: 0.9}}
+checkpoints: {at_least_every_seconds: 0.3}
+scales: {quick: {}, paper: {}}
+"""
+
+
+@dataclass
+class Chaos:
+    """What was done to a study."""
+
+    driver_kills: int = 0
+    trial_kills: int = 0
+    launches: int = 0
+
+    @property
+    def kills(self) -> int:
+        return self.driver_kills + self.trial_kills
+
+
+def recorded_epochs(folder: Folder) -> int:
+    """Return how many epochs are on record."""
+    if not (folder.path / "state/small/quick/optuna.db").exists():  # MLflow's is made before it
+        return 0
+    return sum(int(run.data.metrics.get("train_loss") is not None) for run in folder.runs()) + sum(
+        len(folder.client.get_metric_history(run.info.run_id, "train_loss"))
+        for run in folder.runs()
+        if run.info.status == "RUNNING"
+    )
+
+
+def wreak(folder: Folder, *, kills: int, seed: int) -> Chaos:
+    """Launch the study again and again, killing it `kills` times, until it ends by itself."""
+    dice = random.Random(seed)
+    chaos = Chaos()
+    while True:
+        chaos.launches += 1
+        process = folder.start()
+        while chaos.kills < kills and process.poll() is None:
+            if not _wait_for_progress(folder, process):
+                break
+            time.sleep(dice.uniform(0, 1.5))
+            if dice.random() < 0.4 and _kill_a_trial(process, dice):
+                chaos.trial_kills += 1
+                continue
+            process.send_signal(signal.SIGKILL)
+            chaos.driver_kills += 1
+            break
+        process.wait(timeout=280)
+        if process.returncode != -signal.SIGKILL:
+            assert process.returncode == 0, folder.output.read_text()
+            return chaos
+
+
+def _wait_for_progress(folder: Folder, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until an epoch is recorded, or return False once the launch has ended."""
+    before = recorded_epochs(folder)
+    while process.poll() is None:
+        if recorded_epochs(folder) != before:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _kill_a_trial(process: subprocess.Popen[bytes], dice: random.Random) -> bool:
+    try:
+        children = psutil.Process(process.pid).children(recursive=True)
+        trials = [child for child in children if "TrialTrainable" in " ".join(child.cmdline())]
+        if trials:
+            dice.choice(trials).kill()
+        return bool(trials)
+    except psutil.NoSuchProcess:
+        return False

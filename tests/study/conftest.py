@@ -1,0 +1,101 @@
+"""Shared by the tests of `study`."""
+
+import itertools
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import yaml
+
+from study.file import ResolvedStudy, load
+from trainables.metrics import EpochMetrics
+
+Make = Callable[..., ResolvedStudy]
+
+
+def study_data(
+    *,
+    space: dict[str, Any] | None = None,
+    sampler: str = "random",
+    configurations: int | None = 8,
+    seeds: Any = 2,
+    epochs: int = 4,
+    trial: dict[str, Any] | None = None,
+    name: str = "sample",
+    **search: Any,
+) -> dict[str, Any]:
+    """A study of β on the digits, as the data that a study file holds."""
+    chosen = {
+        "sampler": sampler,
+        "configurations": None if sampler == "grid" else configurations,
+        "seeds": seeds,
+        "space": {"regularizer.beta": {"low": 0.1, "high": 0.9}} if space is None else space,
+        **search,
+    }
+    base = {
+        "dataset": {"name": "digits", "validation": 0.2},
+        "network": {"name": "lenet"},
+        "regularizer": {"name": "lamix"},
+        "training": {"epochs": epochs, "batch_size": 32},
+    }
+    return {
+        "study": name,
+        "question": "How much of the target should be the local label?",
+        "trial": {**base, **(trial or {})},
+        "search": chosen,
+        "scales": {"quick": {}, "paper": {}},
+    }
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Write a study file and load it; the arguments are those of `study_data`."""
+
+    def make(**options: Any) -> ResolvedStudy:
+        file = tmp_path / "sample.yaml"
+        file.write_text(yaml.safe_dump(study_data(**options), sort_keys=False))
+        return load(file)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A storage of Optuna's with no study in it: making its tables takes a second."""
+    file = tmp_path_factory.mktemp("optuna") / "empty.db"
+    storage = optuna.storages.RDBStorage(f"sqlite:///{file}")
+    storage.remove_session()
+    storage.engine.dispose()
+    return file
+
+
+@pytest.fixture
+def storage(tmp_path: Path, empty: Path) -> Callable[[], Path]:
+    """Return the path of a new storage of Optuna's at each call."""
+    numbers = itertools.count()
+
+    def storage() -> Path:
+        return Path(shutil.copy(empty, tmp_path / f"optuna{next(numbers)}.db"))
+
+    return storage
+
+
+def epochs_of(errors: Sequence[float], *, losses: Sequence[float] = ()) -> list[EpochMetrics]:
+    """Epochs with these validation errors, from the first on."""
+    return [
+        EpochMetrics(
+            epoch=number,
+            train_loss=losses[number - 1] if losses else error / 10,
+            train_error=error / 2,
+            validation_error=error,
+            test_error=error + 1,
+            learning_rate=0.1,
+            epoch_seconds=1.5,
+            images_per_second=900.0,
+            peak_memory_mb=300.0,
+        )
+        for number, error in enumerate(errors, start=1)
+    ]

@@ -1,0 +1,190 @@
+"""What a user or a machine may do to a running study, and what the user sees then."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from chaos import STUDY, recorded_epochs
+from launching import Folder
+from optuna.trial import TrialState
+from PIL import Image
+
+
+def wait_for(condition, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+def in_progress(folder: Folder):
+    """Return a function that says whether an epoch was recorded since this call."""
+    before = recorded_epochs(folder)
+    return lambda: recorded_epochs(folder) > before
+
+
+def run(folder: Folder, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder.path,
+        env=folder.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_study_stopped_in_every_way_ends_as_if_undisturbed(tmp_path_factory):
+    study = STUDY.replace("configurations: 8", "configurations: 4")
+    folder = Folder(tmp_path_factory.mktemp("stopped"), study)
+    undisturbed = Folder(tmp_path_factory.mktemp("undisturbed"), study)
+
+    process = folder.start()
+    wait_for(in_progress(folder))
+    second = run(folder, "study.launch", "small.yaml")
+    assert second.returncode == 2
+    assert f"process {process.pid} on" in second.stderr and "since" in second.stderr
+    listed = run(folder, "study.list").stdout
+    assert f"running, process {process.pid}" in " ".join(listed.split())
+    stopped = run(folder, "study.stop", "small")
+    assert stopped.returncode == 0 and "Stopped." in stopped.stdout
+    assert process.wait(timeout=60) == 130
+    assert "RUNNING" not in {r.info.status for r in [*folder.runs(), *folder.runs("study")]}
+    assert "python -m study.launch small.yaml  # go on" in folder.output.read_text()
+    assert "interrupted" in run(folder, "study.list").stdout
+
+    process = folder.start()
+    wait_for(in_progress(folder))
+    process.send_signal(signal.SIGTERM)
+    started = time.monotonic()
+    assert process.wait(timeout=60) == 130
+    assert time.monotonic() - started < 30
+    assert "RUNNING" not in {r.info.status for r in [*folder.runs(), *folder.runs("study")]}
+
+    process = folder.start()
+    wait_for(in_progress(folder))
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert "RUNNING" not in {r.info.status for r in [*folder.runs(), *folder.runs("study")]}
+
+    folder.launch()
+    undisturbed.launch()
+    assert folder.metrics() == undisturbed.metrics()
+    assert [t.value for t in folder.optuna().trials] == [
+        t.value for t in undisturbed.optuna().trials
+    ]
+
+
+def test_a_trial_that_diverges_is_an_outcome_and_the_worst_value(tmp_path):
+    folder = Folder(tmp_path)
+    folder.launch("--set", "trial.training.learning_rate=1e9", "--set", "search.seeds=1")
+    runs = folder.runs()
+    assert {run.data.tags["outcome"] for run in runs} == {"diverged"}
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert [t.value for t in folder.optuna().trials] == [100.0, 100.0]
+
+
+def test_a_trial_that_fails_is_tried_again_then_named_and_the_study_goes_on(tmp_path):
+    for part in ("train", "test"):
+        for name in ("black", "white"):
+            (tmp_path / "images" / part / name).mkdir(parents=True)
+            for i in range(20):
+                image = Image.new("RGB", (32, 32), name)
+                image.save(tmp_path / "images" / part / name / f"{i}.png")
+    folder = Folder(tmp_path)
+    gone = {"name": "image_folder", "path": str(tmp_path / "images")}
+    process = folder.start(
+        "--set",
+        f"search.space={{dataset: [{{name: digits, train_images: 200}}, {gone}]}}",
+        "--set",
+        "search.seeds=1",
+        "--set",
+        "trial.regularizer.beta=0.5",
+    )
+    wait_for(lambda: "dashboard" in folder.output.read_text())
+    shutil.rmtree(tmp_path / "images")  # read by the driver, not yet by the trials
+    assert process.wait(timeout=120) == 1
+    output = folder.output.read_text()
+    assert "Failed for good: dataset=image_folder seed=0:" in output
+    assert str(tmp_path / "images" / "train") in output
+    outcomes = {run.data.params["dataset.name"]: run.data.tags for run in folder.runs()}
+    assert outcomes["digits"]["outcome"] == "completed"
+    assert outcomes["image_folder"]["outcome"] == "failed"
+    assert "DatasetError" in outcomes["image_folder"]["failure"]
+    states = {t.params["dataset"]: t.state for t in folder.optuna().trials}
+    assert states == {"digits": TrialState.COMPLETE, "image_folder": TrialState.FAIL}
+
+
+@pytest.fixture
+def server(tmp_path):
+    """An MLflow server on the loopback address, and functions that start and kill it."""
+
+    class Server:
+        port = 5600 + os.getpid() % 1000
+        uri = f"http://127.0.0.1:{port}"
+        process: subprocess.Popen[bytes] | None = None
+
+        def start(self) -> None:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+                    *("--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"),
+                    *("--artifacts-destination", str(tmp_path / "artifacts")),
+                    *("--host", "127.0.0.1", "--port", str(self.port)),
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+        def kill(self) -> None:
+            if self.process is not None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+                self.process = None
+
+    server = Server()
+    yield server
+    server.kill()
+
+
+def test_records_wait_while_the_tracking_server_is_away(server, tmp_path):
+    import requests
+
+    def answers() -> bool:
+        try:
+            return requests.get(f"{server.uri}/health", timeout=1).ok
+        except requests.RequestException:
+            return False
+
+    folder = Folder(tmp_path, STUDY.replace("configurations: 8", "configurations: 3"))
+    folder.environment["MLFLOW_TRACKING_URI"] = folder.uri = server.uri
+    server.start()
+    wait_for(answers)
+    process = folder.start()
+    wait_for(lambda: (folder.path / "state/small/quick/optuna.db").exists())
+    wait_for(in_progress(folder))
+    server.kill()
+    time.sleep(5)
+    assert process.poll() is None
+    server.start()
+    assert process.wait(timeout=200) == 0, folder.output.read_text()
+    assert "the tracking server is away since" in folder.output.read_text()
+    runs = folder.runs()
+    assert len(runs) == 6
+    assert {run.info.status for run in [*runs, *folder.runs("study")]} == {"FINISHED"}
+    for metrics in folder.metrics().values():
+        assert [step for step, _ in metrics["train_loss"]] == list(range(1, 9))
+
+
+def test_a_server_that_does_not_answer_is_told_before_anything_starts(tmp_path):
+    folder = Folder(tmp_path)
+    folder.environment["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"
+    output = folder.launch(status=2)
+    assert "cannot use the tracking server http://127.0.0.1:9" in output

@@ -1,0 +1,518 @@
+import json
+import math
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import mlflow
+import pytest
+import yaml
+from conftest import epochs_of
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+
+from study.agenda import Agenda
+from study.ledger import reconcile
+from study.record import Record, RecordError
+from study.search import Search
+from trainables.metrics import EpochMetrics, summarise
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+KEY = "0123456789abcdef"
+PARAMS = {
+    "dataset.name": "digits",
+    "regularizer.beta": 0.3,
+    "training.milestones": (100, 150),
+    "training.nesterov": False,
+    "training.clip": None,
+    "seed": 1,
+}
+TAGS = {
+    "configuration": "c0ffee",
+    "configuration_number": "4",
+    "point": '{"regularizer.beta": 0.3}',
+    "data_fingerprint": "feed",
+    "git_commit": "abc",
+}
+SUMMARY = ("best_validation_error", "test_error_at_best_validation", "test_error_last",
+           "test_error_last10_median", "test_error_best")  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def blank(tmp_path_factory):
+    """MLflow's database with nothing in it: making its tables takes seconds."""
+    file = tmp_path_factory.mktemp("mlflow") / "blank.db"
+    MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def client(tmp_path, blank, monkeypatch):
+    shutil.copy(blank, tmp_path / "mlflow.db")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.chdir(tmp_path)  # the artifacts' place is relative to it
+    monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", None)
+    return MlflowClient(tracking_uri=uri)
+
+
+@pytest.fixture
+def opened(client, make, tmp_path):
+    """Open the record of a study, as a process does; all are closed in the end."""
+    records = []
+
+    def opened(spool="records.jsonl", **options):
+        record = Record(make(**options), tmp_path / spool)
+        records.append(record)
+        return record
+
+    yield opened
+    for record in records:
+        record.close(timeout=0)
+
+
+def write(record, key=KEY, *, errors=(9.0, 7.0, 8.0), outcome="completed", tags=TAGS):
+    """Record a whole trial."""
+    epochs = epochs_of(errors)
+    record.begin(key, name="beta=0.3 seed=1", params=PARAMS, tags=tags)
+    record.epochs(key, epochs[:2], device="cpu")
+    record.epochs(key, epochs[2:], device="cpu")
+    record.end(key, outcome, summarise(epochs))
+    assert record.spool.drain(20)
+    assert record.spool.refused == []
+
+
+def runs(client, record):
+    return list(client.search_runs([record.experiment_id], run_view_type=ViewType.ALL))
+
+
+def trial_runs(client, record):
+    return [run for run in runs(client, record) if run.data.tags["role"] == "trial"]
+
+
+def history(client, run, metric):
+    return [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, metric)]
+
+
+def contents(client, record):
+    """Everything that is on record, but for the times of updates."""
+    return [
+        (
+            run.info.run_id,
+            run.info.status,
+            run.info.end_time,
+            run.data.params,
+            run.data.tags,
+            {name: history(client, run, name) for name in run.data.metrics},
+        )
+        for run in sorted(runs(client, record), key=lambda run: run.info.run_id)
+    ]
+
+
+# A trial
+
+
+def test_a_trial_has_the_params_metrics_and_tags_of_the_design(client, opened):
+    record = opened()
+    write(record)
+    (run,) = trial_runs(client, record)
+    assert run.data.params == {
+        "dataset.name": "digits",
+        "regularizer.beta": "0.3",
+        "training.milestones": "[100, 150]",
+        "training.nesterov": "False",
+        "training.clip": "None",
+        "seed": "1",
+    }
+    per_epoch = {name for name in EpochMetrics.__dataclass_fields__ if name != "epoch"}
+    assert set(run.data.metrics) == per_epoch | set(SUMMARY)
+    assert history(client, run, "validation_error") == [(1, 9.0), (2, 7.0), (3, 8.0)]
+    assert history(client, run, "test_error") == [(1, 10.0), (2, 8.0), (3, 9.0)]
+    assert history(client, run, "images_per_second") == [(1, 900.0), (2, 900.0), (3, 900.0)]
+    assert history(client, run, "best_validation_error") == [(3, 7.0)]
+    assert {name: run.data.metrics[name] for name in SUMMARY} == {
+        "best_validation_error": 7.0,
+        "test_error_at_best_validation": 8.0,
+        "test_error_last": 9.0,
+        "test_error_last10_median": 9.0,
+        "test_error_best": 8.0,
+    }
+    tags = {name: value for name, value in run.data.tags.items() if "mlflow." not in name}
+    assert tags == {
+        **TAGS,
+        "role": "trial",
+        "scale": "quick",
+        "trial_key": KEY,
+        "device": "cpu",
+        "outcome": "completed",
+    }
+    assert run.data.tags["mlflow.parentRunId"] == record.parent_id
+    assert run.info.run_name == "beta=0.3 seed=1"
+    assert run.info.status == "FINISHED"
+    assert run.info.start_time <= run.info.end_time
+
+
+def test_without_a_validation_share_nothing_is_made_up(client, opened):
+    record = opened()
+    epochs = [EpochMetrics(**{**vars(e), "validation_error": None}) for e in epochs_of([9.0, 8.0])]
+    record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+    record.epochs(KEY, epochs, device="cpu")
+    record.end(KEY, "completed", summarise(epochs))
+    assert record.spool.drain(20)
+    (run,) = trial_runs(client, record)
+    assert "validation_error" not in run.data.metrics
+    assert "best_validation_error" not in run.data.metrics
+    assert run.data.metrics["test_error_last"] == 9.0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        ("completed", "FINISHED"),
+        ("stopped_early", "FINISHED"),
+        ("diverged", "FINISHED"),
+        ("failed", "FAILED"),
+    ],
+)
+def test_each_outcome_has_its_status(client, opened, outcome, status):
+    record = opened()
+    write(record, outcome=outcome)
+    (run,) = trial_runs(client, record)
+    assert (run.data.tags["outcome"], run.info.status) == (outcome, status)
+    trial = record.trials()[KEY]
+    assert trial.finished == (outcome in ("completed", "diverged"))
+
+
+def test_a_failure_is_kept_with_its_last_line_as_a_tag(client, opened):
+    record = opened()
+    record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+    record.end(KEY, "failed", None, failure="Traceback:\n  here\nValueError: no\n")
+    assert record.spool.drain(20)
+    (run,) = trial_runs(client, record)
+    assert run.data.tags["failure"] == "ValueError: no"
+    path = client.download_artifacts(run.info.run_id, "failure.txt")
+    assert Path(path).read_text().startswith("Traceback:")
+
+
+def test_a_loss_that_is_not_a_number_is_on_record(client, opened):
+    record = opened()
+    epochs = epochs_of([9.0, 90.0], losses=[1.0, math.nan])
+    record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+    record.epochs(KEY, epochs, device="cpu")
+    record.end(KEY, "diverged", summarise(epochs))
+    assert record.spool.drain(20)
+    assert record.spool.refused == []
+    (run,) = trial_runs(client, record)
+    assert math.isnan(history(client, run, "train_loss")[1][1])
+
+
+def test_a_long_trial_is_on_record_epoch_by_epoch(client, opened):
+    record = opened()
+    epochs = epochs_of([float(n) for n in range(400)])
+    record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+    record.epochs(KEY, epochs, device="cpu")
+    assert record.spool.drain(20)
+    assert record.spool.refused == []
+    (run,) = trial_runs(client, record)
+    for name in ("validation_error", "peak_memory_mb"):
+        assert [step for step, _ in history(client, run, name)] == list(range(1, 401))
+
+
+# Twice
+
+
+def entries(record, key=KEY, **content):
+    """What `write` puts into the spool, as a dead process leaves it."""
+    listed = []
+    record.spool.append = listed.append  # a spool that only keeps
+    epochs = epochs_of([9.0, 7.0, 8.0])
+    record.begin(key, name="beta=0.3 seed=1", params=PARAMS, tags=TAGS)
+    record.epochs(key, epochs[:2], device="cpu")
+    record.epochs(key, epochs[2:], device="cpu")
+    record.end(key, "completed", summarise(epochs))
+    del record.spool.append
+    return listed
+
+
+def test_the_same_records_written_twice_change_nothing(client, opened, tmp_path):
+    first = opened()
+    listed = entries(first)
+    for entry in listed:
+        first.spool.append(entry)
+    assert first.spool.drain(20)
+    before = contents(client, first)
+    (tmp_path / "again.jsonl").write_text("".join(f"{json.dumps(entry)}\n" for entry in listed))
+    second = opened("again.jsonl")
+    assert second.spool.refused == []
+    assert contents(client, second) == before
+    assert (tmp_path / "again.jsonl").read_text() == ""
+
+
+@pytest.mark.parametrize("written", range(5))
+def test_a_process_killed_between_two_writes_loses_and_repeats_nothing(
+    client, opened, tmp_path, written
+):
+    first = opened()
+    listed = entries(first)
+    for entry in listed[:written]:
+        first.spool.append(entry)
+    assert first.spool.drain(20)
+    # All are still on file: the file is emptied once nothing waits.
+    (tmp_path / "left.jsonl").write_text("".join(f"{json.dumps(entry)}\n" for entry in listed))
+    second = opened("left.jsonl")
+    (run,) = trial_runs(client, second)
+    assert run.info.status == "FINISHED"
+    assert history(client, run, "validation_error") == [(1, 9.0), (2, 7.0), (3, 8.0)]
+    assert history(client, run, "test_error_last") == [(3, 9.0)]
+    assert run.data.params["regularizer.beta"] == "0.3"
+    assert run.data.tags["device"] == "cpu"
+
+
+def test_a_run_without_its_params_gets_them_when_the_beginning_is_written_again(client, opened):
+    first = opened()
+    tags = {"role": "trial", "trial_key": KEY, "mlflow.parentRunId": first.parent_id}
+    client.create_run(first.experiment_id, tags=tags)  # killed before the params
+    write(opened("second.jsonl"))
+    (run,) = trial_runs(client, first)
+    assert run.data.params["seed"] == "1"
+    assert run.data.tags["configuration"] == "c0ffee"
+
+
+# Further processes
+
+
+def test_a_second_process_takes_up_the_same_runs(client, opened):
+    first = opened()
+    first.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+    first.epochs(KEY, epochs_of([9.0, 8.0]), device="cpu")
+    first.interrupt(KEY)
+    assert first.close(20)
+    (run,) = trial_runs(client, first)
+    assert run.info.status == "KILLED"
+    second = opened()
+    assert second.parent_id == first.parent_id
+    assert second.trials()[KEY].run_id == run.info.run_id
+    assert second.trials()[KEY].metrics["validation_error"] == 8.0
+    second.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+    second.epochs(KEY, epochs_of([9.0, 8.0, 7.0, 6.0]), device="cpu")  # all, after a restore
+    second.end(KEY, "completed", summarise(epochs_of([9.0, 8.0, 7.0, 6.0])))
+    assert second.spool.drain(20)
+    (again,) = trial_runs(client, second)
+    assert again.info.run_id == run.info.run_id
+    assert again.info.status == "FINISHED"
+    assert history(client, again, "validation_error") == [(1, 9.0), (2, 8.0), (3, 7.0), (4, 6.0)]
+
+
+def test_a_trial_begun_again_has_not_the_outcome_of_its_last_attempt(client, opened):
+    first = opened()
+    first.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+    first.end(KEY, "failed", None, failure="ValueError: no")
+    assert first.close(20)
+    second = opened()
+    assert second.trials()[KEY].outcome == "failed"
+    second.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+    second.interrupt(KEY)
+    assert second.spool.drain(20)
+    (run,) = trial_runs(client, second)
+    assert run.info.status == "KILLED"
+    assert "outcome" not in run.data.tags
+    assert "failure" not in run.data.tags
+
+
+def test_there_is_one_parent_run_for_each_study_and_scale(client, opened):
+    first, second = opened(), opened("b.jsonl")
+    other = opened("c.jsonl", name="other")
+    assert first.parent_id == second.parent_id != other.parent_id
+    (parent,) = runs(client, first)
+    assert parent.data.tags["role"] == "study"
+    assert parent.data.tags["scale"] == "quick"
+    assert parent.info.run_name == "sample quick"
+    assert client.get_experiment(first.experiment_id).name == "sample"
+
+
+def test_the_scales_of_a_study_do_not_see_each_others_trials(opened, make, tmp_path):
+    quick = opened()
+    write(quick)
+    study = make()
+    study.scale = "paper"
+    paper = Record(study, tmp_path / "paper.jsonl")
+    assert paper.parent_id != quick.parent_id
+    assert paper.experiment_id == quick.experiment_id
+    assert paper.trials() == {}
+    assert paper.finished_elsewhere(KEY).key == KEY
+    paper.close(0)
+
+
+def test_a_retired_trial_is_marked_and_marked_back(client, opened):
+    record = opened()
+    write(record)
+    for retired in (True, False):
+        record.retire([KEY], retired)
+        assert record.spool.drain(20)
+        assert record.trials()[KEY].tags["retired"] == str(retired).lower()
+
+
+def test_a_retired_trial_that_goes_on_is_retired_no_more(opened):
+    record = opened()
+    record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+    record.retire([KEY], True)
+    record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+    assert record.spool.drain(20)
+    assert record.trials()[KEY].tags["retired"] == "false"
+
+
+def test_runs_that_somebody_else_put_below_the_parent_are_left_alone(client, opened):
+    record = opened()
+    tags = {"mlflow.parentRunId": record.parent_id}
+    client.create_run(record.experiment_id, tags=tags)
+    assert opened("b.jsonl").trials() == {}
+
+
+# The study's own run
+
+
+def test_the_parent_run_holds_the_study_file_as_written_and_as_resolved(client, opened):
+    record = opened()
+    assert record.resolved_before() is None
+    record.begin_study({"git_commit": "abc"})
+    assert client.get_run(record.parent_id).info.status == "RUNNING"
+    assert record.resolved_before() == record.study.as_dict()
+    path = client.download_artifacts(record.parent_id, "study.yaml")
+    assert yaml.safe_load(Path(path).read_text())["study"] == "sample"
+    record.end_study("FINISHED")
+    parent = client.get_run(record.parent_id)
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["git_commit"] == "abc"
+
+
+@pytest.mark.parametrize("step", ["begin_study", "end_study"])
+def test_no_run_stays_running_that_a_dead_process_left(client, opened, step):
+    first = opened()
+    first.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+    assert first.spool.drain(20)
+    write(first, "f" * 16)
+    second = opened("second.jsonl")
+    assert second.trials()[KEY].status == "RUNNING"
+    second.begin_study({}) if step == "begin_study" else second.end_study("KILLED")
+    assert second.trials()[KEY].status == "KILLED"
+    assert second.trials()["f" * 16].status == "FINISHED"
+    assert not second.trials()[KEY].finished
+
+
+def test_a_deleted_experiment_is_said_to_be_deleted(client, opened):
+    client.delete_experiment(opened().experiment_id)
+    with pytest.raises(RecordError, match="`sample` is deleted; restore it with `mlflow exp"):
+        opened("b.jsonl")
+
+
+def test_a_server_that_does_not_answer_is_named(make, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", None)
+    with pytest.raises(RecordError, match="cannot use the tracking server http://127.0.0.1:9"):
+        Record(make(), tmp_path / "records.jsonl")
+
+
+# Adoption
+
+
+def test_an_adopted_trial_is_a_copy_that_says_where_it_comes_from(client, opened):
+    source = opened("a.jsonl", name="first")
+    write(source)
+    record = opened("b.jsonl", name="second")
+    found = record.finished_elsewhere(KEY)
+    assert found.run_id == source.trials()[KEY].run_id
+    assert found.finished
+    tags = {**TAGS, "configuration_number": "0"}
+    record.adopt(KEY, found, name="beta=0.3 seed=1", tags=tags)
+    assert record.spool.drain(20)
+    assert record.spool.refused == []
+    (original,), (copy,) = trial_runs(client, source), trial_runs(client, record)
+    assert copy.data.params == original.data.params
+    assert copy.data.metrics == original.data.metrics
+    for name in original.data.metrics:
+        assert history(client, copy, name) == history(client, original, name)
+    own = {"mlflow.parentRunId", "mlflow.runName", "mlflow.user", "configuration_number"}
+    expected = {**original.data.tags, "adopted_from": original.info.run_id}
+    assert {k: v for k, v in copy.data.tags.items() if k not in own} == {
+        k: v for k, v in expected.items() if k not in own
+    }
+    assert copy.data.tags["configuration_number"] == "0"
+    assert copy.data.tags["mlflow.parentRunId"] == record.parent_id
+    assert copy.info.status == "FINISHED"
+
+
+def test_an_adopted_trial_that_is_adopted_again_names_the_first(client, opened):
+    source = opened("a.jsonl", name="first")
+    write(source)
+    for name in ("second", "third"):
+        record = opened(f"{name}.jsonl", name=name)
+        record.adopt(KEY, record.finished_elsewhere(KEY), name="x", tags=TAGS)
+        assert record.spool.drain(20)
+        assert record.trials()[KEY].tags["adopted_from"] == source.trials()[KEY].run_id
+
+
+@pytest.mark.parametrize("outcome", ["stopped_early", "failed"])
+def test_only_a_trial_trained_to_its_end_is_adopted(opened, outcome):
+    write(opened("a.jsonl", name="first"), outcome=outcome)
+    record = opened("b.jsonl", name="second")
+    assert record.finished_elsewhere(KEY) is None
+    assert record.finished_elsewhere("f" * 16) is None
+
+
+def test_a_study_does_not_adopt_from_itself(opened):
+    record = opened()
+    write(record)
+    assert record.finished_elsewhere(KEY) is None
+
+
+def test_a_server_that_is_away_has_nothing_to_adopt(opened, monkeypatch):
+    record = opened()
+    write(opened("b.jsonl", name="other"))
+    assert record.finished_elsewhere(KEY) is not None
+    record.spool.away_since = 1.0
+    assert record.finished_elsewhere(KEY) is None
+    record.spool.away_since = None
+    record.client = MlflowClient(tracking_uri="http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    assert record.finished_elsewhere(KEY) is None
+
+
+# All parts together
+
+
+def test_a_study_on_mlflow_and_optuna_is_done_once(client, opened, storage):
+    path = storage()
+
+    def launch(spool, **options):
+        record = opened(spool, configurations=2, seeds=2, **options)
+        search = Search(record.study, path)
+        agenda = Agenda(record.study, search, record, data_of=lambda c: "feed", provenance={})
+        return agenda, reconcile(agenda, search, record.trials())
+
+    def train(agenda, most):
+        for _ in range(most):
+            trial = agenda.next()
+            agenda.begin(trial)
+            agenda.epochs(trial, epochs_of([9.0, 8.0, 7.0, 5.0 + trial.seed]), device="cpu")
+            agenda.completed(trial)
+
+    agenda, found = launch("a.jsonl")
+    assert found.done == 0
+    train(agenda, 3)
+    assert agenda.record.close(20)
+    agenda, found = launch("b.jsonl")
+    assert found.done == 3
+    train(agenda, 1)
+    assert agenda.finished
+    assert agenda.record.close(20)
+    agenda, found = launch("c.jsonl")
+    assert agenda.finished
+    assert found.done == 4
+    assert [a.judgement.values for a in agenda.search.asked()] == [(5.5,), (5.5,)]
+    assert len(trial_runs(client, agenda.record)) == 4
+    for run in trial_runs(client, agenda.record):
+        configuration = agenda.trials[run.data.tags["trial_key"]].configuration
+        assert run.data.params["regularizer.beta"] == str(
+            asdict(configuration)["regularizer"]["beta"]
+        )

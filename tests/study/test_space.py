@@ -1,0 +1,294 @@
+import math
+
+import pytest
+
+from study import space
+from study.space import Range, SpaceError
+
+ALTERNATIVES = {
+    "regularizer": [
+        {"name": "vanilla"},
+        {"name": "lamix", "beta": {"low": 0.1, "high": 0.9}, "mixing": "average"},
+        {"name": "mixup", "alpha": [0.2, 1.0]},
+    ]
+}
+
+
+def rule(section):
+    with pytest.raises(SpaceError) as error:
+        space.parse(section)
+    return error.value.path, str(error.value)
+
+
+# Ranges
+
+
+def test_a_range_with_a_step_holds_the_values_a_person_would_write():
+    assert list(Range(0.1, 0.9, 0.1).values()) == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    assert list(Range(1, 9, 4).values()) == [1, 5, 9]
+    assert list(Range(2, 4).values()) == [2, 3, 4]
+    assert Range(0.1, 0.9, 0.1).snap(0.30000000000000004) == 0.3
+
+
+def test_a_range_whose_steps_do_not_meet_its_end_stops_below_it():
+    uneven = Range(0.1, 0.9, 0.5)
+    assert list(uneven.values()) == [0.1, 0.6]
+    assert uneven.last == 0.6
+    assert uneven.snap(0.9) == 0.6
+    assert not uneven.contains(0.9)
+    assert list(space.corners({"beta": uneven})) == [{"beta": 0.1}, {"beta": 0.6}]
+    assert Range(1, 10, 4).last == 9
+
+
+def test_snapping_keeps_the_kind_and_stays_within_the_range():
+    assert Range(1, 9, 2).snap(4.2) == 5
+    assert isinstance(Range(1, 9, 2).snap(4.2), int)
+    assert isinstance(Range(0.0, 1.0).snap(1), float)
+    assert Range(0.2, 0.8, 0.2).snap(-3.0) == 0.2
+    assert Range(0.2, 0.8, 0.2).snap(3.0) == 0.8
+
+
+def test_every_value_of_a_range_is_contained_and_snaps_to_itself():
+    for low, high, step in [(0.1, 0.9, 0.1), (0.05, 1.0, 0.05), (1e-4, 1e-3, 1e-4), (0, 7, 3)]:
+        held = Range(low, high, step)
+        for value in held.values():
+            assert held.contains(value)
+            assert held.snap(value) == value
+            assert low <= value <= high
+
+
+def test_a_range_contains_its_ends_and_nothing_of_another_kind():
+    fractions, integers = Range(0.1, 0.9), Range(1, 5)
+    assert fractions.contains(0.1) and fractions.contains(0.9)
+    assert not fractions.contains(0.0999) and not fractions.contains("0.5")
+    assert integers.contains(3) and integers.contains(3.0)
+    assert not integers.contains(2.5) and not integers.contains(True)
+    assert not Range(0.0, 1.0, 0.25).contains(0.3)
+
+
+def test_two_integers_with_a_fraction_as_step_are_meant_in_fractions():
+    (domain,) = space.parse({"beta": {"low": 0, "high": 1, "step": 0.5}}).values()
+    assert list(domain.values()) == [0.0, 0.5, 1.0]
+    assert not domain.integer
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"low": 0.9, "high": 0.1}, "`low < high` must hold, but got low=0.9, high=0.1"),
+        ({"low": 1, "high": 1}, "`low < high` must hold, but got low=1, high=1"),
+        ({"low": 0, "high": 1, "step": 2}, "`0 < step <= high - low` must hold, but got step=2"),
+        ({"low": 0, "high": 1, "step": 0}, "`0 < step <= high - low` must hold, but got step=0"),
+        ({"low": 0, "high": 1, "log": True}, "`log` needs low above 0 and no step, but got low=0"),
+        ({"low": 1, "high": 9, "step": 1, "log": True}, "`log` needs low above 0 and no step"),
+        ({"low": 1, "high": 9, "log": "yes"}, "`log` must be true or false, but got `yes`"),
+        ({"low": "a", "high": 1}, "`low` must be a number, but got `a`"),
+        ({"low": 0, "high": True}, "`high` must be a number, but got `True`"),
+        ({"low": 0.0, "high": math.inf, "step": 1}, "`high` must be finite, but got `inf`"),
+        ({"low": math.nan, "high": 1.0}, "`low` must be finite, but got `nan`"),
+        ({"low": 0}, "a range has low, high and perhaps step or log, but got ['low']"),
+        ({"low": 0, "high": 1, "setp": 1}, "a range has low, high and perhaps step or log"),
+        ([], "a list of choices needs at least one"),
+        ([1, 2, 1], "the choice `1` is there twice"),
+        ([1, 1.0], "the choice `1` is there twice"),
+        ([0.1, math.inf], "a choice must be finite, but got `inf`"),
+        ([{"name": "vanilla"}, {"name": "vanilla"}], "is there twice"),
+        (0.5, "must be a range {low: …, high: …} or a list of choices, but got `0.5`"),
+        (None, "must be a range {low: …, high: …} or a list of choices, but got `None`"),
+    ],
+)
+def test_a_wrong_domain_is_refused_with_its_rule_and_value(value, said):
+    path, text = rule({"a.b": value})
+    assert path == "a.b"
+    assert said in text
+
+
+def test_a_mistake_within_an_alternative_names_the_inner_path():
+    path, text = rule({"regularizer": [{"name": "lamix", "beta": {"low": 2, "high": 1}}]})
+    assert path == "regularizer.beta"
+    assert "`low < high` must hold" in text
+
+
+def test_a_path_decided_twice_is_refused():
+    inner = [{"name": "lamix", "beta": {"low": 0.1, "high": 0.9}}]
+    for regularizer in (inner, [{"name": "lamix", "beta": 0.5}]):
+        path, text = rule({"regularizer": regularizer, "regularizer.beta": [0.5, 0.6]})
+        assert path == "regularizer.beta"
+        assert text == "is decided twice: here and by a choice of `regularizer`"
+
+
+def test_alternatives_may_search_one_path_only_if_optuna_can_hold_both():
+    def alternatives(first, second):
+        return {"r": [{"name": "a", "x": first}, {"name": "b", "x": second}]}
+
+    space.parse(alternatives({"low": 0.1, "high": 0.5}, {"low": 0.2, "high": 0.9}))
+    space.parse(alternatives([1, 2], [1, 2]))
+    for first, second in [
+        ([1, 2], [1, 3]),
+        ([1, 2], {"low": 1, "high": 2}),
+        ({"low": 1, "high": 2}, {"low": 1.0, "high": 2.0}),
+        ({"low": 0.1, "high": 2.0}, {"low": 0.1, "high": 2.0, "log": True}),
+    ]:
+        path, text = rule(alternatives(first, second))
+        assert path == "r.x"
+        assert "the same choices" in text
+
+
+# Choices and alternatives
+
+
+def test_the_labels_of_alternatives_are_their_names():
+    (choice,) = space.parse(ALTERNATIVES).values()
+    assert choice.labels == ("vanilla", "lamix", "mixup")
+    assert choice.option("lamix").value == {"name": "lamix", "mixing": "average"}
+    assert list(choice.option("lamix").space) == ["regularizer.beta"]
+    assert choice.option("cutmix") is None
+
+
+def test_alternatives_of_one_name_are_told_apart_by_what_they_fix():
+    section = [{"name": "lamix", "lam": "half"}, {"name": "lamix"}, {"name": "vanilla"}]
+    (choice,) = space.parse({"regularizer": section}).values()
+    assert choice.labels == ("lamix lam=half", "lamix", "vanilla")
+
+
+def test_lists_are_choices_by_their_json():
+    (choice,) = space.parse({"training.milestones": [[100, 150], [], [5]]}).values()
+    assert choice.labels == ("[100, 150]", "[]", "[5]")
+    assert choice.option("[]").value == []
+
+
+def test_labels_are_told_apart_by_their_type():
+    (choice,) = space.parse({"x": [True, "1", None, 2]}).values()
+    assert choice.contains(True) and choice.contains("1") and choice.contains(None)
+    assert not choice.contains(1) and not choice.contains("true") and not choice.contains(2.0)
+
+
+# Points
+
+
+def test_a_point_belongs_if_no_path_is_missing_and_none_left_over():
+    searched = space.parse(ALTERNATIVES)
+    assert space.belongs({"regularizer": "vanilla"}, searched)
+    assert space.belongs({"regularizer": "lamix", "regularizer.beta": 0.9}, searched)
+    assert not space.belongs({"regularizer": "lamix"}, searched)
+    assert not space.belongs({"regularizer": "lamix", "regularizer.beta": 0.95}, searched)
+    assert not space.belongs({"regularizer": "vanilla", "regularizer.beta": 0.5}, searched)
+    assert not space.belongs({"regularizer": "cutmix"}, searched)
+    assert not space.belongs({}, searched)
+    assert space.belongs({}, {})
+
+
+def test_a_walk_follows_the_alternatives_chosen():
+    searched = space.parse({**ALTERNATIVES, "training.epochs": {"low": 1, "high": 3}})
+    chosen = {"regularizer": "mixup", "regularizer.alpha": 1.0, "training.epochs": 2.0}
+    assert space.walk(searched, lambda path, domain: chosen[path]) == chosen
+    walked = space.walk(searched, lambda path, domain: chosen[path])
+    assert isinstance(walked["training.epochs"], int)
+
+
+def test_the_word_of_a_point_does_not_depend_on_its_order():
+    assert space.word({"a": 1, "b": 2.5}) == space.word({"b": 2.5, "a": 1})
+    assert space.word({"a": 1}) != space.word({"a": 1.5})
+
+
+def test_a_grid_varies_the_last_path_fastest():
+    searched = space.parse({"a": ["x", "y"], "b": {"low": 1, "high": 3}})
+    assert [tuple(point.values()) for point in space.grid(searched)] == [
+        ("x", 1),
+        ("x", 2),
+        ("x", 3),
+        ("y", 1),
+        ("y", 2),
+        ("y", 3),
+    ]
+
+
+def test_a_grid_opens_each_alternatives_own_space():
+    section = {"r": [{"name": "a"}, {"name": "b", "x": [1, 2], "y": [3, 4]}], "s": [5, 6]}
+    points = list(space.grid(space.parse(section)))
+    assert len(points) == (1 + 2 * 2) * 2
+    assert points[:3] == [
+        {"r": "a", "s": 5},
+        {"r": "a", "s": 6},
+        {"r": "b", "r.x": 1, "r.y": 3, "s": 5},
+    ]
+    assert len({space.word(point) for point in points}) == 10
+    assert all(space.belongs(point, space.parse(section)) for point in points)
+
+
+def test_a_grid_of_an_empty_space_is_one_point():
+    assert list(space.grid({})) == [{}]
+
+
+def test_a_grid_over_fractions_needs_a_step():
+    with pytest.raises(SpaceError, match="needs a `step` or a list of values") as error:
+        list(space.grid(space.parse(ALTERNATIVES)))
+    assert error.value.path == "regularizer.beta"
+
+
+def test_corners_hold_every_end_and_every_alternative():
+    searched = space.parse({**ALTERNATIVES, "training.epochs": {"low": 1, "high": 3}})
+    corners = list(space.corners(searched))
+    assert {p["regularizer"] for p in corners} == {"vanilla", "lamix", "mixup"}
+    assert {p.get("regularizer.beta") for p in corners} == {None, 0.1, 0.9}
+    assert {p.get("regularizer.alpha") for p in corners} == {None, 0.2, 1.0}
+    assert {p["training.epochs"] for p in corners} == {1, 3}
+    assert all(space.belongs(point, searched) for point in corners)
+
+
+def test_combinations_are_all_pairs_of_ends_or_else_the_corners():
+    searched = space.parse({"a": {"low": 0.0, "high": 1.0}, "b": [1, 2, 3]})
+    assert [tuple(point.values()) for point in space.combinations(searched, most=6)] == [
+        (0.0, 1),
+        (0.0, 2),
+        (0.0, 3),
+        (1.0, 1),
+        (1.0, 2),
+        (1.0, 3),
+    ]
+    fewer = [tuple(point.values()) for point in space.combinations(searched, most=5)]
+    assert (1.0, 3) not in fewer
+    assert set(fewer) == {(0.0, 1), (1.0, 1), (0.0, 2), (0.0, 3)}
+    assert list(space.combinations({}, most=5)) == [{}]
+
+
+# Applying
+
+
+def test_a_point_sets_values_and_leaves_the_trial_as_it_was():
+    trial = {"regularizer": {"name": "lamix", "smoothing": 0.1}}
+    searched = space.parse({"regularizer.beta": {"low": 0, "high": 1, "step": 0.5}})
+    assert space.apply(trial, {"regularizer.beta": 0.5}, searched) == {
+        "regularizer": {"name": "lamix", "smoothing": 0.1, "beta": 0.5}
+    }
+    assert trial == {"regularizer": {"name": "lamix", "smoothing": 0.1}}
+
+
+def test_an_alternative_replaces_the_whole_component():
+    trial = {"regularizer": {"name": "lamix", "beta": 0.3}}
+    searched = space.parse(ALTERNATIVES)
+    assert space.apply(trial, {"regularizer": "vanilla"}, searched) == {
+        "regularizer": {"name": "vanilla"}
+    }
+    point = {"regularizer": "lamix", "regularizer.beta": 0.4}
+    assert space.apply(trial, point, searched) == {
+        "regularizer": {"name": "lamix", "mixing": "average", "beta": 0.4}
+    }
+
+
+def test_the_order_of_the_space_does_not_decide_what_is_applied():
+    section = {"regularizer.smoothing": [0.1], "regularizer": [{"name": "vanilla"}]}
+    point = {"regularizer": "vanilla", "regularizer.smoothing": 0.1}
+    for keys in (list(section), list(reversed(section))):
+        searched = space.parse({key: section[key] for key in keys})
+        assert space.apply({}, point, searched) == {
+            "regularizer": {"name": "vanilla", "smoothing": 0.1}
+        }
+
+
+def test_a_path_below_a_plain_value_is_refused():
+    with pytest.raises(SpaceError, match="`epochs` is a value, not a mapping"):
+        space.apply({"epochs": 3}, {"epochs.x": 1}, space.parse({"epochs.x": [1]}))

@@ -1,0 +1,196 @@
+import json
+import threading
+import time
+
+import pytest
+
+from study.spool import Spool, Unreachable
+
+
+class Receiver:
+    """Takes records; `away` and `refusing` say how often it fails first."""
+
+    def __init__(self, *, away=0, refusing=()):
+        self.taken = []
+        self.away = away
+        self.refusing = refusing
+
+    def __call__(self, entry):
+        if self.away:
+            self.away -= 1
+            raise Unreachable("nobody answers")
+        if entry["n"] in self.refusing:
+            raise ValueError(f"not {entry['n']}")
+        self.taken.append(entry["n"])
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "records.jsonl"
+
+
+@pytest.fixture
+def spooled(path, monkeypatch):
+    """Open a spool on the same file; waits between attempts are short."""
+    monkeypatch.setattr(Spool, "RETRY_SECONDS", (0.01,))
+    opened = []
+
+    def spooled(receiver, *, start=True):
+        spool = Spool(path, receiver)
+        opened.append(spool)
+        if start:
+            spool.start()
+        return spool
+
+    yield spooled
+    for spool in opened:
+        spool.close(0)
+
+
+def append(spool, *numbers):
+    for number in numbers:
+        spool.append({"n": number})
+
+
+def test_records_arrive_in_order_and_leave_the_file(spooled, path):
+    receiver = Receiver()
+    spool = spooled(receiver)
+    append(spool, *range(200))
+    assert spool.drain(10)
+    assert receiver.taken == list(range(200))
+    assert len(spool) == 0
+    assert path.read_text() == ""
+
+
+def test_a_record_is_on_file_before_append_returns(spooled, path):
+    spool = spooled(Receiver(), start=False)
+    spool.append({"n": 1, "text": "β"})
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [{"n": 1, "text": "β"}]
+
+
+def test_what_a_dead_process_left_is_delivered_first(spooled):
+    append(spooled(Receiver(), start=False), 1, 2)
+    receiver = Receiver()
+    spool = spooled(receiver)
+    append(spool, 3)
+    assert spool.drain(10)
+    assert receiver.taken == [1, 2, 3]
+
+
+def test_a_record_stays_on_file_until_all_before_it_are_delivered(spooled, path):
+    reached, gate = threading.Event(), threading.Event()
+
+    def deliver(entry):
+        if entry["n"] == 2:
+            reached.set()
+            gate.wait(10)
+
+    spool = spooled(deliver)
+    append(spool, 1, 2, 3)
+    assert reached.wait(10)
+    assert [json.loads(line)["n"] for line in path.read_text().splitlines()] == [1, 2, 3]
+    gate.set()
+    assert spool.drain(10)
+    assert path.read_text() == ""
+
+
+@pytest.mark.parametrize("torn", ['{"n": 3, "te', '{"n"', "{"])
+def test_a_line_cut_short_is_no_record_and_spoils_no_other(spooled, path, torn):
+    path.write_text('{"n": 1}\n{"n": 2}\n' + torn)
+    append(spooled(Receiver(), start=False), 4)  # and this process dies as well
+    receiver = Receiver()
+    assert spooled(receiver).drain(10)
+    assert receiver.taken == [1, 2, 4]
+
+
+def test_a_whole_record_that_lacks_its_line_end_counts(spooled, path):
+    path.write_text('{"n": 1}')
+    append(spooled(Receiver(), start=False), 2)
+    receiver = Receiver()
+    assert spooled(receiver).drain(10)
+    assert receiver.taken == [1, 2]
+
+
+def test_a_receiver_that_is_away_is_asked_again(spooled):
+    receiver = Receiver(away=3)
+    spool = spooled(receiver)
+    append(spool, 1, 2)
+    assert spool.drain(10)
+    assert receiver.taken == [1, 2]
+    assert spool.away_since is None
+    assert spool.refused == []
+
+
+def test_while_the_receiver_is_away_the_spool_says_since_when(spooled, path):
+    before = time.time()
+    spool = spooled(Receiver(away=10**9))
+    append(spool, 1, 2)
+    assert not spool.drain(0.2)
+    assert before <= spool.away_since <= time.time()
+    started = time.monotonic()
+    assert not spool.close(0.1)
+    assert time.monotonic() - started < 1
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_a_refused_record_is_noted_and_holds_up_no_other(spooled, path):
+    receiver = Receiver(refusing=(2,))
+    spool = spooled(receiver)
+    append(spool, 1, 2, 3)
+    assert spool.drain(10)
+    assert receiver.taken == [1, 3]
+    assert spool.refused == ["ValueError: not 2"]
+    assert path.read_text() == ""
+
+
+def test_closing_delivers_what_it_can(spooled):
+    receiver = Receiver()
+    spool = spooled(receiver)
+    append(spool, *range(50))
+    assert spool.close(10)
+    assert receiver.taken == list(range(50))
+
+
+def test_a_delivery_that_outlasts_the_closing_does_no_harm(spooled, path, recwarn):
+    gate, done = threading.Event(), threading.Event()
+
+    def deliver(entry):
+        gate.wait(10)
+        done.set()
+
+    spool = spooled(deliver)
+    append(spool, 1)
+    assert not spool.close(0.05)
+    gate.set()
+    assert done.wait(10)
+    time.sleep(0.05)
+    assert len(path.read_text().splitlines()) == 1
+    assert not [w for w in recwarn if "Thread" in str(w.message)]
+
+
+def test_several_threads_may_append(spooled):
+    receiver = Receiver()
+    spool = spooled(receiver)
+    threads = [
+        threading.Thread(target=append, args=(spool, *range(100 * t, 100 * t + 100)))
+        for t in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert spool.drain(10)
+    assert sorted(receiver.taken) == list(range(400))
+    for t in range(4):
+        own = [n for n in receiver.taken if n // 100 == t]
+        assert own == sorted(own)
+
+
+def test_ten_thousand_waiting_records_are_delivered_within_seconds(spooled):
+    waiting = spooled(Receiver(), start=False)
+    append(waiting, *range(10_000))
+    receiver = Receiver()
+    started = time.monotonic()
+    assert spooled(receiver).drain(30)
+    assert time.monotonic() - started < 10
+    assert receiver.taken == list(range(10_000))
