@@ -25,6 +25,8 @@ from analysis.drawing import (
 
 MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star")
 DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot", "5px,2px", "8px,3px")
+SHARES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Named beside a heatmap's colours."""
 ROW_HEIGHT = 360
 """Pixels."""
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
@@ -96,8 +98,11 @@ def _traces(mark: Any, panel: Panel, legend: set[str]) -> list[go.Trace]:
             return [_bars(mark, legend)]
         case Heatmap():
             centres = (mark.x_edges[1:] + mark.x_edges[:-1]) / 2
-            hover = f"%{{x:.3f}}, epoch %{{y}}: %{{z:.3f}} {mark.unit}<extra></extra>"
-            return [go.Heatmap(x=centres, y=mark.y, z=mark.z, colorscale=COLOUR_SCALE,
+            hover = f"%{{x:.3f}}, epoch %{{y}}: %{{customdata:.3f}} {mark.unit}<extra></extra>"
+            ticks = [tick for tick in SHARES if tick <= mark.z.max(initial=0)]
+            bar = {"tickvals": np.sqrt(ticks), "ticktext": [f"{tick:g}" for tick in ticks]}
+            return [go.Heatmap(x=centres, y=mark.y, z=np.sqrt(mark.z), customdata=mark.z,
+                               colorscale=COLOUR_SCALE, zmin=0, colorbar=bar,
                                hovertemplate=hover)]  # fmt: skip
         case Picture():
             return [go.Image(z=mark.rgb_HWC, hoverinfo="skip")]
@@ -116,7 +121,7 @@ def _colour(style: int) -> str:
 
 
 def _error_bars(mark: Line | Points | Bars, *, width: int) -> dict[str, Any] | None:
-    if mark.low is None or mark.high is None:
+    if mark.low is None or mark.high is None or np.isnan(mark.low).all():
         return None
     up, down = np.nan_to_num(mark.high - mark.y), np.nan_to_num(mark.y - mark.low)
     return {"array": up, "arrayminus": down, "thickness": 1.2, "width": width}

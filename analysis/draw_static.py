@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure as Sheet
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, ScalarFormatter
@@ -170,7 +171,10 @@ def _bars(axes: Axes, mark: Bars, index: int, count: int) -> None:
 
 
 def _heatmap(axes: Axes, mark: Heatmap) -> None:
-    mesh = axes.pcolormesh(mark.x_edges, edges(mark.y), mark.z, cmap=COLOUR_SCALE, rasterized=True)
+    root = PowerNorm(0.5, vmin=0, vmax=max(float(mark.z.max(initial=0)), 1e-9))
+    mesh = axes.pcolormesh(
+        mark.x_edges, edges(mark.y), mark.z, cmap=COLOUR_SCALE, norm=root, rasterized=True
+    )
     axes.grid(False)
     figure = axes.get_figure()
     assert figure is not None
@@ -209,7 +213,7 @@ def _axis(axes: Axes, axis: Axis, which: str) -> None:
 
 
 def _errors(mark: Line | Points | Bars) -> Floats | None:
-    if mark.low is None or mark.high is None:
+    if mark.low is None or mark.high is None or np.isnan(mark.low).all():
         return None
     return np.nan_to_num(np.vstack([mark.y - mark.low, mark.high - mark.y]))
 

@@ -68,7 +68,10 @@ class Bars:
 
 @dataclass(frozen=True, eq=False)
 class Heatmap:
-    """Cells coloured by value; row i of `z` belongs to `y[i]`."""
+    """Cells coloured by the square root of their value, so that small ones are seen too.
+
+    Row i of `z` belongs to `y[i]`.
+    """
 
     x_edges: Floats
     y: Floats

@@ -197,7 +197,10 @@ def top_targets(targets: Mapping[str, Sequence[SoftTargets]]) -> Figure | None:
     panel = Panel(
         marks, Axis("rank of the target, largest first", whole=True), Axis("mean training target")
     )
-    caption = f"The largest entries of the training target, averaged over epochs. {INTERVAL}."
+    caption = (
+        "The largest entries of the training target, averaged over epochs and, where the method "
+        f"mixes, over mixed inputs. {INTERVAL}."
+    )
     return Figure("top-targets", "The largest training targets", caption, [panel])
 
 
@@ -223,8 +226,9 @@ def target_distributions(targets: SoftTargets, *, of: str) -> Figure:
             )
         )
     caption = (
-        f"Share of the entries in each bin, epochs from top to bottom, of {of}. The lowest bin of "
-        "the training targets, the many classes with next to no target, is left out."
+        "One batch of training samples, originals and mixtures, after each epoch, from top to "
+        f"bottom: the share of its entries in each bin, of {of}. The lowest bin of the training "
+        "targets, the many classes with next to no target, is left out."
     )
     name = "target-distributions"
     return Figure(name, "Targets over the epochs", caption, panels, len(panels))

@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -252,19 +253,16 @@ class Record:
     def _write_diagnostics(self, entry: Entry) -> None:
         key, run_id = entry["key"], self._known_run_id(entry["key"])
         artifacts = Artifacts(entry["location"])
-        try:
-            for name in entry["names"]:
-                content = artifacts.load(key, name)
-                if content is not None:
-                    self._log_artifact(run_id, name, content)
-                    artifacts.discard(key, name)
-                elif not self._has_diagnostics(run_id, name):  # else an earlier write came so far
-                    raise MissingFile(f"{name} of trial {key} is not in {entry['location']}")
-        except OSError as error:  # of a disk or a store that may have room or answer again
-            raise Unreachable(str(error)) from error
+        for name in entry["names"]:
+            content = artifacts.load(key, name)
+            if content is not None:
+                self._log_artifact(run_id, name, content)
+                artifacts.discard(key, name)
+            elif not self._has_diagnostics(run_id, name):  # else an earlier write came so far
+                raise MissingFile(f"{name} of trial {key} is not in {entry['location']}")
 
     def _log_artifact(self, run_id: str, name: str, content: bytes) -> None:
-        with tempfile.TemporaryDirectory(prefix="study-artifact-") as folder:
+        with _space_may_come(), tempfile.TemporaryDirectory(prefix="study-artifact-") as folder:
             file = Path(folder) / name
             file.write_bytes(content)
             self.client.log_artifact(run_id, str(file), DIAGNOSTICS)
@@ -370,7 +368,7 @@ class Record:
     def _copy_artifacts(self, source_id: str, run_id: str) -> None:
         if not self.client.list_artifacts(source_id):
             return
-        with tempfile.TemporaryDirectory(prefix="study-artifacts-") as folder:
+        with _space_may_come(), tempfile.TemporaryDirectory(prefix="study-artifacts-") as folder:
             self.client.download_artifacts(source_id, "", folder)
             self.client.log_artifacts(run_id, folder)
 
@@ -439,6 +437,15 @@ def _text(value: Any) -> str:
 
 def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+@contextmanager
+def _space_may_come() -> Iterator[None]:
+    """Take an error of a disk or a store for one that passes."""
+    try:
+        yield
+    except OSError as error:
+        raise Unreachable(str(error)) from error
 
 
 def _now() -> int:
