@@ -44,6 +44,8 @@ TRANSIENT = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDE
 METRICS_A_BATCH = 1000
 EPOCHS_A_BATCH = METRICS_A_BATCH // len(fields(EpochMetrics))
 PAGE = 1000
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Has the MLflow UI open on runs and metrics rather than on language models."""
 
 STATUS: dict[Outcome, str] = {
     "completed": "FINISHED",
@@ -108,7 +110,7 @@ class Record:
             return ""
         if experiment is None:
             try:
-                return str(self.client.create_experiment(self.study.name))
+                return str(self.client.create_experiment(self.study.name, tags=KIND))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
@@ -390,19 +392,27 @@ class Record:
         found: dict[str, Any] = yaml.safe_load(Path(path).read_text("utf-8"))
         return found
 
-    def attach(self, files: Iterable[Path]) -> None:
-        """Add files to the parent run's artifacts."""
-        for file in files:
-            self.client.log_artifact(self.parent_id, str(file))
+    def publish(
+        self,
+        *,
+        texts: Mapping[str, str],
+        plots: Iterable[Path],
+        status: Literal["FINISHED", "FAILED", "KILLED"],
+    ) -> None:
+        """Add texts and plots to the parent run, and end it and what a dead process left running.
 
-    def attach_text(self, text: str, name: str) -> None:
-        """Add a text to the parent run's artifacts."""
-        self.client.log_text(self.parent_id, text, name)
-
-    def end_study(self, status: Literal["FINISHED", "FAILED", "KILLED"]) -> None:
-        """Set the parent run's final status, and that of runs which a dead process left running."""
-        self._rest_children()
-        self.client.set_terminated(self.parent_id, status)
+        Raises:
+            RecordError: if the tracking server cannot be reached or refuses.
+        """
+        try:
+            for name, text in texts.items():
+                self.client.log_text(self.parent_id, text, name)
+            for plot in plots:
+                self.client.log_artifact(self.parent_id, str(plot), "plots")
+            self._rest_children()
+            self.client.set_terminated(self.parent_id, status)
+        except (MlflowException, requests.RequestException) as error:
+            raise RecordError(f"cannot end the study's record: {error}") from error
 
     def _rest_children(self) -> None:
         for run in list(self._children(" and attributes.status = 'RUNNING'")):

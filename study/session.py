@@ -1,6 +1,7 @@
 """One launch of a valid study: look up what is on record, run what is missing, show the result."""
 
 import logging
+import tempfile
 import time
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from rich.console import Console
 
 from analysis import tables, trials
-from analysis.rendering import Grid, to_csv, to_markdown, to_text
+from analysis.rendering import to_csv, to_markdown, to_text
 from study import provenance, record, search, signals
 from study.agenda import Agenda
 from study.changes import changes
@@ -24,6 +25,8 @@ from trainables.configuration import Configuration
 from trainables.datasets import DatasetError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from study.execution import Cluster, Execution
 
 log = logging.getLogger(__name__)
@@ -68,6 +71,8 @@ class Session:
         self.folder = folder
         self.data = data
         self.command = command
+        self.trained = False
+        """Whether this launch has run trials."""
         self.checkpoints = Checkpoints(str(folder.checkpoints))
         try:
             for configuration in study.extremes():
@@ -146,6 +151,7 @@ class Session:
                     on_change=display.changed,
                     on_notice=display.notice,
                 )
+                self.trained = True
                 return self._supervise(run, display)
 
     def _begin(self) -> None:
@@ -200,12 +206,7 @@ class Session:
     def _end(self, status: int) -> int:
         """Bring the record to its end, show the result and return the exit status."""
         if self.record.spool.drain(RECORDS_SECONDS):
-            table = self._table()
-            for name, render in RENDERINGS.items():
-                self.record.attach_text(render(table), name)
-            self.record.end_study(STATES[status])
-            if table.rows:
-                self.console.print(f"\n{to_text(table)}\n", highlight=False, markup=False)
+            self._publish(status)
         else:
             self.console.print(
                 f"{len(self.record.spool)} records wait in {self.folder.spool}: the tracking "
@@ -216,12 +217,39 @@ class Session:
         self._say_what_next(status)
         return status
 
-    def _table(self) -> Grid:
+    def _publish(self, status: int) -> None:
+        """Show the table over configurations and put it on record, with its figure."""
         frame = trials.load(self.study.name, self.study.scale)
         factors = tables.factors_of(frame, self.study.search.space)
         objectives = trials.shown_objectives(self.study.search.objectives)
         table = tables.over_configurations(frame, factors, objectives)
-        return tables.grid(table, factors, objectives)
+        grid = tables.grid(table, factors, objectives)
+        if grid.rows:
+            self.console.print(f"\n{to_text(grid)}\n", highlight=False, markup=False)
+        with tempfile.TemporaryDirectory(prefix="study-plots-") as folder:
+            plots = self._plots(table, frame, factors, objectives[0], Path(folder))
+            texts = {name: render(grid) for name, render in RENDERINGS.items()}
+            try:
+                self.record.publish(texts=texts, plots=plots, status=STATES[status])
+            except RecordError as error:
+                self.console.print(str(error), highlight=False, markup=False)
+
+    def _plots(
+        self,
+        table: "pd.DataFrame",
+        frame: "pd.DataFrame",
+        factors: list[str],
+        objective: str,
+        folder: Path,
+    ) -> list[Path]:
+        """Draw the error against what was searched, if anything was trained."""
+        if not self.trained:
+            return []
+        from analysis import draw_static, figures  # late: plotting takes a second to load
+
+        space = self.study.search.space
+        figure = figures.error_by_factor(table, frame, factors, objective=objective, space=space)
+        return draw_static.save(figure, folder) if figure is not None else []
 
     def _say_what_went_wrong(self) -> None:
         for refused in self.record.spool.refused:

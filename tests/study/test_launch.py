@@ -2,6 +2,7 @@
 
 import statistics
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -74,6 +75,8 @@ def test_the_study_run_carries_the_file_as_written_and_as_resolved_and_the_table
     (parent,) = folder.runs("study")
     names = {file.path for file in folder.client.list_artifacts(parent.info.run_id)}
     assert names >= {"study.yaml", "resolved.yaml", "configurations.csv", "configurations.md"}
+    plots = {file.path for file in folder.client.list_artifacts(parent.info.run_id, "plots")}
+    assert {Path(path).suffix for path in plots} == {".png", ".pdf"}
     path = folder.client.download_artifacts(parent.info.run_id, "resolved.yaml", str(tmp_path))
     with open(path, encoding="utf-8") as file:
         resolved = yaml.safe_load(file)

@@ -379,13 +379,13 @@ def test_the_parent_run_holds_the_study_file_as_written_and_as_resolved(client, 
     assert record.resolved_before() == record.study.as_dict()
     path = client.download_artifacts(record.parent_id, "study.yaml")
     assert yaml.safe_load(Path(path).read_text())["study"] == "sample"
-    record.end_study("FINISHED")
+    record.publish(texts={}, plots=[], status="FINISHED")
     parent = client.get_run(record.parent_id)
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["git_commit"] == "abc"
 
 
-@pytest.mark.parametrize("step", ["begin_study", "end_study"])
+@pytest.mark.parametrize("step", ["begin_study", "publish"])
 def test_no_run_stays_running_that_a_dead_process_left(client, opened, step):
     first = opened()
     first.begin(KEY, name="x", params=PARAMS, tags=TAGS)
@@ -393,7 +393,10 @@ def test_no_run_stays_running_that_a_dead_process_left(client, opened, step):
     write(first, "f" * 16)
     second = opened("second.jsonl")
     assert second.trials()[KEY].status == "RUNNING"
-    second.begin_study({}) if step == "begin_study" else second.end_study("KILLED")
+    if step == "begin_study":
+        second.begin_study({})
+    else:
+        second.publish(texts={}, plots=[], status="KILLED")
     assert second.trials()[KEY].status == "KILLED"
     assert second.trials()["f" * 16].status == "FINISHED"
     assert not second.trials()[KEY].finished
