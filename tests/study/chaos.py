@@ -68,7 +68,7 @@ def wreak(folder: Folder, *, kills: int, seed: int) -> Chaos:
             process.send_signal(signal.SIGKILL)
             chaos.driver_kills += 1
             break
-        process.wait(timeout=280)
+        process.wait(timeout=500)
         if process.returncode != -signal.SIGKILL:
             assert process.returncode == 0, folder.output.read_text()
             return chaos

@@ -60,7 +60,7 @@ class Folder:
     def launch(self, *flags: str, status: int = 0) -> str:
         """Launch, wait for the end, check the exit status and return what was printed."""
         process = self.start(*flags)
-        process.wait(timeout=240)
+        process.wait(timeout=500)
         assert process.returncode == status, self.output.read_text()
         return self.output.read_text()
 
