@@ -342,8 +342,10 @@ class _Scheduler(FIFOScheduler):
         self.execution.ended(trial.trial_id, result)
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
-        failure = trial.get_error() or "the trial's process died"
-        self.execution.failed(trial.trial_id, str(failure))
+        # The file on this machine: where Ray Tune's own getter looks, it arrives only later.
+        file = trial.error_file
+        failure = Path(file).read_text() if file and Path(file).exists() else "its process died"
+        self.execution.failed(trial.trial_id, failure)
 
 
 class _Callback(tune.Callback):

@@ -15,6 +15,23 @@ from PIL import Image
 
 pytestmark = pytest.mark.timeout(900)
 
+TWO_DATA_SETS = """
+study: small
+question: What becomes of a trial whose data is gone?
+trial:
+  network: {{name: lenet}}
+  regularizer: {{name: lamix}}
+  training: {{epochs: 3, batch_size: 50, learning_rate: 0.05, milestones: []}}
+search:
+  sampler: grid
+  seeds: 1
+  space:
+    dataset:
+      - {{name: digits, train_images: 200}}
+      - {{name: image_folder, path: {path}}}
+scales: {{quick: {{}}, paper: {{}}}}
+"""
+
 
 def wait_for(condition, seconds: float = 200) -> None:
     deadline = time.monotonic() + seconds
@@ -40,10 +57,8 @@ def run(folder: Folder, module: str, *arguments: str) -> subprocess.CompletedPro
     )
 
 
-def test_a_study_stopped_in_every_way_ends_as_if_undisturbed(tmp_path_factory):
-    study = STUDY.replace("configurations: 8", "configurations: 4")
-    folder = Folder(tmp_path_factory.mktemp("stopped"), study)
-    undisturbed = Folder(tmp_path_factory.mktemp("undisturbed"), study)
+def test_a_study_that_is_stopped_goes_on_and_records_each_epoch_once(tmp_path):
+    folder = Folder(tmp_path, STUDY.replace("configurations: 8", "configurations: 3"))
 
     process = folder.start()
     wait_for(in_progress(folder))
@@ -67,6 +82,14 @@ def test_a_study_stopped_in_every_way_ends_as_if_undisturbed(tmp_path_factory):
     assert time.monotonic() - started < 30
     assert "RUNNING" not in {r.info.status for r in [*folder.runs(), *folder.runs("study")]}
 
+    folder.launch()
+    for metrics in folder.metrics().values():
+        assert [step for step, _ in metrics["train_loss"]] == list(range(1, 9))
+
+
+@pytest.mark.slow
+def test_two_interrupts_stop_at_once(tmp_path):
+    folder = Folder(tmp_path, STUDY)
     process = folder.start()
     wait_for(in_progress(folder))
     process.send_signal(signal.SIGINT)
@@ -75,14 +98,8 @@ def test_a_study_stopped_in_every_way_ends_as_if_undisturbed(tmp_path_factory):
     assert process.wait(timeout=120) == 130
     assert "RUNNING" not in {r.info.status for r in [*folder.runs(), *folder.runs("study")]}
 
-    folder.launch()
-    undisturbed.launch()
-    assert folder.metrics() == undisturbed.metrics()
-    assert [t.value for t in folder.optuna().trials] == [
-        t.value for t in undisturbed.optuna().trials
-    ]
 
-
+@pytest.mark.slow
 def test_a_trial_that_diverges_is_an_outcome_and_the_worst_value(tmp_path):
     folder = Folder(tmp_path)
     folder.launch("--set", "trial.training.learning_rate=1e9", "--set", "search.seeds=1")
@@ -99,17 +116,9 @@ def test_a_trial_that_fails_is_tried_again_then_named_and_the_study_goes_on(tmp_
             for i in range(20):
                 image = Image.new("RGB", (32, 32), name)
                 image.save(tmp_path / "images" / part / name / f"{i}.png")
-    folder = Folder(tmp_path)
-    gone = {"name": "image_folder", "path": str(tmp_path / "images")}
-    process = folder.start(
-        "--set",
-        f"search.space={{dataset: [{{name: digits, train_images: 200}}, {gone}]}}",
-        "--set",
-        "search.seeds=1",
-        "--set",
-        "trial.regularizer.beta=0.5",
-    )
-    wait_for(lambda: "dashboard" in folder.output.read_text())
+    folder = Folder(tmp_path, TWO_DATA_SETS.format(path=tmp_path / "images"))
+    process = folder.start()
+    wait_for(lambda: process.poll() is not None or "dashboard" in folder.output.read_text())
     shutil.rmtree(tmp_path / "images")  # read by the driver, not yet by the trials
     assert process.wait(timeout=240) == 1
     output = folder.output.read_text()
@@ -156,6 +165,7 @@ def server(tmp_path):
     server.kill()
 
 
+@pytest.mark.slow
 def test_records_wait_while_the_tracking_server_is_away(server, tmp_path):
     import requests
 
