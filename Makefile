@@ -30,7 +30,7 @@ paper-quick: $(VENV)/installed  ## every table and figure of the paper at its qu
 	done
 
 bench: $(VENV)/installed
-	$(BIN)/python -m tests.benchmarks.run
+	$(BIN)/python -m tests.benchmarks.labelling
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info build
