@@ -57,8 +57,12 @@ def run(folder: Folder, module: str, *arguments: str) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.slow
 def test_a_study_that_is_stopped_goes_on_and_records_each_epoch_once(tmp_path):
-    folder = Folder(tmp_path, STUDY.replace("configurations: 8", "configurations: 3"))
+    folder = Folder(
+        tmp_path,
+        STUDY.replace("configurations: 8", "configurations: 3").replace("epochs: 8", "epochs: 60"),
+    )
 
     process = folder.start()
     wait_for(in_progress(folder))
@@ -84,7 +88,7 @@ def test_a_study_that_is_stopped_goes_on_and_records_each_epoch_once(tmp_path):
 
     folder.launch()
     for metrics in folder.metrics().values():
-        assert [step for step, _ in metrics["train_loss"]] == list(range(1, 9))
+        assert [step for step, _ in metrics["train_loss"]] == list(range(1, 61))
 
 
 @pytest.mark.slow
