@@ -267,10 +267,7 @@ class Agenda:
                         self.todo.pop(trial, None)
 
     def withdraw(self, trial: Trial) -> None:
-        """Take back a trial that was handed out and never begun."""
-        self._put_back(trial)
-
-    def _put_back(self, trial: Trial) -> None:
+        """Take back a trial that was handed out: it is the next to be tried."""
         trial.state = "todo"
         self.active.discard(trial)
         self.todo[trial] = None
@@ -304,7 +301,7 @@ class Agenda:
         if len(trial.failures) <= RETRIES:
             if out_of_memory and trial.gpus:
                 trial.gpus = min(2 * trial.gpus, max(1.0, trial.gpus))
-            self._put_back(trial)
+            self.withdraw(trial)
             return True
         trial.outcome = "failed"
         self._end(trial, None, failure=failure)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import pydantic
 from annotated_types import Ge, MinLen
@@ -26,7 +26,6 @@ REQUIRED_SCALES = ("quick", "paper")
 Objective = Literal[
     "validation_error", "best_validation_error", "epoch_seconds", "peak_memory_mb", "train_loss"
 ]
-OBJECTIVES: tuple[str, ...] = get_args(Objective)
 LEARNING_SAMPLERS = ("tpe", "gp", "cmaes", "nsga2")
 """Samplers whose next configuration depends on the results so far."""
 MOST_COMBINATIONS = 2000
