@@ -298,6 +298,10 @@ class Agenda:
             out_of_memory: whether the GPU's memory ran out, which calls for a larger share.
         """
         trial.failures.append(failure)
+        if all(plan.judged for plan in self._plans_of[trial.key]):  # it fell early meanwhile
+            trial.outcome = "stopped_early"
+            self._end(trial, None)
+            return False
         if len(trial.failures) <= RETRIES:
             if out_of_memory and trial.gpus:
                 trial.gpus = min(2 * trial.gpus, max(1.0, trial.gpus))

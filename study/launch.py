@@ -42,8 +42,11 @@ def _launch(
     # Imported late, since it takes seconds: a mistake in the study file is said before.
     from study.session import Refused, Session
 
-    folder = state.State.open(options.state, study.name, study.scale)
-    logging.basicConfig(filename=folder.log, level=logging.WARNING, force=True)
+    try:
+        folder = state.State.open(options.state, study.name, study.scale)
+        logging.basicConfig(filename=folder.log, level=logging.WARNING, force=True)
+    except OSError as error:
+        return _refuse(f"{study.source}: cannot use the state directory: {error}")
     command = f"python -m study.launch {shlex.join(given)}"
     data = options.data.absolute()
     try:

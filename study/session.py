@@ -5,6 +5,7 @@ import tempfile
 import time
 from functools import cache
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from study.display import Display
 from study.file import ResolvedStudy
 from study.ledger import Reconciliation, reconcile
 from study.record import Record, RecordError
+from study.search import SearchError
 from study.state import State
 from trainables import datasets
 from trainables.checkpoints import Checkpoints
@@ -79,9 +81,9 @@ class Session:
                 self.fingerprint(configuration.dataset)
                 self._check_classes(configuration)
             self.record = Record(study, folder.spool, read_only=planning)
-        except (DatasetError, RecordError) as error:
+            self.search = search.Search(study, folder.optuna)
+        except (DatasetError, RecordError, SearchError) as error:
             raise Refused(str(error)) from error
-        self.search = search.Search(study, folder.optuna)
         self.agenda = Agenda(
             study,
             self.search,
@@ -137,6 +139,7 @@ class Session:
         from study import execution
         from study.execution import Execution
 
+        self._sweep()
         with execution.cluster(address, self.folder.log) as cluster:
             execution.check_resources(self.study.resources.cpus, self.study.resources.gpus)
             self._begin()
@@ -147,7 +150,7 @@ class Session:
                     self.agenda,
                     data=self.data,
                     checkpoints=str(self.folder.checkpoints),
-                    discard=self.checkpoints.discard,
+                    discard=self._discard,
                     on_change=display.changed,
                     on_notice=display.notice,
                 )
@@ -170,11 +173,28 @@ class Session:
 
     def _trouble(self) -> str:
         """Return what keeps records from being written, or nothing."""
-        away = self.record.spool.away_since
-        if away is None:
-            return ""
-        since = time.strftime("%H:%M:%S", time.localtime(away))
-        return f"the tracking server is away since {since}; {len(self.record.spool)} records wait"
+        spool = self.record.spool
+        troubles = []
+        if spool.away_since is not None:
+            since = time.strftime("%H:%M:%S", time.localtime(spool.away_since))
+            troubles.append(
+                f"the tracking server is away since {since} ({shorten(spool.away_because, 80)}); "
+                f"{len(spool)} records wait"
+            )
+        if spool.unsaved:
+            troubles.append(f"records wait in memory alone: {spool.unsaved}")
+        return " · ".join(troubles)
+
+    def _discard(self, key: str) -> None:
+        """Delete the checkpoint of an ended trial, but not while its end could still be lost."""
+        if not self.record.spool.unsaved:
+            self.checkpoints.discard(key)
+
+    def _sweep(self) -> None:
+        if self.record.spool.unsaved:
+            return
+        trials = self.agenda.trials.values()
+        self.checkpoints.sweep({trial.key for trial in trials if trial.state == "done"})
 
     def _supervise(self, run: "Execution", display: Display) -> int:
         def finish_epochs() -> None:
@@ -197,8 +217,9 @@ class Session:
         ) as error:  # ours or Ray's: what is on record stays, the same command goes on
             log.exception("the launch broke off")
             display.say(f"The launch broke off: {_last_line(error)} (more in {self.folder.log})")
+            self.agenda.stopping = True
             run.abandon()
-            return FAILED
+            return INTERRUPTED
         if not self.agenda.finished:
             return INTERRUPTED
         return FAILED if self.agenda.failures else DONE
@@ -206,19 +227,28 @@ class Session:
     def _end(self, status: int) -> int:
         """Bring the record to its end, show the result and return the exit status."""
         if self.record.spool.drain(RECORDS_SECONDS):
-            self._publish(status)
+            try:
+                self._publish(status)
+            except (RecordError, OSError) as error:
+                self.console.print(str(error), highlight=False, markup=False)
         else:
             self.console.print(
                 f"{len(self.record.spool)} records wait in {self.folder.spool}: the tracking "
                 "server does not answer. The same command writes them when it does."
             )
         self.record.close(timeout=0)
+        self._sweep()
         self._say_what_went_wrong()
         self._say_what_next(status)
         return status
 
     def _publish(self, status: int) -> None:
-        """Show the table over configurations and put it on record, with its figure."""
+        """Show the table over configurations and put it on record, with its figure.
+
+        Raises:
+            RecordError: if the tracking server cannot be reached or refuses.
+            OSError: if a disk is full.
+        """
         frame = trials.load(self.study.name, self.study.scale)
         factors = tables.factors_of(frame, self.study.search.space)
         objectives = trials.shown_objectives(self.study.search.objectives)
@@ -229,10 +259,7 @@ class Session:
         with tempfile.TemporaryDirectory(prefix="study-plots-") as folder:
             plots = self._plots(table, frame, factors, objectives[0], Path(folder))
             texts = {name: render(grid) for name, render in RENDERINGS.items()}
-            try:
-                self.record.publish(texts=texts, plots=plots, status=STATES[status])
-            except RecordError as error:
-                self.console.print(str(error), highlight=False, markup=False)
+            self.record.publish(texts=texts, plots=plots, status=STATES[status])
 
     def _plots(
         self,

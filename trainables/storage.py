@@ -4,6 +4,9 @@ import os
 
 from pyarrow import fs
 
+PART = ".part"
+"""How the name of a file ends that is not written to its end yet, or never will be."""
+
 
 class Folder:
     """Files by name in one flat folder.
@@ -24,9 +27,14 @@ class Folder:
         """Write a file."""
         # An object store shows a file only once it is closed; a disk shows it while it grows.
         local = isinstance(self.files, fs.LocalFileSystem)
-        path = f"{self.of(name)}.{os.getpid()}.part" if local else self.of(name)
-        with self.files.open_output_stream(path) as stream:
-            stream.write(content)
+        path = f"{self.of(name)}.{os.getpid()}{PART}" if local else self.of(name)
+        try:
+            with self.files.open_output_stream(path) as stream:
+                stream.write(content)
+        except OSError:
+            if local:  # a full disk is fuller with the half of a file on it
+                self.delete(os.path.basename(path))
+            raise
         if local:
             os.replace(path, self.of(name))
 

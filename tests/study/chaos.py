@@ -42,7 +42,7 @@ class Chaos:
 
 def recorded_epochs(folder: Folder) -> int:
     """Return how many epochs are on record."""
-    if not (folder.path / "state/small/quick/optuna.db").exists():  # MLflow's is made before it
+    if not any(folder.path.rglob("optuna.db")):  # MLflow's database is made before it
         return 0
     return sum(int(run.data.metrics.get("train_loss") is not None) for run in folder.runs()) + sum(
         len(folder.client.get_metric_history(run.info.run_id, "train_loss"))

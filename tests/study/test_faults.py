@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 from chaos import STUDY, recorded_epochs
@@ -57,7 +58,6 @@ def run(folder: Folder, module: str, *arguments: str) -> subprocess.CompletedPro
     )
 
 
-@pytest.mark.slow
 def test_a_study_that_is_stopped_goes_on_and_records_each_epoch_once(tmp_path):
     folder = Folder(
         tmp_path,
@@ -91,7 +91,6 @@ def test_a_study_that_is_stopped_goes_on_and_records_each_epoch_once(tmp_path):
         assert [step for step, _ in metrics["train_loss"]] == list(range(1, 61))
 
 
-@pytest.mark.slow
 def test_two_interrupts_stop_at_once(tmp_path):
     folder = Folder(tmp_path, STUDY)
     process = folder.start()
@@ -103,7 +102,6 @@ def test_two_interrupts_stop_at_once(tmp_path):
     assert "RUNNING" not in {r.info.status for r in [*folder.runs(), *folder.runs("study")]}
 
 
-@pytest.mark.slow
 def test_a_trial_that_diverges_is_an_outcome_and_the_worst_value(tmp_path):
     folder = Folder(tmp_path)
     folder.launch("--set", "trial.training.learning_rate=1e9", "--set", "search.seeds=1")
@@ -134,6 +132,43 @@ def test_a_trial_that_fails_is_tried_again_then_named_and_the_study_goes_on(tmp_
     assert "DatasetError" in outcomes["image_folder"]["failure"]
     states = {t.params["dataset"]: t.state for t in folder.optuna().trials}
     assert states == {"digits": TrialState.COMPLETE, "image_folder": TrialState.FAIL}
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 3 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a disk needs root")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_a_launch_but_no_study(small_disk, tmp_path):
+    folder = Folder(tmp_path, STUDY.replace("configurations: 8", "configurations: 3"))
+    process = folder.start("--state", str(small_disk))
+    wait_for(lambda: (small_disk / "small/quick/optuna.db").exists())
+    wait_for(in_progress(folder))
+    filler = small_disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    status = process.wait(timeout=240)
+    assert status == 130, folder.output.read_text()
+    output = folder.output.read_text()
+    assert "The launch broke off" in output and "disk is full" in output
+    assert "Traceback" not in output
+    assert "RUNNING" not in {r.info.status for r in [*folder.runs(), *folder.runs("study")]}
+
+    assert "disk is full" in folder.launch("--state", str(small_disk), status=2)
+    filler.unlink()
+    folder.launch("--state", str(small_disk))
+    assert len(folder.runs()) == 6
+    for metrics in folder.metrics().values():
+        assert [step for step, _ in metrics["train_loss"]] == list(range(1, 9))
 
 
 @pytest.fixture

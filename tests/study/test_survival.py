@@ -31,7 +31,6 @@ def undisturbed(tmp_path_factory) -> Folder:
     return folder
 
 
-@pytest.mark.slow
 def test_two_kills_lose_and_repeat_nothing(undisturbed, tmp_path):
     folder = Folder(tmp_path, STUDY)
     chaos = wreak(folder, kills=2, seed=1)

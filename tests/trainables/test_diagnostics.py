@@ -242,7 +242,7 @@ def test_the_largest_targets_are_those_of_mixtures_or_of_all_where_nothing_is_mi
 ):
     regularizer = regularizers.build(settings, num_classes=10, num_features=84)
     recorder = recorder_of(regularizer, num_classes=10)
-    network = networks.build("lenet", num_classes=10, in_channels=1)
+    network = networks.build("preact_resnet18_bottleneck2d", num_classes=10, in_channels=1, width=2)
     images_NCHW, labels_N = torch.rand(10, 1, 32, 32), torch.arange(10)
     generator = torch.Generator().manual_seed(2)
     for step in range(60):
@@ -396,3 +396,14 @@ def test_a_trial_that_diverges_at_once_leaves_no_numbers_that_are_none():
     trainer = train(Trainer(asking({"soft_targets": True, "cam": True}, **parts)))
     assert trainer.epoch == 1
     assert files(trainer) == {}
+
+
+def test_kept_weights_make_the_same_predictions():
+    trainer = train(Trainer(asking({"weights": True}), seed=0))
+    content = trainer.diagnostics.files()["weights.pt"]
+    weights = torch.load(io.BytesIO(content), weights_only=True)
+    network = networks.build("preact_resnet18_bottleneck2d", num_classes=10, in_channels=1, width=2)
+    network.load_state_dict(weights["network"])
+    images_NCHW = trainer.normalise(trainer.splits.test.images_NCHW[:50])
+    assert torch.equal(network.eval()(images_NCHW), trainer.network.eval()(images_NCHW))
+    assert weights["regularizer"].keys() == trainer.regularizer.state_dict().keys()
