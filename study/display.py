@@ -44,6 +44,8 @@ class Display:
         self.console = console
         self.facts = facts
         self.trouble = trouble
+        self.place: Callable[[], str] = lambda: ""
+        """Asked at each drawing how the nodes are used; empty if there is nothing to say."""
         self.noticed: set[str] = set()
         self.started = time.monotonic()
         self.epochs_at_start = self._epochs_done()
@@ -85,7 +87,7 @@ class Display:
 
     def _line(self) -> None:
         self._last_line = time.monotonic()
-        parts = [self._counts(), self._best(), self._time_left(), self.trouble()]
+        parts = [self._counts(), self.place(), self._best(), self._time_left(), self.trouble()]
         stamp = time.strftime("%H:%M:%S")
         self.console.print(
             f"{stamp}  {' · '.join(part for part in parts if part)}",
@@ -101,7 +103,7 @@ class Display:
         for trial in sorted(self.agenda.running, key=lambda trial: (trial.number, trial.seed)):
             rows.add_row(f"  {trial.name}", _progress(trial))
         lines: list[RenderableType] = [bar, rows]
-        for part in (self._best(), self._time_left(), self.trouble()):
+        for part in (self.place(), self._best(), self._time_left(), self.trouble()):
             if part:
                 lines.append(Text(part))
         return Group(*lines)

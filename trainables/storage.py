@@ -14,10 +14,11 @@ class Folder:
     A write replaces the file in one move, so a reader sees the old content or the new one, whole.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, *, create: bool = True) -> None:
         """Open the folder at `location`, an absolute path or a URI such as ``s3://bucket/path``."""
         self.files, self.path = fs.FileSystem.from_uri(location)
-        self.files.create_dir(self.path, recursive=True)
+        if create:
+            self.files.create_dir(self.path, recursive=True)
 
     def of(self, name: str) -> str:
         """Return where the file is, for messages."""
@@ -58,3 +59,8 @@ class Folder:
         """Return the names of all files."""
         entries = self.files.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
         return {entry.base_name for entry in entries}
+
+    def destroy(self) -> None:
+        """Delete the folder with all that is in it, folders too."""
+        if self.files.get_file_info(self.path).type != fs.FileType.NotFound:
+            self.files.delete_dir(self.path)

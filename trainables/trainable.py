@@ -32,6 +32,8 @@ class Assignment(TypedDict):
     checkpoint_seconds: float
     cpus: float
     gpus: float
+    avoid: list[str]
+    """Ids of nodes that must not be used."""
 
 
 class TrialTrainable(tune.Trainable):
@@ -50,9 +52,13 @@ class TrialTrainable(tune.Trainable):
 
     @classmethod
     def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-        """Return the trial's share of CPUs and GPUs."""
+        """Return the trial's share of CPUs and GPUs, and where it may not be."""
         share = {"CPU": config["cpus"], "GPU": config["gpus"]}
-        return tune.PlacementGroupFactory([{name: n for name, n in share.items() if n}])
+        bundles = [{name: n for name, n in share.items() if n}]
+        if not config["avoid"]:
+            return tune.PlacementGroupFactory(bundles)
+        elsewhere = {"ray.io/node-id": f"!in({','.join(config['avoid'])})"}
+        return tune.PlacementGroupFactory(bundles, bundle_label_selector=[elsewhere])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Prepare the process, then the trial."""

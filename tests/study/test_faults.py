@@ -1,6 +1,5 @@
 """What a user or a machine may do to a running study, and what the user sees then."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from chaos import STUDY, recorded_epochs
 from launching import Folder
 from optuna.trial import TrialState
 from PIL import Image
+from services import MlflowServer, wait_for
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -32,13 +32,6 @@ search:
       - {{name: image_folder, path: {path}}}
 scales: {{quick: {{}}, paper: {{}}}}
 """
-
-
-def wait_for(condition, seconds: float = 200) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
 
 
 def in_progress(folder: Folder):
@@ -173,55 +166,19 @@ def test_a_full_disk_ends_a_launch_but_no_study(small_disk, tmp_path):
 
 @pytest.fixture
 def server(tmp_path):
-    """An MLflow server on the loopback address, and functions that start and kill it."""
-
-    class Server:
-        port = 5600 + os.getpid() % 1000
-        uri = f"http://127.0.0.1:{port}"
-        process: subprocess.Popen[bytes] | None = None
-
-        def start(self) -> None:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-                    *("--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"),
-                    *("--artifacts-destination", str(tmp_path / "artifacts")),
-                    *("--host", "127.0.0.1", "--port", str(self.port)),
-                ],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-
-        def kill(self) -> None:
-            if self.process is not None:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
-                self.process = None
-
-    server = Server()
+    server = MlflowServer(tmp_path, f"sqlite:///{tmp_path / 'server.db'}")
     yield server
-    server.kill()
+    server.stop()
 
 
 @pytest.mark.slow
 def test_records_wait_while_the_tracking_server_is_away(server, tmp_path):
-    import requests
-
-    def answers() -> bool:
-        try:
-            return requests.get(f"{server.uri}/health", timeout=1).ok
-        except requests.RequestException:
-            return False
-
     folder = Folder(tmp_path, STUDY.replace("configurations: 8", "configurations: 3"))
     folder.environment["MLFLOW_TRACKING_URI"] = folder.uri = server.uri
-    server.start()
-    wait_for(answers)
     process = folder.start()
     wait_for(lambda: (folder.path / "state/small/quick/optuna.db").exists())
     wait_for(in_progress(folder))
-    server.kill()
+    server.stop()
     time.sleep(5)
     assert process.poll() is None
     server.start()
