@@ -51,7 +51,12 @@ class Display:
         self.epochs_at_start = self._epochs_done()
         self._last_line = float("-inf")
         self._live = Live(
-            console=console, get_renderable=self._picture, refresh_per_second=2, transient=True
+            console=console,
+            get_renderable=self._picture,
+            refresh_per_second=2,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -41,13 +41,15 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noq
 import trainables  # noqa: E402
 from analysis import credentials  # noqa: E402
 from study.agenda import Agenda  # noqa: E402
-from study.model import Trial  # noqa: E402
+from study.model import Trial, describe  # noqa: E402
 from study.nodes import Node, faults, room  # noqa: E402
 from trainables.configuration import as_dict  # noqa: E402
 from trainables.metrics import EpochMetrics  # noqa: E402
 from trainables.sight import Question, look, versions  # noqa: E402
 from trainables.storage import Folder  # noqa: E402
 from trainables.trainable import Assignment, TrialTrainable  # noqa: E402
+
+log = logging.getLogger(__name__)
 
 JOIN_SECONDS = 60.0
 """How long an existing cluster is given until a node has room for a trial."""
@@ -84,6 +86,13 @@ def cluster(log_file: Path) -> Iterator["Cluster"]:
         logger.handlers, logger.propagate = [handler], False
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
+    # Ray prints some of its messages; the console of a launch has its own hold of the terminal.
+    with redirect_stdout(handler.stream), redirect_stderr(handler.stream):
+        yield from _connected()
+    handler.close()
+
+
+def _connected() -> Iterator["Cluster"]:
     address = os.environ.get("RAY_ADDRESS", "")
     existing = address not in ("", "local")
     try:
@@ -110,7 +119,6 @@ def cluster(log_file: Path) -> Iterator["Cluster"]:
         )
     finally:
         ray.shutdown()
-        handler.close()
 
 
 def _refuse_addresses(address: str) -> None:
@@ -367,6 +375,8 @@ class Execution:
         """Return what an actor needs to know of a trial."""
         return Assignment(
             name=f"{self.agenda.study.name} {trial.name}",
+            study=self.agenda.study.name,
+            point=describe(trial.point),
             configuration=as_dict(trial.configuration),
             seed=trial.seed,
             key=trial.key,
@@ -452,6 +462,7 @@ class Execution:
         """Note that an attempt at a trial failed, with its traceback."""
         trial = self.by_tune_id.pop(tune_id)
         if any(sign in failure for sign in NODE_LOST):
+            log.warning("%s lost its node: %s", trial.name, failure)
             self.agenda.lost(trial)
             self.on_change()
             return

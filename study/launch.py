@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, file=sys.stdout)
     try:
         study = load(options.file, scale=options.scale, overrides=tuple(options.set))
         _announce(study, console, named=options.scale is not None)

@@ -31,6 +31,10 @@ scales: {{quick: {{}}, paper: {{}}}}
 """
 
 
+# Long enough that a trial is under way on every node.
+LONG = STUDY.replace("configurations: 8", "configurations: 4").replace("epochs: 8", "epochs: 60")
+
+
 def without(*folders: Path, **environment: object) -> list[str]:
     """Return a command that runs another where folders look empty, as on another machine."""
     root = [] if os.geteuid() == 0 else ["--map-root-user"]
@@ -78,7 +82,7 @@ def test_what_cannot_work_is_refused_with_every_reason(elsewhere, cluster, tmp_p
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    pytest.importorskip("psycopg2", reason="pip install psycopg2-binary")
+    pytest.importorskip("psycopg", reason="pip install psycopg[binary]")
     if Postgres.missing():
         pytest.skip(Postgres.missing())
     postgres = Postgres()
@@ -96,23 +100,37 @@ def server(postgres, tmp_path) -> Iterator[MlflowServer]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Folder:
-    folder = Folder(tmp_path_factory.mktemp("undisturbed"), STUDY)
+    folder = Folder(tmp_path_factory.mktemp("undisturbed"), LONG)
     folder.launch()
     return folder
 
 
 def on(cluster: RayCluster, server: MlflowServer, path: Path) -> Folder:
     """A study that runs on the cluster, and whose records go to the server."""
-    folder = Folder(path, STUDY)
+    folder = Folder(path, LONG)
     folder.environment |= {**cluster.environment, "MLFLOW_TRACKING_URI": server.uri}
     folder.uri = server.uri
     return folder
 
 
+def running(folder: Folder) -> list[str]:
+    """The keys of the trials that have epochs on record and are not at their end."""
+    return [
+        run.data.tags["trial_key"]
+        for run in folder.runs()
+        if run.info.status == "RUNNING" and "train_loss" in run.data.metrics
+    ]
+
+
 def progress(folder: Folder, process: subprocess.Popen[bytes]) -> None:
-    """Wait until more epochs are on record."""
+    """Wait until more epochs are on record, with a trial on each node."""
     before = recorded_epochs(folder)
-    wait_for(lambda: recorded_epochs(folder) > before + 2 or process.poll() is not None)
+    wait_for(
+        lambda: (
+            process.poll() is not None
+            or (len(running(folder)) > 1 and recorded_epochs(folder) > before + 10)
+        )
+    )
     assert process.poll() is None, folder.output.read_text()
 
 
@@ -175,5 +193,5 @@ def test_a_study_is_submitted_as_a_job(elsewhere, cluster, server, undisturbed, 
         timeout=600,
     )
     assert job.returncode == 0, job.stdout + job.stderr
-    assert "16 of 16 trials done" in job.stdout
+    assert "8 of 8 trials done" in job.stdout
     check(folder, undisturbed)
