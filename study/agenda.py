@@ -309,6 +309,11 @@ class Agenda:
         self._end(trial, None, failure=failure)
         return False
 
+    def forgive(self, trial: Trial) -> None:
+        """Take back the trial's last failure: its node was lost, as is known only now."""
+        if trial.state != "done":
+            trial.failures.pop()
+
     def _fell(self, trial: Trial) -> bool:
         """End a trial whose configuration was stopped early meanwhile."""
         if not all(plan.judged for plan in self._plans_of[trial.key]):

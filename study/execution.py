@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -42,7 +42,8 @@ import trainables  # noqa: E402
 from analysis import credentials  # noqa: E402
 from study.agenda import Agenda  # noqa: E402
 from study.model import Trial, describe  # noqa: E402
-from study.nodes import Node, faults, room  # noqa: E402
+from study.nodes import Node, Pace, faults, room  # noqa: E402
+from study.plan import kind  # noqa: E402
 from trainables.configuration import as_dict  # noqa: E402
 from trainables.metrics import EpochMetrics  # noqa: E402
 from trainables.sight import Question, look, versions  # noqa: E402
@@ -56,7 +57,9 @@ JOIN_SECONDS = 60.0
 LOOK_SECONDS = 300.0
 """How long a node is given to look at the data sets; it may have to fetch the code first."""
 NODE_LOST = ("node has died", "node died", "NodeDiedError")
-"""Ray's words for a trial whose node went away."""
+"""Ray's words for a trial whose node is known to be lost."""
+PROCESS_LOST = ("ActorUnavailableError", "ActorDiedError")
+"""Ray's words where it cannot tell yet what became of the trial's process, or of its node."""
 
 NOISY = (
     "ray._private.authentication.authentication_token_setup",  # the display says it better
@@ -87,11 +90,16 @@ def cluster(log_file: Path) -> Iterator["Cluster"]:
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
     # Ray prints some of its messages; the console of a launch has its own hold of the terminal.
-    with redirect_stdout(handler.stream), redirect_stderr(handler.stream):
-        yield from _connected()
-    handler.close()
+    stream = handler.stream
+    try:
+        with redirect_stdout(stream), redirect_stderr(stream), _connected() as found:
+            yield found
+    finally:
+        with suppress(OSError):  # what a full disk has no room for is lost
+            handler.close()
 
 
+@contextmanager
 def _connected() -> Iterator["Cluster"]:
     address = os.environ.get("RAY_ADDRESS", "")
     existing = address not in ("", "local")
@@ -211,6 +219,8 @@ class Guard:
         self.fingerprints = fingerprints
         self.unfit: set[str] = set()
         """Ids of the nodes that joined and cannot be used."""
+        self.lost: set[str] = set()
+        """Ids of the nodes that have left."""
         self._known: dict[str, Node] = {}
         self._asked: dict[str, ray.ObjectRef] = {}
 
@@ -240,13 +250,19 @@ class Guard:
     def usable(self) -> tuple[list[Node], list[str]]:
         """Return the nodes that trials may run on now, and what happened to nodes, in words."""
         nodes = {node.id: node for node in self.cluster.nodes()}
-        said = [f"Node {self._known[id].name} is lost." for id in self._known if id not in nodes]
+        gone = self._known.keys() - nodes.keys()
+        self.lost |= gone
+        said = [f"Node {self._known[id].name} is lost." for id in gone]
         self._known = {id: node for id, node in self._known.items() if id in nodes}
         for node in nodes.values():
             if node.id not in self._known:
                 self._meet(node)
         said += [self._welcome(self._known[id]) for id in self._answered()]
         return [n for n in nodes.values() if n.id not in self.unfit | self._asked.keys()], said
+
+    def name(self, id: str) -> str:
+        """Return what people call a node."""
+        return self._known[id].name if id in self._known else id[:6]
 
     def _meet(self, node: Node) -> None:
         self._known[node.id] = node
@@ -313,6 +329,10 @@ class Execution:
         self.by_tune_id: dict[str, Trial] = {}
         self.stop_between_epochs = True
         """Whether a trial that is to stop may finish its epoch first."""
+        self._node_of: dict[Trial, str] = {}
+        self._failed_on: dict[str, list[Trial]] = {}
+        """Trials whose process went away, by their node; whether it is lost too shows later."""
+        self._pace = Pace()
         self._nodes: list[Node] = []
         self._nodes_at = float("-inf")
 
@@ -409,6 +429,9 @@ class Execution:
             self._nodes_at = time.monotonic()
             for sentence in said:
                 self.on_notice(sentence)
+            for id in self._failed_on.keys() & self.guard.lost:
+                for trial in self._failed_on.pop(id):
+                    self.agenda.forgive(trial)
         return room(self._nodes, *self.guard.share)
 
     def place(self) -> str:
@@ -436,8 +459,14 @@ class Execution:
         trial = self.by_tune_id[tune_id]
         epochs = [EpochMetrics(**metrics) for metrics in result["epochs"]]
         stop = self.agenda.epochs(trial, epochs, device=result["device"])
+        self._node_of[trial] = result["node"]
+        name = self.guard.name(result["node"])
+        for epoch in epochs:
+            slow = self._pace.slow(name, kind(trial.configuration), epoch.images_per_second)
+            if slow:
+                self.on_notice(slow)
         if result["notice"]:
-            self.on_notice(result["notice"])
+            self.on_notice(f"Node {name}: {result['notice']}")
         self.on_change()
         return stop
 
@@ -466,6 +495,8 @@ class Execution:
             self.agenda.lost(trial)
             self.on_change()
             return
+        if any(sign in failure for sign in PROCESS_LOST):
+            self._failed_on.setdefault(self._node_of.get(trial, ""), []).append(trial)
         if trial.state == "assigned":  # its setup failed: what failed should have a run
             self.agenda.begin(trial)
         if not self.agenda.failed(trial, failure, out_of_memory="OutOfMemoryError" in failure):

@@ -4,8 +4,9 @@ using one.
 
 import os
 import platform
+import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -56,6 +57,39 @@ def this_machine() -> Node:
 
 def _count(number: float, what: str) -> str:
     return f"{number:g} {what}{'' if number == 1 else 's'}"
+
+
+class Pace:
+    """Finds nodes that train much slower than the others do."""
+
+    REPORTS = 5
+    """How many of each side are needed before anything is said."""
+    SLOW = 0.5
+    """The share of the others' speed below which a node is slow."""
+
+    def __init__(self) -> None:
+        self._speeds: dict[Hashable, dict[str, list[float]]] = {}
+        self._named: set[str] = set()
+
+    def slow(self, node: str, kind: Hashable, images_per_second: float) -> str:
+        """Take an epoch's speed; return how much slower the node is, once, or nothing.
+
+        Args:
+            node: its name.
+            kind: what was trained; only equal kinds are compared.
+            images_per_second: the epoch's.
+        """
+        by_node = self._speeds.setdefault(kind, {})
+        by_node.setdefault(node, []).append(images_per_second)
+        own = by_node[node] = by_node[node][-20:]
+        others = [speed for name, speeds in by_node.items() if name != node for speed in speeds]
+        if node in self._named or min(len(own), len(others)) < self.REPORTS:
+            return ""
+        here, there = statistics.median(own), statistics.median(others)
+        if here >= self.SLOW * there:
+            return ""
+        self._named.add(node)
+        return f"Node {node} is slow: {here:,.0f} images per second, the others {there:,.0f}."
 
 
 def room(nodes: Iterable[Node], cpus: float, gpus: float) -> int:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, TypedDict, cast
 
 import torch
-from ray import tune
+from ray import get_runtime_context, tune
 from ray._raylet import setproctitle  # type: ignore[attr-defined]  # it is compiled
 from ray.util.metrics import Gauge
 
@@ -86,6 +86,7 @@ class TrialTrainable(tune.Trainable):
     - `finished`: whether all epochs are trained, or the loss has diverged (`done` is Ray Tune's);
     - `diagnostics`: names of the files that a finished trial has left (see `Artifacts`);
     - `device`: the name of the GPU or CPU;
+    - `node`: the id of the cluster's node;
     - `notice`: what the user should know, or nothing.
     """
 
@@ -156,6 +157,7 @@ class TrialTrainable(tune.Trainable):
             "epochs": [asdict(metrics) for metrics in history[self.reported :]],
             "between_epochs": self.trainer.between_epochs,
             "device": self.device_name,
+            "node": get_runtime_context().get_node_id(),
             "notice": self.notice,
             "diagnostics": self._leave_diagnostics() if self.trainer.finished else [],
             "finished": self.trainer.finished,

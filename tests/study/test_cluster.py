@@ -32,7 +32,7 @@ scales: {{quick: {{}}, paper: {{}}}}
 
 
 # Long enough that a trial is under way on every node.
-LONG = STUDY.replace("configurations: 8", "configurations: 4").replace("epochs: 8", "epochs: 60")
+LONG = STUDY.replace("configurations: 8", "configurations: 4").replace("epochs: 8", "epochs: 40")
 
 
 def without(*folders: Path, **environment: object) -> list[str]:
@@ -122,13 +122,13 @@ def running(folder: Folder) -> list[str]:
     ]
 
 
-def progress(folder: Folder, process: subprocess.Popen[bytes]) -> None:
-    """Wait until more epochs are on record, with a trial on each node."""
+def progress(folder: Folder, process: subprocess.Popen[bytes], *, side_by_side: int = 2) -> None:
+    """Wait until more epochs are on record, with some trials under way."""
     before = recorded_epochs(folder)
     wait_for(
         lambda: (
             process.poll() is not None
-            or (len(running(folder)) > 1 and recorded_epochs(folder) > before + 10)
+            or (len(running(folder)) >= side_by_side and recorded_epochs(folder) > before + 10)
         )
     )
     assert process.poll() is None, folder.output.read_text()
@@ -158,8 +158,11 @@ def test_the_head_is_lost_and_the_same_command_goes_on_with_a_new_one(
     cluster, server, undisturbed, tmp_path
 ):
     folder = on(cluster, server, tmp_path)
+    plan = folder.launch("--plan")
+    assert "nodes           1 CPU; room for 1 trial of 1 CPU each" in plan
+    assert cluster.dashboard in plan
     process = folder.start()
-    progress(folder, process)
+    progress(folder, process, side_by_side=1)
     cluster.stop()
     process.send_signal(signal.SIGKILL)  # it was a process of that machine
     process.wait()

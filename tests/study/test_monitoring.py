@@ -61,13 +61,12 @@ def test_the_dashboard_panels_ask_for_figures_that_are_exported(running):
 
 
 def test_the_process_of_a_trial_bears_its_name(running):
-    wait_for(
-        lambda: any("small beta=0." in title and "seed=" in title for title in _titles(running))
-    )
+    def titles() -> list[str]:
+        with suppress(psutil.NoSuchProcess):
+            return [" ".join(process.cmdline()) for process in _processes(running)]
+        return []
 
-
-def _titles(running: SimpleNamespace) -> list[str]:
-    return [" ".join(process.cmdline()) for process in _processes(running) if process.is_running()]
+    wait_for(lambda: any("small beta=0." in title and "seed=" in title for title in titles()))
 
 
 def _processes(running: SimpleNamespace) -> list[psutil.Process]:
