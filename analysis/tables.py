@@ -205,16 +205,14 @@ def hashable(value: Any) -> Hashable:
 def _implied(frame: pd.DataFrame, name: str, varied: Sequence[str]) -> bool:
     """Return whether a setting only says which component it belongs to.
 
-    `regularizer.alpha` that is 1 for all of Mixup and absent for all others repeats
-    `regularizer.name`.
+    `regularizer.alpha` that is 1 for all of Mixup, 2 for all of Manifold Mixup and absent for all
+    others repeats `regularizer.name`.
     """
     component = f"{name.rpartition('.')[0]}.name"
     if component == name or component not in varied:
         return False
-    values = frame[name].map(hashable)
-    return values.nunique() <= 1 and bool(
-        (values.notna().groupby(frame[component]).nunique() == 1).all()
-    )
+    values = frame[name].map(hashable).groupby(frame[component])
+    return bool((values.nunique(dropna=False) == 1).all())
 
 
 def _configuration(

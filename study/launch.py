@@ -45,6 +45,7 @@ def _launch(
     try:
         folder = state.State.open(options.state, study.name, study.scale)
         logging.basicConfig(filename=folder.log, level=logging.WARNING, force=True)
+        logging.raiseExceptions = False  # a log that finds its disk full is no news for the user
     except OSError as error:
         return _refuse(f"{study.source}: cannot use the state directory: {error}")
     command = f"python -m study.launch {shlex.join(given)}"
