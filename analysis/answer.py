@@ -21,6 +21,7 @@ def answer(
     *,
     objective: str = "validation_error",
     test: str = TEST,
+    selects: bool = True,
 ) -> str:
     """Return the sentence.
 
@@ -31,9 +32,12 @@ def answer(
         compared: the cells of the paper, if the study makes one of its tables again.
         objective: the metric that selects.
         test: the metric that is reported.
+        selects: whether the study chooses a best configuration.
     """
     if any(cell.ours.n for cell in compared):
         return comparison.tally(compared)
+    if not selects and (table["n"] > 0).any():
+        return _listed(table[table["n"] > 0], factors, test)
     if table.empty or not table["best"].any():
         unfinished = int(table["unfinished"].sum()) if len(table) else 0
         return (
@@ -59,6 +63,17 @@ def answer(
         text += f", {what} {_with_unit(_summary(best, test), test)}"
         text += f" ({which})" if which else ""
     return f"{text}{_next(contrasts)}."
+
+
+def _listed(table: pd.DataFrame, factors: Sequence[str], test: str) -> str:
+    """Return the lowest and the highest test error, which is all that can be said in a sentence."""
+    what, _, which = word(test).partition(", ")
+    order = table.sort_values(f"{test}_mean")
+    ends = [order.iloc[0], order.iloc[-1]] if len(order) > 1 else [order.iloc[0]]
+    parts = [
+        f"{_with_unit(_summary(row, test), test)} with {setting_text(row, factors)}" for row in ends
+    ]
+    return f"{what.capitalize()}{f' ({which})' if which else ''} from {' to '.join(parts)}."
 
 
 def _on(row: "pd.Series[Any]", factors: Sequence[str], objective: str) -> str:

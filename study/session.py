@@ -254,8 +254,9 @@ class Session:
         frame = trials.load(self.study.name, self.study.scale)
         factors = tables.factors_of(frame, self.study.search.space)
         objectives = trials.shown_objectives(self.study.search.objectives)
-        table = tables.over_configurations(frame, factors, objectives)
-        grid = tables.grid(table, factors, objectives)
+        selects = self.study.search.selects
+        table = tables.over_configurations(frame, factors, objectives, selects=selects)
+        grid = tables.grid(table, factors, objectives, selects=selects)
         if grid.rows:
             self.console.print(f"\n{to_text(grid)}\n", highlight=False, markup=False)
         with tempfile.TemporaryDirectory(prefix="study-plots-") as folder:
