@@ -1,5 +1,6 @@
 """The answer of a study in one sentence, no stronger than its record."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from analysis import comparison
 from analysis.comparison import Compared
 from analysis.pairs import Contrast
 from analysis.statistics import Summary
-from analysis.tables import DATA, PARTS, TEST, data_sets, setting_text, spread
+from analysis.tables import DATA, PARTS, TEST, data_sets, hashable, setting_text, spread
 from analysis.words import counted, number, word
 
 
@@ -66,14 +67,32 @@ def answer(
 
 
 def _listed(table: pd.DataFrame, factors: Sequence[str], test: str) -> str:
-    """Return the lowest and the highest test error, which is all that can be said in a sentence."""
+    """Return which methods are lowest how often, or else the lowest and the highest test error."""
     what, _, which = word(test).partition(", ")
+    subject = f"{what.capitalize()}{f' ({which})' if which else ''}"
+    methods = [name for name in factors if name.startswith("regularizer.")]
+    cases = [name for name in factors if name not in methods]
     order = table.sort_values(f"{test}_mean")
+    if methods and cases:
+        groups = order.groupby([order[name].map(hashable) for name in cases], dropna=False)
+        lowest = groups.head(1)
+        counts = Counter(setting_text(row, methods) for _, row in lowest.iterrows())
+        (first, most), *others = counts.most_common()
+        listed = "".join(f", with {name} in {count}" for name, count in others)
+        return (
+            f"{subject} is lowest with {first} in {most} of {counted(len(lowest), 'case')}{listed} "
+            f"(a case: {' and '.join(_plain(name) for name in cases)})."
+        )
     ends = [order.iloc[0], order.iloc[-1]] if len(order) > 1 else [order.iloc[0]]
     parts = [
         f"{_with_unit(_summary(row, test), test)} with {setting_text(row, factors)}" for row in ends
     ]
-    return f"{what.capitalize()}{f' ({which})' if which else ''} from {' to '.join(parts)}."
+    return f"{subject} from {' to '.join(parts)}."
+
+
+def _plain(name: str) -> str:
+    """Return what a setting is about: `network` for `network.name`."""
+    return name.removesuffix(".name").rpartition(".")[2]
 
 
 def _on(row: "pd.Series[Any]", factors: Sequence[str], objective: str) -> str:
