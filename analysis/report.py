@@ -170,7 +170,7 @@ def write(material: Material, output: Path) -> Path:
     for old in ("tables", "figures"):  # a figure of an earlier report would look like this one's
         shutil.rmtree(folder / old, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, grid in _grids(material).items():
+    for name, grid in grids(material).items():
         _write_table(folder / "tables", name, grid)
     for figure in material.figures:
         draw_static.save(figure, folder / "figures")
@@ -191,7 +191,7 @@ def page(material: Material) -> str:
         material.table, material.factors, info.objectives, most=MOST_ROWS, selects=info.selects
     )
     html = {name: Markup(rendering.to_html(grid, link=link))
-            for name, grid in _grids(material).items()}  # fmt: skip
+            for name, grid in grids(material).items()}  # fmt: skip
     reached = any(cell.ours.n for cell in material.compared)
     return environment.get_template(TEMPLATE).render(
         info=info,
@@ -238,7 +238,7 @@ def _enough(frame: pd.DataFrame, seeds: int | None) -> int | None:
     return seeds if most >= seeds else None
 
 
-def _grids(material: Material) -> dict[str, Grid]:
+def grids(material: Material) -> dict[str, Grid]:
     """Return the report's tables by the name of their files."""
     info = material.info
     found = {
