@@ -91,8 +91,17 @@ class StudyInfo:
     @property
     def objectives(self) -> list[str]:
         """The metrics that the search minimises; where it selects nothing, the test error."""
+        return shown_objectives(self._objectives)
+
+    @property
+    def selects(self) -> bool:
+        """Whether the study chooses a best configuration."""
+        return "train_loss" not in self._objectives
+
+    @property
+    def _objectives(self) -> list[str]:
         objective = self.search.get("objective") or "validation_error"
-        return shown_objectives([objective] if isinstance(objective, str) else objective)
+        return [objective] if isinstance(objective, str) else list(objective)
 
     def url(self, run_id: str) -> str:
         """Return the address of a run in the MLflow UI."""

@@ -130,7 +130,7 @@ class Display:
     def _best(self) -> str:
         objectives = self.agenda.study.search.objectives
         judged = [plan for plan in self.agenda.plans if plan.judgement.state == "complete"]
-        if not judged or len(objectives) > 1:
+        if not judged or len(objectives) > 1 or not self.agenda.study.search.selects:
             return ""
         best = min(judged, key=lambda plan: plan.judgement.values[0])
         return f"best so far: {describe(best.point)}, {objectives[0]} {_spread(best)}"

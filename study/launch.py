@@ -68,6 +68,7 @@ def _log_to(file: Path) -> None:
     handler = logging.FileHandler(file)
     handler.setFormatter(credentials.Formatter(logging.BASIC_FORMAT))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.raiseExceptions = False  # a log that finds its disk full is no news for the user
 
 
 def _parser() -> argparse.ArgumentParser:

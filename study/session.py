@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
+LONGEST = 80
+"""Characters of a command beyond which what it is for is no longer lined up with the others."""
 RECORDS_SECONDS = 60.0
 """How long the end of a launch waits for a tracking server that does not answer."""
 
@@ -312,8 +314,9 @@ class Session:
         frame = trials.load(self.study.name, self.study.scale)
         factors = tables.factors_of(frame, self.study.search.space)
         objectives = trials.shown_objectives(self.study.search.objectives)
-        table = tables.over_configurations(frame, factors, objectives)
-        grid = tables.grid(table, factors, objectives)
+        selects = self.study.search.selects
+        table = tables.over_configurations(frame, factors, objectives, selects=selects)
+        grid = tables.grid(table, factors, objectives, selects=selects)
         if grid.rows:
             self.console.print(f"\n{to_text(grid)}\n", highlight=False, markup=False)
         with tempfile.TemporaryDirectory(prefix="study-plots-") as folder:
@@ -360,7 +363,7 @@ class Session:
             if scale != "paper":
                 paper = f"python -m study.launch {self.study.source} --scale paper --plan"
                 commands.append((paper, "what the paper's setting costs"))
-        width = max(len(command) for command, _ in commands)
+        width = max((len(c) for c, _ in commands if len(c) <= LONGEST), default=0)
         self.console.print("Next:")
         for command, purpose in commands:
             self.console.print(f"  {command:<{width}}  # {purpose}", highlight=False, markup=False)

@@ -153,11 +153,10 @@ class NoWaiting(TorchDispatchMode):
 @pytest.mark.parametrize("alternation", ["even_odd", "coin_flip", "both"])
 def test_observing_a_step_waits_for_nothing(alternation):
     trainer = Trainer(asking(ALL, regularizer={"name": "lamix", "alternation": alternation}))
-    batch = torch.rand(8, 1, 32, 32), torch.arange(8)
+    images = torch.rand(8, 1, 32, 32), torch.arange(8)
     for step in (0, 1):
-        compared = trainer.regularizer.compare(
-            trainer.network, *batch, step=step, generator=torch.Generator()
-        )
+        batch = trainer.regularizer.batch(*images, step=step, generator=torch.Generator())
+        compared = trainer.regularizer.compare(trainer.network, batch)
         with NoWaiting():
             trainer.regularizer.observer(compared)
 
