@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# A cluster of three Ray nodes on this machine, to try things on: it lives until Ctrl-C.
+# A cluster of three Ray nodes on this machine, to try things on: it lives until Ctrl-C, and is
+# open to the network, to those who have its token.
 #   docs/cluster/local.sh            # prints what to set in another terminal
 set -euo pipefail
 
@@ -31,7 +32,9 @@ for node in 1 2; do
 done
 
 cat << TEXT
-Three nodes of $cpus CPUs. In another terminal:
+Three nodes, with CPUs for $cpus trials each. In two other terminals:
+
+  mlflow server --port 5000
 
   export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$folder/token
   export RAY_ADDRESS=127.0.0.1:$port MLFLOW_TRACKING_URI=http://127.0.0.1:5000

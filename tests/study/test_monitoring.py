@@ -49,17 +49,6 @@ def test_prometheus_finds_the_figures_of_each_trial_by_study_configuration_and_s
     assert {'seed="0"', 'seed="1"'} & {part for line in lines for part in line.split(",")}
 
 
-def test_the_dashboard_panels_ask_for_figures_that_are_exported(running):
-    file = Path(__file__).resolve().parents[2] / "docs/cluster/grafana.json"
-    panels = json.loads(file.read_text())["panels"]
-    asked = {target["expr"] for panel in panels for target in panel.get("targets", ())}
-    exported = {f"ray_study_{name}" for name in SHOWN}
-    names = {name for name in exported for text in asked if name in text}
-    assert names == exported
-    own = {line.partition("{")[0] for line in running.metrics().splitlines()}
-    assert exported <= own
-
-
 def test_the_process_of_a_trial_bears_its_name(running):
     def titles() -> list[str]:
         with suppress(psutil.NoSuchProcess):
