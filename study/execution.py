@@ -7,6 +7,7 @@ Optuna, checkpoints in the state directory. Ray is imported here and in `trainab
 
 import logging
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -52,6 +53,8 @@ from trainables.trainable import Assignment, TrialTrainable  # noqa: E402
 
 log = logging.getLogger(__name__)
 
+ANSWER_SECONDS = 10.0
+"""How long an existing cluster is given to answer at all."""
 JOIN_SECONDS = 60.0
 """How long an existing cluster is given until a node has room for a trial."""
 LOOK_SECONDS = 300.0
@@ -114,7 +117,7 @@ def _connected() -> Iterator["Cluster"]:
             logging_level=logging.WARNING,
             configure_logging=False,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         where = f"the Ray cluster at {address}" if existing else "a local Ray"
         raise ClusterError(f"cannot use {where}: {error}") from error
     protect_token()
@@ -130,12 +133,16 @@ def _connected() -> Iterator["Cluster"]:
 
 
 def _refuse_addresses(address: str) -> None:
-    """Refuse addresses that mean something to Ray, but not to a process that drives trials."""
+    """Refuse addresses where nothing listens, and those that a process that drives cannot use."""
     if address.startswith(("ray://", "http://", "https://")):
         raise ValueError(
             "a launch drives the trials from a node of the cluster; from elsewhere, "
             "`ray job submit --working-dir . -- python -m study.launch …` takes it there"
         )
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():  # Ray itself would try again for minutes
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS):
+            pass
 
 
 def _code() -> dict[str, Any]:

@@ -128,6 +128,17 @@ def test_more_gpus_than_there_are_leave_with_status_2(tmp_path):
     assert [run.info.status for run in folder.runs("study")] == ["SCHEDULED"]
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [("127.0.0.1:9", "refused"), ("ray://127.0.0.1:10001", "ray job submit")],
+)
+def test_a_cluster_that_cannot_be_used_leaves_with_status_2(tmp_path, address, said):
+    folder = Folder(tmp_path)
+    output = folder.launch("--address", address, status=2)
+    assert f"cannot use the Ray cluster at {address}" in output and said in output
+    assert folder.runs() == []
+
+
 def test_a_missing_data_set_leaves_with_status_2_and_says_what_to_put_where(tmp_path):
     folder = Folder(tmp_path)
     flag = "trial.dataset={name: image_folder, path: nowhere}"
