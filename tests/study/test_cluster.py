@@ -184,7 +184,9 @@ def test_the_head_is_lost_and_the_same_command_goes_on_with_a_new_one(
 
 @pytest.mark.slow
 def test_a_study_is_submitted_as_a_job(elsewhere, cluster, server, undisturbed, tmp_path):
-    cluster.join(within=without(*(ROOT / package for package in PACKAGES)))
+    # Nodes of one machine share a folder where each unpacks the job's code anew, below the driver.
+    unpacked = cluster.folder.joinpath("session_latest").resolve() / "runtime_resources"
+    cluster.join(within=without(unpacked, *(ROOT / package for package in PACKAGES)))
     folder = on(cluster, server, tmp_path)
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / "job" / package)
