@@ -42,7 +42,7 @@ DONE, FAILED, INTERRUPTED = 0, 1, 130
 LONGEST = 80
 """Characters of a command beyond which what it is for is no longer lined up with the others."""
 RECORDS_SECONDS = 60.0
-"""How long the end of a launch waits for a tracking server that does not answer."""
+"""How long the end of a launch waits for a tracking server that takes no record."""
 
 
 class Refused(Exception):
@@ -298,6 +298,7 @@ class Session:
                 f"{len(self.record.spool)} records wait in {self.folder.spool}: the tracking "
                 "server does not answer. The same command writes them when it does."
             )
+            status = INTERRUPTED if status == DONE else status  # not all is on record yet
         self.record.close(timeout=0)
         self._sweep()
         self._say_what_went_wrong()
