@@ -503,7 +503,8 @@ class Execution:
             if slow:
                 self.on_notice(slow)
         if result["notice"]:
-            self.on_notice(f"Node {name}: {result['notice']}")
+            where = f"Node {name}: " if self.guard.cluster.existing else ""
+            self.on_notice(f"{where}{result['notice']}")
         self.on_change()
         return stop
 

@@ -27,6 +27,7 @@ TEXT
 
 export MLFLOW_AUTH_CONFIG_PATH=$folder/auth.ini
 export MLFLOW_FLASK_SERVER_SECRET_KEY=${SECRET_KEY:-$(python3 -c 'import secrets; print(secrets.token_hex(32))')}
+export MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false  # its workers for other kinds of work
 export MLFLOW_BACKEND_STORE_URI=$POSTGRES_URI  # not an argument: `ps` would show it
 "${MLFLOW:-mlflow}" server --app-name basic-auth --host "${HOST:-127.0.0.1}" --port "${PORT:-5000}" \
     --artifacts-destination "$ARTIFACTS"

@@ -176,7 +176,13 @@ class MlflowServer:
             *("--backend-store-uri", store, "--host", "127.0.0.1", "--port", str(self.port)),
             *("--artifacts-destination", str(folder / "artifacts"), *flags),
         ]
-        self.folder, self.environment = folder, {**os.environ, **environment}
+        # The server's workers for other kinds of work take memory and are not needed.
+        self.environment = {
+            **os.environ,
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            **environment,
+        }
+        self.folder = folder
         self.start()
 
     def start(self) -> None:

@@ -32,14 +32,16 @@ def running(tmp_path_factory) -> Iterator[SimpleNamespace]:
 
         def metrics() -> str:
             text = ""
-            for target in json.loads(found.read_text())[0]["targets"]:
-                with suppress(requests.RequestException):
+            with suppress(OSError):  # away for a moment while Ray writes it anew
+                for target in json.loads(found.read_text())[0]["targets"]:
                     text += requests.get(f"http://{target}/metrics", timeout=5).text
             return text
 
-        wait_for(lambda: "ray_study_epoch" in metrics())
-        yield SimpleNamespace(process=process, metrics=metrics, root=root, folder=folder)
-        kill(process)
+        try:
+            wait_for(lambda: "ray_study_epoch" in metrics())
+            yield SimpleNamespace(process=process, metrics=metrics)
+        finally:
+            kill(process)
 
 
 def test_prometheus_finds_the_figures_of_each_trial_by_study_configuration_and_seed(running):

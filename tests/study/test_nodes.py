@@ -1,6 +1,8 @@
 import pytest
 
 from study.nodes import Node, Pace, describe, faults, room
+from study.state import State
+from trainables.checkpoints import Checkpoints
 from trainables.sight import Sight, versions
 
 BIG = Node("abcdef0123", "big", cpus=8, gpus=2)
@@ -45,6 +47,17 @@ def test_a_node_that_sees_what_the_driver_sees_has_no_fault():
 )
 def test_each_fault_of_a_node_is_named(changed, said):
     assert any(said in fault for fault in faults(sight(**changed), versions(), ["feed"]))
+
+
+def test_checkpoints_may_lie_in_a_store_and_the_drivers_own_files_beside_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    state = State.open(f"file://{tmp_path}/store/", "small", "quick")
+    assert state.folder == tmp_path / "state/small/quick"
+    assert state.checkpoints == f"file://{tmp_path}/store/small/quick/checkpoints"
+    checkpoints = Checkpoints(state.checkpoints)
+    checkpoints.save("key", {"epoch": 3})
+    assert (tmp_path / "store/small/quick/checkpoints/key.pt").exists()
+    assert checkpoints.load("key") == {"epoch": 3}
 
 
 def test_a_node_at_less_than_half_the_pace_of_the_others_is_named_once():
