@@ -278,7 +278,7 @@ class Session:
             Exception
         ) as error:  # ours or Ray's: what is on record stays, the same command goes on
             log.exception("the launch broke off")
-            display.say(f"The launch broke off: {_last_line(error)} (more in {self.folder.log})")
+            display.say(f"The launch broke off: {_first_cause(error)} (more in {self.folder.log})")
             self.agenda.stopping = True
             run.abandon()
             return INTERRUPTED
@@ -394,8 +394,13 @@ def _existing(address: str | None) -> bool:
     return os.environ.get("RAY_ADDRESS", "local") not in ("", "local")
 
 
-def _last_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".strip().splitlines()[-1]
+def _first_cause(error: BaseException) -> str:
+    """Return in a line what an error goes back to: libraries wrap a full disk in vaguer words."""
+    seen = {error}
+    while (cause := error.__cause__ or error.__context__) is not None and cause not in seen:
+        seen.add(cause)
+        error = cause
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
 
 def sentences(found: Reconciliation) -> list[str]:
