@@ -167,9 +167,17 @@ class Record:
         texts = {path: _text(value) for path, value in params.items()}
         self._append("begin", key, name=name, params=texts, tags=dict(tags))
 
-    def epochs(self, key: str, epochs: Sequence[EpochMetrics], *, device: str) -> None:
+    def epochs(
+        self,
+        key: str,
+        epochs: Sequence[EpochMetrics],
+        *,
+        device: str,
+        precision: str = "fp32",
+    ) -> None:
         """Record the metrics of epochs; those that are on record already are left alone."""
-        self._append("epochs", key, epochs=[asdict(epoch) for epoch in epochs], device=device)
+        content = [asdict(epoch) for epoch in epochs]
+        self._append("epochs", key, epochs=content, device=device, precision=precision)
 
     def diagnostics(self, key: str, names: Sequence[str], *, location: str) -> None:
         """Record files that a trial has left at `location`; they are deleted once on record."""
@@ -240,7 +248,8 @@ class Record:
         key, run_id = entry["key"], self._known_run_id(entry["key"])
         fresh = [epoch for epoch in entry["epochs"] if epoch["epoch"] > self._recorded(key)]
         if key not in self._with_device:
-            self.client.set_tag(run_id, "device", entry["device"])
+            tags = {name: entry[name] for name in ("device", "precision") if name in entry}
+            self.client.log_batch(run_id, tags=_tags(tags))
             self._with_device.add(key)
         for part in _parts(fresh, EPOCHS_A_BATCH):  # an epoch is on record whole or not at all
             metrics = [
