@@ -86,6 +86,8 @@ class Record:
         self.client = MlflowClient()
         self.spool = Spool(spool, self._deliver)
         self._run_ids: dict[str, str] = {}
+        self._in_doubt: set[str] = set()
+        """Trials whose run may have been made by a request that failed on its way back."""
         self._last_epoch: dict[str, int] = {}
         self._with_device: set[str] = set()
         try:
@@ -225,9 +227,11 @@ class Record:
                 "mlflow.parentRunId": self.parent_id,
                 **entry["tags"],
             }
+            self._in_doubt.add(key)
             run = self.client.create_run(
                 self.experiment_id, start_time=entry["time"], tags=tags, run_name=entry["name"]
             )
+            self._in_doubt.remove(key)
             run_id = self._run_ids[key] = run.info.run_id
             self._last_epoch[key] = 0
         else:
@@ -304,14 +308,16 @@ class Record:
         self.client.log_batch(self._known_run_id(entry["key"]), tags=_tags(entry["tags"]))
 
     def _run_id(self, key: str) -> str | None:
-        """Return the run of a trial; a dead process may have made it without our knowing."""
-        if key not in self._run_ids:
+        """Return the run of a trial, or None if it has none yet.
+
+        Those that earlier launches made are known from the start.
+        """
+        if key not in self._run_ids and key in self._in_doubt:
             where = f"tags.mlflow.parentRunId = '{self.parent_id}' and tags.trial_key = '{key}'"
             found = self.client.search_runs([self.experiment_id], where, max_results=1)
-            if not found:
-                return None
-            self._run_ids[key] = found[0].info.run_id
-        return self._run_ids[key]
+            if found:
+                self._run_ids[key] = found[0].info.run_id
+        return self._run_ids.get(key)
 
     def _known_run_id(self, key: str) -> str:
         run_id = self._run_id(key)
