@@ -25,14 +25,20 @@ def main() -> None:
     """Measure the parts and write the results."""
     options = _options()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
+    out = options.out or RESULTS / f"{'-'.join(_name(options))}.md"
+    out.parent.mkdir(parents=True, exist_ok=True)
     measured = [header(short=options.short)]
     print(measured[0])
     for text in _sections(options):
         print(text, flush=True)
         measured.append(text)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text("\n".join(measured))
-    print(f"Written to {options.out}")
+        out.write_text("\n".join(measured))  # a run that is cut off leaves what it has
+    print(f"Written to {out}")
+
+
+def _name(options: argparse.Namespace) -> list[str]:
+    parts = [] if tuple(options.parts) == PARTS else list(options.parts)
+    return [time.strftime("%Y-%m-%d"), *(["short"] if options.short else []), *parts]
 
 
 def _sections(options: argparse.Namespace) -> Iterator[str]:
@@ -96,8 +102,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR")
     parser.add_argument("--cifar10", type=Path, metavar="DIR", help="CIFAR-10 as a folder of files")
-    stamp = time.strftime("%Y-%m-%d")
-    parser.add_argument("--out", type=Path, default=RESULTS / f"{stamp}.md", metavar="FILE")
+    parser.add_argument("--out", type=Path, metavar="FILE")
     return parser.parse_args()
 
 

@@ -33,7 +33,7 @@ def regularizers(case: Case, *, repeats: int, judged: bool) -> str:
     figures = [
         Figure(
             what=f"{name} step ÷ plain step",
-            value=spread(ratios(rates["vanilla"], rates[name])),
+            value=spread(ratios(rates["vanilla"].values, rates[name].values)),
             unit="x",
             better="less",
             bar=bars.get(name, (None, None))[0],
@@ -62,7 +62,8 @@ def determinism(case: Case, *, repeats: int) -> str:
         rates = in_turn({"free": lambda: rate(False), "same": lambda: rate(True)}, repeats=repeats)
     finally:
         torch.use_deterministic_algorithms(False)
-    cost = [100 * (ratio - 1) for ratio in ratios(rates["free"], rates["same"])]
+    found = ratios(rates["free"].values, rates["same"].values)
+    cost = [100 * (ratio - 1) for ratio in found]
     return section(
         f"Determinism: {case.title}",
         "The deterministic step against the free one.",
