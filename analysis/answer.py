@@ -1,5 +1,6 @@
 """The answer of a study in one sentence, no stronger than its record."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from analysis import comparison
 from analysis.comparison import Compared
 from analysis.pairs import Contrast
 from analysis.statistics import Summary
-from analysis.tables import DATA, PARTS, TEST, data_sets, setting_text, spread
+from analysis.tables import DATA, PARTS, TEST, data_sets, hashable, setting_text, spread
 from analysis.words import counted, number, word
 
 
@@ -21,6 +22,7 @@ def answer(
     *,
     objective: str = "validation_error",
     test: str = TEST,
+    selects: bool = True,
 ) -> str:
     """Return the sentence.
 
@@ -31,9 +33,12 @@ def answer(
         compared: the cells of the paper, if the study makes one of its tables again.
         objective: the metric that selects.
         test: the metric that is reported.
+        selects: whether the study chooses a best configuration.
     """
     if any(cell.ours.n for cell in compared):
         return comparison.tally(compared)
+    if not selects and (table["n"] > 0).any():
+        return _listed(table[table["n"] > 0], factors, test)
     if table.empty or not table["best"].any():
         unfinished = int(table["unfinished"].sum()) if len(table) else 0
         return (
@@ -59,6 +64,35 @@ def answer(
         text += f", {what} {_with_unit(_summary(best, test), test)}"
         text += f" ({which})" if which else ""
     return f"{text}{_next(contrasts)}."
+
+
+def _listed(table: pd.DataFrame, factors: Sequence[str], test: str) -> str:
+    """Return which methods are lowest how often, or else the lowest and the highest test error."""
+    what, _, which = word(test).partition(", ")
+    subject = f"{what.capitalize()}{f' ({which})' if which else ''}"
+    methods = [name for name in factors if name.startswith("regularizer.")]
+    cases = [name for name in factors if name not in methods]
+    order = table.sort_values(f"{test}_mean")
+    if methods and cases:
+        groups = order.groupby([order[name].map(hashable) for name in cases], dropna=False)
+        lowest = groups.head(1)
+        counts = Counter(setting_text(row, methods) for _, row in lowest.iterrows())
+        (first, most), *others = counts.most_common()
+        listed = "".join(f", with {name} in {count}" for name, count in others)
+        return (
+            f"{subject} is lowest with {first} in {most} of {counted(len(lowest), 'case')}{listed} "
+            f"(a case: {' and '.join(_plain(name) for name in cases)})."
+        )
+    ends = [order.iloc[0], order.iloc[-1]] if len(order) > 1 else [order.iloc[0]]
+    parts = [
+        f"{_with_unit(_summary(row, test), test)} with {setting_text(row, factors)}" for row in ends
+    ]
+    return f"{subject} from {' to '.join(parts)}."
+
+
+def _plain(name: str) -> str:
+    """Return what a setting is about: `network` for `network.name`."""
+    return name.removesuffix(".name").rpartition(".")[2]
 
 
 def _on(row: "pd.Series[Any]", factors: Sequence[str], objective: str) -> str:

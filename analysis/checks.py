@@ -147,7 +147,7 @@ def dirty_tree(evidence: Evidence) -> Iterator[str]:
 def selection_on_test(evidence: Evidence) -> Iterator[str]:
     """The test data took part in a choice."""
     for name in evidence.info.objectives:
-        if name.startswith("test_"):
+        if name.startswith("test_") and evidence.info.selects:
             yield f"The search minimised `{name}`: its best is chosen on test data and too low."
     if evidence.test == "test_error_best":
         yield "The test error reported is that of the best epoch, chosen on test data: too low."

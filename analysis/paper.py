@@ -58,8 +58,11 @@ CLAIMS = {
 }
 """What the paper says of its figures, whose values it does not print."""
 
-FIGURE_OF = {"beta": "fig4", "smoothing": "fig6"} | {name: name for name in CLAIMS}
-"""From the name of a study to the figure that it makes again."""
+
+def figure_of(study: str) -> str | None:
+    """Return the figure of the paper that a study makes again, by the study's name, or None."""
+    head = study.partition("_")[0]
+    return head if head in CLAIMS else {"beta": "fig4", "smoothing": "fig6"}.get(study)
 
 
 @cache

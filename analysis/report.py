@@ -36,6 +36,7 @@ from analysis.answer import answer
 from analysis.comparison import Compared
 from analysis.diagnostics import ActivationMaps, BadArtifactError, Embedding, SoftTargets
 from analysis.drawing import Figure
+from analysis.findings import Diagnosed, finding
 from analysis.importance import CAPTION as IMPORTANCE
 from analysis.importance import importance
 from analysis.pairs import Contrast
@@ -46,6 +47,14 @@ from analysis.words import counted, number, plain_setting, word
 
 MOST_ROWS = 25
 """Configurations shown in the page; the tables beside it hold all."""
+ABOUT = {
+    "fig2": "top-targets",
+    "fig3": "target-distributions",
+    "fig5": "learning-curves",
+    "fig7": "activation-maps",
+    "fig8": "embedding",
+}
+"""Which drawing makes a figure of the paper again."""
 SHOWN = 5
 """Configurations whose curves are drawn."""
 TEMPLATE = "report.html"
@@ -101,7 +110,9 @@ def gather(study: str, scale: str | None = None, tracking_uri: str | None = None
     factors = tables.factors_of(frame, info.space)
     seeds = len(info.seeds) if info.seeds else None
     wanted = _enough(frame, seeds)
-    table = tables.over_configurations(frame, factors, info.objectives, seeds=wanted)
+    table = tables.over_configurations(
+        frame, factors, info.objectives, seeds=wanted, selects=info.selects
+    )
     compared: list[Compared] = []
     if study in paper.TABLES:
         compared = comparison.compare(
@@ -111,7 +122,20 @@ def gather(study: str, scale: str | None = None, tracking_uri: str | None = None
     # In a table of the paper each configuration is a cell of its own, and none is the best.
     contrasts = [] if reached else pairs.against_best(frame, table, factors)
     problems: list[str] = []
-    drawn = list(_figures(info, frame, table, factors, problems))
+    shown = _shown(table, factors)
+    labels = {
+        run: setting_text(row, factors) for _, row in shown.iterrows() for run in row["run_ids"]
+    }
+    error = "validation_error" if info.selects else "test_error"
+    curves = list(dict.fromkeys([error, "train_loss", "test_error"]))
+    history = trials.history(labels, curves, info.tracking_uri)
+    diagnosed = _diagnosed(info, frame, labels, problems)
+    drawn = [
+        *_figures(info, frame, table, factors),
+        figures.learning_curves(history, labels, metrics=[error, "train_loss"]),
+        *_diagnostic_figures(diagnosed),
+    ]
+    figure = paper.figure_of(info.study)
     evidence = checks.Evidence(info, frame, table, factors)
     return Material(
         info=info,
@@ -120,10 +144,23 @@ def gather(study: str, scale: str | None = None, tracking_uri: str | None = None
         factors=factors,
         contrasts=contrasts,
         compared=compared,
-        figures=drawn,
+        figures=_in_order([found for found in drawn if found is not None], figure),
         warnings=checks.warnings(evidence) + problems,
-        answer=answer(table, factors, contrasts, compared, objective=info.objectives[0]),
+        answer=finding(figure, diagnosed, history, labels)
+        or answer(
+            table,
+            factors,
+            contrasts,
+            compared,
+            objective=info.objectives[0],
+            selects=info.selects,
+        ),
     )
+
+
+def _in_order(drawn: list[Figure], figure: str | None) -> list[Figure]:
+    """Return the figures with the one first that the study is about."""
+    return sorted(drawn, key=lambda found: found.name != ABOUT.get(figure or ""))
 
 
 def write(material: Material, output: Path) -> Path:
@@ -133,7 +170,7 @@ def write(material: Material, output: Path) -> Path:
     for old in ("tables", "figures"):  # a figure of an earlier report would look like this one's
         shutil.rmtree(folder / old, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, grid in _grids(material).items():
+    for name, grid in grids(material).items():
         _write_table(folder / "tables", name, grid)
     for figure in material.figures:
         draw_static.save(figure, folder / "figures")
@@ -150,16 +187,18 @@ def page(material: Material) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    shown = tables.grid(material.table, material.factors, info.objectives, most=MOST_ROWS)
+    shown = tables.grid(
+        material.table, material.factors, info.objectives, most=MOST_ROWS, selects=info.selects
+    )
     html = {name: Markup(rendering.to_html(grid, link=link))
-            for name, grid in _grids(material).items()}  # fmt: skip
+            for name, grid in grids(material).items()}  # fmt: skip
     reached = any(cell.ours.n for cell in material.compared)
     return environment.get_template(TEMPLATE).render(
         info=info,
         answer=material.answer,
         warnings=material.warnings,
         facts=_facts(material),
-        claim=paper.CLAIMS.get(paper.FIGURE_OF.get(info.study, ""), ""),
+        claim=paper.CLAIMS.get(paper.figure_of(info.study) or "", ""),
         paper_table=html.get("paper", ""),
         paper_details=html.get("verdicts", ""),
         paper_note=""
@@ -199,12 +238,16 @@ def _enough(frame: pd.DataFrame, seeds: int | None) -> int | None:
     return seeds if most >= seeds else None
 
 
-def _grids(material: Material) -> dict[str, Grid]:
+def grids(material: Material) -> dict[str, Grid]:
     """Return the report's tables by the name of their files."""
     info = material.info
     found = {
         "configurations": tables.grid(
-            material.table, material.factors, info.objectives, title=f"{info.study}, {info.scale}"
+            material.table,
+            material.factors,
+            info.objectives,
+            title=f"{info.study}, {info.scale}",
+            selects=info.selects,
         )
     }
     if material.contrasts:
@@ -230,30 +273,16 @@ def _write_table(folder: Path, name: str, grid: Grid) -> None:
 
 
 def _figures(
-    info: StudyInfo,
-    frame: pd.DataFrame,
-    table: pd.DataFrame,
-    factors: list[str],
-    problems: list[str],
-) -> Iterator[Figure]:
-    """Yield every figure that the record allows; what cannot be read is told in `problems`."""
+    info: StudyInfo, frame: pd.DataFrame, table: pd.DataFrame, factors: list[str]
+) -> Iterator[Figure | None]:
+    """Yield the figures that are made from the errors of configurations."""
     objective = info.objectives[0]
-    optional = [
-        figures.error_by_factor(table, frame, factors, objective=objective, space=info.space)
-    ]
+    yield figures.error_by_factor(table, frame, factors, objective=objective, space=info.space)
     if tables.DATA not in factors:  # across data sets errors do not compare
         shares = importance(table, factors, objective=objective, space=info.space)
-        optional.append(figures.importances(shares, caption=IMPORTANCE))
+        yield figures.importances(shares, caption=IMPORTANCE)
         if info.search.get("sampler") != "grid":
-            optional.append(figures.search_course(table, frame, objective=objective))
-    shown = _shown(table, factors)
-    labels = {
-        run: setting_text(row, factors) for _, row in shown.iterrows() for run in row["run_ids"]
-    }
-    history = trials.history(labels, ["validation_error", "train_loss"], info.tracking_uri)
-    optional.append(figures.learning_curves(history, labels))
-    optional += _diagnostic_figures(info, frame, labels, problems)
-    yield from (figure for figure in optional if figure is not None)
+            yield figures.search_course(table, frame, objective=objective)
 
 
 def _shown(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
@@ -270,27 +299,31 @@ def _shown(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
     return ran.iloc[places]
 
 
-def _diagnostic_figures(
+def _diagnosed(
     info: StudyInfo, frame: pd.DataFrame, labels: dict[str, str], problems: list[str]
-) -> Iterator[Figure | None]:
-    targets: dict[str, list[SoftTargets]] = {}
-    maps: dict[str, ActivationMaps] = {}
-    embedding: tuple[Embedding, str] | None = None
+) -> Diagnosed:
+    """Return the diagnostics of the trials shown; what cannot be read is told in `problems`."""
+    found = Diagnosed()
     chosen = frame[frame["run_id"].isin(labels)] if len(frame) else frame
     for _, trial in chosen.iterrows():
         label = labels[trial["run_id"]]
         if held := _diagnostic(SoftTargets, info, trial, problems):
-            targets.setdefault(label, []).append(held)
-        if label not in maps and (held := _diagnostic(ActivationMaps, info, trial, problems)):
-            maps[label] = held
-        if embedding is None and (held := _diagnostic(Embedding, info, trial, problems)):
-            embedding = held, f"{label}, seed {trial['seed']}"
-    yield figures.top_targets(targets)
-    for label, seeds in list(targets.items())[:1]:
+            found.targets.setdefault(label, []).append(held)
+        if label not in found.maps and (held := _diagnostic(ActivationMaps, info, trial, problems)):
+            found.maps[label] = held
+        if found.embedding is None and (held := _diagnostic(Embedding, info, trial, problems)):
+            found.embedding = f"{label}, seed {trial['seed']}", held
+    return found
+
+
+def _diagnostic_figures(diagnosed: Diagnosed) -> Iterator[Figure | None]:
+    yield figures.top_targets(diagnosed.targets)
+    for label, seeds in list(diagnosed.targets.items())[:1]:
         yield figures.target_distributions(seeds[0], of=f"{label}, first seed")
-    yield figures.activation_maps(maps)
-    if embedding is not None:
-        yield figures.embeddings(embedding[0], of=embedding[1])
+    yield figures.activation_maps(diagnosed.maps)
+    if diagnosed.embedding is not None:
+        of, embedding = diagnosed.embedding
+        yield figures.embeddings(embedding, of=of)
 
 
 def _diagnostic(kind: Any, info: StudyInfo, trial: "pd.Series[Any]", problems: list[str]) -> Any:

@@ -64,6 +64,7 @@ def over_configurations(
     *,
     test: str = TEST,
     seeds: int | None = None,
+    selects: bool = True,
 ) -> pd.DataFrame:
     """Return one row per configuration, the best by its objective first.
 
@@ -79,6 +80,7 @@ def over_configurations(
         test: the metric that is reported beside it.
         seeds: how many seeds a configuration needs to be called best; None takes the most that
             any has. A lucky single seed is no winner.
+        selects: whether one is to be called best at all, or the objective only orders them.
 
     Returns:
         `configuration`, the factors, for each metric `m` the columns `m_mean`, `m_sd`, `m_low`,
@@ -95,7 +97,7 @@ def over_configurations(
     table = pd.DataFrame(rows, columns=_columns(factors, metrics))
     table["best"] = False
     groups = data_sets(table)
-    for group in groups.unique():
+    for group in groups.unique() if selects else ():
         table.loc[groups == group, "best"] = _best(table[groups == group], objectives, seeds)
     table["_group"] = groups.map({group: i for i, group in enumerate(groups.unique())})
     order = table.sort_values(
@@ -119,6 +121,7 @@ def grid(
     test: str = TEST,
     title: str = "",
     most: int | None = None,
+    selects: bool = True,
 ) -> Grid:
     """Return a table over configurations as it is to be printed.
 
@@ -129,6 +132,7 @@ def grid(
         test: the metric reported.
         title: above the table.
         most: the number of rows to print; None means all. What is left out is said.
+        selects: as for `over_configurations`.
     """
     objectives = [objective] if isinstance(objective, str) else list(objective)
     metrics = [name for name in dict.fromkeys([*objectives, test]) if f"{name}_mean" in table]
@@ -140,7 +144,8 @@ def grid(
     header += [("", "seeds"), *(("", TROUBLES[name]) for name in troubles)]
     shown = table if most is None else table.head(most)
     rows = [_cells(row, factors, metrics, troubles) for _, row in shown.iterrows()]
-    notes = [_selection_note(objectives, several=data_sets(table).nunique() > 1)]
+    several = data_sets(table).nunique() > 1
+    notes = [_selection_note(objectives, several=several) if selects else NOTHING_SELECTED]
     if len(shown) < len(table):
         notes.append(f"{len(table) - len(shown)} more configurations are left out.")
     return Grid(
@@ -152,6 +157,9 @@ def grid(
     )
 
 
+NOTHING_SELECTED = (
+    "Nothing is selected: the study compares, and no number here is the best of many."
+)
 TROUBLES = {
     "unfinished": "unfinished",
     "stopped_early": "stopped early",
@@ -205,16 +213,14 @@ def hashable(value: Any) -> Hashable:
 def _implied(frame: pd.DataFrame, name: str, varied: Sequence[str]) -> bool:
     """Return whether a setting only says which component it belongs to.
 
-    `regularizer.alpha` that is 1 for all of Mixup and absent for all others repeats
-    `regularizer.name`.
+    `regularizer.alpha` that is 1 for all of Mixup, 2 for all of Manifold Mixup and absent for all
+    others repeats `regularizer.name`.
     """
     component = f"{name.rpartition('.')[0]}.name"
     if component == name or component not in varied:
         return False
-    values = frame[name].map(hashable)
-    return values.nunique() <= 1 and bool(
-        (values.notna().groupby(frame[component]).nunique() == 1).all()
-    )
+    values = frame[name].map(hashable).groupby(frame[component])
+    return bool((values.nunique(dropna=False) == 1).all())
 
 
 def _configuration(

@@ -32,6 +32,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
 
+from analysis import credentials
+
 PAGE = 1000
 """Runs per request."""
 FLAGS = ("git_dirty", "retired")
@@ -89,8 +91,17 @@ class StudyInfo:
     @property
     def objectives(self) -> list[str]:
         """The metrics that the search minimises; where it selects nothing, the test error."""
+        return shown_objectives(self._objectives)
+
+    @property
+    def selects(self) -> bool:
+        """Whether the study chooses a best configuration."""
+        return "train_loss" not in self._objectives
+
+    @property
+    def _objectives(self) -> list[str]:
         objective = self.search.get("objective") or "validation_error"
-        return shown_objectives([objective] if isinstance(objective, str) else objective)
+        return [objective] if isinstance(objective, str) else list(objective)
 
     def url(self, run_id: str) -> str:
         """Return the address of a run in the MLflow UI."""
@@ -103,6 +114,11 @@ class StudyInfo:
             return self.url(ids[0])
         runs, experiments = quote(json.dumps(ids)), quote(json.dumps([self.experiment_id]))
         return f"{self._ui}/#/compare-runs?runs={runs}&experiments={experiments}"
+
+    @property
+    def shown_uri(self) -> str:
+        """Where the record is, without a password."""
+        return credentials.shown(self.tracking_uri)
 
     @property
     def _ui(self) -> str:
@@ -271,7 +287,7 @@ def typed(text: str) -> Any:
 
 
 def _client(tracking_uri: str | None) -> MlflowClient:
-    uri = tracking_uri or mlflow.get_tracking_uri()
+    uri = credentials.plain(tracking_uri or mlflow.get_tracking_uri())
     path = uri.removeprefix("sqlite:///").partition("?")[0]
     # A client creates the SQLite store that it does not find: a reader must not.
     if path != uri and not os.path.exists(path):
@@ -288,7 +304,8 @@ def _experiment(client: MlflowClient, study: str) -> Experiment:
         return experiment
     known = [found.name for found in client.search_experiments(view_type=ViewType.ACTIVE_ONLY)]
     known = sorted(name for name in known if name != "Default")
-    raise UnknownStudyError(_unknown("study", study, known, f"at {client.tracking_uri}"))
+    where = f"at {credentials.shown(client.tracking_uri)}"
+    raise UnknownStudyError(_unknown("study", study, known, where))
 
 
 def _search(client: MlflowClient, experiment: Experiment, wanted: str) -> list[Run]:

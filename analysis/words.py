@@ -33,6 +33,7 @@ WORDS = {
     "mixup": "Mixup",
     "cutmix": "CutMix",
     "puzzlemix": "PuzzleMix",
+    "manifold_mixup": "Manifold Mixup",
     "lamix": "LaMix",
     "lamix_puzzlemix": "LaMix over PuzzleMix",
 }

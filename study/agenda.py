@@ -307,6 +307,8 @@ class Agenda:
             out_of_memory: whether the GPU's memory ran out, which calls for a larger share.
         """
         trial.failures.append(failure)
+        if self._fell(trial):
+            return False
         if len(trial.failures) <= RETRIES:
             if out_of_memory and trial.gpus:
                 trial.gpus = min(2 * trial.gpus, max(1.0, trial.gpus))
@@ -315,6 +317,24 @@ class Agenda:
         trial.outcome = "failed"
         self._end(trial, None, failure=failure)
         return False
+
+    def forgive(self, trial: Trial) -> None:
+        """Take back the trial's last failure: its node was lost, as is known only now."""
+        if trial.state != "done":
+            trial.failures.pop()
+
+    def _fell(self, trial: Trial) -> bool:
+        """End a trial whose configuration was stopped early meanwhile."""
+        if not all(plan.judged for plan in self._plans_of[trial.key]):
+            return False
+        trial.outcome = "stopped_early"
+        self._end(trial, None)
+        return True
+
+    def lost(self, trial: Trial) -> None:
+        """Note that the trial's node went away: it goes on elsewhere, and this is no failure."""
+        if not self._fell(trial):
+            self.withdraw(trial)
 
     def interrupted(self, trial: Trial) -> None:
         """Note that the trial is cut off; a later launch goes on with it."""

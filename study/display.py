@@ -44,12 +44,19 @@ class Display:
         self.console = console
         self.facts = facts
         self.trouble = trouble
+        self.place: Callable[[], str] = lambda: ""
+        """Asked at each drawing how the nodes are used; empty if there is nothing to say."""
         self.noticed: set[str] = set()
         self.started = time.monotonic()
         self.epochs_at_start = self._epochs_done()
         self._last_line = float("-inf")
         self._live = Live(
-            console=console, get_renderable=self._picture, refresh_per_second=2, transient=True
+            console=console,
+            get_renderable=self._picture,
+            refresh_per_second=2,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
 
     def __enter__(self) -> Self:
@@ -85,7 +92,7 @@ class Display:
 
     def _line(self) -> None:
         self._last_line = time.monotonic()
-        parts = [self._counts(), self._best(), self._time_left(), self.trouble()]
+        parts = [self._counts(), self.place(), self._best(), self._time_left(), self.trouble()]
         stamp = time.strftime("%H:%M:%S")
         self.console.print(
             f"{stamp}  {' · '.join(part for part in parts if part)}",
@@ -101,7 +108,7 @@ class Display:
         for trial in sorted(self.agenda.running, key=lambda trial: (trial.number, trial.seed)):
             rows.add_row(f"  {trial.name}", _progress(trial))
         lines: list[RenderableType] = [bar, rows]
-        for part in (self._best(), self._time_left(), self.trouble()):
+        for part in (self.place(), self._best(), self._time_left(), self.trouble()):
             if part:
                 lines.append(Text(part))
         return Group(*lines)
@@ -123,7 +130,7 @@ class Display:
     def _best(self) -> str:
         objectives = self.agenda.study.search.objectives
         judged = [plan for plan in self.agenda.plans if plan.judgement.state == "complete"]
-        if not judged or len(objectives) > 1:
+        if not judged or len(objectives) > 1 or not self.agenda.study.search.selects:
             return ""
         best = min(judged, key=lambda plan: plan.judgement.values[0])
         return f"best so far: {describe(best.point)}, {objectives[0]} {_spread(best)}"

@@ -9,13 +9,16 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 # Before Ray is imported: it reads these once.
+if os.environ.get("RAY_ADDRESS", "local") in ("", "local"):
+    # A Ray of our own listens on the loopback address alone, as it does on other systems.
+    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
@@ -28,16 +31,35 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import ray  # noqa: E402
 from ray import tune  # noqa: E402
+from ray.exceptions import GetTimeoutError, RayError  # noqa: E402
 from ray.tune.experiment import Trial as TuneTrial  # noqa: E402
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 from ray.tune.stopper import Stopper  # noqa: E402
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
 
+import trainables  # noqa: E402
+from analysis import credentials  # noqa: E402
 from study.agenda import Agenda  # noqa: E402
-from study.model import Trial  # noqa: E402
+from study.model import Trial, describe  # noqa: E402
+from study.nodes import Node, Pace, faults, room  # noqa: E402
+from study.plan import kind  # noqa: E402
 from trainables.configuration import as_dict  # noqa: E402
 from trainables.metrics import EpochMetrics  # noqa: E402
+from trainables.sight import Question, look, versions  # noqa: E402
+from trainables.storage import Folder  # noqa: E402
 from trainables.trainable import Assignment, TrialTrainable  # noqa: E402
+
+log = logging.getLogger(__name__)
+
+JOIN_SECONDS = 60.0
+"""How long an existing cluster is given until a node has room for a trial."""
+LOOK_SECONDS = 300.0
+"""How long a node is given to look at the data sets; it may have to fetch the code first."""
+NODE_LOST = ("node has died", "node died", "NodeDiedError")
+"""Ray's words for a trial whose node is known to be lost."""
+PROCESS_LOST = ("ActorUnavailableError", "ActorDiedError")
+"""Ray's words where it cannot tell yet what became of the trial's process, or of its node."""
 
 NOISY = (
     "ray._private.authentication.authentication_token_setup",  # the display says it better
@@ -50,89 +72,229 @@ class ClusterError(Exception):
     """The cluster cannot run the study; nothing was started."""
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """The Ray cluster that the study runs on."""
-
-    dashboard: str | None
-    """The dashboard's address, or None where there is none."""
-    token: bool
-    """Whether the dashboard asks for a token, which ``ray get-auth-token`` prints."""
-
-
 @contextmanager
-def cluster(address: str | None, log_file: Path) -> Iterator[Cluster]:
-    """Connect to the cluster at `address`, or start one on this machine, until the block ends.
+def cluster(log_file: Path) -> Iterator["Cluster"]:
+    """Connect to the cluster at RAY_ADDRESS, or start one on this machine, until the block ends.
 
     Args:
-        address: of an existing cluster; None takes RAY_ADDRESS, or else starts a local one.
         log_file: where Ray's own messages go.
 
     Raises:
         ClusterError: if no cluster answers there.
     """
     handler = logging.FileHandler(log_file)
+    handler.setFormatter(credentials.Formatter(logging.BASIC_FORMAT))
     for name in ("ray", "ray.tune"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-    existing = address or os.environ.get("RAY_ADDRESS")
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
+    # Ray prints some of its messages; the console of a launch has its own hold of the terminal.
+    stream = handler.stream
     try:
+        with redirect_stdout(stream), redirect_stderr(stream), _connected() as found:
+            yield found
+    finally:
+        with suppress(OSError):  # what a full disk has no room for is lost
+            handler.close()
+
+
+@contextmanager
+def _connected() -> Iterator["Cluster"]:
+    address = os.environ.get("RAY_ADDRESS", "")
+    existing = address not in ("", "local")
+    try:
+        _refuse_addresses(address)
         context = ray.init(
-            address=existing,
+            # Not None: that would be whatever Ray was started last on this machine.
+            address=address if existing else "local",
             include_dashboard=None if existing else True,
+            runtime_env=_code() if existing else None,
             log_to_driver=False,
             logging_level=logging.WARNING,
             configure_logging=False,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
-        where = f"the Ray cluster at {existing}" if existing else "a local Ray"
+        where = f"the Ray cluster at {address}" if existing else "a local Ray"
         raise ClusterError(f"cannot use {where}: {error}") from error
-    _protect_token()
+    protect_token()
     try:
         url = context.dashboard_url
-        yield Cluster(dashboard=f"http://{url}" if url else None, token=_token().exists())
+        yield Cluster(
+            existing=existing,
+            dashboard=f"http://{url}" if url else None,
+            token=os.environ.get("RAY_AUTH_MODE") == "token",
+        )
     finally:
         ray.shutdown()
-        handler.close()
 
 
-def _protect_token() -> None:
+def _refuse_addresses(address: str) -> None:
+    """Refuse addresses that mean something to Ray, but not to a process that drives trials."""
+    if address.startswith(("ray://", "http://", "https://")):
+        raise ValueError(
+            "a launch drives the trials from a node of the cluster; from elsewhere, "
+            "`ray job submit --working-dir . -- python -m study.launch …` takes it there"
+        )
+
+
+def _code() -> dict[str, Any]:
+    """Return the runtime environment that takes the training code to every node."""
+    return {"py_modules": [str(Path(trainables.__file__).parent)], "excludes": ["__pycache__"]}
+
+
+def protect_token() -> None:
     """Ray writes its access token readable by all; it is its owner's alone."""
-    if _token().exists():
-        _token().chmod(0o600)
+    token = Path.home() / ".ray" / "auth_token"
+    if token.exists():
+        token.chmod(0o600)
 
 
-def _token() -> Path:
-    return Path.home() / ".ray" / "auth_token"
+@dataclass(frozen=True)
+class Cluster:
+    """The Ray cluster that the study runs on."""
+
+    existing: bool
+    """Whether it was there before; a local one is of this launch alone."""
+    dashboard: str | None
+    """The dashboard's address, or None where there is none."""
+    token: bool
+    """Whether the dashboard asks for a token, which ``ray get-auth-token`` prints."""
+
+    def nodes(self) -> list[Node]:
+        """Return the nodes that are there now."""
+        return [
+            Node(
+                id=node["NodeID"],
+                host=node["NodeName"],
+                cpus=node["Resources"].get("CPU", 0),
+                gpus=node["Resources"].get("GPU", 0),
+            )
+            for node in ray.nodes()
+            if node["Alive"]
+        ]
+
+    def wait_for_room(self, cpus: float, gpus: float) -> list[Node]:
+        """Return the nodes once one has room for a trial; those of a young cluster may yet join.
+
+        Raises:
+            ClusterError: saying what is asked for and what there is.
+        """
+        deadline = time.monotonic() + (JOIN_SECONDS if self.existing else 0)
+        while not room(nodes := self.nodes(), cpus, gpus):
+            if time.monotonic() >= deadline:
+                have = "; ".join(f"{n.cpus:g} CPUs and {n.gpus:g} GPUs" for n in nodes)
+                raise ClusterError(
+                    f"a trial asks for {cpus:g} CPUs and {gpus:g} GPUs (`resources` in the study "
+                    f"file), but no node of the cluster has them: {have}"
+                )
+            time.sleep(1)
+        return nodes
 
 
-def check_resources(cpus: float, gpus: float) -> None:
-    """Check that some node has room for one trial.
+class Guard:
+    """Keeps trials off nodes where they could not run, or would train on something else.
 
-    Raises:
-        ClusterError: saying what is asked for and what there is.
+    A local Ray is like its driver, and is not asked.
     """
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if any(n.get("CPU", 0) >= cpus and n.get("GPU", 0) >= gpus for n in nodes):
-        return
-    have = "; ".join(f"{n.get('CPU', 0):g} CPUs and {n.get('GPU', 0):g} GPUs" for n in nodes)
-    raise ClusterError(
-        f"a trial asks for {cpus:g} CPUs and {gpus:g} GPUs (`resources` in the study file), "
-        f"but no node of the cluster has them: {have}"
-    )
 
+    def __init__(
+        self,
+        cluster: Cluster,
+        share: tuple[float, float],
+        question: Question,
+        fingerprints: Sequence[str],
+    ) -> None:
+        """Prepare.
 
-def slots(cpus: float, gpus: float) -> int:
-    """Return how many trials of this share run side by side on the cluster as it is now."""
-    count = 0
-    for node in ray.nodes():
-        if node["Alive"]:
-            have = node["Resources"]
-            rooms = [have.get(name, 0) / n for name, n in (("CPU", cpus), ("GPU", gpus)) if n]
-            count += int(min(rooms) + 1e-9)
-    return count
+        Args:
+            cluster: where.
+            share: CPUs and GPUs of a trial; nodes without room for one are not asked.
+            question: what each node is asked.
+            fingerprints: of its data sets, as the driver reads them.
+        """
+        self.cluster = cluster
+        self.share = share
+        self.question = question
+        self.fingerprints = fingerprints
+        self.unfit: set[str] = set()
+        """Ids of the nodes that joined and cannot be used."""
+        self.lost: set[str] = set()
+        """Ids of the nodes that have left."""
+        self._known: dict[str, Node] = {}
+        self._asked: dict[str, ray.ObjectRef] = {}
+
+    def __enter__(self) -> Self:
+        if self.cluster.existing:
+            try:
+                Folder(self.question.checkpoints).write(self.question.token, b"")
+            except OSError as error:
+                raise ClusterError(f"cannot write to the state directory: {error}") from error
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.cluster.existing:
+            Folder(self.question.checkpoints).delete(self.question.token)
+
+    def check(self) -> list[str]:
+        """Look at the nodes that are there at the start; return what speaks against which."""
+        for node in self.cluster.nodes():
+            self._meet(node)
+        asked = dict(self._asked)
+        if asked:
+            ray.wait([*asked.values()], num_returns=len(asked), timeout=LOOK_SECONDS)
+        reasons = [f"{self._known[id].name}: {why}" for id in asked if (why := self._reason(id))]
+        self._asked.clear()
+        return reasons
+
+    def usable(self) -> tuple[list[Node], list[str]]:
+        """Return the nodes that trials may run on now, and what happened to nodes, in words."""
+        nodes = {node.id: node for node in self.cluster.nodes()}
+        gone = self._known.keys() - nodes.keys()
+        self.lost |= gone
+        said = [f"Node {self._known[id].name} is lost." for id in gone]
+        self._known = {id: node for id, node in self._known.items() if id in nodes}
+        for node in nodes.values():
+            if node.id not in self._known:
+                self._meet(node)
+        said += [self._welcome(self._known[id]) for id in self._answered()]
+        return [n for n in nodes.values() if n.id not in self.unfit | self._asked.keys()], said
+
+    def name(self, id: str) -> str:
+        """Return what people call a node."""
+        return self._known[id].name if id in self._known else id[:6]
+
+    def _meet(self, node: Node) -> None:
+        self._known[node.id] = node
+        if self.cluster.existing and node.room(*self.share):
+            where = NodeAffinitySchedulingStrategy(node.id, soft=False)
+            task = ray.remote(look).options(num_cpus=0, scheduling_strategy=where, max_retries=0)
+            self._asked[node.id] = task.remote(self.question)
+
+    def _answered(self) -> list[str]:
+        """Return the ids of those newcomers that have answered; one that is lost never will."""
+        self._asked = {id: ref for id, ref in self._asked.items() if id in self._known}
+        refs = [*self._asked.values()]
+        ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0) if refs else ([], [])
+        return [id for id, ref in self._asked.items() if ref in ready]
+
+    def _welcome(self, node: Node) -> str:
+        reason = self._reason(node.id)
+        del self._asked[node.id]
+        if not reason:
+            return f"Node {node.name} has joined: {node.size}."
+        self.unfit.add(node.id)
+        return f"Node {node.name} has joined, but no trial is begun there: {reason}"
+
+    def _reason(self, id: str) -> str:
+        """Return what speaks against a node, or nothing."""
+        try:
+            sight = ray.get(self._asked[id], timeout=0)
+        except GetTimeoutError:
+            return f"does not answer within {LOOK_SECONDS:g} s"
+        except RayError as error:
+            return f"cannot run the training code: {str(error).strip().splitlines()[-1]}"
+        return "; ".join(faults(sight, versions(), self.fingerprints))
 
 
 class Execution:
@@ -141,9 +303,9 @@ class Execution:
     def __init__(
         self,
         agenda: Agenda,
+        guard: Guard,
         *,
-        data: Path,
-        checkpoints: str,
+        scratch: str,
         discard: Callable[[str], None],
         on_change: Callable[[], None],
         on_notice: Callable[[str], None],
@@ -152,22 +314,27 @@ class Execution:
 
         Args:
             agenda: says what to run and hears what happened.
-            data: the folder of the data sets, absolute.
-            checkpoints: where trials save themselves: an absolute path or a URI.
+            guard: knows the nodes, the data and where trials save themselves.
+            scratch: for Ray Tune's own files, seen by all nodes: an absolute path or a URI.
             discard: deletes the checkpoint of a trial by its key, once it has ended.
             on_change: called after everything that happened.
             on_notice: called with what the user should know, perhaps again and again.
         """
         self.agenda = agenda
-        self.data = data
-        self.checkpoints = checkpoints
+        self.guard = guard
+        self.scratch = scratch
         self.discard = discard
         self.on_change = on_change
         self.on_notice = on_notice
         self.by_tune_id: dict[str, Trial] = {}
         self.stop_between_epochs = True
         """Whether a trial that is to stop may finish its epoch first."""
-        self._slots_known, self._slots_at = 0, float("-inf")
+        self._node_of: dict[Trial, str] = {}
+        self._failed_on: dict[str, list[Trial]] = {}
+        """Trials whose process went away, by their node; whether it is lost too shows later."""
+        self._pace = Pace()
+        self._nodes: list[Node] = []
+        self._nodes_at = float("-inf")
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle as nothing: Ray Tune saves what it is given, for a restore that is not its job."""
@@ -179,9 +346,7 @@ class Execution:
 
     def run(self) -> None:
         """Run until the agenda is finished, or has been told to stop and all trials are saved."""
-        resources = self.agenda.study.resources
-        check_resources(resources.cpus, resources.gpus)
-        with tempfile.TemporaryDirectory(prefix="study-tune-") as scratch:
+        with self._scratch() as scratch:
             tune.Tuner(
                 TrialTrainable,
                 tune_config=tune.TuneConfig(
@@ -204,6 +369,19 @@ class Execution:
             ).fit()
         self.abandon()
 
+    @contextmanager
+    def _scratch(self) -> Iterator[str]:
+        """Lend Ray Tune a folder: its actors look for it on whichever node they run."""
+        if not self.guard.cluster.existing:
+            with tempfile.TemporaryDirectory(prefix="study-tune-") as folder:
+                yield folder
+            return
+        shared = Folder(self.scratch)
+        try:
+            yield self.scratch
+        finally:
+            shared.destroy()
+
     def abandon(self) -> None:
         """Note that what is still handed out comes to nothing in this launch."""
         for trial in self.by_tune_id.values():
@@ -217,14 +395,17 @@ class Execution:
         """Return what an actor needs to know of a trial."""
         return Assignment(
             name=f"{self.agenda.study.name} {trial.name}",
+            study=self.agenda.study.name,
+            point=describe(trial.point),
             configuration=as_dict(trial.configuration),
             seed=trial.seed,
             key=trial.key,
-            data=str(self.data),
-            checkpoints=self.checkpoints,
+            data=str(self.guard.question.data),
+            checkpoints=self.guard.question.checkpoints,
             checkpoint_seconds=self.agenda.study.checkpoints.at_least_every_seconds,
             cpus=self.agenda.study.resources.cpus,
             gpus=trial.gpus,
+            avoid=sorted(self.guard.unfit),
         )
 
     def suggest(self, tune_id: str) -> Assignment | str | None:
@@ -233,7 +414,7 @@ class Execution:
         if (agenda.finished or agenda.stopping) and not agenda.active:
             return str(Searcher.FINISHED)
         # One more than fits, so that an actor that becomes free is reused at once.
-        if len(agenda.active) > self._slots():
+        if len(agenda.active) > self._room():
             return None
         trial = agenda.next()
         if trial is None:
@@ -241,13 +422,24 @@ class Execution:
         self.by_tune_id[tune_id] = trial
         return self.assignment(trial)
 
-    def _slots(self) -> int:
-        """Return the room on the cluster, asked for once a second: nodes join and leave."""
-        if time.monotonic() - self._slots_at > 1:
-            resources = self.agenda.study.resources
-            self._slots_known = slots(resources.cpus, resources.gpus)
-            self._slots_at = time.monotonic()
-        return self._slots_known
+    def _room(self) -> int:
+        """Return how many trials run side by side; once a second nodes that come and go count."""
+        if time.monotonic() - self._nodes_at > 1:
+            self._nodes, said = self.guard.usable()
+            self._nodes_at = time.monotonic()
+            for sentence in said:
+                self.on_notice(sentence)
+            for id in self._failed_on.keys() & self.guard.lost:
+                for trial in self._failed_on.pop(id):
+                    self.agenda.forgive(trial)
+        return room(self._nodes, *self.guard.share)
+
+    def place(self) -> str:
+        """Return how far the nodes are used, in words; nothing of a single one."""
+        if len(self._nodes) < 2:
+            return ""
+        taken, places = len(self.agenda.running), room(self._nodes, *self.guard.share)
+        return f"{taken} of {places} places taken on {len(self._nodes)} nodes"
 
     def started(self, tune_id: str) -> None:
         """Note that an actor has taken a trial up."""
@@ -269,8 +461,14 @@ class Execution:
         stop = self.agenda.epochs(
             trial, epochs, device=result["device"], precision=result["precision"]
         )
+        self._node_of[trial] = result["node"]
+        name = self.guard.name(result["node"])
+        for epoch in epochs:
+            slow = self._pace.slow(name, kind(trial.configuration), epoch.images_per_second)
+            if slow:
+                self.on_notice(slow)
         if result["notice"]:
-            self.on_notice(result["notice"])
+            self.on_notice(f"Node {name}: {result['notice']}")
         self.on_change()
         return stop
 
@@ -279,7 +477,9 @@ class Execution:
         if result["finished"]:  # Ray Tune keeps a last result from the scheduler
             self._epochs(tune_id, result)
         trial = self.by_tune_id.pop(tune_id)
-        self.agenda.left(trial, result.get("diagnostics", ()), location=self.checkpoints)
+        self.agenda.left(
+            trial, result.get("diagnostics", ()), location=self.guard.question.checkpoints
+        )
         self.agenda.completed(trial)
         self.discard(trial.key)
         self.on_change()
@@ -292,6 +492,13 @@ class Execution:
     def failed(self, tune_id: str, failure: str) -> None:
         """Note that an attempt at a trial failed, with its traceback."""
         trial = self.by_tune_id.pop(tune_id)
+        if any(sign in failure for sign in NODE_LOST):
+            log.warning("%s lost its node: %s", trial.name, failure)
+            self.agenda.lost(trial)
+            self.on_change()
+            return
+        if any(sign in failure for sign in PROCESS_LOST):
+            self._failed_on.setdefault(self._node_of.get(trial, ""), []).append(trial)
         if trial.state == "assigned":  # its setup failed: what failed should have a run
             self.agenda.begin(trial)
         if not self.agenda.failed(trial, failure, out_of_memory="OutOfMemoryError" in failure):

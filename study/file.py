@@ -100,6 +100,11 @@ class Search:
         """The objectives as a tuple, also when there is one."""
         return (self.objective,) if isinstance(self.objective, str) else self.objective
 
+    @property
+    def selects(self) -> bool:
+        """Whether a best configuration is chosen."""
+        return "train_loss" not in self.objectives
+
 
 @settings
 class Resources:
@@ -334,7 +339,7 @@ def _search_problems(search: Search, searched: Space, resolved: Section) -> Iter
         yield problem("seeds", f"must be distinct, but got {list(search.seed_list)}")
     if len(set(search.objectives)) < len(search.objectives):
         yield problem("objective", f"must be distinct, but got {list(search.objectives)}")
-    if "train_loss" in search.objectives and search.sampler in LEARNING_SAMPLERS:
+    if not search.selects and search.sampler in LEARNING_SAMPLERS:
         yield problem(
             "objective",
             "train_loss says nothing of unseen images, so no search may follow it; use "

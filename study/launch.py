@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from analysis import credentials
 from study import state
 from study.file import DEFAULT_SCALE, ResolvedStudy, load
 from study.lock import StudyHeld, hold
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, file=sys.stdout)
     try:
         study = load(options.file, scale=options.scale, overrides=tuple(options.set))
         _announce(study, console, named=options.scale is not None)
@@ -42,21 +43,32 @@ def _launch(
     # Imported late, since it takes seconds: a mistake in the study file is said before.
     from study.session import Refused, Session
 
-    folder = state.State.open(options.state, study.name, study.scale)
-    logging.basicConfig(filename=folder.log, level=logging.WARNING, force=True)
+    try:
+        folder = state.State.open(options.state, study.name, study.scale)
+        _log_to(folder.log)
+    except (OSError, ValueError) as error:
+        return _refuse(f"{study.source}: cannot use the state directory: {error}")
     command = f"python -m study.launch {shlex.join(given)}"
     data = options.data.absolute()
     try:
         if options.plan:
             with folder.copy() as copied:
-                return Session(
+                session = Session(
                     study, console, folder=copied, data=data, command=command, planning=True
-                ).plan()
+                )
+                return session.plan(options.address)
         with hold(folder.lock):
             session = Session(study, console, folder=folder, data=data, command=command)
             return session.run(options.address)
     except Refused as error:
         return _refuse(f"{study.source}: {error}")
+
+
+def _log_to(file: Path) -> None:
+    handler = logging.FileHandler(file)
+    handler.setFormatter(credentials.Formatter(logging.BASIC_FORMAT))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.raiseExceptions = False  # a log that finds its disk full is no news for the user
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,13 +97,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--state",
-        type=Path,
-        default=Path(state.DEFAULT),
-        metavar="DIR",
-        help=f"checkpoints and Optuna's storage ({state.DEFAULT})",
+        default=state.DEFAULT,
+        metavar="DIR_OR_URI",
+        help="checkpoints and Optuna's storage; on a cluster a folder that all nodes share, or a "
+        f"URI such as s3://bucket/path for the checkpoints ({state.DEFAULT})",
     )
     parser.add_argument(
-        "--address", metavar="RAY_ADDRESS", help="an existing Ray cluster (a local one is started)"
+        "--address",
+        metavar="RAY_ADDRESS",
+        help="an existing Ray cluster, seen from one of its nodes (a local one is started)",
     )
     return parser
 

@@ -19,9 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m study.list", description="Show the studies on record and their state."
     )
-    parser.add_argument(
-        "--state", type=Path, default=Path(state.DEFAULT), metavar="DIR", help="as of study.launch"
-    )
+    parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
     options = parser.parse_args(arguments)
     console = Console()
     try:
@@ -39,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table.add_row(
             study.study,
             study.scale,
-            _state(study, options.state),
+            _state(study, state.local(options.state)),
             *(str(count) for count in (study.done, study.cut_off, study.failed)),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(study.changed)),
         )
@@ -52,7 +50,7 @@ COUNTS = ("done", "cut off", "failed")
 
 def _state(study: Overview, root: Path) -> str:
     """Return the state in words; the lock knows better than a record whether a driver lives."""
-    lock = root.absolute() / study.study / study.scale / "lock"
+    lock = root / study.study / study.scale / "lock"
     held = holder(lock)
     if held is not None:
         return f"running, process {held['pid']} on {held['host']} since {held['since']}"

@@ -13,10 +13,12 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from study import nodes
 from study.agenda import Agenda
 from study.display import duration
 from study.file import ResolvedStudy
 from study.model import Plan, RecordedTrial, Trial, describe
+from study.nodes import Place, room, this_machine
 from study.space import Point
 from trainables.configuration import Configuration
 from trainables.probe import Probe, probe
@@ -64,8 +66,9 @@ def show(
     *,
     upcoming: Sequence[Point],
     data: Path,
+    place: Place,
 ) -> None:
-    """Print the configurations known so far, what is done and to do, and an estimate.
+    """Print the configurations known so far, what is done and to do, where, and an estimate.
 
     Args:
         agenda: reconciled with the record.
@@ -73,8 +76,10 @@ def show(
         console: where to print.
         upcoming: the configurations that will be chosen next, as far as that is known.
         data: the folder of the data sets.
+        place: what the study would run on.
     """
     study = agenda.study
+    resources = study.resources
     trials = [trial for plan in agenda.plans for trial in plan.trials]
     unasked = study.configurations - len(agenda.plans)
     todo = [trial for plan in agenda.plans if not plan.judged for trial in plan.trials]
@@ -90,7 +95,10 @@ def show(
             f"{sum(t.cut_off for t in todo)} cut off, "
             f"{len(todo) + more - sum(t.cut_off for t in todo)} to do",
         ),
+        ("nodes", nodes.describe(place.nodes, resources.cpus, resources.gpus)),
     ]
+    if place.dashboard:
+        lines.append(("dashboard", place.dashboard))
     _print(console, lines)
     _list(agenda.plans, upcoming, console)
     if not todo and not more:
@@ -100,7 +108,7 @@ def show(
     chosen = [study.configuration(point) for point in upcoming] or _stand_ins(study, unasked)
     configurations += [configuration for configuration in chosen for _ in seeds]
     costs = _costs(configurations, recorded, agenda.trials, study, data)
-    _print(console, _estimate(study, todo, configurations, costs))
+    _print(console, _estimate(study, todo, configurations, costs, place))
 
 
 def _stand_ins(study: ResolvedStudy, count: int) -> list[Configuration]:
@@ -196,11 +204,9 @@ def _probe(arguments: tuple[Configuration, Path, str, int]) -> Probe:
 
 
 def slots(study: ResolvedStudy) -> int:
-    """Return how many trials run side by side on this machine."""
-    rooms = [(os.cpu_count() or 1) / study.resources.cpus]
-    if study.resources.gpus and torch.cuda.is_available():
-        rooms.append(torch.cuda.device_count() / study.resources.gpus)
-    return max(1, int(min(rooms) + 1e-9))
+    """Return how many trials run side by side on this machine, on its CPUs if it has no GPU."""
+    gpus = study.resources.gpus if torch.cuda.is_available() else 0
+    return max(1, this_machine().room(study.resources.cpus, gpus))
 
 
 def _estimate(
@@ -208,6 +214,7 @@ def _estimate(
     todo: Sequence[Trial],
     configurations: Sequence[Configuration],
     costs: Mapping[Kind, Cost],
+    place: Place,
 ) -> list[tuple[str, str]]:
     done_epochs = [len(trial.history) for trial in todo]
     done_epochs += [0] * (len(configurations) - len(todo))
@@ -215,7 +222,8 @@ def _estimate(
         costs[kind(c)].epoch_seconds * (c.training.epochs - done) + TRIAL_SECONDS
         for c, done in zip(configurations, done_epochs, strict=True)
     )
-    side_by_side = min(slots(study), len(configurations))
+    rooms = room(place.nodes, study.resources.cpus, study.resources.gpus) or slots(study)
+    side_by_side = min(rooms, len(configurations))
     longest = max(costs[kind(c)].epoch_seconds * c.training.epochs for c in configurations)
     start = RAY_SECONDS + max(cost.start_seconds for cost in costs.values())
     wall = start + max(work / side_by_side, longest)

@@ -21,6 +21,8 @@ from typing import Any, Literal
 # The spool asks again by itself; MLflow's own retries would hold its thread for minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+# With a server MLflow prints two lines for each run that ends.
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 # MLflow reports to standard error on import and when it makes a database.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -29,9 +31,10 @@ import mlflow  # noqa: E402
 import requests  # noqa: E402
 import yaml  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Metric, Param, Run, RunTag, ViewType  # noqa: E402
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 
+from analysis import credentials  # noqa: E402
 from study.file import ResolvedStudy  # noqa: E402
 from study.model import Outcome, RecordedTrial  # noqa: E402
 from study.spool import Entry, Spool, Unreachable  # noqa: E402
@@ -44,6 +47,8 @@ TRANSIENT = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDE
 METRICS_A_BATCH = 1000
 EPOCHS_A_BATCH = METRICS_A_BATCH // len(fields(EpochMetrics))
 PAGE = 1000
+OTHERS_SECONDS = 10.0
+"""How long a study that has just appeared on the server may go unnoticed."""
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Has the MLflow UI open on runs and metrics rather than on language models."""
 
@@ -59,13 +64,29 @@ class RecordError(Exception):
     """The tracking server cannot be used; nothing was started."""
 
 
+def _unusable(error: Exception) -> RecordError:
+    reason = credentials.shown(str(error))
+    return RecordError(f"cannot use the tracking server {tracking_uri()}: {reason}")
+
+
 class MissingFile(Exception):
     """A file that a record names is neither where it should be nor on record."""
 
 
 def tracking_uri() -> str:
-    """Return where the records go: MLFLOW_TRACKING_URI, or MLflow's own default."""
-    return str(mlflow.get_tracking_uri())
+    """Return where the records go: MLFLOW_TRACKING_URI, or MLflow's own default, to be shown."""
+    return credentials.shown(mlflow.get_tracking_uri())
+
+
+def on_one_machine() -> bool:
+    """Return whether the records go to a file, which no other machine may write."""
+    return mlflow.get_tracking_uri().partition(":")[0] in ("sqlite", "file")
+
+
+def _client() -> MlflowClient:
+    """Return a client whose address holds no password, since MLflow's messages repeat it."""
+    mlflow.set_tracking_uri(credentials.plain(mlflow.get_tracking_uri()))
+    return MlflowClient()
 
 
 class Record:
@@ -83,12 +104,14 @@ class Record:
             RecordError: if the tracking server cannot be reached or refuses.
         """
         self.study = study
-        self.client = MlflowClient()
+        self.client = _client()
         self.spool = Spool(spool, self._deliver)
         self._run_ids: dict[str, str] = {}
         self._in_doubt: set[str] = set()
         """Trials whose run may have been made by a request that failed on its way back."""
         self._last_epoch: dict[str, int] = {}
+        self._others_known: list[str] = []
+        self._others_at = float("-inf")
         self._with_device: set[str] = set()
         try:
             self.experiment_id = self._experiment(create=not read_only)
@@ -101,9 +124,7 @@ class Record:
             if not self.spool.drain(timeout=60):
                 raise RecordError(f"cannot write the waiting records of {spool}")
         except (MlflowException, requests.RequestException) as error:
-            raise RecordError(
-                f"cannot use the tracking server {tracking_uri()}: {error}"
-            ) from error
+            raise _unusable(error) from error
 
     def _experiment(self, *, create: bool) -> str:
         """Return the experiment's id, or nothing if there is none and none is to be made."""
@@ -209,10 +230,10 @@ class Record:
         try:
             getattr(self, f"_write_{entry['kind']}")(entry)
         except requests.RequestException as error:
-            raise Unreachable(str(error)) from error
+            raise Unreachable(credentials.shown(str(error))) from error
         except MlflowException as error:
             if error.error_code in TRANSIENT:
-                raise Unreachable(str(error)) from error
+                raise Unreachable(credentials.shown(str(error))) from error
             raise
 
     def _write_begin(self, entry: Entry) -> None:
@@ -336,9 +357,12 @@ class Record:
 
         A server that does not answer has finished nothing: the study goes on without it.
         """
+        if self.spool.away_since:
+            return None
         where = f"tags.trial_key = '{key}' and attributes.status = 'FINISHED'"
         try:
-            found = [] if self.spool.away_since else self.client.search_runs(self._others(), where)
+            others = self._others()
+            found = self.client.search_runs(others, where) if others else []
         except (MlflowException, requests.RequestException) as error:
             log.warning("cannot ask who else has trained %s: %s", key, error)
             return None
@@ -350,14 +374,26 @@ class Record:
         return None
 
     def _others(self) -> list[str]:
-        """Return the experiments of the server, this one included for its other scales."""
-        ids: list[str] = []
+        """Return the experiments with other studies, or other scales of this one.
+
+        Looked up now and then, since every trial asks: on a server of its own a study asks no more.
+        """
+        if time.monotonic() - self._others_at > OTHERS_SECONDS:
+            experiments = [str(e.experiment_id) for e in self._experiments()]
+            where = "tags.role = 'study'"
+            parents = _all_runs(self.client, experiments, where)
+            self._others_known = sorted(
+                {run.info.experiment_id for run in parents if run.info.run_id != self.parent_id}
+            )
+            self._others_at = time.monotonic()
+        return self._others_known
+
+    def _experiments(self) -> Iterator[Experiment]:
         token = None
         while token is None or token:
             page = self.client.search_experiments(page_token=token)
-            ids += [str(experiment.experiment_id) for experiment in page]
+            yield from page
             token = page.token or ""
-        return ids
 
     def adopt(self, key: str, source: RecordedTrial, *, name: str, tags: Mapping[str, str]) -> None:
         """Record a trial that another study has finished: same params, metrics and tags."""
@@ -427,7 +463,8 @@ class Record:
             self._rest_children()
             self.client.set_terminated(self.parent_id, status)
         except (MlflowException, requests.RequestException) as error:
-            raise RecordError(f"cannot end the study's record: {error}") from error
+            reason = credentials.shown(str(error))
+            raise RecordError(f"cannot end the study's record: {reason}") from error
 
     def _rest_children(self) -> None:
         for run in list(self._children(" and attributes.status = 'RUNNING'")):
@@ -501,14 +538,14 @@ def overview() -> list[Overview]:
     Raises:
         RecordError: if the server cannot be reached.
     """
-    client = MlflowClient()
+    client = _client()
     try:
         experiments = {e.experiment_id: e.name for e in client.search_experiments()}
         where = "tags.role = 'study'"
         parents = [*_all_runs(client, list(experiments), where)] if experiments else []
         found = [_overview(client, experiments, parent) for parent in parents]
     except (MlflowException, requests.RequestException) as error:
-        raise RecordError(f"cannot use the tracking server {tracking_uri()}: {error}") from error
+        raise _unusable(error) from error
     return sorted(found, key=lambda study: -study.changed)
 
 

@@ -20,7 +20,9 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
 from study import space
 from study.file import LEARNING_SAMPLERS, Asha, Hyperband, Median, ResolvedStudy
@@ -42,11 +44,19 @@ STATES: dict[JudgementState, TrialState] = {
 }
 
 
+class SearchError(Exception):
+    """Optuna's storage cannot be used; nothing was started."""
+
+
 class Search:
     """The configurations of one study at one scale."""
 
     def __init__(self, study: ResolvedStudy, storage: Path) -> None:
-        """Open the storage, a SQLite file, or create it."""
+        """Open the storage, a SQLite file, or create it.
+
+        Raises:
+            SearchError: if that is not possible.
+        """
         self.study = study
         self.path = storage
         self.name = f"{study.name}-{study.scale}"
@@ -55,7 +65,11 @@ class Search:
             path: [_distribution(domain) for domain in domains]
             for path, domains in space.domains(study.space).items()
         }
-        self._open()
+        try:
+            self._open()
+        except (StorageInternalError, SQLAlchemyError) as error:
+            reason = str(error).splitlines()[0]
+            raise SearchError(f"cannot use Optuna's storage {storage}: {reason}") from error
 
     def _open(self) -> None:
         self._storage = optuna.storages.RDBStorage(_url(self.path))

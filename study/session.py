@@ -1,15 +1,18 @@
 """One launch of a valid study: look up what is on record, run what is missing, show the result."""
 
 import logging
+import os
+import secrets
 import tempfile
 import time
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 
-from analysis import tables, trials
+from analysis import credentials, tables, trials
 from analysis.rendering import to_csv, to_markdown, to_text
 from study import provenance, record, search, signals
 from study.agenda import Agenda
@@ -17,21 +20,27 @@ from study.changes import changes
 from study.display import Display
 from study.file import ResolvedStudy
 from study.ledger import Reconciliation, reconcile
+from study.nodes import Node, Place, describe, this_machine
 from study.record import Record, RecordError
+from study.search import SearchError
 from study.state import State
 from trainables import datasets
 from trainables.checkpoints import Checkpoints
 from trainables.configuration import Configuration
 from trainables.datasets import DatasetError
+from trainables.sight import Question
+from trainables.storage import PART
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from study.execution import Cluster, Execution
+    from study.execution import Cluster, Execution, Guard
 
 log = logging.getLogger(__name__)
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
+LONGEST = 80
+"""Characters of a command beyond which what it is for is no longer lined up with the others."""
 RECORDS_SECONDS = 60.0
 """How long the end of a launch waits for a tracking server that does not answer."""
 
@@ -73,15 +82,18 @@ class Session:
         self.command = command
         self.trained = False
         """Whether this launch has run trials."""
-        self.checkpoints = Checkpoints(str(folder.checkpoints))
+        try:
+            self.checkpoints = Checkpoints(folder.checkpoints)
+        except (OSError, ValueError) as error:
+            raise Refused(f"cannot use the state directory: {error}") from error
         try:
             for configuration in study.extremes():
                 self.fingerprint(configuration.dataset)
                 self._check_classes(configuration)
             self.record = Record(study, folder.spool, read_only=planning)
-        except (DatasetError, RecordError) as error:
+            self.search = search.Search(study, folder.optuna)
+        except (DatasetError, RecordError, SearchError) as error:
             raise Refused(str(error)) from error
-        self.search = search.Search(study, folder.optuna)
         self.agenda = Agenda(
             study,
             self.search,
@@ -102,15 +114,33 @@ class Session:
         """Return the fingerprint of a data set, which is read once for it."""
         return datasets.load(settings, self.data).fingerprint
 
-    def plan(self) -> int:
-        """Say what there is to do and what it costs, and start nothing."""
+    def plan(self, address: str | None) -> int:
+        """Say what there is to do, where, and what it costs, and start nothing."""
         from study import plan  # late: it brings processes of its own
 
         left = self.study.configurations - len(self.agenda.plans)
-        upcoming = self.search.upcoming(left)
-        plan.show(self.agenda, self.recorded, self.console, upcoming=upcoming, data=self.data)
+        plan.show(
+            self.agenda,
+            self.recorded,
+            self.console,
+            upcoming=self.search.upcoming(left),
+            data=self.data,
+            place=self._place(address),
+        )
         self.record.close(timeout=0)
         return DONE
+
+    def _place(self, address: str | None) -> Place:
+        """Return what the study would run on: an existing cluster, or this machine."""
+        if not _existing(address):
+            return Place([this_machine()])
+        from study.execution import ClusterError, cluster
+
+        try:
+            with cluster(self.folder.log) as found:
+                return Place(found.nodes(), found.dashboard)
+        except ClusterError as error:
+            raise Refused(str(error)) from error
 
     def run(self, address: str | None) -> int:
         """Run what is missing and return the exit status."""
@@ -119,10 +149,11 @@ class Session:
             self.console.print("Nothing to do: every trial of the study is done.")
             self._begin()
             return self._end(DONE)
+        _existing(address)
         from study.execution import ClusterError  # late: where nothing runs, Ray is not needed
 
         try:
-            return self._end(self._execute(address))
+            return self._end(self._execute())
         except ClusterError as error:
             raise Refused(str(error)) from error
 
@@ -133,26 +164,58 @@ class Session:
         for sentence in sentences(self.found):
             self.console.print(sentence, highlight=False)
 
-    def _execute(self, address: str | None) -> int:
+    def _execute(self) -> int:
         from study import execution
+        from study.execution import Guard
+
+        self._sweep()
+        share = self.study.resources.cpus, self.study.resources.gpus
+        with execution.cluster(self.folder.log) as cluster:
+            nodes = cluster.wait_for_room(*share)
+            with Guard(cluster, share, self._question(), self._fingerprints) as guard:
+                reasons = guard.check()
+                if len(nodes) > 1 and record.on_one_machine():
+                    reasons.append(
+                        f"records go to {record.tracking_uri()}, a file of one machine: set "
+                        "MLFLOW_TRACKING_URI to an MLflow server"
+                    )
+                if reasons:
+                    raise Refused("\n  ".join(["the cluster cannot be used as it is:", *reasons]))
+                self._begin()
+                return self._work(guard, facts=self._facts(cluster, nodes))
+
+    def _work(self, guard: "Guard", *, facts: list[tuple[str, str]]) -> int:
         from study.execution import Execution
 
-        with execution.cluster(address, self.folder.log) as cluster:
-            execution.check_resources(self.study.resources.cpus, self.study.resources.gpus)
-            self._begin()
-            with Display(
-                self.agenda, self.console, facts=self._facts(cluster), trouble=self._trouble
-            ) as display:
-                run = Execution(
-                    self.agenda,
-                    data=self.data,
-                    checkpoints=str(self.folder.checkpoints),
-                    discard=self.checkpoints.discard,
-                    on_change=display.changed,
-                    on_notice=display.notice,
-                )
-                self.trained = True
-                return self._supervise(run, display)
+        with Display(self.agenda, self.console, facts=facts, trouble=self._trouble) as display:
+            run = Execution(
+                self.agenda,
+                guard,
+                scratch=self.folder.scratch,
+                discard=self._discard,
+                on_change=display.changed,
+                on_notice=display.notice,
+            )
+            display.place = run.place
+            self.trained = True
+            return self._supervise(run, display)
+
+    def _question(self) -> Question:
+        """Return what every node is asked before a trial runs on it."""
+        return Question(
+            datasets=self._datasets,
+            data=self.data,
+            checkpoints=self.folder.checkpoints,
+            token=f"{secrets.token_hex(8)}{PART}",
+        )
+
+    @cached_property
+    def _datasets(self) -> list[datasets.AnySettings]:
+        return list(dict.fromkeys(corner.dataset for corner in self.study.extremes()))
+
+    @property
+    def _fingerprints(self) -> list[str]:
+        return [self.fingerprint(settings) for settings in self._datasets]
 
     def _begin(self) -> None:
         """Put on record that the study is taken up, and which trials are its own."""
@@ -160,9 +223,11 @@ class Session:
         self.record.retire(self.found.retired, True)
         self.record.retire(self.found.restored, False)
 
-    def _facts(self, cluster: "Cluster") -> list[tuple[str, str]]:
+    def _facts(self, cluster: "Cluster", nodes: list[Node]) -> list[tuple[str, str]]:
         token = " (it asks for a token: ray get-auth-token)" if cluster.token else ""
+        resources = self.study.resources
         return [
+            ("nodes", describe(nodes, resources.cpus, resources.gpus)),
             ("dashboard", f"{cluster.dashboard}{token}" if cluster.dashboard else "none"),
             ("records", record.tracking_uri()),
             ("log", str(self.folder.log)),
@@ -170,11 +235,28 @@ class Session:
 
     def _trouble(self) -> str:
         """Return what keeps records from being written, or nothing."""
-        away = self.record.spool.away_since
-        if away is None:
-            return ""
-        since = time.strftime("%H:%M:%S", time.localtime(away))
-        return f"the tracking server is away since {since}; {len(self.record.spool)} records wait"
+        spool = self.record.spool
+        troubles = []
+        if spool.away_since is not None:
+            since = time.strftime("%H:%M:%S", time.localtime(spool.away_since))
+            troubles.append(
+                f"the tracking server is away since {since} ({shorten(spool.away_because, 80)}); "
+                f"{len(spool)} records wait"
+            )
+        if spool.unsaved:
+            troubles.append(f"records wait in memory alone: {spool.unsaved}")
+        return " · ".join(troubles)
+
+    def _discard(self, key: str) -> None:
+        """Delete the checkpoint of an ended trial, but not while its end could still be lost."""
+        if not self.record.spool.unsaved:
+            self.checkpoints.discard(key)
+
+    def _sweep(self) -> None:
+        if self.record.spool.unsaved:
+            return
+        trials = self.agenda.trials.values()
+        self.checkpoints.sweep({trial.key for trial in trials if trial.state == "done"})
 
     def _supervise(self, run: "Execution", display: Display) -> int:
         def finish_epochs() -> None:
@@ -197,8 +279,9 @@ class Session:
         ) as error:  # ours or Ray's: what is on record stays, the same command goes on
             log.exception("the launch broke off")
             display.say(f"The launch broke off: {_last_line(error)} (more in {self.folder.log})")
+            self.agenda.stopping = True
             run.abandon()
-            return FAILED
+            return INTERRUPTED
         if not self.agenda.finished:
             return INTERRUPTED
         return FAILED if self.agenda.failures else DONE
@@ -206,33 +289,40 @@ class Session:
     def _end(self, status: int) -> int:
         """Bring the record to its end, show the result and return the exit status."""
         if self.record.spool.drain(RECORDS_SECONDS):
-            self._publish(status)
+            try:
+                self._publish(status)
+            except (RecordError, OSError) as error:
+                self.console.print(str(error), highlight=False, markup=False)
         else:
             self.console.print(
                 f"{len(self.record.spool)} records wait in {self.folder.spool}: the tracking "
                 "server does not answer. The same command writes them when it does."
             )
         self.record.close(timeout=0)
+        self._sweep()
         self._say_what_went_wrong()
         self._say_what_next(status)
         return status
 
     def _publish(self, status: int) -> None:
-        """Show the table over configurations and put it on record, with its figure."""
+        """Show the table over configurations and put it on record, with its figure.
+
+        Raises:
+            RecordError: if the tracking server cannot be reached or refuses.
+            OSError: if a disk is full.
+        """
         frame = trials.load(self.study.name, self.study.scale)
         factors = tables.factors_of(frame, self.study.search.space)
         objectives = trials.shown_objectives(self.study.search.objectives)
-        table = tables.over_configurations(frame, factors, objectives)
-        grid = tables.grid(table, factors, objectives)
+        selects = self.study.search.selects
+        table = tables.over_configurations(frame, factors, objectives, selects=selects)
+        grid = tables.grid(table, factors, objectives, selects=selects)
         if grid.rows:
             self.console.print(f"\n{to_text(grid)}\n", highlight=False, markup=False)
         with tempfile.TemporaryDirectory(prefix="study-plots-") as folder:
             plots = self._plots(table, frame, factors, objectives[0], Path(folder))
             texts = {name: render(grid) for name, render in RENDERINGS.items()}
-            try:
-                self.record.publish(texts=texts, plots=plots, status=STATES[status])
-            except RecordError as error:
-                self.console.print(str(error), highlight=False, markup=False)
+            self.record.publish(texts=texts, plots=plots, status=STATES[status])
 
     def _plots(
         self,
@@ -253,7 +343,8 @@ class Session:
 
     def _say_what_went_wrong(self) -> None:
         for refused in self.record.spool.refused:
-            self.console.print(f"The tracking server refused a record: {refused}", markup=False)
+            reason = credentials.shown(refused)
+            self.console.print(f"The tracking server refused a record: {reason}", markup=False)
         for trial in self.agenda.failures:
             reason = trial.failures[-1].strip().splitlines()[-1]
             self.console.print(f"Failed for good: {trial.name}: {reason}", markup=False)
@@ -265,17 +356,23 @@ class Session:
         else:
             seeds = len(self.study.search.seed_list)
             commands = [
-                ("mlflow ui", "every trial, at http://127.0.0.1:5000"),
+                self._trials_ui(),
                 (f"python -m analysis.report {name} --scale {scale}", "the report"),
                 (f"{self.command} --set search.seeds={seeds + 2}", "two more seeds"),
             ]
             if scale != "paper":
                 paper = f"python -m study.launch {self.study.source} --scale paper --plan"
                 commands.append((paper, "what the paper's setting costs"))
-        width = max(len(command) for command, _ in commands)
+        width = max((len(c) for c, _ in commands if len(c) <= LONGEST), default=0)
         self.console.print("Next:")
         for command, purpose in commands:
             self.console.print(f"  {command:<{width}}  # {purpose}", highlight=False, markup=False)
+
+    def _trials_ui(self) -> tuple[str, str]:
+        uri = record.tracking_uri()
+        if uri.startswith("http"):
+            return uri, "every trial"
+        return "mlflow ui", "every trial, at http://127.0.0.1:5000"
 
 
 RENDERINGS = {"configurations.md": to_markdown, "configurations.csv": to_csv}
@@ -284,6 +381,16 @@ STATES: dict[int, Literal["FINISHED", "FAILED", "KILLED"]] = {
     FAILED: "FAILED",
     INTERRUPTED: "KILLED",
 }
+
+
+def _existing(address: str | None) -> bool:
+    """Return whether an existing cluster is asked for; the environment then names it.
+
+    Ray reads RAY_ADDRESS when it is imported, so this comes before.
+    """
+    if address is not None:
+        os.environ["RAY_ADDRESS"] = address
+    return os.environ.get("RAY_ADDRESS", "local") not in ("", "local")
 
 
 def _last_line(error: BaseException) -> str:

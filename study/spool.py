@@ -4,8 +4,10 @@ Whoever produces a record appends it here and goes on; one thread delivers the r
 record stays in the file until it and all before it are delivered, so delivery must be repeatable.
 """
 
+import errno
 import json
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -41,12 +43,14 @@ class Spool:
         """What the receiver refused for good, in words."""
         self.away_since: float | None = None
         """When the receiver was first missed (`time.time()`), or None while it answers."""
+        self.away_because = ""
+        """What the last attempt to reach it came to."""
         self._changed = threading.Condition()
-        self._entries, cut_short = _read(path)
-        self._file = path.open("a", encoding="utf-8")
-        if cut_short:  # or the next record would continue that line
-            self._file.write("\n")
-            self._file.flush()
+        self.unsaved: str = ""
+        """Why the newest records are in memory alone, or nothing; see `append`."""
+        self._entries, whole = _read(path)
+        self._file = path.open("ab", buffering=0)
+        self._file.truncate(whole)  # or the next record would continue a line cut short
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
 
@@ -59,13 +63,26 @@ class Spool:
         self._thread.start()
 
     def append(self, entry: Entry) -> None:
-        """Put a record on file; it is delivered soon."""
-        line = json.dumps(entry)
+        """Put a record on file; it is delivered soon.
+
+        Where the disk is full the record is kept in memory, and delivered all the same.
+        """
+        line = f"{json.dumps(entry)}\n".encode()
         with self._changed:
-            self._file.write(f"{line}\n")
-            self._file.flush()  # out of this process: a kill -9 cannot lose it any more
+            self._save(line)
             self._entries.append(entry)
             self._changed.notify_all()
+
+    def _save(self, line: bytes) -> None:
+        # Unbuffered: once written it is out of this process, and a kill -9 cannot lose it any more.
+        size = self._file.seek(0, os.SEEK_END)
+        try:
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            self._file.truncate(size)
+            self.unsaved = self.unsaved or str(error)
+            log.warning("cannot write %s: %s", self.path, error)
 
     def drain(self, timeout: float) -> bool:
         """Wait until all records are delivered; return False if `timeout` seconds were too few."""
@@ -99,6 +116,7 @@ class Spool:
                 self._entries.popleft()
                 if not self._entries:
                     self._file.truncate(0)
+                    self.unsaved = ""
                 self._changed.notify_all()
 
     def _deliver(self, entry: Entry) -> bool:
@@ -108,6 +126,7 @@ class Spool:
                 self.deliver(entry)
             except Unreachable as error:
                 self.away_since = self.away_since or time.time()
+                self.away_because = str(error)
                 log.warning("cannot record now, %d wait: %s", len(self), error)
                 wait = self.RETRY_SECONDS[min(attempt, len(self.RETRY_SECONDS) - 1)]
                 with self._changed:
@@ -123,16 +142,19 @@ class Spool:
         return False
 
 
-def _read(path: Path) -> tuple[deque[Entry], bool]:
-    """Return the records of a file, and whether a dying process cut its last line short.
+def _read(path: Path) -> tuple[deque[Entry], int]:
+    """Return the records of a file and how many bytes they take.
 
-    Such a line is no record.
+    A last line that a dying process cut short is no record.
     """
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    content = path.read_bytes() if path.exists() else b""
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        log.warning("%s: dropping a line cut short", path)
     entries: deque[Entry] = deque()
-    for line in text.splitlines():
+    for line in content[:whole].splitlines():
         try:
             entries.append(json.loads(line))
-        except json.JSONDecodeError:
-            log.warning("%s: skipping a line cut short", path)
-    return entries, bool(text) and not text.endswith("\n")
+        except ValueError:  # a disk that lost power may hold anything
+            log.warning("%s: skipping what is no record: %r", path, line[:200])
+    return entries, whole

@@ -1,4 +1,8 @@
-"""Where a study keeps what it needs to go on: one folder per study and scale."""
+"""Where a study keeps what it needs to go on: one folder per study and scale.
+
+Trials save themselves there too, from whichever machine they run on; or in an object store, and
+then only the driver's own files lie in a folder: what they hold is on record as well.
+"""
 
 import shutil
 import tempfile
@@ -10,24 +14,39 @@ from pathlib import Path
 DEFAULT = "state"
 
 
+def local(root: str) -> Path:
+    """Return the folder of the driver's own files: `root`, or the default with an object store."""
+    return Path(DEFAULT if "://" in root else root).absolute()
+
+
 @dataclass(frozen=True)
 class State:
     """The files of one study at one scale."""
 
     folder: Path
+    shared: str
+    """What trials need on all nodes: the same folder, or a URI."""
 
     @classmethod
-    def open(cls, root: Path, study: str, scale: str) -> "State":
-        """Make the folder below `root`, if need be."""
-        state = cls(root.absolute() / study / scale)
-        state.folder.mkdir(parents=True, exist_ok=True)
-        return state
+    def open(cls, root: str, study: str, scale: str) -> "State":
+        """Make the folder below `root`, a path or a URI such as ``s3://bucket/path``, if need be.
+
+        Raises:
+            ValueError: if the URI holds credentials.
+        """
+        if "://" in root and "@" in root:
+            raise ValueError("credentials of an object store belong in the environment")
+        folder = local(root) / study / scale
+        folder.mkdir(parents=True, exist_ok=True)
+        if "://" in root:
+            return cls(folder, f"{root.rstrip('/')}/{study}/{scale}")
+        return cls(folder, str(folder))
 
     @contextmanager
     def copy(self) -> Iterator["State"]:
         """Lend a copy of what a plan needs to know, which it may change."""
         with tempfile.TemporaryDirectory(prefix="study-plan-") as scratch:
-            copied = State(Path(scratch))
+            copied = State(Path(scratch), scratch)
             if self.optuna.exists():
                 shutil.copy(self.optuna, copied.optuna)
             yield copied
@@ -48,9 +67,14 @@ class State:
         return self.folder / "records.jsonl"
 
     @property
-    def checkpoints(self) -> Path:
-        """Unfinished trials."""
-        return self.folder / "checkpoints"
+    def checkpoints(self) -> str:
+        """Unfinished trials: an absolute path or a URI."""
+        return f"{self.shared}/checkpoints"
+
+    @property
+    def scratch(self) -> str:
+        """What Ray Tune writes and nobody reads: an absolute path or a URI."""
+        return f"{self.shared}/tune"
 
     @property
     def log(self) -> Path:

@@ -7,7 +7,6 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from study import state
 from study.lock import holder
@@ -24,11 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--now", action="store_true", help="save in the middle of an epoch rather than finish it"
     )
-    parser.add_argument(
-        "--state", type=Path, default=Path(state.DEFAULT), metavar="DIR", help="as of study.launch"
-    )
+    parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
     options = parser.parse_args(arguments)
-    folder = options.state.absolute() / options.study
+    folder = state.local(options.state) / options.study
     running = {
         lock.parent.name: held
         for lock in sorted(folder.glob("*/lock"))

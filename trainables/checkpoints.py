@@ -3,12 +3,12 @@
 import io
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import torch
 
-from trainables.storage import Folder
+from trainables.storage import PART, Folder
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +47,16 @@ class Checkpoints:
         """Delete the trial's checkpoint, if there is one."""
         self.folder.delete(f"{key}{SUFFIX}")
 
-    def keys(self) -> set[str]:
-        """Return the keys of all trials with a checkpoint."""
-        names = self.folder.names()
-        return {name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)}
+    def sweep(self, ended: Container[str]) -> None:
+        """Delete what killed processes left: checkpoints of ended trials, and halves of files.
+
+        Only while no trial runs that saves itself here.
+        """
+        for name in self.folder.names():
+            if name.endswith(PART) or (
+                name.endswith(SUFFIX) and name.removesuffix(SUFFIX) in ended
+            ):
+                self.folder.delete(name)
 
 
 class Cadence:

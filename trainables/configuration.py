@@ -79,9 +79,23 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def key(configuration: Configuration, *, data: str, seed: int | None = None) -> str:
-    """Return the hash of the configuration, the data's fingerprint and, for a trial, the seed."""
-    content: dict[str, Any] = {"configuration": as_dict(configuration), "data": data}
+    """Return the hash of the configuration, the data's fingerprint and, for a trial, the seed.
+
+    Settings that have their default are left out: a setting that a later version adds, whose
+    default is what was done before, leaves the keys of all trials on record as they are.
+    """
+    content: dict[str, Any] = {"configuration": _deviations(configuration), "data": data}
     if seed is not None:
         content["seed"] = seed
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
+
+
+def _deviations(part: Any) -> dict[str, Any]:
+    """Return the settings of a part of a configuration that are not at their default."""
+    values = {field: getattr(part, field.name) for field in dataclasses.fields(part)}
+    return {
+        field.name: _deviations(value) if dataclasses.is_dataclass(value) else value
+        for field, value in values.items()
+        if field.name == "name" or value != field.default
+    }

@@ -70,7 +70,8 @@ class TrainingSettings:
 
     @model_validator(mode="after")
     def _refuse_ignored_settings(self) -> Self:
-        if self.schedule == "cosine" and self.milestones != (100, 150):
+        steps = RECIPES[self.recipe].get("milestones", (100, 150))
+        if self.schedule == "cosine" and self.milestones != tuple(steps):
             raise ValueError("`milestones` is ignored with `schedule: cosine`; leave it out")
         if self.nesterov and self.momentum == 0:
             raise ValueError("`nesterov` needs a `momentum` above 0")

@@ -4,6 +4,9 @@ import os
 
 from pyarrow import fs
 
+PART = ".part"
+"""How the name of a file ends that is not written to its end yet, or never will be."""
+
 
 class Folder:
     """Files by name in one flat folder.
@@ -11,10 +14,11 @@ class Folder:
     A write replaces the file in one move, so a reader sees the old content or the new one, whole.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, *, create: bool = True) -> None:
         """Open the folder at `location`, an absolute path or a URI such as ``s3://bucket/path``."""
         self.files, self.path = fs.FileSystem.from_uri(location)
-        self.files.create_dir(self.path, recursive=True)
+        if create:
+            self.files.create_dir(self.path, recursive=True)
 
     def of(self, name: str) -> str:
         """Return where the file is, for messages."""
@@ -24,9 +28,14 @@ class Folder:
         """Write a file."""
         # An object store shows a file only once it is closed; a disk shows it while it grows.
         local = isinstance(self.files, fs.LocalFileSystem)
-        path = f"{self.of(name)}.{os.getpid()}.part" if local else self.of(name)
-        with self.files.open_output_stream(path) as stream:
-            stream.write(content)
+        path = f"{self.of(name)}.{os.getpid()}{PART}" if local else self.of(name)
+        try:
+            with self.files.open_output_stream(path) as stream:
+                stream.write(content)
+        except OSError:
+            if local:  # a full disk is fuller with the half of a file on it
+                self.delete(os.path.basename(path))
+            raise
         if local:
             os.replace(path, self.of(name))
 
@@ -50,3 +59,8 @@ class Folder:
         """Return the names of all files."""
         entries = self.files.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
         return {entry.base_name for entry in entries}
+
+    def destroy(self) -> None:
+        """Delete the folder with all that is in it, folders too."""
+        if self.files.get_file_info(self.path).type != fs.FileType.NotFound:
+            self.files.delete_dir(self.path)

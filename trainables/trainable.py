@@ -7,13 +7,25 @@ from dataclasses import asdict
 from typing import Any, TypedDict, cast
 
 import torch
-from ray import tune
+from ray import get_runtime_context, tune
+from ray._raylet import setproctitle  # type: ignore[attr-defined]  # it is compiled
+from ray.util.metrics import Gauge
 
 from trainables.artifacts import Artifacts
 from trainables.checkpoints import Cadence, Checkpoints, estimated_cost
 from trainables.devices import device_name
+from trainables.metrics import EpochMetrics
 from trainables.training import Trainer
 
+SHOWN = {
+    "epoch": "Epochs trained.",
+    "train_loss": "Loss on the training data.",
+    "validation_error": "Error on the validation data, in percent.",
+    "test_error": "Error on the test data, in percent.",
+    "images_per_second": "Training images per second.",
+    "peak_memory_mb": "Most memory in use so far, in MB.",
+}
+"""What of an epoch is exported as a metric, under its name after ``ray_study_``."""
 REPORT_SECONDS = 1.0
 """Epochs shorter than this are reported together: a report costs the driver some milliseconds."""
 SLICE_SECONDS = 10.0
@@ -24,6 +36,10 @@ class Assignment(TypedDict):
     """What the driver asks of an actor: one trial. It is the trial's Ray Tune config."""
 
     name: str
+    """What people call the trial: study, configuration and seed."""
+    study: str
+    point: str
+    """The searched settings of the configuration, as people write them."""
     configuration: dict[str, Any]
     seed: int
     key: str
@@ -32,6 +48,31 @@ class Assignment(TypedDict):
     checkpoint_seconds: float
     cpus: float
     gpus: float
+    avoid: list[str]
+    """Ids of nodes that must not be used."""
+
+
+class Gauges:
+    """Figures of the trial that runs, among the metrics that each Ray node exports."""
+
+    def __init__(self) -> None:
+        labels = ("study", "configuration", "seed")
+        self.gauges = {
+            name: Gauge(f"study_{name}", description=text, tag_keys=labels)
+            for name, text in SHOWN.items()
+        }
+
+    def show(self, metrics: EpochMetrics, config: Assignment) -> None:
+        """Show a trial's last epoch."""
+        labels = {
+            "study": config["study"],
+            "configuration": config["point"],
+            "seed": str(config["seed"]),
+        }
+        for name, gauge in self.gauges.items():
+            value = getattr(metrics, name)
+            if value is not None:
+                gauge.set(float(value), tags=labels)
 
 
 class TrialTrainable(tune.Trainable):
@@ -46,20 +87,26 @@ class TrialTrainable(tune.Trainable):
     - `diagnostics`: names of the files that a finished trial has left (see `Artifacts`);
     - `device`: the name of the GPU or CPU;
     - `precision`: what the trial computes in;
+    - `node`: the id of the cluster's node;
     - `notice`: what the user should know, or nothing.
     """
 
     @classmethod
     def default_resource_request(cls, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
-        """Return the trial's share of CPUs and GPUs."""
+        """Return the trial's share of CPUs and GPUs, and where it may not be."""
         share = {"CPU": config["cpus"], "GPU": config["gpus"]}
-        return tune.PlacementGroupFactory([{name: n for name, n in share.items() if n}])
+        bundles = [{name: n for name, n in share.items() if n}]
+        if not config["avoid"]:
+            return tune.PlacementGroupFactory(bundles)
+        elsewhere = {"ray.io/node-id": f"!in({','.join(config['avoid'])})"}
+        return tune.PlacementGroupFactory(bundles, bundle_label_selector=[elsewhere])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Prepare the process, then the trial."""
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
+        self.gauges = Gauges()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -69,6 +116,7 @@ class TrialTrainable(tune.Trainable):
         if 0 < config["gpus"] < 1:
             # Ray's fractions are bookkeeping: this is what keeps a trial within its share.
             torch.cuda.set_per_process_memory_fraction(config["gpus"])
+        self.assignment = config
         self.key = config["key"]
         self.checkpoints = Checkpoints(config["checkpoints"])
         self.artifacts = Artifacts(config["checkpoints"])
@@ -92,6 +140,8 @@ class TrialTrainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Train for one slice."""
+        # The dashboard's list of processes, and `top`, name the trial that runs.
+        setproctitle(f"ray::{type(self).__name__} {self.assignment['name']}")
         started = time.monotonic()
         while not self.trainer.finished:
             metrics = self.trainer.train_epoch(
@@ -102,11 +152,14 @@ class TrialTrainable(tune.Trainable):
             if metrics is None or time.monotonic() - started >= REPORT_SECONDS:
                 break
         history = self.trainer.history
+        if history:
+            self.gauges.show(history[-1], self.assignment)
         result: dict[str, Any] = {
             "epochs": [asdict(metrics) for metrics in history[self.reported :]],
             "between_epochs": self.trainer.between_epochs,
             "device": self.device_name,
             "precision": self.trainer.precision,
+            "node": get_runtime_context().get_node_id(),
             "notice": self.notice,
             "diagnostics": self._leave_diagnostics() if self.trainer.finished else [],
             "finished": self.trainer.finished,

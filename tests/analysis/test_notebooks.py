@@ -10,16 +10,23 @@ NOTEBOOKS = sorted((ROOT / "analysis" / "notebooks").glob("*.ipynb"))
 
 
 @pytest.fixture(scope="module")
-def smoothing(store):
+def record(store):
+    """The store with a study for each notebook."""
     study = store.start("smoothing", space={"regularizer.smoothing": [0.0, 0.1, 0.5]})
     for value in (0.0, 0.1, 0.5):
         settings = {**BASE, "regularizer.name": "vanilla", "regularizer.smoothing": value}
         study.add_all([settings], seeds=[0, 1])
+    names = ["vanilla", "mixup", "lamix"]
+    methods = [{**BASE, "regularizer.name": name} for name in names]
+    for study in ("methods", "table1"):
+        space = {"regularizer": [{"name": name} for name in names]}
+        store.start(study, space=space).add_all(methods, seeds=[0, 1])
     return store
 
 
-def test_both_notebooks_are_there():
-    assert [path.stem for path in NOTEBOOKS] == ["beta", "smoothing"]
+def test_every_question_has_its_notebook():
+    studies = {path.stem for path in (ROOT / "search_spaces").glob("*.yaml")}
+    assert {path.stem for path in NOTEBOOKS} == {*studies, "paper"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -29,8 +36,8 @@ def test_a_notebook_holds_no_output(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_on_a_record(path, smoothing, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", smoothing.uri)
+def test_a_notebook_runs_on_a_record(path, record, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", record.uri)
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()

@@ -241,3 +241,17 @@ def test_the_path_to_a_table_loads_no_heavy_library():
     code = f"import sys, analysis.tables; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_a_setting_that_follows_from_the_component_is_no_factor():
+    def rows(name, alpha, *betas):
+        regularizer = {"regularizer__name": name, "regularizer__alpha": alpha}
+        return [
+            trial(f"{name}{beta}", 0, 5.0, **regularizer, regularizer__beta=beta) for beta in betas
+        ]
+
+    frame = pd.DataFrame(
+        [*rows("mixup", 1, None), *rows("manifold_mixup", 2, None), *rows("lamix", None, 0.3, 0.5)]
+    )
+    space = {"regularizer": [{"name": "mixup"}, {"name": "manifold_mixup"}, {"name": "lamix"}]}
+    assert tables.factors_of(frame, space) == ["regularizer.name", "regularizer.beta"]

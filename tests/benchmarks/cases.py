@@ -57,12 +57,14 @@ class Case:
 
 def cases(data: Path, *, short: bool) -> list[Case]:
     """Return LeNet and PreAct ResNet-18 of width 16 on Fashion-MNIST, or on the digits."""
-    dataset = {"name": image_source(data), "validation": 0.0}
+    dataset: dict[str, Any] = {"name": image_source(data), "validation": 0.0}
+    if short and dataset["name"] != FALLBACK:
+        dataset["test_images"] = 2000
     narrow = {"name": "preact_resnet18", "width": 16}
-    scale = 1 if short else 2
+    scale = 1 if short else 3
     return [
-        Case("LeNet", {"name": "lenet"}, dataset, data, 60 * scale, bar=3, stretch=4),
-        Case("PreAct ResNet-18, width 16", narrow, dataset, data, 10 * scale, bar=2.2, stretch=3),
+        Case("LeNet", {"name": "lenet"}, dataset, data, 40 * scale, bar=3, stretch=4),
+        Case("PreAct ResNet-18, width 16", narrow, dataset, data, 6 * scale, bar=2.2, stretch=3),
     ]
 
 

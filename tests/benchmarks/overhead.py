@@ -89,8 +89,8 @@ def bare_seconds(trial: dict[str, Any], *, repeats: int) -> float:
         for seed in range(1, repeats + 1):
             started = time.perf_counter()
             actor.reset_config(assignment(chosen, seed=seed, folder=folder, data=Path(folder)))
-            while not actor.step()["finished"]:
-                pass
+            while not actor.trainer.finished:
+                actor.trainer.train_epoch()
             seconds.append(time.perf_counter() - started)
     torch.use_deterministic_algorithms(False)
     torch.set_num_threads(threads)

@@ -4,10 +4,12 @@ import random
 import signal
 import subprocess
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 import psutil
 from launching import Folder
+from optuna.trial import TrialState
 
 STUDY = """
 study: small
@@ -42,7 +44,7 @@ class Chaos:
 
 def recorded_epochs(folder: Folder) -> int:
     """Return how many epochs are on record."""
-    if not (folder.path / "state/small/quick/optuna.db").exists():  # MLflow's is made before it
+    if not any(folder.path.rglob("optuna.db")):  # MLflow's database is made before it
         return 0
     return sum(int(run.data.metrics.get("train_loss") is not None) for run in folder.runs()) + sum(
         len(folder.client.get_metric_history(run.info.run_id, "train_loss"))
@@ -93,3 +95,18 @@ def _kill_a_trial(process: subprocess.Popen[bytes], dice: random.Random) -> bool
         return bool(trials)
     except psutil.NoSuchProcess:
         return False
+
+
+def check(folder: Folder, undisturbed: Folder) -> None:
+    """Check that a study has lost and repeated nothing, beside one that nothing happened to."""
+    runs = folder.runs()
+    keys = Counter(run.data.tags["trial_key"] for run in runs)
+    assert set(keys.values()) == {1}
+    assert {run.info.status for run in [*runs, *folder.runs("study")]} == {"FINISHED"}
+    assert {run.data.tags["outcome"] for run in runs} == {"completed"}
+    assert folder.metrics() == undisturbed.metrics()  # each epoch once, bitwise equal
+    trials, expected = folder.optuna().trials, undisturbed.optuna().trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * len(expected)
+    assert [trial.params for trial in trials] == [trial.params for trial in expected]
+    assert [trial.value for trial in trials] == [trial.value for trial in expected]
+    assert list((folder.state() / "checkpoints").iterdir()) == []

@@ -64,6 +64,10 @@ class Folder:
         assert process.returncode == status, self.output.read_text()
         return self.output.read_text()
 
+    def state(self, scale: str = "quick") -> Path:
+        """The folder of the study's own files."""
+        return self.path / "state" / "small" / scale
+
     @property
     def client(self) -> MlflowClient:
         return MlflowClient(self.uri)
@@ -95,5 +99,5 @@ class Folder:
 
     def optuna(self, scale: str = "quick") -> optuna.Study:
         """Return the study that Optuna's dashboard would show."""
-        storage = f"sqlite:///{self.path / 'state' / 'small' / scale / 'optuna.db'}"
+        storage = f"sqlite:///{self.state(scale) / 'optuna.db'}"
         return optuna.load_study(study_name=f"small-{scale}", storage=storage)

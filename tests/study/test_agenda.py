@@ -359,3 +359,18 @@ def test_scheduling_many_trials_takes_no_time_that_grows_with_their_square(begun
     trials = [agenda.next() for _ in range(100)]
     assert [trial.seed for trial in trials] == list(range(100))
     assert len(agenda.todo) == 2900
+
+
+def test_losing_a_node_is_no_failure_of_its_trials(begun):
+    agenda = begun(configurations=1, seeds=1)
+    trial = agenda.next()
+    for _ in range(RETRIES + 2):
+        agenda.begin(trial)
+        agenda.lost(trial)
+        assert agenda.next() is trial
+    agenda.begin(trial)
+    for _ in range(RETRIES + 2):  # what looked like a failure turns out to be a lost node
+        assert agenda.failed(trial, "unavailable")
+        agenda.forgive(trial)
+        assert agenda.next() is trial
+    assert agenda.record.of("end") == []

@@ -24,11 +24,13 @@ EMBEDDED = (
     .replace("seeds: 2", "seeds: 1")
     .replace(
         "  training:",
-        "  diagnostics: {soft_targets: true, cam: true, images: 10, embedding_epochs: [1, 3]}\n"
+        "  diagnostics: {soft_targets: true, cam: true, images: 10, embedding_epochs: [1, 3],\n"
+        "    weights: true}\n"
         "  training:",
     )
 )
-PATHS = {SoftTargets.PATH, ActivationMaps.PATH, Embedding.PATH}
+WEIGHTS = "diagnostics/weights.pt"
+PATHS = {SoftTargets.PATH, ActivationMaps.PATH, Embedding.PATH, WEIGHTS}
 
 
 @pytest.fixture(scope="module")

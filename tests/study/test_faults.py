@@ -1,17 +1,18 @@
 """What a user or a machine may do to a running study, and what the user sees then."""
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import pytest
 from chaos import STUDY, recorded_epochs
 from launching import Folder
 from optuna.trial import TrialState
 from PIL import Image
+from services import MlflowServer, wait_for
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -33,13 +34,6 @@ scales: {{quick: {{}}, paper: {{}}}}
 """
 
 
-def wait_for(condition, seconds: float = 200) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
-
-
 def in_progress(folder: Folder):
     """Return a function that says whether an epoch was recorded since this call."""
     before = recorded_epochs(folder)
@@ -57,7 +51,6 @@ def run(folder: Folder, module: str, *arguments: str) -> subprocess.CompletedPro
     )
 
 
-@pytest.mark.slow
 def test_a_study_that_is_stopped_goes_on_and_records_each_epoch_once(tmp_path):
     folder = Folder(
         tmp_path,
@@ -91,7 +84,6 @@ def test_a_study_that_is_stopped_goes_on_and_records_each_epoch_once(tmp_path):
         assert [step for step, _ in metrics["train_loss"]] == list(range(1, 61))
 
 
-@pytest.mark.slow
 def test_two_interrupts_stop_at_once(tmp_path):
     folder = Folder(tmp_path, STUDY)
     process = folder.start()
@@ -103,7 +95,6 @@ def test_two_interrupts_stop_at_once(tmp_path):
     assert "RUNNING" not in {r.info.status for r in [*folder.runs(), *folder.runs("study")]}
 
 
-@pytest.mark.slow
 def test_a_trial_that_diverges_is_an_outcome_and_the_worst_value(tmp_path):
     folder = Folder(tmp_path)
     folder.launch("--set", "trial.training.learning_rate=1e9", "--set", "search.seeds=1")
@@ -137,56 +128,57 @@ def test_a_trial_that_fails_is_tried_again_then_named_and_the_study_goes_on(tmp_
 
 
 @pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 3 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a disk needs root")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_a_launch_but_no_study(small_disk, tmp_path):
+    folder = Folder(tmp_path, STUDY.replace("configurations: 8", "configurations: 3"))
+    process = folder.start("--state", str(small_disk))
+    wait_for(lambda: (small_disk / "small/quick/optuna.db").exists())
+    wait_for(in_progress(folder))
+    filler = small_disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    status = process.wait(timeout=240)
+    assert status == 130, folder.output.read_text()
+    output = folder.output.read_text()
+    assert "The launch broke off" in output and "disk is full" in output
+    assert "Traceback" not in output
+    assert "RUNNING" not in {r.info.status for r in [*folder.runs(), *folder.runs("study")]}
+
+    assert "disk is full" in folder.launch("--state", str(small_disk), status=2)
+    filler.unlink()
+    folder.launch("--state", str(small_disk))
+    assert len(folder.runs()) == 6
+    for metrics in folder.metrics().values():
+        assert [step for step, _ in metrics["train_loss"]] == list(range(1, 9))
+
+
+@pytest.fixture
 def server(tmp_path):
-    """An MLflow server on the loopback address, and functions that start and kill it."""
-
-    class Server:
-        port = 5600 + os.getpid() % 1000
-        uri = f"http://127.0.0.1:{port}"
-        process: subprocess.Popen[bytes] | None = None
-
-        def start(self) -> None:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-                    *("--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"),
-                    *("--artifacts-destination", str(tmp_path / "artifacts")),
-                    *("--host", "127.0.0.1", "--port", str(self.port)),
-                ],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-
-        def kill(self) -> None:
-            if self.process is not None:
-                os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
-                self.process = None
-
-    server = Server()
+    server = MlflowServer(tmp_path, f"sqlite:///{tmp_path / 'server.db'}")
     yield server
-    server.kill()
+    server.stop()
 
 
 @pytest.mark.slow
 def test_records_wait_while_the_tracking_server_is_away(server, tmp_path):
-    import requests
-
-    def answers() -> bool:
-        try:
-            return requests.get(f"{server.uri}/health", timeout=1).ok
-        except requests.RequestException:
-            return False
-
     folder = Folder(tmp_path, STUDY.replace("configurations: 8", "configurations: 3"))
     folder.environment["MLFLOW_TRACKING_URI"] = folder.uri = server.uri
-    server.start()
-    wait_for(answers)
     process = folder.start()
     wait_for(lambda: (folder.path / "state/small/quick/optuna.db").exists())
     wait_for(in_progress(folder))
-    server.kill()
+    server.stop()
     time.sleep(5)
     assert process.poll() is None
     server.start()

@@ -1,4 +1,5 @@
 import json
+import resource
 import threading
 import time
 
@@ -103,12 +104,33 @@ def test_a_line_cut_short_is_no_record_and_spoils_no_other(spooled, path, torn):
     assert receiver.taken == [1, 2, 4]
 
 
-def test_a_whole_record_that_lacks_its_line_end_counts(spooled, path):
-    path.write_text('{"n": 1}')
-    append(spooled(Receiver(), start=False), 2)
+def test_a_line_that_is_no_record_is_skipped(spooled, path):
+    path.write_bytes(b'{"n": 1}\n\x00\x00\xff\n{"n": 2}\n')
     receiver = Receiver()
     assert spooled(receiver).drain(10)
     assert receiver.taken == [1, 2]
+
+
+@pytest.fixture
+def full_disk():
+    """Let no file grow beyond 100 bytes, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_records_that_find_the_disk_full_are_delivered_all_the_same(spooled, path, full_disk):
+    spool = spooled(Receiver(away=10**9))
+    append(spool, *range(30))
+    assert len(path.read_bytes()) <= 100
+    kept = [json.loads(line)["n"] for line in path.read_text().splitlines()]
+    assert kept == list(range(len(kept)))  # whole lines only
+    assert "large" in spool.unsaved  # as the system words it
+    spool.deliver = receiver = Receiver()
+    assert spool.drain(10)
+    assert receiver.taken == list(range(30))
+    assert spool.unsaved == ""
 
 
 def test_a_receiver_that_is_away_is_asked_again(spooled):

@@ -153,11 +153,10 @@ class NoWaiting(TorchDispatchMode):
 @pytest.mark.parametrize("alternation", ["even_odd", "coin_flip", "both"])
 def test_observing_a_step_waits_for_nothing(alternation):
     trainer = Trainer(asking(ALL, regularizer={"name": "lamix", "alternation": alternation}))
-    batch = torch.rand(8, 1, 32, 32), torch.arange(8)
+    images = torch.rand(8, 1, 32, 32), torch.arange(8)
     for step in (0, 1):
-        compared = trainer.regularizer.compare(
-            trainer.network, *batch, step=step, generator=torch.Generator()
-        )
+        batch = trainer.regularizer.batch(*images, step=step, generator=torch.Generator())
+        compared = trainer.regularizer.compare(trainer.network, batch)
         with NoWaiting():
             trainer.regularizer.observer(compared)
 
@@ -242,7 +241,7 @@ def test_the_largest_targets_are_those_of_mixtures_or_of_all_where_nothing_is_mi
 ):
     regularizer = regularizers.build(settings, num_classes=10, num_features=84)
     recorder = recorder_of(regularizer, num_classes=10)
-    network = networks.build("lenet", num_classes=10, in_channels=1)
+    network = networks.build("preact_resnet18_bottleneck2d", num_classes=10, in_channels=1, width=2)
     images_NCHW, labels_N = torch.rand(10, 1, 32, 32), torch.arange(10)
     generator = torch.Generator().manual_seed(2)
     for step in range(60):
@@ -396,3 +395,14 @@ def test_a_trial_that_diverges_at_once_leaves_no_numbers_that_are_none():
     trainer = train(Trainer(asking({"soft_targets": True, "cam": True}, **parts)))
     assert trainer.epoch == 1
     assert files(trainer) == {}
+
+
+def test_kept_weights_make_the_same_predictions():
+    trainer = train(Trainer(asking({"weights": True}), seed=0))
+    content = trainer.diagnostics.files()["weights.pt"]
+    weights = torch.load(io.BytesIO(content), weights_only=True)
+    network = networks.build("preact_resnet18_bottleneck2d", num_classes=10, in_channels=1, width=2)
+    network.load_state_dict(weights["network"])
+    images_NCHW = trainer.normalise(trainer.splits.test.images_NCHW[:50])
+    assert torch.equal(network.eval()(images_NCHW), trainer.network.eval()(images_NCHW))
+    assert weights["regularizer"].keys() == trainer.regularizer.state_dict().keys()

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import resource
 from pathlib import Path
 
 import pytest
@@ -298,7 +299,6 @@ def test_a_damaged_checkpoint_is_no_checkpoint(tmp_path):
     file.write_bytes(file.read_bytes()[:50])
     assert store.load("key") is None
     assert store.load("other") is None
-    assert store.keys() == {"key"}
 
 
 def test_a_save_leaves_nothing_but_the_checkpoint(tmp_path):
@@ -309,7 +309,31 @@ def test_a_save_leaves_nothing_but_the_checkpoint(tmp_path):
     assert store.load("key") == {"value": 2}
     store.discard("key")
     store.discard("key")
-    assert store.keys() == set()
+    assert store.load("key") is None
+
+
+def test_a_sweep_deletes_what_ended_and_what_was_cut_short(tmp_path):
+    store = Checkpoints(str(tmp_path))
+    for key in ("ended", "unfinished"):
+        store.save(key, {"value": 1})
+    (tmp_path / "unfinished.pt.123.part").write_bytes(b"half")
+    (tmp_path / "ended.cam.npz").write_bytes(b"on its way to the record")
+    store.sweep({"ended"})
+    assert {file.name for file in tmp_path.iterdir()} == {"unfinished.pt", "ended.cam.npz"}
+
+
+def test_a_save_that_finds_the_disk_full_leaves_the_old_checkpoint_and_no_half(tmp_path):
+    store = Checkpoints(str(tmp_path))
+    store.save("key", {"value": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match="large"):
+            store.save("key", {"value": torch.zeros(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert store.load("key") == {"value": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["key.pt"]
 
 
 def test_saves_take_at_most_two_percent_of_the_time(monkeypatch):

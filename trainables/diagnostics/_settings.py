@@ -34,6 +34,8 @@ class DiagnosticsSettings:
     all."""
     embedding_images: Count = 500
     """The most images of each class."""
+    weights: Flag = False
+    """Whether to keep the trained weights of the network and of the regularizer."""
 
     @model_validator(mode="after")
     def _refuse_ignored_settings(self) -> Self:

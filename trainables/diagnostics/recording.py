@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from trainables.datasets import Images, stratified_subset
 from trainables.diagnostics._settings import DiagnosticsSettings
@@ -13,6 +14,9 @@ from trainables.diagnostics.cam import ActivationMaps, by_turns
 from trainables.diagnostics.embedding import Embedding, of_classes
 from trainables.diagnostics.soft_targets import SoftTargets
 from trainables.metrics import EpochMetrics
+
+WEIGHTS = "weights.pt"
+"""A file for ``torch.load(…, weights_only=True)``: state dictionaries by part of the trial."""
 
 
 class Diagnostics:
@@ -25,6 +29,7 @@ class Diagnostics:
             DatasetError: if a class is asked for that is not there.
         """
         splits = subject.splits
+        self.settings, self.subject = settings, subject
         self.recorders: dict[str, Recorder] = {}
         if settings.soft_targets:
             batch = _at_most(splits.train, settings.images)
@@ -46,7 +51,10 @@ class Diagnostics:
     def files(self) -> dict[str, bytes]:
         """Return the files that the trial leaves at its end, by name."""
         arrays = {name: recorder.arrays() for name, recorder in self.recorders.items()}
-        return {f"{name}.npz": _npz(held) for name, held in arrays.items() if held is not None}
+        files = {f"{name}.npz": _npz(held) for name, held in arrays.items() if held is not None}
+        if self.settings.weights:
+            files[WEIGHTS] = _weights(self.subject)
+        return files
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was recorded so far, safe for `weights_only` loads."""
@@ -60,6 +68,17 @@ class Diagnostics:
 
 def _at_most(images: Images, count: int) -> Images:
     return stratified_subset(images, min(count, len(images)))
+
+
+def _weights(subject: Subject) -> bytes:
+    buffer = io.BytesIO()
+    parts = {"network": subject.network, "regularizer": subject.regularizer}
+    torch.save({name: _on_cpu(part) for name, part in parts.items()}, buffer)
+    return buffer.getvalue()
+
+
+def _on_cpu(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.cpu() for name, tensor in module.state_dict().items()}
 
 
 def _npz(arrays: Arrays) -> bytes:

@@ -92,19 +92,18 @@ class SoftTargets:
         generator = randomness.generator(
             subject.seed, epoch, "diagnostics", "soft_targets", device=subject.device
         )
-        images_NCHW = subject.normalise(self.batch.images_NCHW)
+        batches = [
+            subject.regularizer.batch(
+                subject.normalise(self.batch.images_NCHW),
+                self.batch.labels_N,
+                step=step,
+                generator=generator,
+            )
+            for step in (0, 1)
+        ]
         # In training mode: a global label that training uses rests on the batch's own statistics.
         with _training_without_trace(subject.network), subject.autocast():
-            return [
-                subject.regularizer.compare(
-                    subject.network,
-                    images_NCHW,
-                    self.batch.labels_N,
-                    step=step,
-                    generator=generator,
-                )
-                for step in (0, 1)
-            ]
+            return [subject.regularizer.compare(subject.network, batch) for batch in batches]
 
     def arrays(self) -> Arrays | None:
         """Return what was recorded, or None if no epoch has ended."""

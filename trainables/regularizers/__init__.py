@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trainables import plugins
-from trainables.regularizers._regularizer import Comparison, RegularizerModule
+from trainables.regularizers._regularizer import Batch, Comparison, RegularizerModule
 from trainables.settings import parse
 
 if TYPE_CHECKING:
@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 else:
     AnySettings = plugins.any_settings(__name__)
 
-__all__ = ["AnySettings", "Comparison", "RegularizerModule", "build"]
+__all__ = ["AnySettings", "Batch", "Comparison", "RegularizerModule", "build"]
 
 
-def build(settings: Mapping[str, Any], *, num_classes: int, num_features: int) -> RegularizerModule:
+def build(
+    settings: Mapping[str, Any], *, num_classes: int, num_features: int
+) -> RegularizerModule[Any]:
     """Build a regularizer from plain data, for example ``{"name": "lamix", "beta": 0.5}``.
 
     Args:

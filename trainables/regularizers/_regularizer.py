@@ -3,14 +3,33 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import Any, Generic, Protocol, TypeVar, final
 
 import torch
 from torch import Tensor, nn
 
 from trainables.networks import Network
 from trainables.settings import Share, settings
-from trainables.targets import Loss, soft_target_loss
+from trainables.targets import Loss, smooth_one_hot, soft_target_loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What a training step is given."""
+
+    images_NCHW: Tensor
+    """The original images, augmented and normalised, any number from 1."""
+    targets_NC: Tensor
+    """Their one-hot targets, smoothed if that is asked for."""
+    step: int
+    """Counts the training steps of the trial from 0."""
+    generator: torch.Generator
+    """The only source of randomness, on the images' device."""
+
+    def permutation(self) -> Tensor:
+        """Draw the partner of each image, an index (N,)."""
+        size, device = len(self.images_NCHW), self.images_NCHW.device
+        return torch.randperm(size, generator=self.generator, device=device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,33 +55,41 @@ class Comparison:
         return loss if self.clean_loss is None else loss + self.clean_loss
 
 
-class RegularizerModule(nn.Module, ABC):
+@settings
+class SmoothingSettings:
+    """The setting that all regularizers share."""
+
+    smoothing: Share = 0.0
+    """ε of uniform label smoothing of the one-hot targets, in [0, 1]; 0 means none."""
+
+    def check(self, *, network: Network, image_size: int) -> None:
+        """Accept any network and images; a regularizer that does not says so here."""
+
+
+AnySmoothing = TypeVar("AnySmoothing", bound=SmoothingSettings)
+
+
+class RegularizerModule(nn.Module, ABC, Generic[AnySmoothing]):
     """A loss on a batch. It may hold parameters, used in training alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: AnySmoothing, *, num_classes: int) -> None:
         super().__init__()
+        self.settings = settings
+        self.num_classes = num_classes
         self.observer: Callable[[Comparison], None] | None = None
         """Shown what each training step compares, if set; it must not wait for the device."""
 
     @abstractmethod
-    def compare(
-        self,
-        network: Network,
-        images_NCHW: Tensor,
-        labels_N: Tensor,
-        *,
-        step: int,
-        generator: torch.Generator,
-    ) -> Comparison:
-        """Return what one training step compares.
+    def compare(self, network: Network, batch: Batch) -> Comparison:
+        """Return what one training step compares, of a network in training mode."""
 
-        Args:
-            network: in training mode.
-            images_NCHW: the original batch, augmented and normalised, any size from 1.
-            labels_N: its class indices.
-            step: counts the training steps of the trial from 0.
-            generator: the only source of randomness, on the images' device.
-        """
+    @final
+    def batch(
+        self, images_NCHW: Tensor, labels_N: Tensor, *, step: int, generator: torch.Generator
+    ) -> Batch:
+        """Return what `compare` is given: the arguments of `loss`."""
+        targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
+        return Batch(images_NCHW=images_NCHW, targets_NC=targets_NC, step=step, generator=generator)
 
     @final
     def loss(
@@ -74,8 +101,17 @@ class RegularizerModule(nn.Module, ABC):
         step: int,
         generator: torch.Generator,
     ) -> Tensor:
-        """Return the scalar loss of one training step; the arguments are those of `compare`."""
-        comparison = self.compare(network, images_NCHW, labels_N, step=step, generator=generator)
+        """Return the scalar loss of one training step.
+
+        Args:
+            network: in training mode.
+            images_NCHW: the original batch, augmented and normalised, any size from 1.
+            labels_N: its class indices.
+            step: counts the training steps of the trial from 0.
+            generator: the only source of randomness, on the images' device.
+        """
+        batch = self.batch(images_NCHW, labels_N, step=step, generator=generator)
+        comparison = self.compare(network, batch)
         if self.observer is not None:
             self.observer(comparison)
         return comparison.loss()
@@ -86,21 +122,10 @@ class RegularizerSettings(Protocol):
 
     name: str
 
-    def build(self, *, num_classes: int, num_features: int) -> RegularizerModule:
+    def build(self, *, num_classes: int, num_features: int) -> "RegularizerModule[Any]":
         """Build the regularizer for features_NM with M = `num_features`."""
         ...
 
     def check(self, *, network: Network, image_size: int) -> None:
         """Raise ValueError, naming the setting, if they do not fit the network or the images."""
         ...
-
-
-@settings
-class SmoothingSettings:
-    """The setting that all regularizers share."""
-
-    smoothing: Share = 0.0
-    """ε of uniform label smoothing of the one-hot targets, in [0, 1]; 0 means none."""
-
-    def check(self, *, network: Network, image_size: int) -> None:
-        """Accept any network and images; a regularizer that does not says so here."""

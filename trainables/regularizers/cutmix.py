@@ -3,13 +3,17 @@
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from trainables import mixing, randomness
 from trainables.networks import Network
-from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
+from trainables.regularizers._regularizer import (
+    Batch,
+    Comparison,
+    RegularizerModule,
+    SmoothingSettings,
+)
 from trainables.settings import Positive, Share, settings
-from trainables.targets import mix_targets, smooth_one_hot
+from trainables.targets import mix_targets
 
 
 @settings
@@ -28,36 +32,22 @@ class Settings(SmoothingSettings):
         return CutMix(self, num_classes=num_classes)
 
 
-class CutMix(RegularizerModule):
+class CutMix(RegularizerModule[Settings]):
     """One λ, one box and one permutation per batch."""
 
-    def __init__(self, settings: Settings, *, num_classes: int) -> None:
-        super().__init__()
-        self.settings = settings
-        self.num_classes = num_classes
-
-    def compare(
-        self,
-        network: Network,
-        images_NCHW: Tensor,
-        labels_N: Tensor,
-        *,
-        step: int,
-        generator: torch.Generator,
-    ) -> Comparison:
+    def compare(self, network: Network, batch: Batch) -> Comparison:
         """Return what one training step compares."""
-        device = images_NCHW.device
-        height, width = images_NCHW.shape[2:]
+        generator, device = batch.generator, batch.images_NCHW.device
+        height, width = batch.images_NCHW.shape[2:]
         lam = randomness.beta(self.settings.alpha, generator=generator)
         if self.settings.probability < 1:
             mixed = torch.rand((), generator=generator, device=device) < self.settings.probability
             lam = torch.where(mixed, lam, 1.0)  # an empty box; on the device, nothing waits
-        permutation_N = torch.randperm(len(labels_N), generator=generator, device=device)
+        permutation_N = batch.permutation()
         # In float64 so that the product cannot round up to the size itself.
         y, x = torch.rand(2, generator=generator, device=device, dtype=torch.float64)
         center_yx = torch.stack((y * height, x * width)).long()
         box = mixing.cutmix_box(height, width, lam, center_yx)
-        mixed_NCHW, lam = mixing.cutmix(images_NCHW, permutation_N, box)
-        targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
-        targets_NC = mix_targets(targets_NC, permutation_N, lam)
+        mixed_NCHW, lam = mixing.cutmix(batch.images_NCHW, permutation_N, box)
+        targets_NC = mix_targets(batch.targets_NC, permutation_N, lam)
         return Comparison(logits_NC=network(mixed_NCHW), targets_NC=targets_NC, mixed=True)

@@ -14,9 +14,14 @@ from torch import Tensor, nn
 from trainables import mixing
 from trainables.networks import Network
 from trainables.regularizers._puzzle import PuzzleSettings, check_blocks, puzzle_batch
-from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
+from trainables.regularizers._regularizer import (
+    Batch,
+    Comparison,
+    RegularizerModule,
+    SmoothingSettings,
+)
 from trainables.settings import Flag, Share, settings
-from trainables.targets import Loss, global_soft_label, mix_targets, smooth_one_hot
+from trainables.targets import Loss, global_soft_label, mix_targets
 
 
 @settings
@@ -76,46 +81,35 @@ class Settings(SmoothingSettings):
         return LaMix(self, num_classes=num_classes, num_features=num_features)
 
 
-class LaMix(RegularizerModule):
+class LaMix(RegularizerModule[Settings]):
     """The classifier and the global label share the embedding; W_t is dropped at test time."""
 
     def __init__(self, settings: Settings, *, num_classes: int, num_features: int) -> None:
-        super().__init__()
-        self.settings = settings
-        self.num_classes = num_classes
+        super().__init__(settings, num_classes=num_classes)
         self.global_head: nn.Linear | None = None
         """W_t of Eq. 9."""
         if settings.global_label == "learned":
             self.global_head = nn.Linear(num_features, num_classes)
 
-    def compare(
-        self,
-        network: Network,
-        images_NCHW: Tensor,
-        labels_N: Tensor,
-        *,
-        step: int,
-        generator: torch.Generator,
-    ) -> Comparison:
+    def compare(self, network: Network, batch: Batch) -> Comparison:
         """Return what one training step compares."""
-        local_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
-        original = (images_NCHW, local_NC)
+        original = (batch.images_NCHW, batch.targets_NC)
         alternation = self.settings.alternation if self.settings.original_batches else None
-        if alternation == "even_odd" and step % 2 == 0:
+        if alternation == "even_odd" and batch.step % 2 == 0:
             return self.compare_batch(network, *original, mixed=False)
         *mixed, clean_loss = self.mix(
             network,
             *original,
-            permutation_N=torch.randperm(
-                len(labels_N), generator=generator, device=images_NCHW.device
-            ),
-            lam=self._draw_lam(len(labels_N), generator),
-            step=step,
-            generator=generator,
+            permutation_N=batch.permutation(),
+            lam=self._draw_lam(batch),
+            step=batch.step,
+            generator=batch.generator,
         )
         match alternation:
             case "coin_flip":
-                coin = torch.rand((), generator=generator, device=images_NCHW.device) < 0.5
+                coin = (
+                    torch.rand((), generator=batch.generator, device=batch.generator.device) < 0.5
+                )
                 # Chosen on the device: asking the coin here would wait for it every step.
                 chosen = (torch.where(coin, *pair) for pair in zip(original, mixed, strict=True))
                 clean_loss = torch.where(coin, 0, clean_loss)
@@ -177,15 +171,18 @@ class LaMix(RegularizerModule):
             global_NC = global_NC.detach()
         return beta * local_NC + (1 - beta) * global_NC, global_NC  # Eq. 10
 
-    def _draw_lam(self, batch: int, generator: torch.Generator) -> Tensor | float:
+    def _draw_lam(self, batch: Batch) -> Tensor | float:
         """Return λ of the label, a scalar or one per sample."""
+        generator = batch.generator
         match self.settings.lam:
             case "uniform":
                 return torch.rand((), generator=generator, device=generator.device)
             case "half":
                 return 0.5
             case "per_sample":
-                return torch.rand(batch, generator=generator, device=generator.device)
+                return torch.rand(
+                    len(batch.images_NCHW), generator=generator, device=generator.device
+                )
 
     def compare_batch(
         self,

@@ -2,15 +2,18 @@
 
 from typing import Annotated, Literal
 
-import torch
 from annotated_types import MinLen
-from torch import Tensor
 
 from trainables import mixing, randomness
 from trainables.networks import Network
-from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
+from trainables.regularizers._regularizer import (
+    Batch,
+    Comparison,
+    RegularizerModule,
+    SmoothingSettings,
+)
 from trainables.settings import Index, Positive, settings
-from trainables.targets import mix_targets, smooth_one_hot
+from trainables.targets import mix_targets
 
 
 @settings
@@ -39,36 +42,20 @@ class Settings(SmoothingSettings):
         return ManifoldMixup(self, num_classes=num_classes)
 
 
-class ManifoldMixup(RegularizerModule):
+class ManifoldMixup(RegularizerModule[Settings]):
     """One layer, one λ and one permutation per batch; every batch is mixed."""
 
-    def __init__(self, settings: Settings, *, num_classes: int) -> None:
-        super().__init__()
-        self.settings = settings
-        self.num_classes = num_classes
-
-    def compare(
-        self,
-        network: Network,
-        images_NCHW: Tensor,
-        labels_N: Tensor,
-        *,
-        step: int,
-        generator: torch.Generator,
-    ) -> Comparison:
+    def compare(self, network: Network, batch: Batch) -> Comparison:
         """Return what one training step compares."""
         # The host must know the layer. A draw from a device's generator would have to be waited
         # for; its seed and the step are known here.
-        draw = randomness.derive_seed(generator.initial_seed(), "layer", step)
+        draw = randomness.derive_seed(batch.generator.initial_seed(), "layer", batch.step)
         layer = self.settings.layers[draw % len(self.settings.layers)]
-        lam = randomness.beta(self.settings.alpha, generator=generator)
-        permutation_N = torch.randperm(
-            len(labels_N), generator=generator, device=images_NCHW.device
-        )
-        maps_NCHW = network.stages[:layer](images_NCHW)
+        lam = randomness.beta(self.settings.alpha, generator=batch.generator)
+        permutation_N = batch.permutation()
+        maps_NCHW = network.stages[:layer](batch.images_NCHW)
         maps_NCHW = mixing.mixup(maps_NCHW, permutation_N, lam)
         maps_NCHW = network.stages[layer:](maps_NCHW)
         logits_NC = network.classifier(network.neck(maps_NCHW))
-        targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
-        targets_NC = mix_targets(targets_NC, permutation_N, lam)
+        targets_NC = mix_targets(batch.targets_NC, permutation_N, lam)
         return Comparison(logits_NC=logits_NC, targets_NC=targets_NC, mixed=True)

@@ -2,14 +2,16 @@
 
 from typing import Literal
 
-import torch
-from torch import Tensor
-
 from trainables import mixing, randomness
 from trainables.networks import Network
-from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
+from trainables.regularizers._regularizer import (
+    Batch,
+    Comparison,
+    RegularizerModule,
+    SmoothingSettings,
+)
 from trainables.settings import Positive, settings
-from trainables.targets import mix_targets, smooth_one_hot
+from trainables.targets import mix_targets
 
 
 @settings
@@ -26,29 +28,13 @@ class Settings(SmoothingSettings):
         return Mixup(self, num_classes=num_classes)
 
 
-class Mixup(RegularizerModule):
+class Mixup(RegularizerModule[Settings]):
     """One λ and one permutation per batch; every batch is mixed."""
 
-    def __init__(self, settings: Settings, *, num_classes: int) -> None:
-        super().__init__()
-        self.settings = settings
-        self.num_classes = num_classes
-
-    def compare(
-        self,
-        network: Network,
-        images_NCHW: Tensor,
-        labels_N: Tensor,
-        *,
-        step: int,
-        generator: torch.Generator,
-    ) -> Comparison:
+    def compare(self, network: Network, batch: Batch) -> Comparison:
         """Return what one training step compares."""
-        lam = randomness.beta(self.settings.alpha, generator=generator)
-        permutation_N = torch.randperm(
-            len(labels_N), generator=generator, device=images_NCHW.device
-        )
-        mixed_NCHW = mixing.mixup(images_NCHW, permutation_N, lam)
-        targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
-        targets_NC = mix_targets(targets_NC, permutation_N, lam)  # Eq. 2
+        lam = randomness.beta(self.settings.alpha, generator=batch.generator)
+        permutation_N = batch.permutation()
+        mixed_NCHW = mixing.mixup(batch.images_NCHW, permutation_N, lam)
+        targets_NC = mix_targets(batch.targets_NC, permutation_N, lam)  # Eq. 2
         return Comparison(logits_NC=network(mixed_NCHW), targets_NC=targets_NC, mixed=True)

@@ -2,15 +2,17 @@
 
 from typing import Literal
 
-import torch
-from torch import Tensor
-
 from trainables import randomness
 from trainables.networks import Network
 from trainables.regularizers._puzzle import PuzzleSettings, check_blocks, puzzle_batch
-from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
+from trainables.regularizers._regularizer import (
+    Batch,
+    Comparison,
+    RegularizerModule,
+    SmoothingSettings,
+)
 from trainables.settings import Positive, settings
-from trainables.targets import Loss, mix_targets, smooth_one_hot
+from trainables.targets import Loss, mix_targets
 
 
 @settings
@@ -33,43 +35,27 @@ class Settings(SmoothingSettings, PuzzleSettings):
         return PuzzleMix(self, num_classes=num_classes)
 
 
-class PuzzleMix(RegularizerModule):
+class PuzzleMix(RegularizerModule[Settings]):
     """One λ, one permutation and one size of blocks per batch; every batch is mixed."""
 
-    def __init__(self, settings: Settings, *, num_classes: int) -> None:
-        super().__init__()
-        self.settings = settings
-        self.num_classes = num_classes
-
-    def compare(
-        self,
-        network: Network,
-        images_NCHW: Tensor,
-        labels_N: Tensor,
-        *,
-        step: int,
-        generator: torch.Generator,
-    ) -> Comparison:
+    def compare(self, network: Network, batch: Batch) -> Comparison:
         """Return what one training step compares."""
-        targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
-        lam = randomness.beta(self.settings.alpha, generator=generator)
-        permutation_N = torch.randperm(
-            len(labels_N), generator=generator, device=images_NCHW.device
-        )
+        lam = randomness.beta(self.settings.alpha, generator=batch.generator)
+        permutation_N = batch.permutation()
         mixed = puzzle_batch(
             self.settings,
             network,
-            images_NCHW,
-            targets_NC,
+            batch.images_NCHW,
+            batch.targets_NC,
             permutation_N=permutation_N,
             lam=lam,
             loss=self.settings.loss,
-            step=step,
-            generator=generator,
+            step=batch.step,
+            generator=batch.generator,
         )
         return Comparison(
             logits_NC=network(mixed.images_NCHW),
-            targets_NC=mix_targets(targets_NC, permutation_N, mixed.lam_N),
+            targets_NC=mix_targets(batch.targets_NC, permutation_N, mixed.lam_N),
             mixed=True,
             by=self.settings.loss,
             clean_loss=mixed.clean_loss,

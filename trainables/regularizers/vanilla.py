@@ -2,13 +2,14 @@
 
 from typing import Literal
 
-import torch
-from torch import Tensor
-
 from trainables.networks import Network
-from trainables.regularizers._regularizer import Comparison, RegularizerModule, SmoothingSettings
+from trainables.regularizers._regularizer import (
+    Batch,
+    Comparison,
+    RegularizerModule,
+    SmoothingSettings,
+)
 from trainables.settings import settings
-from trainables.targets import smooth_one_hot
 
 
 @settings
@@ -23,23 +24,10 @@ class Settings(SmoothingSettings):
         return Vanilla(self, num_classes=num_classes)
 
 
-class Vanilla(RegularizerModule):
+class Vanilla(RegularizerModule[Settings]):
     """Cross entropy on the original batch."""
 
-    def __init__(self, settings: Settings, *, num_classes: int) -> None:
-        super().__init__()
-        self.settings = settings
-        self.num_classes = num_classes
-
-    def compare(
-        self,
-        network: Network,
-        images_NCHW: Tensor,
-        labels_N: Tensor,
-        *,
-        step: int,
-        generator: torch.Generator,
-    ) -> Comparison:
+    def compare(self, network: Network, batch: Batch) -> Comparison:
         """Return what one training step compares."""
-        targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
-        return Comparison(logits_NC=network(images_NCHW), targets_NC=targets_NC, mixed=False)
+        logits_NC = network(batch.images_NCHW)
+        return Comparison(logits_NC=logits_NC, targets_NC=batch.targets_NC, mixed=False)

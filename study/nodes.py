@@ -1,0 +1,131 @@
+"""The machines that a study runs on, as plain data: their room for trials, and what speaks against
+using one.
+"""
+
+import os
+import platform
+import statistics
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from trainables.sight import Sight
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node."""
+
+    id: str
+    """The cluster's, or nothing of a machine that is no cluster's node."""
+    host: str
+    cpus: float
+    gpus: float
+
+    @property
+    def name(self) -> str:
+        """What people call it; several nodes may share a host."""
+        return f"{self.host} ({self.id[:6]})" if self.id else self.host
+
+    @property
+    def size(self) -> str:
+        """Its CPUs and GPUs in words."""
+        gpus = f", {_count(self.gpus, 'GPU')}" if self.gpus else ""
+        return f"{_count(self.cpus, 'CPU')}{gpus}"
+
+    def room(self, cpus: float, gpus: float) -> int:
+        """Return how many trials of this share run side by side here."""
+        rooms = [have / share for have, share in ((self.cpus, cpus), (self.gpus, gpus)) if share]
+        return int(min(rooms) + 1e-9)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a study runs on, or would."""
+
+    nodes: Sequence[Node]
+    dashboard: str | None = None
+    """The address of Ray's dashboard, where there is one already."""
+
+
+def this_machine() -> Node:
+    """Return this machine, as a local Ray would take it."""
+    return Node("", platform.node(), os.cpu_count() or 1, torch.cuda.device_count())
+
+
+def _count(number: float, what: str) -> str:
+    return f"{number:g} {what}{'' if number == 1 else 's'}"
+
+
+class Pace:
+    """Finds nodes that train much slower than the others do."""
+
+    REPORTS = 5
+    """How many of each side are needed before anything is said."""
+    SLOW = 0.5
+    """The share of the others' speed below which a node is slow."""
+
+    def __init__(self) -> None:
+        self._speeds: dict[Hashable, dict[str, list[float]]] = {}
+        self._named: set[str] = set()
+
+    def slow(self, node: str, kind: Hashable, images_per_second: float) -> str:
+        """Take an epoch's speed; return how much slower the node is, once, or nothing.
+
+        Args:
+            node: its name.
+            kind: what was trained; only equal kinds are compared.
+            images_per_second: the epoch's.
+        """
+        by_node = self._speeds.setdefault(kind, {})
+        by_node.setdefault(node, []).append(images_per_second)
+        own = by_node[node] = by_node[node][-20:]
+        others = [speed for name, speeds in by_node.items() if name != node for speed in speeds]
+        if node in self._named or min(len(own), len(others)) < self.REPORTS:
+            return ""
+        here, there = statistics.median(own), statistics.median(others)
+        if here >= self.SLOW * there:
+            return ""
+        self._named.add(node)
+        return f"Node {node} is slow: {here:,.0f} images per second, the others {there:,.0f}."
+
+
+def room(nodes: Iterable[Node], cpus: float, gpus: float) -> int:
+    """Return how many trials of this share run side by side on all of them."""
+    return sum(node.room(cpus, gpus) for node in nodes)
+
+
+def describe(nodes: Sequence[Node], cpus: float, gpus: float) -> str:
+    """Return how many nodes of which size there are and the room they have."""
+    sizes = Counter(node.size for node in nodes)
+    listed = ", ".join(f"{count} x {size}" for size, count in sizes.items())
+    sized = f"{len(nodes)}: {listed}" if len(nodes) > 1 else "".join(sizes)
+    share = Node("", "", cpus, gpus).size
+    trials = _count(room(nodes, cpus, gpus), "trial")
+    return f"{sized}; room for {trials} of {share} each"
+
+
+def faults(sight: Sight, own: Mapping[str, str], fingerprints: Sequence[str]) -> list[str]:
+    """Return what speaks against a node, in words.
+
+    Args:
+        sight: what the node sees.
+        own: the driver's versions.
+        fingerprints: of the data sets that the node was asked for, as the driver reads them.
+    """
+    found = [
+        f"{name} is {sight.versions.get(name, 'missing')} there, {wanted} here"
+        for name, wanted in own.items()
+        if sight.versions.get(name) != wanted
+    ]
+    found += [f"a data set is missing: {text}" for text in sight.missing]
+    if not sight.missing and list(sight.fingerprints) != list(fingerprints):
+        found.append("its data sets are not those of this machine (--data is another folder there)")
+    if sight.checkpoints:
+        found.append(
+            f"the state directory {sight.checkpoints}; give one on a file system that all nodes "
+            "share, or an object store: --state DIR_OR_URI"
+        )
+    return found

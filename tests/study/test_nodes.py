@@ -1,0 +1,57 @@
+import pytest
+
+from study.nodes import Node, Pace, describe, faults, room
+from trainables.sight import Sight, versions
+
+BIG = Node("abcdef0123", "big", cpus=8, gpus=2)
+SMALL = Node("fedcba9876", "small", cpus=2, gpus=0)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "rooms"), [(1, 0, 10), (3, 0, 2), (1, 0.25, 8), (2, 0.25, 4), (1, 4, 0)]
+)
+def test_a_trial_takes_its_share_of_one_node(cpus, gpus, rooms):
+    assert room([BIG, SMALL], cpus, gpus) == rooms
+
+
+def test_thirds_of_a_gpu_are_three():
+    assert Node("", "here", cpus=16, gpus=1).room(1, 1 / 3) == 3
+
+
+def test_nodes_are_described_by_size_and_room():
+    said = describe([SMALL, BIG, SMALL], 1, 0)
+    assert said == "3: 2 x 2 CPUs, 1 x 8 CPUs, 2 GPUs; room for 12 trials of 1 CPU each"
+    assert describe([BIG], 4, 0.5) == "8 CPUs, 2 GPUs; room for 2 trials of 4 CPUs, 0.5 GPUs each"
+
+
+def sight(**changed) -> Sight:
+    settled = {"fingerprints": ("feed",), "missing": (), "checkpoints": ""}
+    return Sight(**{"versions": versions(), **settled, **changed})
+
+
+def test_a_node_that_sees_what_the_driver_sees_has_no_fault():
+    assert faults(sight(), versions(), ["feed"]) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"versions": {**versions(), "torch": "1.0"}}, "torch is 1.0 there"),
+        ({"versions": {}}, "trainables is missing there"),
+        ({"fingerprints": ("beef",)}, "data sets are not those of this machine"),
+        ({"fingerprints": (), "missing": ("mnist: no file",)}, "is missing: mnist: no file"),
+        ({"checkpoints": "is another folder there than here"}, "--state DIR_OR_URI"),
+    ],
+)
+def test_each_fault_of_a_node_is_named(changed, said):
+    assert any(said in fault for fault in faults(sight(**changed), versions(), ["feed"]))
+
+
+def test_a_node_at_less_than_half_the_pace_of_the_others_is_named_once():
+    pace = Pace()
+    for _ in range(5):
+        assert pace.slow("a", "lenet", 100) == ""
+    said = [pace.slow("b", kind, speed) for kind, speed in [("lenet", 40)] * 6 + [("resnet", 1)]]
+    assert [text for text in said if text] == [
+        "Node b is slow: 40 images per second, the others 100."
+    ]

@@ -1,0 +1,81 @@
+"""What a trial will find on the machine that it runs on: asked of each node before a study starts.
+
+What differs between two machines is found here, by a task of seconds, and not by a trial that fails
+after hours or, worse, trains on other images.
+"""
+
+import hashlib
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from trainables import datasets
+from trainables.datasets import DatasetError
+from trainables.storage import PART, Folder
+
+PACKAGES = ("torch", "torchvision", "numpy", "ray")
+"""What must be the same on all nodes, besides Python and this project."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a node is asked."""
+
+    datasets: Sequence[datasets.AnySettings]
+    data: Path
+    """The folder of the data sets."""
+    checkpoints: str
+    """Where trials save themselves: an absolute path or a URI."""
+    token: str
+    """The name of a file that the driver has put there."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a node answers."""
+
+    versions: dict[str, str]
+    fingerprints: tuple[str, ...]
+    """Of each data set that was asked for."""
+    missing: tuple[str, ...]
+    """What keeps a data set from being read, in words."""
+    checkpoints: str
+    """Why trials could not save themselves, or nothing."""
+
+
+def look(question: Question) -> Sight:
+    """Look at the data, the place for checkpoints and the versions, as a trial here would."""
+    fingerprints, missing = [], []
+    for settings in question.datasets:
+        try:
+            fingerprints.append(datasets.load(settings, question.data).fingerprint)
+        except DatasetError as error:
+            missing.append(str(error))
+    return Sight(versions(), tuple(fingerprints), tuple(missing), _checkpoints(question))
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of Python and the packages, and a hash of this training code."""
+    code = hashlib.blake2b(digest_size=8)
+    root = Path(__file__).parent
+    for file in sorted(root.rglob("*.py")):
+        code.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes())
+    packages = {name: version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **packages, "trainables": code.hexdigest()}
+
+
+def _checkpoints(question: Question) -> str:
+    try:
+        folder = Folder(question.checkpoints, create=False)
+        if folder.read(question.token) is None:
+            return "is another folder there than here"
+        reply = f"{question.token.removesuffix(PART)}-{platform.node()}{PART}"
+        folder.write(reply, b"")
+        folder.delete(reply)
+    except OSError as error:
+        return f"cannot be written there: {error}"
+    return ""
