@@ -495,7 +495,9 @@ class Execution:
     def _epochs(self, tune_id: str, result: dict[str, Any]) -> bool:
         trial = self.by_tune_id[tune_id]
         epochs = [EpochMetrics(**metrics) for metrics in result["epochs"]]
-        stop = self.agenda.epochs(trial, epochs, device=result["device"])
+        stop = self.agenda.epochs(
+            trial, epochs, device=result["device"], precision=result["precision"]
+        )
         self._node_of[trial] = result["node"]
         name = self.guard.name(result["node"])
         for epoch in epochs:
