@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: study test check format paper-quick bench schema clean
+.PHONY: study test check format paper-quick bench bench-short schema clean
 
 study: $(VENV)/installed  ## set everything up and run the main job
 	$(BIN)/python -m study.launch search_spaces/beta.yaml
@@ -29,8 +29,11 @@ paper-quick: $(VENV)/installed  ## every table and figure of the paper at its qu
 		$(BIN)/python -m analysis.report $$(basename $$file .yaml) --scale quick || exit; \
 	done
 
-bench: $(VENV)/installed
-	$(BIN)/python -m tests.benchmarks.labelling
+bench: $(VENV)/installed  ## measure speed and overhead against the bars, in about an hour
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-short: $(VENV)/installed  ## the same with fewer repeats, in ten minutes
+	$(BIN)/python -m tests.benchmarks --short $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info build

@@ -371,6 +371,7 @@ def _origin(material: Material) -> list[tuple[str, str | Markup]]:
         "ray": "Ray",
         "optuna": "Optuna",
         "device": "device",
+        "precision": "precision",
     }
     for tag, name in names.items():
         if tag in frame and len(values := frame[tag].dropna().unique()):

@@ -47,7 +47,9 @@ class RecordLike(Protocol):
         """Take the beginning of a trial."""
         ...
 
-    def epochs(self, key: str, epochs: Sequence[EpochMetrics], *, device: str) -> None:
+    def epochs(
+        self, key: str, epochs: Sequence[EpochMetrics], *, device: str, precision: str
+    ) -> None:
         """Take the metrics of epochs."""
         ...
 
@@ -236,13 +238,20 @@ class Agenda:
             "data_fingerprint": trial.data,
         }
 
-    def epochs(self, trial: Trial, epochs: Sequence[EpochMetrics], *, device: str) -> bool:
+    def epochs(
+        self,
+        trial: Trial,
+        epochs: Sequence[EpochMetrics],
+        *,
+        device: str,
+        precision: str = "fp32",
+    ) -> bool:
         """Note finished epochs; return whether the trial is to be stopped early.
 
         After a restore the first epochs come again; they are known by their numbers.
         """
         if epochs:
-            self.record.epochs(trial.key, epochs, device=device)
+            self.record.epochs(trial.key, epochs, device=device, precision=precision)
             trial.history = [*trial.history[: epochs[0].epoch - 1], *epochs]
         stop = False
         if self.study.search.early_stopping is not None and not diverged(trial.history):

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 # Before Ray is imported: it reads these once.
 if os.environ.get("RAY_ADDRESS", "local") in ("", "local"):
@@ -304,6 +305,28 @@ class Guard:
         return "; ".join(faults(sight, versions(), self.fingerprints))
 
 
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+
+def _heard(
+    method: Callable[Concatenate["Execution", Arguments], Answer],
+) -> Callable[Concatenate["Execution", Arguments], Answer]:
+    """Let an error of ours end the run: Ray Tune would take it for one of the trial and go on."""
+
+    @wraps(method)
+    def hear(self: "Execution", *args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+        if self.broken is not None:
+            raise self.broken
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:
+            self.broken = error
+            raise
+
+    return hear
+
+
 class Execution:
     """One run of Ray Tune over an agenda."""
 
@@ -334,6 +357,8 @@ class Execution:
         self.on_change = on_change
         self.on_notice = on_notice
         self.by_tune_id: dict[str, Trial] = {}
+        self.broken: Exception | None = None
+        """The first error of the study's own, which ends the run."""
         self.stop_between_epochs = True
         """Whether a trial that is to stop may finish its epoch first."""
         self._node_of: dict[Trial, str] = {}
@@ -354,27 +379,36 @@ class Execution:
     def run(self) -> None:
         """Run until the agenda is finished, or has been told to stop and all trials are saved."""
         with self._scratch() as scratch:
-            tune.Tuner(
-                TrialTrainable,
-                tune_config=tune.TuneConfig(
-                    search_alg=_Searcher(self),
-                    scheduler=_Scheduler(self),
-                    num_samples=-1,
-                    reuse_actors=True,
-                    trial_name_creator=lambda trial: str(trial.config["name"]),
-                    trial_dirname_creator=lambda trial: trial.trial_id,
-                ),
-                run_config=tune.RunConfig(
-                    name="trials",
-                    storage_path=scratch,
-                    stop=_Stopper(self),
-                    callbacks=[_Callback(self)],
-                    verbose=0,
-                    failure_config=tune.FailureConfig(max_failures=0),
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                ),
-            ).fit()
+            try:
+                self._tuner(scratch).fit()
+            except Exception:
+                if self.broken is None:
+                    raise
+        if self.broken is not None:
+            raise self.broken
         self.abandon()
+
+    def _tuner(self, scratch: str) -> tune.Tuner:
+        return tune.Tuner(
+            TrialTrainable,
+            tune_config=tune.TuneConfig(
+                search_alg=_Searcher(self),
+                scheduler=_Scheduler(self),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_name_creator=lambda trial: str(trial.config["name"]),
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name="trials",
+                storage_path=scratch,
+                stop=_Stopper(self),
+                callbacks=[_Callback(self)],
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=0),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        )
 
     @contextmanager
     def _scratch(self) -> Iterator[str]:
@@ -415,6 +449,7 @@ class Execution:
             avoid=sorted(self.guard.unfit),
         )
 
+    @_heard
     def suggest(self, tune_id: str) -> Assignment | str | None:
         """Return the next trial, None while there is none, or the word that there is no more."""
         agenda = self.agenda
@@ -448,11 +483,13 @@ class Execution:
         taken, places = len(self.agenda.running), room(self._nodes, *self.guard.share)
         return f"{taken} of {places} places taken on {len(self._nodes)} nodes"
 
+    @_heard
     def started(self, tune_id: str) -> None:
         """Note that an actor has taken a trial up."""
         self.agenda.begin(self.by_tune_id[tune_id])
         self.on_change()
 
+    @_heard
     def result(self, tune_id: str, result: dict[str, Any]) -> str:
         """Note a result and return Ray Tune's word for what is to happen with the trial."""
         stop = self._epochs(tune_id, result)
@@ -465,7 +502,9 @@ class Execution:
     def _epochs(self, tune_id: str, result: dict[str, Any]) -> bool:
         trial = self.by_tune_id[tune_id]
         epochs = [EpochMetrics(**metrics) for metrics in result["epochs"]]
-        stop = self.agenda.epochs(trial, epochs, device=result["device"])
+        stop = self.agenda.epochs(
+            trial, epochs, device=result["device"], precision=result["precision"]
+        )
         self._node_of[trial] = result["node"]
         name = self.guard.name(result["node"])
         for epoch in epochs:
@@ -478,6 +517,7 @@ class Execution:
         self.on_change()
         return stop
 
+    @_heard
     def ended(self, tune_id: str, result: dict[str, Any]) -> None:
         """Note that a trial is trained to its end or stopped early."""
         if result["finished"]:  # Ray Tune keeps a last result from the scheduler
@@ -490,11 +530,13 @@ class Execution:
         self.discard(trial.key)
         self.on_change()
 
+    @_heard
     def paused(self, tune_id: str) -> None:
         """Note that a trial is saved and at rest."""
         self.agenda.interrupted(self.by_tune_id.pop(tune_id))
         self.on_change()
 
+    @_heard
     def failed(self, tune_id: str, failure: str) -> None:
         """Note that an attempt at a trial failed, with its traceback."""
         trial = self.by_tune_id.pop(tune_id)

@@ -31,7 +31,7 @@ import mlflow  # noqa: E402
 import requests  # noqa: E402
 import yaml  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Metric, Param, Run, RunTag, ViewType  # noqa: E402
+from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 
 from analysis import credentials  # noqa: E402
@@ -47,6 +47,8 @@ TRANSIENT = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDE
 METRICS_A_BATCH = 1000
 EPOCHS_A_BATCH = METRICS_A_BATCH // len(fields(EpochMetrics))
 PAGE = 1000
+OTHERS_SECONDS = 10.0
+"""How long a study that has just appeared on the server may go unnoticed."""
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 """Has the MLflow UI open on runs and metrics rather than on language models."""
 
@@ -105,7 +107,11 @@ class Record:
         self.client = _client()
         self.spool = Spool(spool, self._deliver)
         self._run_ids: dict[str, str] = {}
+        self._in_doubt: set[str] = set()
+        """Trials whose run may have been made by a request that failed on its way back."""
         self._last_epoch: dict[str, int] = {}
+        self._others_known: list[str] = []
+        self._others_at = float("-inf")
         self._with_device: set[str] = set()
         try:
             self.experiment_id = self._experiment(create=not read_only)
@@ -184,9 +190,17 @@ class Record:
         texts = {path: _text(value) for path, value in params.items()}
         self._append("begin", key, name=name, params=texts, tags=dict(tags))
 
-    def epochs(self, key: str, epochs: Sequence[EpochMetrics], *, device: str) -> None:
+    def epochs(
+        self,
+        key: str,
+        epochs: Sequence[EpochMetrics],
+        *,
+        device: str,
+        precision: str = "fp32",
+    ) -> None:
         """Record the metrics of epochs; those that are on record already are left alone."""
-        self._append("epochs", key, epochs=[asdict(epoch) for epoch in epochs], device=device)
+        content = [asdict(epoch) for epoch in epochs]
+        self._append("epochs", key, epochs=content, device=device, precision=precision)
 
     def diagnostics(self, key: str, names: Sequence[str], *, location: str) -> None:
         """Record files that a trial has left at `location`; they are deleted once on record."""
@@ -234,9 +248,11 @@ class Record:
                 "mlflow.parentRunId": self.parent_id,
                 **entry["tags"],
             }
+            self._in_doubt.add(key)
             run = self.client.create_run(
                 self.experiment_id, start_time=entry["time"], tags=tags, run_name=entry["name"]
             )
+            self._in_doubt.remove(key)
             run_id = self._run_ids[key] = run.info.run_id
             self._last_epoch[key] = 0
         else:
@@ -257,7 +273,8 @@ class Record:
         key, run_id = entry["key"], self._known_run_id(entry["key"])
         fresh = [epoch for epoch in entry["epochs"] if epoch["epoch"] > self._recorded(key)]
         if key not in self._with_device:
-            self.client.set_tag(run_id, "device", entry["device"])
+            tags = {name: entry[name] for name in ("device", "precision") if name in entry}
+            self.client.log_batch(run_id, tags=_tags(tags))
             self._with_device.add(key)
         for part in _parts(fresh, EPOCHS_A_BATCH):  # an epoch is on record whole or not at all
             metrics = [
@@ -312,14 +329,16 @@ class Record:
         self.client.log_batch(self._known_run_id(entry["key"]), tags=_tags(entry["tags"]))
 
     def _run_id(self, key: str) -> str | None:
-        """Return the run of a trial; a dead process may have made it without our knowing."""
-        if key not in self._run_ids:
+        """Return the run of a trial, or None if it has none yet.
+
+        Those that earlier launches made are known from the start.
+        """
+        if key not in self._run_ids and key in self._in_doubt:
             where = f"tags.mlflow.parentRunId = '{self.parent_id}' and tags.trial_key = '{key}'"
             found = self.client.search_runs([self.experiment_id], where, max_results=1)
-            if not found:
-                return None
-            self._run_ids[key] = found[0].info.run_id
-        return self._run_ids[key]
+            if found:
+                self._run_ids[key] = found[0].info.run_id
+        return self._run_ids.get(key)
 
     def _known_run_id(self, key: str) -> str:
         run_id = self._run_id(key)
@@ -338,9 +357,12 @@ class Record:
 
         A server that does not answer has finished nothing: the study goes on without it.
         """
+        if self.spool.away_since:
+            return None
         where = f"tags.trial_key = '{key}' and attributes.status = 'FINISHED'"
         try:
-            found = [] if self.spool.away_since else self.client.search_runs(self._others(), where)
+            others = self._others()
+            found = self.client.search_runs(others, where) if others else []
         except (MlflowException, requests.RequestException) as error:
             log.warning("cannot ask who else has trained %s: %s", key, error)
             return None
@@ -352,14 +374,26 @@ class Record:
         return None
 
     def _others(self) -> list[str]:
-        """Return the experiments of the server, this one included for its other scales."""
-        ids: list[str] = []
+        """Return the experiments with other studies, or other scales of this one.
+
+        Looked up now and then, since every trial asks: on a server of its own a study asks no more.
+        """
+        if time.monotonic() - self._others_at > OTHERS_SECONDS:
+            experiments = [str(e.experiment_id) for e in self._experiments()]
+            where = "tags.role = 'study'"
+            parents = _all_runs(self.client, experiments, where)
+            self._others_known = sorted(
+                {run.info.experiment_id for run in parents if run.info.run_id != self.parent_id}
+            )
+            self._others_at = time.monotonic()
+        return self._others_known
+
+    def _experiments(self) -> Iterator[Experiment]:
         token = None
         while token is None or token:
             page = self.client.search_experiments(page_token=token)
-            ids += [str(experiment.experiment_id) for experiment in page]
+            yield from page
             token = page.token or ""
-        return ids
 
     def adopt(self, key: str, source: RecordedTrial, *, name: str, tags: Mapping[str, str]) -> None:
         """Record a trial that another study has finished: same params, metrics and tags."""

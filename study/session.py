@@ -42,7 +42,7 @@ DONE, FAILED, INTERRUPTED = 0, 1, 130
 LONGEST = 80
 """Characters of a command beyond which what it is for is no longer lined up with the others."""
 RECORDS_SECONDS = 60.0
-"""How long the end of a launch waits for a tracking server that does not answer."""
+"""How long the end of a launch waits for a tracking server that takes no record."""
 
 
 class Refused(Exception):
@@ -278,7 +278,7 @@ class Session:
             Exception
         ) as error:  # ours or Ray's: what is on record stays, the same command goes on
             log.exception("the launch broke off")
-            display.say(f"The launch broke off: {_last_line(error)} (more in {self.folder.log})")
+            display.say(f"The launch broke off: {_first_cause(error)} (more in {self.folder.log})")
             self.agenda.stopping = True
             run.abandon()
             return INTERRUPTED
@@ -298,6 +298,7 @@ class Session:
                 f"{len(self.record.spool)} records wait in {self.folder.spool}: the tracking "
                 "server does not answer. The same command writes them when it does."
             )
+            status = INTERRUPTED if status == DONE else status  # not all is on record yet
         self.record.close(timeout=0)
         self._sweep()
         self._say_what_went_wrong()
@@ -393,8 +394,13 @@ def _existing(address: str | None) -> bool:
     return os.environ.get("RAY_ADDRESS", "local") not in ("", "local")
 
 
-def _last_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".strip().splitlines()[-1]
+def _first_cause(error: BaseException) -> str:
+    """Return in a line what an error goes back to: libraries wrap a full disk in vaguer words."""
+    seen = {error}
+    while (cause := error.__cause__ or error.__context__) is not None and cause not in seen:
+        seen.add(cause)
+        error = cause
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
 
 def sentences(found: Reconciliation) -> list[str]:

@@ -85,12 +85,15 @@ class Spool:
             log.warning("cannot write %s: %s", self.path, error)
 
     def drain(self, timeout: float) -> bool:
-        """Wait until all records are delivered; return False if `timeout` seconds were too few."""
+        """Wait until all records are delivered; return False if for `timeout` seconds none was."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._entries, timeout)
+            while waiting := len(self._entries):
+                if not self._changed.wait_for(lambda: len(self._entries) < waiting, timeout):  # noqa: B023
+                    return False
+        return True
 
     def close(self, timeout: float) -> bool:
-        """Deliver what can be delivered in `timeout` seconds and stop; the rest stays on file."""
+        """Deliver as `drain` does and stop; the rest stays on file."""
         drained = self.drain(timeout)
         with self._changed:
             self._closing = True

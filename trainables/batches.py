@@ -1,6 +1,7 @@
 """Mini-batches made on the device: the images stay there as bytes, no loader, no work per image."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -28,15 +29,14 @@ class TrainingImages:
     """The training images of a data set, cropped and flipped at random, each image by itself."""
 
     def __init__(self, splits: Splits, *, batch_size: int, device: torch.device) -> None:
-        images = splits.train.to(device)
+        images = _padded(splits, device)
         self.labels_N = images.labels_N
         self.padding, self.flip = splits.padding, splits.flip
         self.normalise = Normaliser(splits, device)
         self.batch_size = batch_size
         size = splits.image_size
-        padded_NCHW = F.pad(images.images_NCHW, (self.padding,) * 4)
         # A view of every crop of every image: taking one is a single gather, no copy of the data.
-        self.crops_NCYXHW = padded_NCHW.unfold(2, size, 1).unfold(3, size, 1)
+        self.crops_NCYXHW = images.images_NCHW.unfold(2, size, 1).unfold(3, size, 1)
 
     def __len__(self) -> int:
         """Return the number of mini-batches in an epoch; the last may be smaller."""
@@ -58,6 +58,12 @@ class TrainingImages:
             columns_N=offsets[1],
             flips_N=flips,
         )
+
+
+@lru_cache(maxsize=1)  # for the next trial of a warm actor: padding takes longer than all else
+def _padded(splits: Splits, device: torch.device) -> Images:
+    images = splits.train.to(device)
+    return Images(F.pad(images.images_NCHW, (splits.padding,) * 4), images.labels_N)
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,10 @@ class TrainingSettings:
     milestones: tuple[Index, ...] = (100, 150)
     """As mixup-cifar10 counts: the rate falls after the epoch with this number counted from 0, so
     that [100, 150] trains 101 epochs at the full rate, 50 at a tenth, the rest at a hundredth."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the forward and backward pass; parameters and statistics stay in fp32."""
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    """Of the forward and backward pass; parameters and statistics stay in fp32. `auto` is bf16 on
+    a device that computes in it, for a network that gains by it; a trial's tag `precision` says
+    which it was."""
 
     @model_validator(mode="before")
     @classmethod

@@ -86,6 +86,7 @@ class TrialTrainable(tune.Trainable):
     - `finished`: whether all epochs are trained, or the loss has diverged (`done` is Ray Tune's);
     - `diagnostics`: names of the files that a finished trial has left (see `Artifacts`);
     - `device`: the name of the GPU or CPU;
+    - `precision`: what the trial computes in;
     - `node`: the id of the cluster's node;
     - `notice`: what the user should know, or nothing.
     """
@@ -157,6 +158,7 @@ class TrialTrainable(tune.Trainable):
             "epochs": [asdict(metrics) for metrics in history[self.reported :]],
             "between_epochs": self.trainer.between_epochs,
             "device": self.device_name,
+            "precision": self.trainer.precision,
             "node": get_runtime_context().get_node_id(),
             "notice": self.notice,
             "diagnostics": self._leave_diagnostics() if self.trainer.finished else [],

@@ -14,6 +14,7 @@ from trainables import datasets, networks, randomness
 from trainables.batches import Epoch, Normaliser, TrainingImages, evenly
 from trainables.configuration import Configuration, as_dict, configuration
 from trainables.datasets import Images
+from trainables.devices import Precision, best_precision
 from trainables.diagnostics import Diagnostics, Subject
 from trainables.memory import PeakMemory
 from trainables.metrics import EpochMetrics, diverged
@@ -71,6 +72,8 @@ class Trainer:
             )
         self.network = network.to(self.device)
         self.regularizer = regularizer.to(self.device)
+        chosen = training.precision
+        self._compute_in(best_precision(network, self.device) if chosen == "auto" else chosen)
         self.optimizer = torch.optim.SGD(
             [*self.network.parameters(), *self.regularizer.parameters()],
             lr=training.learning_rate,
@@ -89,6 +92,12 @@ class Trainer:
         self.diagnostics = Diagnostics(self.configuration.diagnostics, self._subject())
         self.history: list[EpochMetrics] = []
         self._position: Position | None = None
+
+    def _compute_in(self, precision: Precision) -> None:
+        self.precision = precision
+        # The convolutions in bf16 are made for this layout; those in fp32 gain nothing by it.
+        layout = torch.channels_last if precision == "bf16" else torch.contiguous_format
+        self.network.to(memory_format=layout)
 
     def _subject(self) -> Subject:
         return Subject(
@@ -190,7 +199,7 @@ class Trainer:
             group["lr"] = self.configuration.training.learning_rate_at(epoch)
 
     def _autocast(self) -> torch.autocast:
-        bf16 = self.configuration.training.precision == "bf16"
+        bf16 = self.precision == "bf16"
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16)
 
     @torch.inference_mode()
@@ -214,6 +223,7 @@ class Trainer:
             "configuration": as_dict(self.configuration),
             "seed": self.seed,
             "data": self.splits.fingerprint,
+            "precision": self.precision,
             "network": self.network.state_dict(),
             "regularizer": self.regularizer.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -241,6 +251,8 @@ class Trainer:
                 raise ValueError(
                     f"the checkpoint's {name} must be the trial's: {found} is not {value}"
                 )
+        # Another device may choose otherwise; the momentum's layout goes with the weights'.
+        self._compute_in(state.get("precision", "fp32"))
         self.network.load_state_dict(state["network"])
         self.regularizer.load_state_dict(state["regularizer"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -24,7 +24,7 @@ class KeptRecord:
         run = self.runs.setdefault(key, {"metrics": {}, "tags": {}})
         run |= {"status": "RUNNING", "outcome": None, "tags": {**run["tags"], **tags}}
 
-    def epochs(self, key, epochs, *, device):
+    def epochs(self, key, epochs, *, device, precision):
         self.runs[key]["metrics"] |= vars(epochs[-1])
 
     def end(self, key, outcome, summary, *, failure=""):
@@ -153,7 +153,7 @@ def test_a_judgement_that_optuna_missed_is_told(lab):
     trial = lab.agenda.next()
     lab.agenda.begin(trial)
     epochs = epochs_of([9.0, 8.0, 7.0, 6.0])
-    lab.record.epochs(trial.key, epochs, device="cpu")
+    lab.record.epochs(trial.key, epochs, device="cpu", precision="fp32")
     lab.record.end(trial.key, "completed", summarise(epochs))  # killed before Optuna is told
     assert lab.states() == ["running"]
     assert lab.launch(configurations=1, seeds=1).finished

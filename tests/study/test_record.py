@@ -144,6 +144,7 @@ def test_a_trial_has_the_params_metrics_and_tags_of_the_design(client, opened):
         "scale": "quick",
         "trial_key": KEY,
         "device": "cpu",
+        "precision": "fp32",
         "outcome": "completed",
     }
     assert run.data.tags["mlflow.parentRunId"] == record.parent_id

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from trainables import devices, networks
 from trainables.batches import TrainingImages, evenly
 from trainables.checkpoints import Cadence, Checkpoints
 from trainables.datasets import Images, Splits
@@ -114,6 +115,71 @@ def test_bf16_trains_and_keeps_parameters_in_fp32():
     train(trainer)
     assert {p.dtype for p in trainer.network.parameters()} == {torch.float32}
     assert math.isfinite(trainer.history[0].train_loss)
+
+
+def narrow(precision: str) -> dict:
+    configuration = copy.deepcopy(CONFIGURATION)
+    configuration["dataset"] |= {"train_images": 200, "test_images": 100}
+    configuration["network"] = {"name": "preact_resnet18", "width": 16}
+    configuration["training"] |= {"precision": precision, "epochs": 2}
+    return configuration
+
+
+@pytest.mark.parametrize("flags", ["avx512_bf16", "amx_bf16", "avx2"])
+def test_precision_auto_is_bf16_where_network_and_device_gain_by_it(flags, monkeypatch):
+    monkeypatch.setattr(devices, "_cpuinfo", lambda field: [f"fpu {flags}"])
+    device = torch.device("cpu")
+    wide, lenet = (networks.build(name, num_classes=10) for name in ("preact_resnet18", "lenet"))
+    assert devices.best_precision(wide, device) == ("fp32" if flags == "avx2" else "bf16")
+    assert devices.best_precision(lenet, device) == "fp32"
+
+
+def test_precision_auto_equals_the_precision_that_it_chooses(monkeypatch):
+    monkeypatch.setattr(devices, "_cpuinfo", lambda field: ["avx512_bf16"])
+    chosen = Trainer(narrow("auto"), seed=1)
+    assert chosen.precision == "bf16"
+    assert train(chosen) == train(Trainer(narrow("bf16"), seed=1))
+
+
+def test_a_trial_in_bf16_restored_in_the_middle_of_an_epoch_equals_one_that_ran_through(tmp_path):
+    before = Trainer(narrow("bf16"), seed=1)
+    assert before.train_epoch(pause=lambda: True) is None
+    store = Checkpoints(str(tmp_path))
+    store.save("key", before.state_dict())
+    after = Trainer(narrow("bf16"), seed=1)
+    after.load_state_dict(store.load("key"))
+    assert train(after) == train(Trainer(narrow("bf16"), seed=1))
+
+
+def test_a_trial_goes_on_in_the_precision_that_it_began_in(monkeypatch):
+    monkeypatch.setattr(devices, "_cpuinfo", lambda field: ["avx512_bf16"])
+    before = Trainer(narrow("auto"), seed=1)
+    before.train_epoch()
+    monkeypatch.setattr(devices, "_cpuinfo", lambda field: ["avx2"])
+    after = Trainer(narrow("auto"), seed=1)
+    assert after.precision == "fp32"
+    after.load_state_dict(copy.deepcopy(before.state_dict()))
+    assert after.precision == "bf16"
+    assert train(after) == train(before)
+
+
+def test_fused_steps_on_channels_last_weights_equal_plain_ones():
+    trainer = Trainer(narrow("bf16"), seed=1)
+    plain = copy.deepcopy(trainer.network)
+    optimizer = torch.optim.SGD(
+        plain.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-4, foreach=False
+    )
+    for _ in range(2):
+        trainer.optimizer.zero_grad()
+        optimizer.zero_grad()
+        for fused, reference in zip(trainer.network.parameters(), plain.parameters(), strict=True):
+            noise = torch.rand(reference.shape)
+            for parameter in (fused, reference):
+                parameter.grad = torch.empty_like(parameter).copy_(noise)
+        trainer.optimizer.step()
+        optimizer.step()
+    for fused, reference in zip(trainer.network.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(fused, reference)
 
 
 def test_nothing_is_held_out_without_a_validation_share():

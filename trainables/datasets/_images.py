@@ -60,7 +60,7 @@ class RawDataset:
         return len(self.classes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal to itself alone, so that it can key a cache
 class Splits:
     """A data set ready for training: resized, with its validation share held out."""
 

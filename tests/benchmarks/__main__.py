@@ -1,0 +1,110 @@
+"""The protocol of the benchmarks, on the machine at hand.
+
+    python -m tests.benchmarks [--short] [--parts PART …] [--data DIR] [--cifar10 DIR] [--out FILE]
+
+It prints the results and writes them, dated, below `tests/benchmarks/results/`.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+
+from tests.benchmarks import accuracy, overhead, steps, throughput
+from tests.benchmarks.cases import Case, cases
+from tests.benchmarks.table import header
+
+RESULTS = Path(__file__).parent / "results"
+PARTS = ("throughput", "regularizers", "profile", "determinism", "accuracy", "overhead")
+
+
+def main() -> None:
+    """Measure the parts and write the results."""
+    options = _options()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    out = options.out or RESULTS / f"{'-'.join(_name(options))}.md"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    measured = [header(short=options.short)]
+    print(measured[0])
+    for text in _sections(options):
+        print(text, flush=True)
+        measured.append(text)
+        out.write_text("\n".join(measured))  # a run that is cut off leaves what it has
+    print(f"Written to {out}")
+
+
+def _name(options: argparse.Namespace) -> list[str]:
+    parts = [] if tuple(options.parts) == PARTS else list(options.parts)
+    return [time.strftime("%Y-%m-%d"), *(["short"] if options.short else []), *parts]
+
+
+def _sections(options: argparse.Namespace) -> Iterator[str]:
+    lenet, narrow = cases(options.data.absolute(), short=options.short)
+    repeats = 5 if options.short else 9
+    parts: dict[str, Callable[[], Iterator[str]]] = {
+        "throughput": lambda: (throughput.measure(c, repeats=repeats) for c in (lenet, narrow)),
+        "regularizers": lambda: (
+            steps.regularizers(case, repeats=repeats, judged=case is narrow)
+            for case in (narrow, lenet)
+        ),
+        "profile": lambda: (steps.profile(case) for case in (lenet, narrow)),
+        "determinism": lambda: iter([steps.determinism(narrow, repeats=repeats)]),
+        "accuracy": lambda: _accuracy(lenet, narrow, options),
+        "overhead": lambda: iter([_overhead(lenet, narrow, options)]),
+    }
+    for part in options.parts:
+        yield from parts[part]()
+    yield _absent()
+
+
+def _accuracy(lenet: Case, narrow: Case, options: argparse.Namespace) -> Iterator[str]:
+    images = {"train_images": 10_000, "test_images": 5_000} if options.short else {}
+    yield accuracy.measure(_with(lenet, **images), epochs=2, learning_rate=0.05)
+    if options.cifar10 is None:
+        yield "The gate on CIFAR-10 needs its images: `--cifar10 DIR` with `train/` and `test/`.\n"
+        return
+    fewer = {"train_images": 2_000, "test_images": 1_000}
+    if not options.short:
+        fewer = {"train_images": 10_000, "test_images": 2_000}
+    folder = {"name": "image_folder", "path": str(options.cifar10.absolute())}
+    cifar10 = _with(narrow, **folder, **fewer)
+    yield accuracy.measure(cifar10, epochs=2 if options.short else 3, learning_rate=0.1)
+
+
+def _with(case: Case, **dataset: object) -> Case:
+    changed = {**case.dataset, **dataset}
+    return Case(
+        case.title, case.network, changed, case.data, case.steps, bar=case.bar, stretch=case.stretch
+    )
+
+
+def _overhead(lenet: Case, narrow: Case, options: argparse.Namespace) -> str:
+    sizes = [100, 300] if options.short else [100, 500, 1000, 2000]
+    return overhead.measure(sizes, [lenet, narrow], repeats=5 if options.short else 9)
+
+
+def _absent() -> str:
+    """Say what of the protocol this machine cannot measure, or nobody has written."""
+    gpu = "no GPU here" if not torch.cuda.is_available() else "not written"
+    return (
+        "## Not measured\n\n"
+        f"Baseline C (airbench), the share of the matrix-product rate, 64 LeNets on one GPU, CUDA "
+        f"graphs and fractions of a GPU: {gpu}.\n"
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="ten minutes on two cores")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
+    parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR")
+    parser.add_argument("--cifar10", type=Path, metavar="DIR", help="CIFAR-10 as a folder of files")
+    parser.add_argument("--out", type=Path, metavar="FILE")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
