@@ -272,10 +272,8 @@ class Record:
     def _write_epochs(self, entry: Entry) -> None:
         key, run_id = entry["key"], self._known_run_id(entry["key"])
         fresh = [epoch for epoch in entry["epochs"] if epoch["epoch"] > self._recorded(key)]
-        if key not in self._with_device:
-            tags = {name: entry[name] for name in ("device", "precision") if name in entry}
-            self.client.log_batch(run_id, tags=_tags(tags))
-            self._with_device.add(key)
+        where = {name: entry[name] for name in ("device", "precision") if name in entry}
+        tags = [] if key in self._with_device else _tags(where)
         for part in _parts(fresh, EPOCHS_A_BATCH):  # an epoch is on record whole or not at all
             metrics = [
                 Metric(name, float(value), entry["time"], epoch["epoch"])
@@ -283,8 +281,11 @@ class Record:
                 for name, value in epoch.items()
                 if name != "epoch" and value is not None
             ]
-            self.client.log_batch(run_id, metrics=metrics)
-            self._last_epoch[key] = part[-1]["epoch"]
+            self.client.log_batch(run_id, metrics=metrics, tags=tags)  # each call is a commit
+            self._last_epoch[key], tags = part[-1]["epoch"], []
+        if tags:
+            self.client.log_batch(run_id, tags=tags)
+        self._with_device.add(key)
 
     def _write_diagnostics(self, entry: Entry) -> None:
         key, run_id = entry["key"], self._known_run_id(entry["key"])
