@@ -5,14 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 from chaos import STUDY, recorded_epochs
 from launching import Folder
 from optuna.trial import TrialState
 from PIL import Image
-from services import MlflowServer, wait_for
+from services import MlflowServer, Postgres, wait_for
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -163,11 +163,19 @@ def test_a_full_disk_ends_a_launch_but_no_study(small_disk, tmp_path):
         assert [step for step, _ in metrics["train_loss"]] == list(range(1, 9))
 
 
-@pytest.fixture
-def server(tmp_path):
-    server = MlflowServer(tmp_path, f"sqlite:///{tmp_path / 'server.db'}")
-    yield server
-    server.stop()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def server(request, tmp_path):
+    with ExitStack() as stack:
+        store = f"sqlite:///{tmp_path / 'server.db'}"
+        if request.param == "postgresql":
+            if missing := Postgres.missing():
+                pytest.skip(missing)
+            postgres = Postgres()
+            stack.callback(postgres.stop)
+            store = postgres.database()
+        server = MlflowServer(tmp_path, store)
+        stack.callback(server.stop)
+        yield server
 
 
 @pytest.mark.slow
