@@ -24,7 +24,7 @@ PARTS = ("throughput", "regularizers", "profile", "determinism", "accuracy", "ov
 def main() -> None:
     """Measure the parts and write the results."""
     options = _options()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(options.threads)
     out = options.out or RESULTS / f"{'-'.join(_name(options))}.md"
     out.parent.mkdir(parents=True, exist_ok=True)
     measured = [header(short=options.short)]
@@ -102,6 +102,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR")
     parser.add_argument("--cifar10", type=Path, metavar="DIR", help="CIFAR-10 as a folder of files")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="of a trial alone (one for each core); on a busy machine several wait for each other",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE")
     return parser.parse_args()
 
