@@ -61,8 +61,8 @@ def _sections(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _accuracy(lenet: Case, narrow: Case, options: argparse.Namespace) -> Iterator[str]:
-    images = {"train_images": 10_000, "test_images": 5_000} if options.short else {}
-    yield accuracy.measure(_with(lenet, **images), epochs=2, learning_rate=0.05)
+    fewer = {"train_images": 10_000, "test_images": 2_000} if options.short else {}
+    yield accuracy.measure(_with(lenet, **fewer), epochs=2, learning_rate=0.05)
     if options.cifar10 is None:
         yield "The gate on CIFAR-10 needs its images: `--cifar10 DIR` with `train/` and `test/`.\n"
         return
