@@ -1,6 +1,7 @@
 """The protocol of the benchmarks, on the machine at hand.
 
-    python -m tests.benchmarks [--short] [--parts PART …] [--data DIR] [--cifar10 DIR] [--out FILE]
+    python -m tests.benchmarks [--short] [--parts PART …] [--networks NAME …] [--data DIR]
+        [--cifar10 DIR] [--threads N] [--out FILE]
 
 It prints the results and writes them, dated, below `tests/benchmarks/results/`.
 """
@@ -19,12 +20,13 @@ from tests.benchmarks.table import header
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = ("throughput", "regularizers", "profile", "determinism", "accuracy", "overhead")
+NETWORKS = ("lenet", "preact_resnet18")
 
 
 def main() -> None:
     """Measure the parts and write the results."""
     options = _options()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(options.threads)
     out = options.out or RESULTS / f"{'-'.join(_name(options))}.md"
     out.parent.mkdir(parents=True, exist_ok=True)
     measured = [header(short=options.short)]
@@ -43,17 +45,17 @@ def _name(options: argparse.Namespace) -> list[str]:
 
 def _sections(options: argparse.Namespace) -> Iterator[str]:
     lenet, narrow = cases(options.data.absolute(), short=options.short)
+    chosen = [case for case in (lenet, narrow) if case.network["name"] in options.networks]
     repeats = 5 if options.short else 9
     parts: dict[str, Callable[[], Iterator[str]]] = {
-        "throughput": lambda: (throughput.measure(c, repeats=repeats) for c in (lenet, narrow)),
+        "throughput": lambda: (throughput.measure(case, repeats=repeats) for case in chosen),
         "regularizers": lambda: (
-            steps.regularizers(case, repeats=repeats, judged=case is narrow)
-            for case in (narrow, lenet)
+            steps.regularizers(case, repeats=repeats, judged=case is narrow) for case in chosen
         ),
-        "profile": lambda: (steps.profile(case) for case in (lenet, narrow)),
-        "determinism": lambda: iter([steps.determinism(narrow, repeats=repeats)]),
+        "profile": lambda: (steps.profile(case) for case in chosen),
+        "determinism": lambda: (steps.determinism(case, repeats=repeats) for case in chosen),
         "accuracy": lambda: _accuracy(lenet, narrow, options),
-        "overhead": lambda: iter([_overhead(lenet, narrow, options)]),
+        "overhead": lambda: iter([_overhead(chosen, options)]),
     }
     for part in options.parts:
         yield from parts[part]()
@@ -61,8 +63,11 @@ def _sections(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _accuracy(lenet: Case, narrow: Case, options: argparse.Namespace) -> Iterator[str]:
-    images = {"train_images": 10_000, "test_images": 5_000} if options.short else {}
-    yield accuracy.measure(_with(lenet, **images), epochs=2, learning_rate=0.05)
+    if "lenet" in options.networks:
+        fewer = {"train_images": 10_000, "test_images": 2_000} if options.short else {}
+        yield accuracy.measure(_with(lenet, **fewer), epochs=2, learning_rate=0.05)
+    if "preact_resnet18" not in options.networks:
+        return
     if options.cifar10 is None:
         yield "The gate on CIFAR-10 needs its images: `--cifar10 DIR` with `train/` and `test/`.\n"
         return
@@ -81,9 +86,9 @@ def _with(case: Case, **dataset: object) -> Case:
     )
 
 
-def _overhead(lenet: Case, narrow: Case, options: argparse.Namespace) -> str:
+def _overhead(chosen: list[Case], options: argparse.Namespace) -> str:
     sizes = [100, 300] if options.short else [100, 500, 1000, 2000]
-    return overhead.measure(sizes, [lenet, narrow], repeats=5 if options.short else 9)
+    return overhead.measure(sizes, chosen, repeats=5 if options.short else 9)
 
 
 def _absent() -> str:
@@ -100,8 +105,16 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--short", action="store_true", help="ten minutes on two cores")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, metavar="NAME")
     parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR")
     parser.add_argument("--cifar10", type=Path, metavar="DIR", help="CIFAR-10 as a folder of files")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="of a trial alone (one for each core); on a busy machine several wait for each other",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE")
     return parser.parse_args()
 

@@ -75,6 +75,7 @@ class Baseline:
             batch_size=batch,
             shuffle=batch == self.recipe.batch_size,
             num_workers=self.style.workers,
+            persistent_workers=self.style.workers > 0,  # so that a window holds no restart
             pin_memory=self.device.type == "cuda",
         )
 

@@ -57,9 +57,7 @@ class Case:
 
 def cases(data: Path, *, short: bool) -> list[Case]:
     """Return LeNet and PreAct ResNet-18 of width 16 on Fashion-MNIST, or on the digits."""
-    dataset: dict[str, Any] = {"name": image_source(data), "validation": 0.0}
-    if short and dataset["name"] != FALLBACK:
-        dataset["test_images"] = 2000
+    dataset = images(data, short=short)
     narrow = {"name": "preact_resnet18", "width": 16}
     scale = 1 if short else 3
     return [
@@ -68,21 +66,22 @@ def cases(data: Path, *, short: bool) -> list[Case]:
     ]
 
 
-def image_source(data: Path) -> str:
-    """Return the data set to measure on."""
+def images(data: Path, *, short: bool) -> dict[str, Any]:
+    """Return the settings of the data set to measure on, all training images for training."""
+    fewer = {"train_images": 20_000, "test_images": 2_000} if short else {}
+    chosen = {"name": "fashion_mnist", "validation": 0.0, **fewer}
     try:
-        datasets.load(configuration_of("fashion_mnist").dataset, data)
+        datasets.load(_configuration(chosen).dataset, data)
     except datasets.DatasetError as error:
         print(f"{error}\nMeasuring on the digits in its place: the bars are Fashion-MNIST's.")
-        return FALLBACK
-    return "fashion_mnist"
+        return {"name": FALLBACK, "validation": 0.0}
+    return chosen
 
 
-def configuration_of(dataset: str) -> Configuration:
-    """Return a configuration on a data set, all images for training."""
+def _configuration(dataset: dict[str, Any]) -> Configuration:
     return configuration(
         {
-            "dataset": {"name": dataset, "validation": 0.0},
+            "dataset": dataset,
             "network": {"name": "lenet"},
             "regularizer": {"name": "vanilla"},
         }
