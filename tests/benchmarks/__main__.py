@@ -55,7 +55,7 @@ def _sections(options: argparse.Namespace) -> Iterator[str]:
         "profile": lambda: (steps.profile(case) for case in chosen),
         "determinism": lambda: (steps.determinism(case, repeats=repeats) for case in chosen),
         "accuracy": lambda: _accuracy(lenet, narrow, options),
-        "overhead": lambda: iter([_overhead(chosen, options)]),
+        "overhead": lambda: _overhead(chosen, options),
     }
     for part in options.parts:
         yield from parts[part]()
@@ -86,7 +86,7 @@ def _with(case: Case, **dataset: object) -> Case:
     )
 
 
-def _overhead(chosen: list[Case], options: argparse.Namespace) -> str:
+def _overhead(chosen: list[Case], options: argparse.Namespace) -> Iterator[str]:
     sizes = [100, 300] if options.short else [100, 500, 1000, 2000]
     return overhead.measure(sizes, chosen, repeats=5 if options.short else 9)
 

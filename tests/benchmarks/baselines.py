@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from torchvision.transforms import v2
 
-from tests.benchmarks.timing import WARM_UP_STEPS
+from tests.benchmarks.timing import warm_up
 from trainables.datasets import Images, Splits
 from trainables.networks import Network
 from trainables.recipe import TrainingSettings
@@ -91,7 +91,7 @@ class Baseline:
     def rate(self, steps: int) -> float:
         """Train for some steps and return images per second."""
         self.network.train()
-        for _ in range(WARM_UP_STEPS):
+        for _ in range(warm_up(steps)):
             self._step(*next(self._batches))
         started, images = time.perf_counter(), 0
         for _ in range(steps):

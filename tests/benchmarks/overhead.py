@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,11 +176,19 @@ def _resident(process: psutil.Process) -> int:
         return 0
 
 
-def measure(sizes: list[int], cases: list[Case], *, repeats: int, sampler: str = "random") -> str:
-    """Return what studies of these sizes cost, and the warm start."""
-    figures = [figure for case in cases for figure in warm_start(case, repeats=repeats)]
+def measure(
+    sizes: list[int], cases: list[Case], *, repeats: int, sampler: str = "random"
+) -> Iterator[str]:
+    """Yield what a warm start and studies of these sizes cost, each as soon as it is known."""
     bare = bare_seconds(NO_OP, repeats=50)
-    figures.append(Figure(what="bare no-op trial, one thread", value=1000 * bare, unit="ms"))
+    yield section(
+        "A warm actor",
+        "An actor's process takes up another trial on the same data.",
+        [
+            *(figure for case in cases for figure in warm_start(case, repeats=repeats)),
+            Figure(what="bare no-op trial, one thread", value=1000 * bare, unit="ms"),
+        ],
+    )
     side_by_side = len(os.sched_getaffinity(0))
     overheads = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -189,25 +198,27 @@ def measure(sizes: list[int], cases: list[Case], *, repeats: int, sampler: str =
             of_trials = studies.seconds_of_trials(trials, sampler=sampler)
             overheads[trials] = 1000 * (of_trials / trials - bare / side_by_side)
             again = studies.launch(trials, sampler=sampler)
-            figures += of_study(trials, launch, of_trials, overheads[trials], again)
-    growth = overheads[max(sizes)] / overheads[min(sizes)]
-    figures.append(
-        Figure(
-            what=f"growth of the overhead, {min(sizes):,} to {max(sizes):,} trials",
-            value=growth,
-            unit="x",
-            bar=1.25,
-            stretch=1.0,
-            better="less",
-        )
-    )
-    return section(
-        "The overhead of a study",
-        f"Studies of no-op trials (one step on digits), sampler {sampler}, {SEEDS} seeds, "
-        f"{side_by_side} trials side by side, SQLite. Overhead per trial: from the first trial's "
-        "begin to the last one's end on record, over the trials, less the bare trial's share "
-        f"({1000 * bare / side_by_side:.0f} ms).",
-        figures,
+            yield section(
+                f"A study of {trials:,} no-op trials",
+                f"One step on digits each, sampler {sampler}, {SEEDS} seeds, {side_by_side} trials "
+                "side by side, SQLite. Overhead per trial: from the first trial's begin to the "
+                "last one's end on record, over the trials, less the bare trial's share "
+                f"({1000 * bare / side_by_side:.0f} ms).",
+                of_study(trials, launch, of_trials, overheads[trials], again),
+            )
+    yield section(
+        "Growth of the overhead",
+        "Per trial, the largest study against the smallest.",
+        [
+            Figure(
+                what=f"{min(sizes):,} to {max(sizes):,} trials",
+                value=overheads[max(sizes)] / overheads[min(sizes)],
+                unit="x",
+                bar=1.25,
+                stretch=1.0,
+                better="less",
+            )
+        ],
     )
 
 

@@ -23,7 +23,7 @@ def regularizers(case: Case, *, repeats: int, judged: bool) -> str:
         repeats: turns.
         judged: whether the bars hold for this case.
     """
-    names = ("vanilla", "lamix", "mixup", "puzzlemix")
+    names = ("vanilla", "lamix", "puzzlemix")
     timed = {name: Timed(case, case.configuration(name, precision="auto")) for name in names}
     rates = in_turn(
         {name: lambda one=one: one.rate(case.steps) for name, one in timed.items()},

@@ -12,7 +12,7 @@ import torch
 from tests.benchmarks.baselines import baseline_a, baseline_b
 from tests.benchmarks.cases import Case
 from tests.benchmarks.table import Figure, section
-from tests.benchmarks.timing import WARM_UP_STEPS, in_turn, ratios, spread
+from tests.benchmarks.timing import in_turn, ratios, spread, warm_up
 from trainables.configuration import Configuration
 from trainables.training import Trainer
 
@@ -32,7 +32,7 @@ class Timed:
     def rate(self, steps: int) -> float:
         """Train for some steps and return images per second; epochs end without evaluation."""
         self.trainer.network.train()
-        self._train(WARM_UP_STEPS)
+        self._train(warm_up(steps))
         started = time.perf_counter()
         images = self._train(steps)
         if self.trainer.device.type == "cuda":
@@ -114,8 +114,8 @@ def measure(case: Case, *, repeats: int) -> str:
     ]
     return section(
         f"Training throughput: {case.title} on {case.dataset['name']}, batch {recipe.batch_size}",
-        f"Windows of {case.steps} steps after {WARM_UP_STEPS} that do not count, {repeats} turns. "
-        f"One process has {torch.get_num_threads()} threads, those side by side one each. "
+        f"Windows of {case.steps} steps after {warm_up(case.steps)} that do not count, {repeats} "
+        f"turns. One process has {torch.get_num_threads()} threads, those side by side one each. "
         f"`precision: auto` (ours) chose {precision}; B goes fastest with "
         f"{b.style.workers} workers, A has {a.style.workers}. Work per CPU second counts all "
         "processes of a contender and is what others on the machine disturb least.",

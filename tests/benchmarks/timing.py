@@ -6,8 +6,13 @@ from dataclasses import dataclass
 
 import psutil
 
-WARM_UP_STEPS = 5
-"""Training steps before a window of time begins; they also use up what loaders hold ready."""
+
+def warm_up(steps: int) -> int:
+    """Return how many training steps go before a window of so many.
+
+    They also use up what the loaders hold ready; what they leave of it favours the baselines.
+    """
+    return max(2, steps // 8)
 
 
 @dataclass(frozen=True)
