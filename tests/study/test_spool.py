@@ -2,6 +2,7 @@ import json
 import resource
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -111,18 +112,21 @@ def test_a_line_that_is_no_record_is_skipped(spooled, path):
     assert receiver.taken == [1, 2]
 
 
-@pytest.fixture
+@contextmanager
 def full_disk():
-    """Let no file grow beyond 100 bytes, as on a disk that is full."""
+    """Let no file grow beyond 100 bytes, as on a disk that is full; pytest's own output neither."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_records_that_find_the_disk_full_are_delivered_all_the_same(spooled, path, full_disk):
+def test_records_that_find_the_disk_full_are_delivered_all_the_same(spooled, path):
     spool = spooled(Receiver(away=10**9))
-    append(spool, *range(30))
+    with full_disk():
+        append(spool, *range(30))
     assert len(path.read_bytes()) <= 100
     kept = [json.loads(line)["n"] for line in path.read_text().splitlines()]
     assert kept == list(range(len(kept)))  # whole lines only
