@@ -58,8 +58,7 @@ class TrainingSettings:
     that [100, 150] trains 101 epochs at the full rate, 50 at a tenth, the rest at a hundredth."""
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
     """Of the forward and backward pass; parameters and statistics stay in fp32. `auto` is bf16 on
-    a device that computes in it, for a network that gains by it; a trial's tag `precision` says
-    which it was."""
+    a device with instructions for it, else fp32; a trial's tag `precision` says which it was."""
 
     @model_validator(mode="before")
     @classmethod

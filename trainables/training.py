@@ -73,7 +73,7 @@ class Trainer:
         self.network = network.to(self.device)
         self.regularizer = regularizer.to(self.device)
         chosen = training.precision
-        self._compute_in(best_precision(network, self.device) if chosen == "auto" else chosen)
+        self._compute_in(best_precision(self.device) if chosen == "auto" else chosen)
         self.optimizer = torch.optim.SGD(
             [*self.network.parameters(), *self.regularizer.parameters()],
             lr=training.learning_rate,
