@@ -29,10 +29,10 @@ paper-quick: $(VENV)/installed  ## every table and figure of the paper at its qu
 		$(BIN)/python -m analysis.report $$(basename $$file .yaml) --scale quick || exit; \
 	done
 
-bench: $(VENV)/installed  ## measure speed and overhead against the bars, in about an hour
+bench: $(VENV)/installed  ## measure speed and overhead against the bars
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-bench-short: $(VENV)/installed  ## the same with fewer repeats, in ten minutes
+bench-short: $(VENV)/installed  ## the same with fewer repeats
 	$(BIN)/python -m tests.benchmarks --short $(ARGS)
 
 clean:

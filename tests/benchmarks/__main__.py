@@ -103,7 +103,7 @@ def _absent() -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--short", action="store_true", help="ten minutes on two cores")
+    parser.add_argument("--short", action="store_true", help="fewer repeats and smaller studies")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, metavar="NAME")
     parser.add_argument("--data", type=Path, default=Path("data"), metavar="DIR")
