@@ -54,7 +54,7 @@ def run(folder: Folder, module: str, *arguments: str) -> subprocess.CompletedPro
 def test_a_study_that_is_stopped_goes_on_and_records_each_epoch_once(tmp_path):
     folder = Folder(
         tmp_path,
-        STUDY.replace("configurations: 8", "configurations: 3").replace("epochs: 8", "epochs: 60"),
+        STUDY.replace("configurations: 8", "configurations: 2").replace("epochs: 8", "epochs: 60"),
     )
 
     process = folder.start()
