@@ -98,14 +98,14 @@ def profile(case: Case) -> str:
         with watch("data"):
             images_NCHW, labels_N = draws.batch(index)
         with watch("forward and backward"):
-            with trainer._autocast():
+            with trainer.step.autocast():
                 loss = trainer.regularizer.loss(
                     trainer.network, images_NCHW, labels_N, step=index, generator=generator
                 )
             loss.backward()
         with watch("optimiser"):
-            trainer.optimizer.step()
-            trainer.optimizer.zero_grad()
+            trainer.step.optimizer.step()
+            trainer.step.optimizer.zero_grad()
 
     draws = trainer.images.epoch(0, 1)
     generator = randomness.generator(0, 1, "regularizer", device=trainer.device)
