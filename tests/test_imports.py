@@ -14,6 +14,7 @@ FRAMEWORKS = ("ray", "optuna", "mlflow")
         ("trainables.training", ()),
         ("trainables.regularizers", ()),
         ("trainables.datasets", ()),
+        ("tests.benchmarks.gpu", ()),
         ("trainables.trainable", ("ray",)),
         ("study.file", ()),
         ("study.agenda", ()),

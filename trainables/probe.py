@@ -13,6 +13,8 @@ from trainables.training import EVALUATION_BATCH, Trainer
 SECONDS = 4.0
 """How long training is watched."""
 WARM_UP_STEPS = 3
+RECORDING_STEPS = 20
+"""Enough for a GPU's steps to be recorded, those of PuzzleMix's four variants too."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,12 @@ def probe(configuration: Configuration, *, data: Path, device: str, threads: int
     started = time.perf_counter()
     trainer = Trainer(configuration, data=data, device=device)
     start_seconds = time.perf_counter() - started
-    steps = iter(range(1, WARM_UP_STEPS))
+    steps = iter(range(1, RECORDING_STEPS if trainer.step.recordings else WARM_UP_STEPS))
     trainer.train_epoch(pause=lambda: next(steps, None) is None)  # which compiles and allocates
     return Probe(
         start_seconds=start_seconds,
         epoch_seconds=_epoch_seconds(trainer),
-        memory_mb=trainer.memory.megabytes(),
+        memory_mb=trainer.step.memory.megabytes(),
         device=device_name(trainer.device),
     )
 

@@ -15,6 +15,7 @@ from trainables.artifacts import Artifacts
 from trainables.checkpoints import Cadence, Checkpoints, estimated_cost
 from trainables.devices import device_name
 from trainables.metrics import EpochMetrics
+from trainables.step import Warmth
 from trainables.training import Trainer
 
 SHOWN = {
@@ -107,10 +108,15 @@ class TrialTrainable(tune.Trainable):
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
         self.gauges = Gauges()
+        self.warmth = Warmth()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin another trial in this warm process, which keeps the data set in memory."""
+        """Begin another trial in this warm process.
+
+        It keeps the data set in memory and, for a trial of the same shape, the networks' memory and
+        the recorded steps.
+        """
         config = cast(Assignment, new_config)
         torch.set_num_threads(max(1, int(config["cpus"])))
         if 0 < config["gpus"] < 1:
@@ -120,11 +126,13 @@ class TrialTrainable(tune.Trainable):
         self.key = config["key"]
         self.checkpoints = Checkpoints(config["checkpoints"])
         self.artifacts = Artifacts(config["checkpoints"])
+        vars(self).pop("trainer", None)  # what is not kept of it is free before more is taken
         self.trainer = Trainer(
             config["configuration"],
             seed=config["seed"],
             data=config["data"],
             device="cuda" if config["gpus"] else "cpu",
+            warmth=self.warmth,
         )
         state = self.checkpoints.load(self.key)
         if state is not None:
@@ -160,7 +168,7 @@ class TrialTrainable(tune.Trainable):
             "device": self.device_name,
             "precision": self.trainer.precision,
             "node": get_runtime_context().get_node_id(),
-            "notice": self.notice,
+            "notice": " ".join(filter(None, (self.notice, self.trainer.step.notice))),
             "diagnostics": self._leave_diagnostics() if self.trainer.finished else [],
             "finished": self.trainer.finished,
             "done": self.trainer.finished,

@@ -16,8 +16,8 @@ from trainables.configuration import Configuration, as_dict, configuration
 from trainables.datasets import Images
 from trainables.devices import Precision, best_precision
 from trainables.diagnostics import Diagnostics, Subject
-from trainables.memory import PeakMemory
 from trainables.metrics import EpochMetrics, diverged
+from trainables.step import Warmth
 
 EVALUATION_BATCH = 1000
 
@@ -36,6 +36,7 @@ class Trainer:
         seed: int = 0,
         data: Path | str = "data",
         device: torch.device | str | None = None,
+        warmth: Warmth | None = None,
     ) -> None:
         """Load the data and initialise the networks.
 
@@ -44,6 +45,8 @@ class Trainer:
             seed: keys all randomness of the trial; the split of the data does not depend on it.
             data: the folder that holds the data sets.
             device: a torch device; by default the first GPU, or the CPU where there is none.
+            warmth: what the process has kept of a trial that has ended, whose trainer is of no use
+                from then on; it keeps of this one what the next may need.
 
         Raises:
             pydantic.ValidationError: if the configuration is wrong.
@@ -53,10 +56,11 @@ class Trainer:
         self.seed = seed
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.splits = datasets.load(self.configuration.dataset, Path(data).absolute())
-        self.memory = PeakMemory(self.device)
-        self._build()
+        self.warmth = warmth or Warmth()
+        chosen = self.configuration.training.precision
+        self._build(best_precision(self.device) if chosen == "auto" else chosen)
 
-    def _build(self) -> None:
+    def _build(self, precision: Precision) -> None:
         """Initialise networks, optimiser and position, as at the trial's start."""
         splits, training = self.splits, self.configuration.training
         # The modules' default initialisation draws from the global generator: lend it our seed.
@@ -70,18 +74,15 @@ class Trainer:
             regularizer = self.configuration.regularizer.build(
                 num_classes=splits.num_classes, num_features=network.classifier.in_features
             )
-        self.network = network.to(self.device)
-        self.regularizer = regularizer.to(self.device)
-        chosen = training.precision
-        self._compute_in(best_precision(self.device) if chosen == "auto" else chosen)
-        self.optimizer = torch.optim.SGD(
-            [*self.network.parameters(), *self.regularizer.parameters()],
-            lr=training.learning_rate,
-            momentum=training.momentum,
-            nesterov=training.nesterov,
-            weight_decay=training.weight_decay,
-            fused=True,
+        self.step = self.warmth.step_on(
+            network,
+            regularizer,
+            training,
+            precision=precision,
+            device=self.device,
+            shape=(self.configuration.network, self.configuration.dataset, splits.fingerprint),
         )
+        self.network, self.regularizer = self.step.network, self.step.regularizer
         self.images = TrainingImages(splits, batch_size=training.batch_size, device=self.device)
         self.normalise = Normaliser(splits, self.device)
         self.evaluated = {
@@ -93,12 +94,6 @@ class Trainer:
         self.history: list[EpochMetrics] = []
         self._position: Position | None = None
 
-    def _compute_in(self, precision: Precision) -> None:
-        self.precision = precision
-        # The convolutions in bf16 are made for this layout; those in fp32 gain nothing by it.
-        layout = torch.channels_last if precision == "bf16" else torch.contiguous_format
-        self.network.to(memory_format=layout)
-
     def _subject(self) -> Subject:
         return Subject(
             network=self.network,
@@ -106,10 +101,15 @@ class Trainer:
             regularizer=self.regularizer,
             splits=self.splits,
             normalise=self.normalise,
-            autocast=self._autocast,
+            autocast=self.step.autocast,
             seed=self.seed,
             device=self.device,
         )
+
+    @property
+    def precision(self) -> Precision:
+        """What the trial computes in."""
+        return self.step.precision
 
     @property
     def epoch(self) -> int:
@@ -140,7 +140,7 @@ class Trainer:
             raise RuntimeError(f"the trial ended after epoch {self.epoch}")
         position = self._position or self._begin_epoch()
         self._position = position
-        self._set_learning_rate(position.epoch)
+        self.step.set_learning_rate(self.configuration.training.learning_rate_at(position.epoch))
         started = time.perf_counter()
         self.network.train()
         self.regularizer.train()
@@ -149,7 +149,7 @@ class Trainer:
             if position.batch < len(self.images) and pause():
                 position.seconds += time.perf_counter() - started
                 return None
-        loss = (position.loss_sum / len(self.images)).item()  # the epoch's first wait for the GPU
+        loss = (self.step.loss_sum / len(self.images)).item()  # the epoch's first wait for the GPU
         train_seconds = position.seconds + time.perf_counter() - started
         metrics = EpochMetrics(
             epoch=position.epoch,
@@ -164,7 +164,7 @@ class Trainer:
             learning_rate=self.configuration.training.learning_rate_at(position.epoch),
             epoch_seconds=position.seconds + time.perf_counter() - started,
             images_per_second=len(self.splits.train) / train_seconds,
-            peak_memory_mb=self.memory.megabytes(),
+            peak_memory_mb=self.step.memory.megabytes(),
         )
         self.history.append(metrics)
         self._position = None
@@ -174,33 +174,14 @@ class Trainer:
 
     def _begin_epoch(self) -> "Position":
         epoch = self.epoch + 1
-        return Position(
-            epoch=epoch,
-            draws=self.images.epoch(self.seed, epoch),
-            generator=randomness.generator(self.seed, epoch, "regularizer", device=self.device),
-            loss_sum=torch.zeros((), device=self.device),
-        )
+        self.step.begin_epoch(seed=randomness.derive_seed(self.seed, epoch, "regularizer"))
+        return Position(epoch=epoch, draws=self.images.epoch(self.seed, epoch))
 
     def _step(self, position: "Position") -> None:
         images_NCHW, labels_N = position.draws.batch(position.batch)
-        step = (position.epoch - 1) * len(self.images) + position.batch
-        with self._autocast():
-            loss = self.regularizer.loss(
-                self.network, images_NCHW, labels_N, step=step, generator=position.generator
-            )
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        position.loss_sum += loss.detach()  # stays on the device: .item() would wait for it
+        done = (position.epoch - 1) * len(self.images) + position.batch
+        self.step(images_NCHW, labels_N, step=done)
         position.batch += 1
-
-    def _set_learning_rate(self, epoch: int) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.configuration.training.learning_rate_at(epoch)
-
-    def _autocast(self) -> torch.autocast:
-        bf16 = self.precision == "bf16"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16)
 
     @torch.inference_mode()
     def error(self, images: Images) -> float:
@@ -212,7 +193,7 @@ class Trainer:
             images.labels_N.split(EVALUATION_BATCH),
             strict=True,
         ):
-            with self._autocast():
+            with self.step.autocast():
                 logits_NC: Tensor = self.network(self.normalise(bytes_NCHW))
             wrong += (logits_NC.argmax(1) != labels_N).sum()
         return 100 * wrong.item() / len(images)
@@ -226,11 +207,16 @@ class Trainer:
             "precision": self.precision,
             "network": self.network.state_dict(),
             "regularizer": self.regularizer.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.step.optimizer.state_dict(),
             "history": [dataclasses.asdict(metrics) for metrics in self.history],
-            "position": self._position.state_dict() if self._position else None,
+            "position": self._position_state(),
             "diagnostics": self.diagnostics.state_dict(),
         }
+
+    def _position_state(self) -> dict[str, Any] | None:
+        if self._position is None:
+            return None
+        return {**self._position.state_dict(), **self.step.epoch_state()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`, in the middle of an epoch too.
@@ -251,16 +237,16 @@ class Trainer:
                 raise ValueError(
                     f"the checkpoint's {name} must be the trial's: {found} is not {value}"
                 )
-        # Another device may choose otherwise; the momentum's layout goes with the weights'.
-        self._compute_in(state.get("precision", "fp32"))
-        self.network.load_state_dict(state["network"])
-        self.regularizer.load_state_dict(state["regularizer"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        precision = state.get("precision", "fp32")
+        if precision != self.precision:  # another device may choose otherwise
+            self._build(precision)
+        self.step.load_networks(state)
         self.history = [EpochMetrics(**metrics) for metrics in state["history"]]
         self._position = None
         if state["position"] is not None:
             self._position = self._begin_epoch()
             self._position.load_state_dict(state["position"])
+            self.step.load_epoch_state(state["position"])
         self.diagnostics.load_state_dict(state.get("diagnostics", {}))
 
 
@@ -272,9 +258,6 @@ class Position:
     """Counted from 1."""
     draws: Epoch
     """A function of the seed and the epoch, so a checkpoint need not hold it."""
-    generator: torch.Generator
-    """The regularizer's."""
-    loss_sum: Tensor
     batch: int = 0
     """Mini-batches done."""
     seconds: float = 0.0
@@ -282,16 +265,9 @@ class Position:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what `Trainer.load_state_dict` cannot derive from seed and epoch."""
-        return {
-            "batch": self.batch,
-            "generator": self.generator.get_state(),
-            "loss_sum": self.loss_sum.clone(),
-            "seconds": self.seconds,
-        }
+        return {"batch": self.batch, "seconds": self.seconds}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Move to where `state` was taken in the same epoch."""
         self.batch = state["batch"]
-        self.generator.set_state(state["generator"].cpu())
-        self.loss_sum = state["loss_sum"].to(self.loss_sum.device)
         self.seconds = state["seconds"]

@@ -52,11 +52,12 @@ def regularizers(case: Case, *, repeats: int, judged: bool) -> str:
 
 def determinism(case: Case, *, repeats: int) -> str:
     """Return the price of deterministic algorithms, which trials always use."""
-    timed = Timed(case, case.configuration(precision="auto"))
+    # One for each mode: a step that is recorded, on a GPU, stays in the mode of the recording.
+    timed = [Timed(case, case.configuration(precision="auto")) for _ in range(2)]
 
     def rate(deterministic: bool) -> float:
         torch.use_deterministic_algorithms(deterministic)
-        return timed.rate(case.steps)
+        return timed[deterministic].rate(case.steps)
 
     try:
         rates = in_turn({"free": lambda: rate(False), "same": lambda: rate(True)}, repeats=repeats)
@@ -98,14 +99,14 @@ def profile(case: Case) -> str:
         with watch("data"):
             images_NCHW, labels_N = draws.batch(index)
         with watch("forward and backward"):
-            with trainer._autocast():
+            with trainer.step.autocast():
                 loss = trainer.regularizer.loss(
                     trainer.network, images_NCHW, labels_N, step=index, generator=generator
                 )
             loss.backward()
         with watch("optimiser"):
-            trainer.optimizer.step()
-            trainer.optimizer.zero_grad()
+            trainer.step.optimizer.step()
+            trainer.step.optimizer.zero_grad()
 
     draws = trainer.images.epoch(0, 1)
     generator = randomness.generator(0, 1, "regularizer", device=trainer.device)

@@ -5,7 +5,7 @@ import platform
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 import torch
@@ -70,10 +70,17 @@ def section(title: str, text: str, figures: Iterable[Figure]) -> str:
     return f"## {title}\n\n{text}\n\n{head}\n{rows}\n"
 
 
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
 def header(*, short: bool) -> str:
     """Return what the results were measured on, and when."""
     device = device_name(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    versions = ", ".join(f"{name} {version(name)}" for name in VERSIONS)
+    versions = ", ".join(f"{name} {_version(name)}" for name in VERSIONS)
     cores = len(os.sched_getaffinity(0))
     load = os.getloadavg()[0]
     return (

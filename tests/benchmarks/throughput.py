@@ -14,6 +14,7 @@ from tests.benchmarks.cases import Case
 from tests.benchmarks.table import Figure, section
 from tests.benchmarks.timing import in_turn, ratios, spread, warm_up
 from trainables.configuration import Configuration
+from trainables.probe import RECORDING_STEPS
 from trainables.training import Trainer
 
 OURS, FLOAT, PAIR = "ours", "ours in fp32", "two of ours side by side"
@@ -28,6 +29,9 @@ class Timed:
         self.trainer = Trainer(configuration, data=case.data)
         self.batch_size = configuration.training.batch_size
         self.position = self.trainer._begin_epoch()
+        if self.trainer.step.recordings is not None:
+            self.trainer.network.train()
+            self._train(RECORDING_STEPS)
 
     def rate(self, steps: int) -> float:
         """Train for some steps and return images per second; epochs end without evaluation."""

@@ -4,8 +4,6 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import psutil
-
 
 def warm_up(steps: int) -> int:
     """Return how many training steps go before a window of so many.
@@ -67,6 +65,8 @@ def in_turn(contenders: Mapping[str, Callable[[], float]], *, repeats: int) -> d
 
 def _cpu_seconds() -> float:
     """Return the time that this process and all below it have computed so far."""
+    import psutil  # here: what is measured on a bare machine with a GPU does without
+
     own = psutil.Process()
     seconds = 0.0
     for process in (own, *own.children(recursive=True)):

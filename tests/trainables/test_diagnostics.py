@@ -10,9 +10,9 @@ import pydantic
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from analysis import diagnostics as formats
+from tests.trainables.tape import Taken
 from trainables import networks, plugins, regularizers
 from trainables.checkpoints import Checkpoints
 from trainables.configuration import as_dict, configuration, flatten
@@ -140,24 +140,15 @@ def test_a_checkpoint_from_before_diagnostics_is_gone_on_with():
         Trainer(asking(ALL), seed=1).load_state_dict(state)
 
 
-class NoWaiting(TorchDispatchMode):
-    """Refuse what would wait for a device: to read a value, to count, to copy a number to it."""
-
-    refused = ("_local_scalar_dense", "nonzero", "masked_select", "lift_fresh")
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        assert func.overloadpacket.__name__ not in self.refused, func
-        return func(*args, **(kwargs or {}))
-
-
 @pytest.mark.parametrize("alternation", ["even_odd", "coin_flip", "both"])
 def test_observing_a_step_waits_for_nothing(alternation):
     trainer = Trainer(asking(ALL, regularizer={"name": "lamix", "alternation": alternation}))
     images = torch.rand(8, 1, 32, 32), torch.arange(8)
     for step in (0, 1):
-        batch = trainer.regularizer.batch(*images, step=step, generator=torch.Generator())
+        variant = trainer.regularizer.variant(step, seed=0)
+        batch = trainer.regularizer.batch(*images, variant=variant, generator=torch.Generator())
         compared = trainer.regularizer.compare(trainer.network, batch)
-        with NoWaiting():
+        with Taken():  # which refuses what would wait
             trainer.regularizer.observer(compared)
 
 

@@ -1,6 +1,5 @@
 """The contract of every regularizer, joined by existing, then what each one promises."""
 
-import contextlib
 import copy
 import importlib
 import random
@@ -10,8 +9,9 @@ import pydantic
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
+from tests.trainables.tape import Taken
 from trainables import networks, plugins, regularizers, targets
 from trainables.configuration import configuration
 from trainables.mixing import transport
@@ -166,31 +166,92 @@ def test_every_parameter_learns(settings: dict, network: str) -> None:
             assert parameter.grad is not None and parameter.grad.any(), name
 
 
-class NoWaiting(TorchDispatchMode):
-    """Refuse what would wait for a device: to read a value, to count, to copy a number to it."""
-
-    refused = ("_local_scalar_dense", "nonzero", "masked_select", "lift_fresh", "unique")
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = func.overloadpacket.__name__
-        assert name not in self.refused, f"{name} waits for the device"
-        return func(*args, **(kwargs or {}))
-
-
-@pytest.mark.parametrize("settings", SETTINGS, ids=title)
-def test_no_step_waits_for_the_device(settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    if settings.get("solver") == "exact":
-        pytest.skip("the reference works on the CPU")
+@pytest.fixture
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PuzzleMix's blocks all ask again: on a CPU those that were refused are counted."""
     monkeypatch.setattr(
         transport, "_who_asks_again", lambda refused_S: torch.arange(len(refused_S))
     )
+
+
+def operations(regularizer: nn.Module, net: nn.Module, *, step: int, seed: int, images: int = 4):
+    """Return what a step asks of the device. Raises RecordingFailed if it waits for an answer."""
+    batch, generator = make_batch(images), seeded(seed)
+    net.zero_grad()
+    regularizer.zero_grad()
+    with Taken() as taken:
+        regularizer.loss(net, *batch, step=step, generator=generator).backward()
+    return [
+        (func, [described(value) for value in tree_leaves((args, kwargs, result))])
+        for func, args, kwargs, result in taken.operations
+    ]
+
+
+def described(value: object) -> object:
+    """Return a number as it is and a tensor without its content."""
+    if isinstance(value, torch.Tensor):
+        return tuple(value.shape), value.stride(), value.dtype
+    return type(value) if isinstance(value, torch.Generator) else value
+
+
+def recordable(settings: dict):
+    """Return a network and a regularizer whose tables are made."""
+    net, regularizer = make(settings)
+    if regularizer.waits_for_device:
+        pytest.skip("it says so itself")
+    for step in range(16):
+        regularizer.loss(net, *make_batch(2), step=step, generator=seeded())
+    return net, regularizer
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=title)
+def test_no_step_waits_for_the_device(settings: dict, as_on_a_gpu: None) -> None:
+    recordable(settings)
     net, regularizer = make(settings, network="preact_resnet18")
-    batch = make_batch(4)
-    for waiting in (contextlib.nullcontext(), NoWaiting()):  # tables are made at the first time
-        for step in range(4):
-            generator = seeded()
-            with waiting:
-                regularizer.loss(net, *batch, step=step, generator=generator).backward()
+    for step in range(4):
+        assert operations(regularizer, net, step=step, seed=0)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=title)
+def test_steps_of_one_variant_ask_the_same_of_the_device(settings: dict, as_on_a_gpu: None) -> None:
+    """Whatever is drawn: a step that is recorded once stands for all of its variant."""
+    net, regularizer = recordable(settings)
+    asked: dict = {}
+    for seed in (0, 1):
+        for step in range(8):
+            variant = regularizer.variant(step, seed=seed)
+            found = operations(regularizer, net, step=step, seed=seed)
+            assert found == asked.setdefault(variant, found)
+    assert len(asked) < 16
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=title)
+def test_no_step_knows_the_value_of_a_dial(settings: dict, as_on_a_gpu: None) -> None:
+    """A step that is recorded once serves a sweep over the dials."""
+    net, regularizer = recordable(settings)
+    for dial in regularizer.dials:
+        try:
+            _, other = make({**settings, dial: 0.3})
+        except pydantic.ValidationError:
+            continue  # ignored with these settings, and so refused
+        assert other.fixed_settings == regularizer.fixed_settings
+        for step in range(2):
+            expected = operations(regularizer, net, step=step, seed=0)
+            assert operations(other, net, step=step, seed=0) == expected
+            loss = [
+                r.loss(net, *make_batch(4), step=step, generator=seeded())
+                for r in (regularizer, other)
+            ]
+            assert not torch.equal(*loss)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=title)
+def test_the_dials_are_no_part_of_a_checkpoint(settings: dict) -> None:
+    _, regularizer = make(settings)
+    assert "smoothing" in regularizer.dials
+    assert not set(regularizer.dials) & set(regularizer.state_dict())
+    for dial in regularizer.dials:
+        assert getattr(regularizer, dial) == getattr(regularizer.settings, dial)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=title)
@@ -262,7 +323,7 @@ def lamix_loss(net: nn.Module, regularizer: nn.Module, lam: float) -> torch.Tens
         targets.smooth_one_hot(labels, CLASSES, 0.0),
         permutation_N=torch.arange(8).roll(1),
         lam=lam,
-        step=0,
+        blocks=4,
         generator=seeded(),
     )
     return regularizer.compare_batch(
@@ -342,17 +403,18 @@ def test_lamix_over_puzzlemix_asks_for_half_of_each(monkeypatch: pytest.MonkeyPa
 # PuzzleMix
 
 
-def puzzle(net: nn.Module, *, step: int = 0, images: int = 6, **options):
+def puzzle(net: nn.Module, *, images: int = 6, **options):
     images_NCHW, labels_N = make_batch(images)
+    settings = PuzzleSettings(**options)
     return puzzle_batch(
-        PuzzleSettings(**options),
+        settings,
         net,
         images_NCHW,
         targets.smooth_one_hot(labels_N, CLASSES, 0.0),
         permutation_N=torch.arange(images).roll(1),
         lam=0.5,
+        blocks=settings.blocks[0],
         loss="cross_entropy",
-        step=step,
         generator=seeded(),
     )
 
@@ -404,8 +466,7 @@ def test_saliency_is_the_root_mean_square_of_the_input_gradient(
 
 def test_all_numbers_of_blocks_are_drawn_and_the_step_says_which() -> None:
     draws = [
-        regularizers._puzzle._draw_blocks(PuzzleSettings(), step=step, generator=seeded(3))
-        for step in range(200)
+        regularizers._puzzle.draw_blocks(PuzzleSettings(), step=step, seed=3) for step in range(200)
     ]
     assert set(draws) == {2, 4, 8, 16}
     assert min(draws.count(blocks) for blocks in (2, 4, 8, 16)) > 30

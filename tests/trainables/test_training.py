@@ -168,13 +168,13 @@ def test_fused_steps_on_channels_last_weights_equal_plain_ones():
         plain.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-4, foreach=False
     )
     for _ in range(2):
-        trainer.optimizer.zero_grad()
+        trainer.step.optimizer.zero_grad()
         optimizer.zero_grad()
         for fused, reference in zip(trainer.network.parameters(), plain.parameters(), strict=True):
             noise = torch.rand(reference.shape)
             for parameter in (fused, reference):
                 parameter.grad = torch.empty_like(parameter).copy_(noise)
-        trainer.optimizer.step()
+        trainer.step.optimizer.step()
         optimizer.step()
     for fused, reference in zip(trainer.network.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(fused, reference)

@@ -96,7 +96,7 @@ class SoftTargets:
             subject.regularizer.batch(
                 subject.normalise(self.batch.images_NCHW),
                 self.batch.labels_N,
-                step=step,
+                variant=subject.regularizer.variant(step, seed=generator.initial_seed()),
                 generator=generator,
             )
             for step in (0, 1)

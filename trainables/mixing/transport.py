@@ -55,7 +55,7 @@ def transport_plan(saliency_NRC: Tensor, wanted_NRC: Tensor, *, cost: float) -> 
         open_2S[kind_S[asking_A], asking_A] -= bit_S[asking_A] * refused_S[asking_A]
     # Equal prices are settled by the lower index, whatever the order of the writes.
     nobody = len(self_S)
-    rival_S = torch.where(refused_S, nobody, self_S)
+    rival_S = self_S.masked_fill(refused_S, nobody)
     source_S = torch.full_like(self_S, nobody).scatter_reduce_(0, place_S, rival_S, "amin")
     source_S = torch.where(source_S < nobody, source_S, self_S)
     return source_S.reshape(batch, -1) % (rows * columns)

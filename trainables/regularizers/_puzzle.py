@@ -92,8 +92,8 @@ def puzzle_batch(
     *,
     permutation_N: Tensor,
     lam: Tensor | float,
+    blocks: int,
     loss: Loss,
-    step: int,
     generator: torch.Generator,
 ) -> PuzzleBatch:
     """Mix a batch by where the network's own cross entropy is sensitive to the input.
@@ -108,8 +108,8 @@ def puzzle_batch(
         targets_NC: its targets.
         permutation_N: the partner of each image.
         lam: λ, the share of the own image aimed at.
+        blocks: to a side of the grid.
         loss: of the mixed batch; it sets the scale of the clean loss.
-        step: counts the training steps of the trial from 0.
         generator: of the noise, on the images' device.
 
     Raises:
@@ -125,7 +125,7 @@ def puzzle_batch(
         permutation_N,
         gradient_NCHW.square().mean(dim=1).sqrt(),
         lam,
-        blocks=_draw_blocks(settings, step=step, generator=generator),
+        blocks=blocks,
         label_smoothness=settings.label_smoothness,
         data_smoothness=settings.data_smoothness,
         prior_weight=settings.prior_weight,
@@ -140,11 +140,9 @@ def puzzle_batch(
     return PuzzleBatch(images_NCHW, lam_N, settings.clean_weight * scale * clean_loss)
 
 
-def _draw_blocks(settings: PuzzleSettings, *, step: int, generator: torch.Generator) -> int:
-    # The number of blocks shapes tensors, so the host must know it. A draw from a device's
-    # generator would have to be waited for; its seed and the step are known here.
-    draw = randomness.derive_seed(generator.initial_seed(), "blocks", step)
-    return settings.blocks[draw % len(settings.blocks)]
+def draw_blocks(settings: PuzzleSettings, *, step: int, seed: int) -> int:
+    """Draw a step's number of blocks, which shapes tensors: the host must know it."""
+    return settings.blocks[randomness.derive_seed(seed, "blocks", step) % len(settings.blocks)]
 
 
 def _input_gradient(

@@ -1,9 +1,10 @@
 """What every regularizer is: a pair (ψ, T) with its schedule of original and mixed batches."""
 
+import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, final
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, final
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +22,8 @@ class Batch:
     """The original images, augmented and normalised, any number from 1."""
     targets_NC: Tensor
     """Their one-hot targets, smoothed if that is asked for."""
-    step: int
-    """Counts the training steps of the trial from 0."""
+    variant: Any
+    """What the host has decided about the step, by `RegularizerModule.variant`."""
     generator: torch.Generator
     """The only source of randomness, on the images' device."""
 
@@ -72,9 +73,18 @@ AnySmoothing = TypeVar("AnySmoothing", bound=SmoothingSettings)
 class RegularizerModule(nn.Module, ABC, Generic[AnySmoothing]):
     """A loss on a batch. It may hold parameters, used in training alone."""
 
+    dials: ClassVar[tuple[str, ...]] = ("smoothing",)
+    """Settings that a step reads from the device, as buffers of their names: a step that is
+    recorded once serves a sweep over them."""
+    smoothing: Tensor
+
     def __init__(self, settings: AnySmoothing, *, num_classes: int) -> None:
         super().__init__()
         self.settings = settings
+        for name in self.dials:
+            # In float64, so that sums with it are those with the number itself.
+            number = torch.tensor(getattr(settings, name), dtype=torch.float64)
+            self.register_buffer(name, number, persistent=False)
         self.num_classes = num_classes
         self.observer: Callable[[Comparison], None] | None = None
         """Shown what each training step compares, if set; it must not wait for the device."""
@@ -83,13 +93,44 @@ class RegularizerModule(nn.Module, ABC, Generic[AnySmoothing]):
     def compare(self, network: Network, batch: Batch) -> Comparison:
         """Return what one training step compares, of a network in training mode."""
 
+    def variant(self, step: int, *, seed: int) -> Hashable:
+        """Return what the host decides about a step: nothing, unless a regularizer says otherwise.
+
+        Steps of one variant ask the same of the device, which draws all else: one that is recorded
+        stands for them all.
+
+        Args:
+            step: counts the training steps of the trial from 0.
+            seed: of the step's generator, from which the host can draw without waiting.
+        """
+        del step, seed
+        return None
+
+    @property
+    def waits_for_device(self) -> bool:
+        """Whether a step looks at what the device has computed, so that it cannot be recorded."""
+        return False
+
+    @final
+    @property
+    def fixed_settings(self) -> Hashable:
+        """The settings but for the dials: what a recorded step depends on."""
+        fields = [field.name for field in dataclasses.fields(self.settings)]
+        return tuple(
+            (name, getattr(self.settings, name)) for name in fields if name not in self.dials
+        )
+
     @final
     def batch(
-        self, images_NCHW: Tensor, labels_N: Tensor, *, step: int, generator: torch.Generator
+        self, images_NCHW: Tensor, labels_N: Tensor, *, variant: Any, generator: torch.Generator
     ) -> Batch:
-        """Return what `compare` is given: the arguments of `loss`."""
-        targets_NC = smooth_one_hot(labels_N, self.num_classes, self.settings.smoothing)
-        return Batch(images_NCHW=images_NCHW, targets_NC=targets_NC, step=step, generator=generator)
+        """Return what `compare` is given."""
+        return Batch(
+            images_NCHW=images_NCHW,
+            targets_NC=smooth_one_hot(labels_N, self.num_classes, self.smoothing),
+            variant=variant,
+            generator=generator,
+        )
 
     @final
     def loss(
@@ -110,7 +151,13 @@ class RegularizerModule(nn.Module, ABC, Generic[AnySmoothing]):
             step: counts the training steps of the trial from 0.
             generator: the only source of randomness, on the images' device.
         """
-        batch = self.batch(images_NCHW, labels_N, step=step, generator=generator)
+        variant = self.variant(step, seed=generator.initial_seed())
+        batch = self.batch(images_NCHW, labels_N, variant=variant, generator=generator)
+        return self.loss_of(network, batch)
+
+    @final
+    def loss_of(self, network: Network, batch: Batch) -> Tensor:
+        """Return the scalar loss of one training step whose variant is known."""
         comparison = self.compare(network, batch)
         if self.observer is not None:
             self.observer(comparison)

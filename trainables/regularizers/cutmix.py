@@ -42,7 +42,7 @@ class CutMix(RegularizerModule[Settings]):
         lam = randomness.beta(self.settings.alpha, generator=generator)
         if self.settings.probability < 1:
             mixed = torch.rand((), generator=generator, device=device) < self.settings.probability
-            lam = torch.where(mixed, lam, 1.0)  # an empty box; on the device, nothing waits
+            lam = lam.masked_fill(~mixed, 1.0)  # an empty box; on the device, nothing waits
         permutation_N = batch.permutation()
         # In float64 so that the product cannot round up to the size itself.
         y, x = torch.rand(2, generator=generator, device=device, dtype=torch.float64)

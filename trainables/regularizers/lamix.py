@@ -5,7 +5,7 @@ One mixed input per pair, whatever λ (Eq. 4 and 5); its target is the local sof
 (Eq. 9 and 10). Mini-batches of original and of mixed inputs alternate (Section 2.4).
 """
 
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 import torch
 from pydantic import model_validator
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from trainables import mixing
 from trainables.networks import Network
-from trainables.regularizers._puzzle import PuzzleSettings, check_blocks, puzzle_batch
+from trainables.regularizers._puzzle import PuzzleSettings, check_blocks, draw_blocks, puzzle_batch
 from trainables.regularizers._regularizer import (
     Batch,
     Comparison,
@@ -81,8 +81,20 @@ class Settings(SmoothingSettings):
         return LaMix(self, num_classes=num_classes, num_features=num_features)
 
 
+class Variant(NamedTuple):
+    """What the host decides about a step."""
+
+    mixed: bool
+    """Whether there is a mixed batch in it."""
+    blocks: int | None
+    """PuzzleMix's; None where nothing is mixed by it."""
+
+
 class LaMix(RegularizerModule[Settings]):
     """The classifier and the global label share the embedding; W_t is dropped at test time."""
+
+    dials = ("smoothing", "beta")
+    beta: Tensor
 
     def __init__(self, settings: Settings, *, num_classes: int, num_features: int) -> None:
         super().__init__(settings, num_classes=num_classes)
@@ -90,29 +102,45 @@ class LaMix(RegularizerModule[Settings]):
         """W_t of Eq. 9."""
         if settings.global_label == "learned":
             self.global_head = nn.Linear(num_features, num_classes)
+        self.alternation = settings.alternation if settings.original_batches else None
+        self.puzzle: PuzzleSettings | None = None
+        if settings.mixing == "puzzlemix":
+            self.puzzle = settings.puzzlemix or PuzzleSettings()
+
+    def variant(self, step: int, *, seed: int) -> Variant:
+        """Return whether the step mixes, and by how many blocks."""
+        mixed = self.alternation != "even_odd" or step % 2 == 1
+        if not mixed or self.puzzle is None:
+            return Variant(mixed, None)
+        return Variant(mixed, draw_blocks(self.puzzle, step=step, seed=seed))
+
+    @property
+    def waits_for_device(self) -> bool:
+        """Whether PuzzleMix finds its mask on the CPU."""
+        return self.puzzle is not None and self.puzzle.solver == "exact"
 
     def compare(self, network: Network, batch: Batch) -> Comparison:
         """Return what one training step compares."""
         original = (batch.images_NCHW, batch.targets_NC)
-        alternation = self.settings.alternation if self.settings.original_batches else None
-        if alternation == "even_odd" and batch.step % 2 == 0:
+        variant: Variant = batch.variant
+        if not variant.mixed:
             return self.compare_batch(network, *original, mixed=False)
         *mixed, clean_loss = self.mix(
             network,
             *original,
             permutation_N=batch.permutation(),
             lam=self._draw_lam(batch),
-            step=batch.step,
+            blocks=variant.blocks,
             generator=batch.generator,
         )
-        match alternation:
+        match self.alternation:
             case "coin_flip":
                 coin = (
                     torch.rand((), generator=batch.generator, device=batch.generator.device) < 0.5
                 )
                 # Chosen on the device: asking the coin here would wait for it every step.
                 chosen = (torch.where(coin, *pair) for pair in zip(original, mixed, strict=True))
-                clean_loss = torch.where(coin, 0, clean_loss)
+                clean_loss = clean_loss.masked_fill(coin, 0)
                 return self.compare_batch(network, *chosen, mixed=~coin, clean_loss=clean_loss)
             case "both":
                 first = self.compare_batch(network, *mixed, mixed=True)
@@ -129,26 +157,27 @@ class LaMix(RegularizerModule[Settings]):
         *,
         permutation_N: Tensor,
         lam: Tensor | float,
-        step: int,
+        blocks: int | None,
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the mixed batch, its local soft label and the clean loss that PuzzleMix may keep.
 
         The input is the same whatever λ is: that is LaMix.
         """
-        if self.settings.mixing == "average":
+        if self.puzzle is None:
             mixed_NCHW = mixing.mixup(images_NCHW, permutation_N, 0.5)  # Eq. 4
             clean_loss = torch.zeros((), device=images_NCHW.device)
         else:
+            assert blocks is not None, "the variant of a step that mixes by PuzzleMix has blocks"
             mixed_NCHW, lam_of_mask_N, clean_loss = puzzle_batch(  # Eq. 5
-                self.settings.puzzlemix or PuzzleSettings(),
+                self.puzzle,
                 network,
                 images_NCHW,
                 local_NC,
                 permutation_N=permutation_N,
                 lam=0.5,
+                blocks=blocks,
                 loss=self.settings.loss,
-                step=step,
                 generator=generator,
             )
             if self.settings.label_from == "mask":
@@ -160,7 +189,7 @@ class LaMix(RegularizerModule[Settings]):
 
         The global label is None where there is none.
         """
-        beta = self.settings.beta
+        beta = self.beta
         if self.settings.global_label == "none":
             return local_NC, None
         if self.global_head is None:

@@ -45,14 +45,16 @@ class Settings(SmoothingSettings):
 class ManifoldMixup(RegularizerModule[Settings]):
     """One layer, one λ and one permutation per batch; every batch is mixed."""
 
+    def variant(self, step: int, *, seed: int) -> int:
+        """Return the layer, which the host must know."""
+        draw = randomness.derive_seed(seed, "layer", step)
+        return self.settings.layers[draw % len(self.settings.layers)]
+
     def compare(self, network: Network, batch: Batch) -> Comparison:
         """Return what one training step compares."""
-        # The host must know the layer. A draw from a device's generator would have to be waited
-        # for; its seed and the step are known here.
-        draw = randomness.derive_seed(batch.generator.initial_seed(), "layer", batch.step)
-        layer = self.settings.layers[draw % len(self.settings.layers)]
         lam = randomness.beta(self.settings.alpha, generator=batch.generator)
         permutation_N = batch.permutation()
+        layer: int = batch.variant
         maps_NCHW = network.stages[:layer](batch.images_NCHW)
         maps_NCHW = mixing.mixup(maps_NCHW, permutation_N, lam)
         maps_NCHW = network.stages[layer:](maps_NCHW)

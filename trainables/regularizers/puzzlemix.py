@@ -4,7 +4,7 @@ from typing import Literal
 
 from trainables import randomness
 from trainables.networks import Network
-from trainables.regularizers._puzzle import PuzzleSettings, check_blocks, puzzle_batch
+from trainables.regularizers._puzzle import PuzzleSettings, check_blocks, draw_blocks, puzzle_batch
 from trainables.regularizers._regularizer import (
     Batch,
     Comparison,
@@ -38,6 +38,15 @@ class Settings(SmoothingSettings, PuzzleSettings):
 class PuzzleMix(RegularizerModule[Settings]):
     """One λ, one permutation and one size of blocks per batch; every batch is mixed."""
 
+    def variant(self, step: int, *, seed: int) -> int:
+        """Return the number of blocks."""
+        return draw_blocks(self.settings, step=step, seed=seed)
+
+    @property
+    def waits_for_device(self) -> bool:
+        """Whether the mask is found on the CPU."""
+        return self.settings.solver == "exact"
+
     def compare(self, network: Network, batch: Batch) -> Comparison:
         """Return what one training step compares."""
         lam = randomness.beta(self.settings.alpha, generator=batch.generator)
@@ -49,8 +58,8 @@ class PuzzleMix(RegularizerModule[Settings]):
             batch.targets_NC,
             permutation_N=permutation_N,
             lam=lam,
+            blocks=batch.variant,
             loss=self.settings.loss,
-            step=batch.step,
             generator=batch.generator,
         )
         return Comparison(
