@@ -155,6 +155,7 @@ class Agenda:
             trial.state = "done"
             trial.outcome = "diverged" if recorded.outcome == "diverged" else "completed"
             trial.values = self._values(recorded.metrics, trial.outcome)
+            trial.found = trial.epochs
 
     def settle(self, plan: Plan) -> None:
         """End on record what a dead process left of a configuration that it had stopped early."""
@@ -252,6 +253,8 @@ class Agenda:
         """
         if epochs:
             self.record.epochs(trial.key, epochs, device=device, precision=precision)
+            if trial.cut_off and not trial.history:
+                trial.found = len(epochs) - 1  # the last is of this launch, or a little more
             trial.history = [*trial.history[: epochs[0].epoch - 1], *epochs]
         stop = False
         if self.study.search.early_stopping is not None and not diverged(trial.history):

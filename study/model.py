@@ -74,6 +74,8 @@ class Trial:
     """Whether it has a run."""
     cut_off: bool = False
     """Whether it was begun and not brought to an end, here or by an earlier launch."""
+    found: int = 0
+    """Epochs that this launch found trained, here or in another study."""
     history: list[EpochMetrics] = field(default_factory=list)
     values: tuple[float, ...] = ()
     """One per objective, once done."""
