@@ -1,12 +1,30 @@
 """What the hardware is called, and what it can do."""
 
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 
 Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU."""
+
+    name: str
+    memory_mb: float
+    """In units of 2^20 bytes."""
+
+
+def gpu() -> Gpu | None:
+    """Return the first GPU that this process may use, or None."""
+    if not torch.cuda.is_available():
+        return None
+    properties = torch.cuda.get_device_properties(0)
+    return Gpu(properties.name, properties.total_memory / 2**20)
 
 
 def device_name(device: torch.device) -> str:
