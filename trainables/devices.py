@@ -1,5 +1,6 @@
 """What the hardware is called, and what it can do."""
 
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,13 @@ def device_name(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     names = _cpuinfo("model name")
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def be_deterministic() -> None:
+    """Let this process compute the same from the same, bitwise; call it before it uses a GPU."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
 
 
 def best_precision(device: torch.device) -> Precision:

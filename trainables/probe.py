@@ -11,7 +11,7 @@ from threading import Barrier, BrokenBarrierError
 import torch
 
 from trainables.configuration import Configuration
-from trainables.devices import device_name
+from trainables.devices import be_deterministic, device_name
 from trainables.memory import taken_megabytes
 from trainables.training import EVALUATION_BATCH, Trainer
 
@@ -71,6 +71,7 @@ _ready: Barrier
 
 
 def _probe_beside(configuration: Configuration, data: Path, device: str, threads: int) -> Probe:
+    be_deterministic()  # as trials are, which may cost them speed
     try:
         return probe(
             configuration,
