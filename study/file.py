@@ -110,8 +110,9 @@ class Search:
 class Resources:
     """A trial's share of a machine."""
 
-    gpus: NonNegative = 0.0
-    """GPUs, fractions allowed; 0 trains on the CPU."""
+    gpus: NonNegative | Literal["auto"] = 0.0
+    """GPUs, fractions allowed; 0 trains on the CPU. `auto` measures, before trials start, how many
+    of each kind share a GPU best."""
     cpus: Positive = 1.0
     """CPU cores, and threads."""
 
