@@ -44,9 +44,14 @@ from trainables.metrics import EpochMetrics, Summary  # noqa: E402
 log = logging.getLogger(__name__)
 
 TRANSIENT = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED")
+"""What MLflow calls errors that may pass; a server that does not answer is an internal error."""
+ATTEMPTS = 6
+"""How often in a row such an error may meet a record while the server takes all else."""
 METRICS_A_BATCH = 1000
 EPOCHS_A_BATCH = METRICS_A_BATCH // len(fields(EpochMetrics))
 PAGE = 1000
+WRITTEN = "study.yaml"
+"""The study file as written, among the artifacts of the study's run."""
 OTHERS_SECONDS = 10.0
 """How long a study that has just appeared on the server may go unnoticed."""
 KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -67,6 +72,10 @@ class RecordError(Exception):
 def _unusable(error: Exception) -> RecordError:
     reason = credentials.shown(str(error))
     return RecordError(f"cannot use the tracking server {tracking_uri()}: {reason}")
+
+
+class RefusedRecord(Exception):
+    """The tracking server does not take this record, though it takes others."""
 
 
 class MissingFile(Exception):
@@ -113,6 +122,8 @@ class Record:
         self._others_known: list[str] = []
         self._others_at = float("-inf")
         self._with_device: set[str] = set()
+        self._attempts = 0
+        """How often in a row the record that is next met an error of its own."""
         try:
             self.experiment_id = self._experiment(create=not read_only)
             self.parent_id = self._parent(create=not read_only)
@@ -227,14 +238,33 @@ class Record:
         self.spool.append({"kind": kind, "key": key, "time": _now(), **content})
 
     def _deliver(self, entry: Entry) -> None:
+        """Write a record; it is refused for good only by a server that takes others meanwhile."""
         try:
             getattr(self, f"_write_{entry['kind']}")(entry)
-        except requests.RequestException as error:
-            raise Unreachable(credentials.shown(str(error))) from error
-        except MlflowException as error:
-            if error.error_code in TRANSIENT:
-                raise Unreachable(credentials.shown(str(error))) from error
+        except (Unreachable, MissingFile, AssertionError, ImportError):  # none of the server's
             raise
+        except Exception as error:  # a store of artifacts has errors of its own
+            reason = credentials.shown(str(error))
+            if not self._takes_records():
+                self._attempts = 0
+                raise Unreachable(reason) from error
+            self._attempts += 1
+            if self._attempts < ATTEMPTS and _may_pass(error):
+                raise Unreachable(reason) from error
+            self._attempts = 0
+            raise RefusedRecord(f"{entry['kind']} of trial {entry['key']}: {reason}") from error
+        self._attempts = 0
+
+    def _takes_records(self) -> bool:
+        """Return whether the server takes a tag and a file, which leave nothing new on record."""
+        try:
+            self.client.set_tag(self.parent_id, "writable", str(_now()))
+            self.client.delete_tag(self.parent_id, "writable")
+            self.client.log_text(self.parent_id, self.study.written, WRITTEN)
+        except Exception as error:
+            log.warning("the tracking server takes no record: %s", error)
+            return False
+        return True
 
     def _write_begin(self, entry: Entry) -> None:
         key = entry["key"]
@@ -432,7 +462,7 @@ class Record:
         self.client.update_run(self.parent_id, status="RUNNING")
         self.client.log_batch(self.parent_id, tags=_tags(tags))
         resolved = yaml.safe_dump(self.study.as_dict(), sort_keys=False, allow_unicode=True)
-        self.client.log_text(self.parent_id, self.study.written, "study.yaml")
+        self.client.log_text(self.parent_id, self.study.written, WRITTEN)
         self.client.log_text(self.parent_id, resolved, "resolved.yaml")
 
     def resolved_before(self) -> dict[str, Any] | None:
@@ -476,6 +506,10 @@ class Record:
         return self.spool.close(timeout)
 
 
+def _may_pass(error: Exception) -> bool:
+    return not isinstance(error, MlflowException) or error.error_code in TRANSIENT
+
+
 def _recorded(run: Run) -> RecordedTrial:
     return RecordedTrial(
         run_id=run.info.run_id,
@@ -504,9 +538,11 @@ def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 @contextmanager
 def _space_may_come() -> Iterator[None]:
-    """Take an error of a disk or a store for one that passes."""
+    """Take an error of this machine's disk for one that passes."""
     try:
         yield
+    except requests.RequestException:  # the server's, though it is an OSError
+        raise
     except OSError as error:
         raise Unreachable(str(error)) from error
 
