@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -52,6 +53,8 @@ EPOCHS_A_BATCH = METRICS_A_BATCH // len(fields(EpochMetrics))
 PAGE = 1000
 WRITTEN = "study.yaml"
 """The study file as written, among the artifacts of the study's run."""
+ANSWER_SECONDS = 5.0
+"""How long a study waits for word of who else has trained a trial; then it trains it itself."""
 OTHERS_SECONDS = 10.0
 """How long a study that has just appeared on the server may go unnoticed."""
 KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -116,9 +119,13 @@ class Record:
         self.client = _client()
         self.spool = Spool(spool, self._deliver)
         self._run_ids: dict[str, str] = {}
+        self._read: dict[str, RecordedTrial] | None = None
+        """All trials as last read, until something is written: thousands take seconds."""
         self._in_doubt: set[str] = set()
         """Trials whose run may have been made by a request that failed on its way back."""
         self._last_epoch: dict[str, int] = {}
+        self._asking = threading.Thread()
+        """Asks who else has trained a trial; alive while the server owes an answer."""
         self._others_known: list[str] = []
         self._others_at = float("-inf")
         self._with_device: set[str] = set()
@@ -127,8 +134,7 @@ class Record:
         try:
             self.experiment_id = self._experiment(create=not read_only)
             self.parent_id = self._parent(create=not read_only)
-            for run in self._children():
-                self._run_ids[run.data.tags["trial_key"]] = run.info.run_id
+            self._run_ids = {key: trial.run_id for key, trial in self.trials().items()}
             if read_only:
                 return
             self.spool.start()
@@ -187,7 +193,9 @@ class Record:
 
     def trials(self) -> dict[str, RecordedTrial]:
         """Return all trials of the study by key, whatever became of them."""
-        return {trial.key: trial for trial in map(_recorded, self._children())}
+        if self._read is None:
+            self._read = {trial.key: trial for trial in map(_recorded, self._children())}
+        return self._read
 
     def begin(
         self,
@@ -239,6 +247,7 @@ class Record:
 
     def _deliver(self, entry: Entry) -> None:
         """Write a record; it is refused for good only by a server that takes others meanwhile."""
+        self._read = None
         try:
             getattr(self, f"_write_{entry['kind']}")(entry)
         except (Unreachable, MissingFile, AssertionError, ImportError):  # none of the server's
@@ -386,15 +395,23 @@ class Record:
     def finished_elsewhere(self, key: str) -> RecordedTrial | None:
         """Return this trial as another study on the server has finished it, if one has.
 
-        A server that does not answer has finished nothing: the study goes on without it.
+        A server that does not answer soon has finished nothing: the study goes on without it.
         """
-        if self.spool.away_since:
+        if self.spool.away_since or self._asking.is_alive():
             return None
+        found: list[RecordedTrial | None] = []
+        ask = threading.Thread(target=lambda: found.append(self._elsewhere(key)), daemon=True)
+        ask.start()
+        ask.join(ANSWER_SECONDS)
+        self._asking = ask
+        return found[0] if found else None
+
+    def _elsewhere(self, key: str) -> RecordedTrial | None:
         where = f"tags.trial_key = '{key}' and attributes.status = 'FINISHED'"
         try:
             others = self._others()
             found = self.client.search_runs(others, where) if others else []
-        except (MlflowException, requests.RequestException) as error:
+        except Exception as error:  # whatever it is, it must not end a study
             log.warning("cannot ask who else has trained %s: %s", key, error)
             return None
         for run in found:
@@ -498,6 +515,7 @@ class Record:
             raise RecordError(f"cannot end the study's record: {reason}") from error
 
     def _rest_children(self) -> None:
+        self._read = None
         for run in list(self._children(" and attributes.status = 'RUNNING'")):
             self.client.set_terminated(run.info.run_id, "KILLED")
 

@@ -1,7 +1,9 @@
 import json
 import math
 import shutil
+import socket
 import sqlite3
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -565,6 +567,28 @@ def test_a_server_that_is_away_has_nothing_to_adopt(opened, monkeypatch):
     record.client = MlflowClient(tracking_uri="http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     assert record.finished_elsewhere(KEY) is None
+
+
+def test_a_server_that_hangs_holds_a_study_up_once_and_not_for_long(opened, monkeypatch):
+    record = opened()
+    monkeypatch.setattr("study.record.ANSWER_SECONDS", 0.2)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        record.client = MlflowClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        assert [record.finished_elsewhere(key * 16) for key in "abcdef"] == [None] * 6
+        assert time.monotonic() - started < 1
+
+
+def test_all_trials_are_read_once_until_something_is_written(opened, monkeypatch):
+    write(opened())
+    record = opened("b.jsonl")
+    with monkeypatch.context() as patched:
+        patched.delattr(MlflowClient, "search_runs")
+        assert set(record.trials()) == {KEY}
+    write(record, "f" * 16)
+    assert set(record.trials()) == {KEY, "f" * 16}
 
 
 # All parts together
