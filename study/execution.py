@@ -582,11 +582,17 @@ class _Scheduler(FIFOScheduler):
     def __init__(self, execution: Execution) -> None:
         super().__init__()
         self.execution = execution
+        self._live: list[TuneTrial] = []
+
+    def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
+        self._live.append(trial)
 
     def choose_trial_to_run(self, tune_controller: Any, **kwargs: Any) -> TuneTrial | None:
+        """Choose the first that waits; Ray Tune's own would look at all that have ended as well."""
+        self._live = [trial for trial in self._live if not trial.is_finished()]
         if self.execution.agenda.stopping:
             return None  # or a trial that was saved and paused would go on
-        return super().choose_trial_to_run(tune_controller, **kwargs)
+        return next((t for t in self._live if t.status == TuneTrial.PENDING), None)
 
     def on_trial_result(
         self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]
