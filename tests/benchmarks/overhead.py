@@ -281,5 +281,6 @@ def of_study(
             unit="s",
             bar=15,
             better="less",
+            note=f"{again.driver_cpu:.3g} s of processor time",
         ),
     ]
