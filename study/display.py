@@ -71,6 +71,10 @@ class Display:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Give the terminal back, with a last line."""
         self._live.stop()
         self._line()
 

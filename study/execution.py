@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
@@ -60,6 +61,8 @@ ANSWER_SECONDS = 10.0
 """How long an existing cluster is given to answer at all."""
 JOIN_SECONDS = 60.0
 """How long an existing cluster is given until a node has room for a trial."""
+HEAD_SECONDS = 40.0
+"""How long the head may fail to answer; after 60 s Ray ends the process itself, without a word."""
 LOOK_SECONDS = 300.0
 """How long a node is given to look at the data sets; it may have to fetch the code first."""
 MEASURE_SECONDS = 900.0
@@ -134,6 +137,7 @@ def _connected() -> Iterator["Cluster"]:
         url = context.dashboard_url
         yield Cluster(
             existing=existing,
+            head=ray.get_runtime_context().gcs_address,
             dashboard=f"http://{url}" if url else None,
             token=os.environ.get("RAY_AUTH_MODE") == "token",
         )
@@ -148,10 +152,19 @@ def _refuse_addresses(address: str) -> None:
             "a launch drives the trials from a node of the cluster; from elsewhere, "
             "`ray job submit --working-dir . -- python -m study.launch …` takes it there"
         )
+    if address.rpartition(":")[2].isdecimal():  # Ray itself would try again for minutes
+        _call(address)
+
+
+def _call(address: str) -> None:
+    """Open a connection and close it.
+
+    Raises:
+        OSError: if nothing answers there.
+    """
     host, _, port = address.rpartition(":")
-    if host and port.isdecimal():  # Ray itself would try again for minutes
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS):
-            pass
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS):
+        pass
 
 
 def _code() -> dict[str, Any]:
@@ -172,6 +185,8 @@ class Cluster:
 
     existing: bool
     """Whether it was there before; a local one is of this launch alone."""
+    head: str
+    """Where the head answers, as host:port."""
     dashboard: str | None
     """The dashboard's address, or None where there is none."""
     token: bool
@@ -189,6 +204,31 @@ class Cluster:
             for node in ray.nodes()
             if node["Alive"]
         ]
+
+    @contextmanager
+    def watched(self, on_loss: Callable[[], None]) -> Iterator[None]:
+        """Call `on_loss`, from another thread, if the head is lost before the block ends.
+
+        The thread that drives Ray cannot hear of it: each call of Ray's waits for the head.
+        """
+        over = threading.Event()
+        threading.Thread(target=self._watch, args=(over, on_loss), daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
+
+    def _watch(self, over: threading.Event, on_loss: Callable[[], None]) -> None:
+        heard = time.monotonic()
+        while not over.wait(1):
+            try:
+                _call(self.head)
+                heard = time.monotonic()
+            except OSError as error:
+                if time.monotonic() - heard > HEAD_SECONDS:
+                    log.warning("the head at %s does not answer: %s", self.head, error)
+                    on_loss()
+                    return
 
     def wait_for_room(self, cpus: float, gpus: float) -> list[Node]:
         """Return the nodes once one has room for a trial; those of a young cluster may yet join.
@@ -641,11 +681,17 @@ class _Scheduler(FIFOScheduler):
     def __init__(self, execution: Execution) -> None:
         super().__init__()
         self.execution = execution
+        self._live: list[TuneTrial] = []
+
+    def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
+        self._live.append(trial)
 
     def choose_trial_to_run(self, tune_controller: Any, **kwargs: Any) -> TuneTrial | None:
+        """Choose the first that waits; Ray Tune's own would look at all that have ended as well."""
+        self._live = [trial for trial in self._live if not trial.is_finished()]
         if self.execution.agenda.stopping:
             return None  # or a trial that was saved and paused would go on
-        return super().choose_trial_to_run(tune_controller, **kwargs)
+        return next((t for t in self._live if t.status == TuneTrial.PENDING), None)
 
     def on_trial_result(
         self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]

@@ -277,10 +277,10 @@ class Sampler(Protocol):
 
 class _Grid:
     def __init__(self, study: ResolvedStudy) -> None:
-        self.points = study.grid()
+        self.space = study.space
 
     def point(self, number: int) -> Point:
-        return self.points[number]
+        return space.grid_point(self.space, number)
 
 
 class _Sequence:

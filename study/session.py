@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache, cached_property, partial
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from rich.console import Console
 
@@ -236,7 +236,22 @@ class Session:
             )
             display.place = run.place
             self.trained = True
-            return self._supervise(run, display)
+            with guard.cluster.watched(lambda: self._leave(run, display)):
+                return self._supervise(run, display)
+
+    def _leave(self, run: "Execution", display: Display) -> NoReturn:
+        """End the launch in place of its main thread, which waits for a head that is lost."""
+        try:
+            display.stop()
+            self.console.print("The head of the cluster is lost, and the launch ends.")
+            self.agenda.stopping = True
+            run.abandon()
+            self._end(INTERRUPTED)
+        except Exception:
+            log.exception("the launch did not end in order")
+        finally:
+            self.console.file.flush()
+            os._exit(INTERRUPTED)
 
     def _question(self) -> Question:
         """Return what every node is asked before a trial runs on it."""

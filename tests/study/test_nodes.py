@@ -1,7 +1,10 @@
 import math
+import socket
+import threading
 
 import pytest
 
+from study.execution import Cluster
 from study.nodes import Node, Pace, describe, faults, room, taken
 from study.state import State
 from trainables.checkpoints import Checkpoints
@@ -89,3 +92,15 @@ def test_a_node_at_less_than_half_the_pace_of_the_others_is_named_once():
     assert [text for text in said if text] == [
         "Node b is slow: 40 images per second, the others 100."
     ]
+
+
+def test_a_head_that_falls_silent_is_noticed_and_one_that_answers_is_none(monkeypatch):
+    monkeypatch.setattr("study.execution.HEAD_SECONDS", 1.5)
+    lost = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        address = f"127.0.0.1:{head.getsockname()[1]}"
+        cluster = Cluster(existing=True, head=address, dashboard=None, token=False)
+        with cluster.watched(lost.set):
+            assert not lost.wait(3)
+            head.close()
+            assert lost.wait(10)
