@@ -319,7 +319,7 @@ def cluster():
     execution.ray.init(
         address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False
     )
-    yield execution.Cluster(existing=False, dashboard=None, token=False)
+    yield execution.Cluster(existing=False, head="", dashboard=None, token=False)
     execution.ray.shutdown()
 
 
