@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from study.file import ResolvedStudy
-from study.model import Asked, Judgement, Outcome, Plan, RecordedTrial, Trial
+from study.model import Asked, Judgement, Outcome, Plan, RecordedTrial, Trial, kind
+from study.shares import Shares
 from trainables.configuration import Configuration, as_dict, flatten, key
 from trainables.metrics import EpochMetrics, Summary, diverged, summarise
 
@@ -85,6 +86,7 @@ class Agenda:
         *,
         data_of: Callable[[Configuration], str],
         provenance: Mapping[str, str],
+        shares: Shares | None = None,
     ) -> None:
         """Start with nothing known.
 
@@ -94,12 +96,14 @@ class Agenda:
             record: takes everything that happens.
             data_of: returns the fingerprint of a configuration's data set.
             provenance: tags that every trial begun here gets.
+            shares: of GPUs, asked when a trial is handed out; by default the study file's.
         """
         self.study = study
         self.search = search
         self.record = record
         self.data_of = data_of
         self.provenance = provenance
+        self.shares = shares or Shares(study.resources)
         self.plans: list[Plan] = []
         self.trials: dict[str, Trial] = {}
         self.todo: OrderedDict[Trial, None] = OrderedDict()
@@ -129,7 +133,6 @@ class Agenda:
                     number=asked.number,
                     point=asked.point,
                     data=data,
-                    gpus=self.study.resources.gpus,
                 )
                 self._recall(trial, recorded.get(trial_key))
                 self.trials[trial_key] = trial
@@ -155,6 +158,7 @@ class Agenda:
             trial.state = "done"
             trial.outcome = "diverged" if recorded.outcome == "diverged" else "completed"
             trial.values = self._values(recorded.metrics, trial.outcome)
+            trial.found = trial.epochs
 
     def settle(self, plan: Plan) -> None:
         """End on record what a dead process left of a configuration that it had stopped early."""
@@ -194,6 +198,7 @@ class Agenda:
             trial, _ = self.todo.popitem(last=False)
             if not self._adopt(trial):
                 trial.state = "assigned"
+                trial.gpus = max(trial.gpus, self.shares.of(trial.configuration))
                 self.active.add(trial)
                 return trial
         return None
@@ -252,6 +257,8 @@ class Agenda:
         """
         if epochs:
             self.record.epochs(trial.key, epochs, device=device, precision=precision)
+            if trial.cut_off and not trial.history:
+                trial.found = len(epochs) - 1  # the last is of this launch, or a little more
             trial.history = [*trial.history[: epochs[0].epoch - 1], *epochs]
         stop = False
         if self.study.search.early_stopping is not None and not diverged(trial.history):
@@ -311,6 +318,7 @@ class Agenda:
             return False
         if len(trial.failures) <= RETRIES:
             if out_of_memory and trial.gpus:
+                self.shares.ran_out(kind(trial.configuration), trial.gpus)
                 trial.gpus = min(2 * trial.gpus, max(1.0, trial.gpus))
             self.withdraw(trial)
             return True

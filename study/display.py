@@ -18,7 +18,7 @@ from study.model import Plan, Trial, describe
 LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal."""
 EARLY = 20
-"""Seconds before which no time left is guessed."""
+"""Seconds before which no pace is given and no time left is guessed."""
 
 
 class Display:
@@ -48,7 +48,6 @@ class Display:
         """Asked at each drawing how the nodes are used; empty if there is nothing to say."""
         self.noticed: set[str] = set()
         self.started = time.monotonic()
-        self.epochs_at_start = self._epochs_done()
         self._last_line = float("-inf")
         self._live = Live(
             console=console,
@@ -72,6 +71,10 @@ class Display:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Give the terminal back, with a last line."""
         self._live.stop()
         self._line()
 
@@ -92,10 +95,9 @@ class Display:
 
     def _line(self) -> None:
         self._last_line = time.monotonic()
-        parts = [self._counts(), self.place(), self._best(), self._time_left(), self.trouble()]
         stamp = time.strftime("%H:%M:%S")
         self.console.print(
-            f"{stamp}  {' · '.join(part for part in parts if part)}",
+            f"{stamp}  {' · '.join([self._counts(), *self._parts()])}",
             highlight=False,
             soft_wrap=True,
         )
@@ -108,10 +110,13 @@ class Display:
         for trial in sorted(self.agenda.running, key=lambda trial: (trial.number, trial.seed)):
             rows.add_row(f"  {trial.name}", _progress(trial))
         lines: list[RenderableType] = [bar, rows]
-        for part in (self.place(), self._best(), self._time_left(), self.trouble()):
-            if part:
-                lines.append(Text(part))
+        lines += [Text(part) for part in self._parts()]
         return Group(*lines)
+
+    def _parts(self) -> list[str]:
+        """Return what there is to say beside the counts."""
+        parts = [self.place(), self._best(), self._pace(), self._time_left()]
+        return [part for part in (*parts, self.trouble()) if part]
 
     def _trials(self) -> tuple[int, int]:
         """Return how many trials are done and how many there are to be."""
@@ -135,19 +140,28 @@ class Display:
         best = min(judged, key=lambda plan: plan.judgement.values[0])
         return f"best so far: {describe(best.point)}, {objectives[0]} {_spread(best)}"
 
+    def _pace(self) -> str:
+        """Return how many trials an hour this launch trains; those under way count in part."""
+        elapsed = time.monotonic() - self.started
+        trials = sum(_trained(trial) / trial.epochs for trial in self.agenda.trials.values())
+        if elapsed < EARLY or trials < 1:
+            return ""
+        per_hour = trials / elapsed * 3600
+        return f"{per_hour:,.{0 if per_hour >= 10 else 1}f} trials an hour"
+
     def _time_left(self) -> str:
         elapsed = time.monotonic() - self.started
-        done = self._epochs_done() - self.epochs_at_start
-        if elapsed < EARLY or not done:
+        trained = sum(map(_trained, self.agenda.trials.values()))
+        if elapsed < EARLY or trained <= 0:
             return ""
         _, total = self._trials()
         typical = statistics.fmean(t.epochs for t in self.agenda.trials.values())
         left = max(0.0, total * typical - self._epochs_done())
-        return f"about {duration(left * elapsed / done)} left"
+        return f"about {duration(left * elapsed / trained)} left"
 
     def _epochs_done(self) -> float:
         return sum(
-            trial.epochs if _settled(trial, plan) else len(trial.history)
+            trial.epochs if _settled(trial, plan) else _epochs(trial)
             for plan in self.agenda.plans
             for trial in plan.trials
         )
@@ -156,6 +170,16 @@ class Display:
 def _settled(trial: Trial, plan: Plan) -> bool:
     """Return whether nothing more is to be done for the trial."""
     return trial.state == "done" or (plan.judged and trial.state == "todo")
+
+
+def _epochs(trial: Trial) -> int:
+    """Return how many epochs of a trial are done; those of one that has ended are let go of."""
+    return trial.epochs if trial.state == "done" else len(trial.history)
+
+
+def _trained(trial: Trial) -> int:
+    """Return how many of them this launch has done."""
+    return _epochs(trial) - trial.found
 
 
 def _progress(trial: Trial) -> str:

@@ -9,8 +9,9 @@ import logging
 import os
 import socket
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import wraps
@@ -43,11 +44,13 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noq
 import trainables  # noqa: E402
 from analysis import credentials  # noqa: E402
 from study.agenda import Agenda  # noqa: E402
-from study.model import Trial, describe  # noqa: E402
-from study.nodes import Node, Pace, faults, room  # noqa: E402
-from study.plan import kind  # noqa: E402
-from trainables.configuration import as_dict  # noqa: E402
+from study.model import Trial, describe, kind  # noqa: E402
+from study.nodes import Node, Pace, faults, room, taken  # noqa: E402
+from study.shares import Bench  # noqa: E402
+from trainables.configuration import Configuration, as_dict  # noqa: E402
+from trainables.devices import gpu  # noqa: E402
 from trainables.metrics import EpochMetrics  # noqa: E402
+from trainables.probe import Probe, side_by_side  # noqa: E402
 from trainables.sight import Question, look, versions  # noqa: E402
 from trainables.storage import Folder  # noqa: E402
 from trainables.trainable import Assignment, TrialTrainable  # noqa: E402
@@ -58,8 +61,12 @@ ANSWER_SECONDS = 10.0
 """How long an existing cluster is given to answer at all."""
 JOIN_SECONDS = 60.0
 """How long an existing cluster is given until a node has room for a trial."""
+HEAD_SECONDS = 40.0
+"""How long the head may fail to answer; after 60 s Ray ends the process itself, without a word."""
 LOOK_SECONDS = 300.0
 """How long a node is given to look at the data sets; it may have to fetch the code first."""
+MEASURE_SECONDS = 900.0
+"""How long a measurement on a GPU may take, until one is free included."""
 NODE_LOST = ("node has died", "node died", "NodeDiedError")
 """Ray's words for a trial whose node is known to be lost."""
 PROCESS_LOST = ("ActorUnavailableError", "ActorDiedError")
@@ -70,6 +77,10 @@ NOISY = (
     "ray.tune.analysis.experiment_analysis",  # looks for logs that are turned off
 )
 """Loggers whose warnings are of no use."""
+
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
 
 
 class ClusterError(Exception):
@@ -126,6 +137,7 @@ def _connected() -> Iterator["Cluster"]:
         url = context.dashboard_url
         yield Cluster(
             existing=existing,
+            head=ray.get_runtime_context().gcs_address,
             dashboard=f"http://{url}" if url else None,
             token=os.environ.get("RAY_AUTH_MODE") == "token",
         )
@@ -140,10 +152,19 @@ def _refuse_addresses(address: str) -> None:
             "a launch drives the trials from a node of the cluster; from elsewhere, "
             "`ray job submit --working-dir . -- python -m study.launch …` takes it there"
         )
+    if address.rpartition(":")[2].isdecimal():  # Ray itself would try again for minutes
+        _call(address)
+
+
+def _call(address: str) -> None:
+    """Open a connection and close it.
+
+    Raises:
+        OSError: if nothing answers there.
+    """
     host, _, port = address.rpartition(":")
-    if host and port.isdecimal():  # Ray itself would try again for minutes
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS):
-            pass
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS):
+        pass
 
 
 def _code() -> dict[str, Any]:
@@ -164,6 +185,8 @@ class Cluster:
 
     existing: bool
     """Whether it was there before; a local one is of this launch alone."""
+    head: str
+    """Where the head answers, as host:port."""
     dashboard: str | None
     """The dashboard's address, or None where there is none."""
     token: bool
@@ -182,6 +205,31 @@ class Cluster:
             if node["Alive"]
         ]
 
+    @contextmanager
+    def watched(self, on_loss: Callable[[], None]) -> Iterator[None]:
+        """Call `on_loss`, from another thread, if the head is lost before the block ends.
+
+        The thread that drives Ray cannot hear of it: each call of Ray's waits for the head.
+        """
+        over = threading.Event()
+        threading.Thread(target=self._watch, args=(over, on_loss), daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
+
+    def _watch(self, over: threading.Event, on_loss: Callable[[], None]) -> None:
+        heard = time.monotonic()
+        while not over.wait(1):
+            try:
+                _call(self.head)
+                heard = time.monotonic()
+            except OSError as error:
+                if time.monotonic() - heard > HEAD_SECONDS:
+                    log.warning("the head at %s does not answer: %s", self.head, error)
+                    on_loss()
+                    return
+
     def wait_for_room(self, cpus: float, gpus: float) -> list[Node]:
         """Return the nodes once one has room for a trial; those of a young cluster may yet join.
 
@@ -198,6 +246,52 @@ class Cluster:
                 )
             time.sleep(1)
         return nodes
+
+    def bench(self, data: Path, *, cpus: float) -> Bench | None:
+        """Return a GPU of the nodes that are there now, to measure trials on, or None.
+
+        Args:
+            data: the folder of the data sets.
+            cpus: of a trial.
+
+        Raises:
+            ClusterError: if Ray has a GPU that PyTorch does not find.
+        """
+        node = max(self.nodes(), key=lambda node: node.gpus)
+        if node.gpus < 1:
+            return None
+        found = self._on_gpu(node, gpu)
+        if found is None:
+            raise ClusterError(f"node {node.name} has {node.size}, but PyTorch finds no GPU there")
+
+        def probe(configuration: Configuration, count: int) -> list[Probe]:
+            threads = max(1, int(cpus))
+            return self._on_gpu(
+                node, side_by_side, configuration, count, data=data, device="cuda", threads=threads
+            )
+
+        return Bench(found, node.beside_gpu(cpus), probe)
+
+    def _on_gpu(
+        self,
+        node: Node,
+        function: Callable[Arguments, Answer],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Answer:
+        """Return what a function returns where it has a GPU of the node to itself."""
+        where = NodeAffinitySchedulingStrategy(node.id, soft=False)
+        # Its process ends with it (`max_calls`): it would keep some of the memory for itself.
+        task = ray.remote(num_cpus=0, num_gpus=1, max_calls=1, max_retries=0)(function)
+        reference = task.options(scheduling_strategy=where).remote(*args, **kwargs)
+        try:
+            answer: Answer = ray.get(reference, timeout=MEASURE_SECONDS)
+        except GetTimeoutError as error:
+            ray.cancel(reference, force=True)
+            raise ClusterError(
+                f"no GPU of node {node.name} was free to measure within {MEASURE_SECONDS:g} s"
+            ) from error
+        return answer
 
 
 class Guard:
@@ -303,10 +397,6 @@ class Guard:
         except RayError as error:
             return f"cannot run the training code: {str(error).strip().splitlines()[-1]}"
         return "; ".join(faults(sight, versions(), self.fingerprints))
-
-
-Arguments = ParamSpec("Arguments")
-Answer = TypeVar("Answer")
 
 
 def _heard(
@@ -456,7 +546,7 @@ class Execution:
         if (agenda.finished or agenda.stopping) and not agenda.active:
             return str(Searcher.FINISHED)
         # One more than fits, so that an actor that becomes free is reused at once.
-        if len(agenda.active) > self._room():
+        if self._taken(self._usable(), agenda.active) > 1 + 1e-9:
             return None
         trial = agenda.next()
         if trial is None:
@@ -464,8 +554,13 @@ class Execution:
         self.by_tune_id[tune_id] = trial
         return self.assignment(trial)
 
-    def _room(self) -> int:
-        """Return how many trials run side by side; once a second nodes that come and go count."""
+    def _taken(self, nodes: Sequence[Node], trials: Iterable[Trial]) -> float:
+        """Return which part of the nodes' places trials take; above 1 not all of them fit."""
+        cpus = self.agenda.study.resources.cpus
+        return taken(nodes, [(cpus, trial.gpus) for trial in trials])
+
+    def _usable(self) -> list[Node]:
+        """Return the nodes for trials; once a second those that come and go count."""
         if time.monotonic() - self._nodes_at > 1:
             self._nodes, said = self.guard.usable()
             self._nodes_at = time.monotonic()
@@ -474,14 +569,18 @@ class Execution:
             for id in self._failed_on.keys() & self.guard.lost:
                 for trial in self._failed_on.pop(id):
                     self.agenda.forgive(trial)
-        return room(self._nodes, *self.guard.share)
+        return self._nodes
 
     def place(self) -> str:
         """Return how far the nodes are used, in words; nothing of a single one."""
         if len(self._nodes) < 2:
             return ""
-        taken, places = len(self.agenda.running), room(self._nodes, *self.guard.share)
-        return f"{taken} of {places} places taken on {len(self._nodes)} nodes"
+        cpus, shares = self.agenda.study.resources.cpus, self.agenda.shares.distinct
+        if len(shares) > 1:
+            part = self._taken(self._nodes, self.agenda.running)
+            return f"{part:.0%} of the places taken on {len(self._nodes)} nodes"
+        places = room(self._nodes, cpus, *shares)
+        return f"{len(self.agenda.running)} of {places} places taken on {len(self._nodes)} nodes"
 
     @_heard
     def started(self, tune_id: str) -> None:
@@ -582,11 +681,17 @@ class _Scheduler(FIFOScheduler):
     def __init__(self, execution: Execution) -> None:
         super().__init__()
         self.execution = execution
+        self._live: list[TuneTrial] = []
+
+    def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
+        self._live.append(trial)
 
     def choose_trial_to_run(self, tune_controller: Any, **kwargs: Any) -> TuneTrial | None:
+        """Choose the first that waits; Ray Tune's own would look at all that have ended as well."""
+        self._live = [trial for trial in self._live if not trial.is_finished()]
         if self.execution.agenda.stopping:
             return None  # or a trial that was saved and paused would go on
-        return super().choose_trial_to_run(tune_controller, **kwargs)
+        return next((t for t in self._live if t.status == TuneTrial.PENDING), None)
 
     def on_trial_result(
         self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]

@@ -110,8 +110,9 @@ class Search:
 class Resources:
     """A trial's share of a machine."""
 
-    gpus: NonNegative = 0.0
-    """GPUs, fractions allowed; 0 trains on the CPU."""
+    gpus: NonNegative | Literal["auto"] = 0.0
+    """GPUs, fractions allowed; 0 trains on the CPU. `auto` measures, before trials start, how many
+    of each kind share a GPU best."""
     cpus: Positive = 1.0
     """CPU cores, and threads."""
 
@@ -171,15 +172,11 @@ class ResolvedStudy:
         points = list(space.corners(self.space)) or [{}]
         return list(dict.fromkeys(self.configuration(point) for point in points))
 
-    def grid(self) -> list[Point]:
-        """Return all points of the space in order; the sampler must be `grid`."""
-        return list(space.grid(self.space))
-
     @cached_property
     def configurations(self) -> int:
         """How many configurations the study has when it is done."""
         if self.search.sampler == "grid":
-            return len(self.grid())
+            return space.grid_size(self.space)
         assert self.search.configurations is not None
         return self.search.configurations
 
@@ -327,7 +324,7 @@ def _search_problems(search: Search, searched: Space, resolved: Section) -> Iter
         if search.enqueue:
             yield problem("enqueue", "a grid takes every point in order; leave it out")
         try:
-            next(space.grid(searched))
+            space.grid_size(searched)
         except SpaceError as error:
             yield _problem(resolved, _space_path(error.path, search.space), str(error))
     else:

@@ -19,7 +19,7 @@ from study.file import DEFAULT_SCALE, ResolvedStudy, load
 from study.lock import StudyHeld, hold
 from study.problems import StudyFileError
 
-BAD_INPUT = 2
+BAD_INPUT, INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(str(error))
     except StudyHeld as error:
         return _refuse(f"{options.file}: {error}")
+    except KeyboardInterrupt:  # before trials start: later ones are asked to save themselves
+        print("Interrupted; the same command goes on.", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _launch(

@@ -12,6 +12,20 @@ Outcome = Literal["completed", "stopped_early", "diverged", "failed"]
 JudgementState = Literal["running", "complete", "pruned", "failed"]
 
 
+Kind = tuple[str, str, str, int]
+"""What decides a trial's speed and memory: data set, network, regularizer, batch size."""
+
+
+def kind(configuration: Configuration) -> Kind:
+    """Return the kind of a configuration."""
+    return (
+        configuration.dataset.name,
+        str(configuration.network),
+        configuration.regularizer.name,
+        configuration.training.batch_size,
+    )
+
+
 @dataclass(frozen=True)
 class Judgement:
     """What is known of a configuration."""
@@ -65,8 +79,8 @@ class Trial:
     point: Point
     data: str
     """Fingerprint of its data set."""
-    gpus: float
-    """Its share; larger than the study file's after it ran out of memory."""
+    gpus: float = 0.0
+    """Its share, once it is handed out; larger than others' after it ran out of memory."""
     state: Literal["todo", "assigned", "running", "done"] = "todo"
     """Assigned is handed out for execution, running is taken up by an actor."""
     outcome: Outcome | None = None
@@ -74,6 +88,8 @@ class Trial:
     """Whether it has a run."""
     cut_off: bool = False
     """Whether it was begun and not brought to an end, here or by an earlier launch."""
+    found: int = 0
+    """Epochs that this launch found trained, here or in another study."""
     history: list[EpochMetrics] = field(default_factory=list)
     values: tuple[float, ...] = ()
     """One per objective, once done."""

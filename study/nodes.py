@@ -2,6 +2,7 @@
 using one.
 """
 
+import math
 import os
 import platform
 import statistics
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
+from study.shares import Bench
 from trainables.sight import Sight
 
 
@@ -40,12 +42,18 @@ class Node:
         rooms = [have / share for have, share in ((self.cpus, cpus), (self.gpus, gpus)) if share]
         return int(min(rooms) + 1e-9)
 
+    def beside_gpu(self, cpus: float) -> int:
+        """Return how many trials the CPUs have room for beside each GPU; one has to do."""
+        return max(1, int(self.cpus / self.gpus / cpus))
+
 
 @dataclass(frozen=True)
 class Place:
     """What a study runs on, or would."""
 
     nodes: Sequence[Node]
+    bench: Bench | None = None
+    """A GPU to measure trials on, if there is one."""
     dashboard: str | None = None
     """The address of Ray's dashboard, where there is one already."""
 
@@ -97,14 +105,26 @@ def room(nodes: Iterable[Node], cpus: float, gpus: float) -> int:
     return sum(node.room(cpus, gpus) for node in nodes)
 
 
-def describe(nodes: Sequence[Node], cpus: float, gpus: float) -> str:
-    """Return how many nodes of which size there are and the room they have."""
+def taken(nodes: Sequence[Node], shares: Iterable[tuple[float, float]]) -> float:
+    """Return which part of the nodes' room trials of these shares take; above 1 not all fit.
+
+    A trial takes one part in as many as there is room for trials like it.
+    """
+    counts = Counter(shares)
+    rooms = {share: room(nodes, *share) for share in counts}
+    return sum(n / rooms[share] if rooms[share] else math.inf for share, n in counts.items())
+
+
+def describe(nodes: Sequence[Node], cpus: float, *gpus: float) -> str:
+    """Return how many nodes of which size there are and their room for trials of each share."""
     sizes = Counter(node.size for node in nodes)
     listed = ", ".join(f"{count} x {size}" for size, count in sizes.items())
     sized = f"{len(nodes)}: {listed}" if len(nodes) > 1 else "".join(sizes)
-    share = Node("", "", cpus, gpus).size
-    trials = _count(room(nodes, cpus, gpus), "trial")
-    return f"{sized}; room for {trials} of {share} each"
+    rooms = [
+        f"{_count(room(nodes, cpus, share), 'trial')} of {Node('', '', cpus, share).size} each"
+        for share in gpus
+    ]
+    return f"{sized}; room for {' or '.join(rooms)}"
 
 
 def faults(sight: Sight, own: Mapping[str, str], fingerprints: Sequence[str]) -> list[str]:

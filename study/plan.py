@@ -1,12 +1,10 @@
 """What there is to do and what it will cost, before anything is started."""
 
 import math
-import multiprocessing
 import os
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +15,12 @@ from study import nodes
 from study.agenda import Agenda
 from study.display import duration
 from study.file import ResolvedStudy
-from study.model import Plan, RecordedTrial, Trial, describe
+from study.model import Kind, Plan, RecordedTrial, Trial, describe, kind
 from study.nodes import Place, room, this_machine
+from study.shares import MEMORY_MARGIN, ShareError, Shares, side_by_side
 from study.space import Point
+from trainables import probe
 from trainables.configuration import Configuration
-from trainables.probe import Probe, probe
 
 RAY_SECONDS = 8.0
 """What starting a local Ray takes, about; on a loaded machine it is more."""
@@ -29,13 +28,8 @@ TRIAL_SECONDS = 0.3
 """What a trial costs beside its epochs, on a warm actor."""
 SPREAD = 0.25
 """Half the width of the range that is given around an estimate."""
-MEMORY_MARGIN = 1.15
-"""How much more memory than its measured peak a trial's share should hold."""
 SHOWN = 30
 """Configurations listed one by one."""
-
-Kind = tuple[str, str, str, int]
-"""What decides a trial's speed: data set, network, regularizer, batch size."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +41,6 @@ class Cost:
     memory_mb: float | None
     basis: str
     """Where the figures come from."""
-
-
-def kind(configuration: Configuration) -> Kind:
-    """Return the kind of a configuration."""
-    return (
-        configuration.dataset.name,
-        str(configuration.network),
-        configuration.regularizer.name,
-        configuration.training.batch_size,
-    )
 
 
 def show(
@@ -79,7 +63,6 @@ def show(
         place: what the study would run on.
     """
     study = agenda.study
-    resources = study.resources
     trials = [trial for plan in agenda.plans for trial in plan.trials]
     unasked = study.configurations - len(agenda.plans)
     todo = [trial for plan in agenda.plans if not plan.judged for trial in plan.trials]
@@ -95,7 +78,7 @@ def show(
             f"{sum(t.cut_off for t in todo)} cut off, "
             f"{len(todo) + more - sum(t.cut_off for t in todo)} to do",
         ),
-        ("nodes", nodes.describe(place.nodes, resources.cpus, resources.gpus)),
+        ("nodes", nodes.describe(place.nodes, study.resources.cpus, *agenda.shares.distinct)),
     ]
     if place.dashboard:
         lines.append(("dashboard", place.dashboard))
@@ -107,8 +90,8 @@ def show(
     configurations = [t.configuration for t in todo]
     chosen = [study.configuration(point) for point in upcoming] or _stand_ins(study, unasked)
     configurations += [configuration for configuration in chosen for _ in seeds]
-    costs = _costs(configurations, recorded, agenda.trials, study, data)
-    _print(console, _estimate(study, todo, configurations, costs, place))
+    costs = _costs(configurations, recorded, agenda, data)
+    _print(console, _estimate(agenda, todo, configurations, costs, place))
 
 
 def _stand_ins(study: ResolvedStudy, count: int) -> list[Configuration]:
@@ -145,12 +128,12 @@ def _state(trial: Trial, plan: Plan) -> str:
 def _costs(
     configurations: Iterable[Configuration],
     recorded: Mapping[str, RecordedTrial],
-    known: Mapping[str, Trial],
-    study: ResolvedStudy,
+    agenda: Agenda,
     data: Path,
 ) -> dict[Kind, Cost]:
     """Return what each kind costs, from the record where it has trials of the kind."""
     costs: dict[Kind, Cost] = {}
+    known = agenda.trials
     for configuration in configurations:
         if kind(configuration) in costs:
             continue
@@ -162,9 +145,13 @@ def _costs(
             and "adopted_from" not in trial.tags
             and kind(known[key].configuration) == kind(configuration)
         ]
-        costs[kind(configuration)] = (
-            _from_record(seen) if seen else _from_probe(configuration, study, data)
-        )
+        if seen:
+            cost = _from_record(seen)
+        elif kind(configuration) in agenda.shares.figures:
+            cost = _from_figures(kind(configuration), agenda.shares)
+        else:
+            cost = _from_probe(configuration, agenda, data)
+        costs[kind(configuration)] = cost
     return costs
 
 
@@ -177,69 +164,87 @@ def _from_record(trials: Sequence[RecordedTrial]) -> Cost:
     )
 
 
-def _from_probe(configuration: Configuration, study: ResolvedStudy, data: Path) -> Cost:
+def _from_figures(kind: Kind, shares: Shares) -> Cost:
+    """Return what was measured to choose the kind's share."""
+    assert shares.bench is not None
+    figures = shares.figures[kind]
+    count = side_by_side(figures, shares.bench)
+    return Cost(
+        epoch_seconds=figures[count].epoch_seconds,
+        start_seconds=0.0,
+        memory_mb=figures[count].peak_mb,
+        basis=_probed(count, shares.bench.gpu.name),
+    )
+
+
+def _from_probe(configuration: Configuration, agenda: Agenda, data: Path) -> Cost:
     """Train for a few seconds, as many processes side by side as will run in the study."""
-    gpu = study.resources.gpus > 0 and torch.cuda.is_available()
-    count = 1 if gpu else min(slots(study), os.cpu_count() or 1)
-    threads = max(1, int(study.resources.cpus))
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
-        probes: list[Probe] = list(
-            pool.map(
-                _probe,
-                [(configuration, data, "cuda" if gpu else "cpu", threads)] * count,
-            )
-        )
-    beside = f", {count} side by side" if count > 1 else ""
+    cpus = agenda.study.resources.cpus
+    gpu = agenda.shares.of(configuration) > 0 and torch.cuda.is_available()
+    count = 1 if gpu else min(slots(cpus, 0), os.cpu_count() or 1)
+    probes = probe.side_by_side(
+        configuration,
+        count,
+        data=data,
+        device="cuda" if gpu else "cpu",
+        threads=max(1, int(cpus)),
+    )
+    if not probes:
+        raise ShareError(f"the GPU's memory does not hold a trial of {configuration.network.name}")
     return Cost(
         epoch_seconds=statistics.fmean(p.epoch_seconds for p in probes),
         start_seconds=statistics.fmean(p.start_seconds for p in probes),
         memory_mb=max(p.memory_mb for p in probes),
-        basis=f"a probe of a few seconds{beside}, on {probes[0].device}",
+        basis=_probed(count, probes[0].device),
     )
 
 
-def _probe(arguments: tuple[Configuration, Path, str, int]) -> Probe:
-    configuration, data, device, threads = arguments
-    return probe(configuration, data=data, device=device, threads=threads)
+def _probed(count: int, device: str) -> str:
+    beside = f", {count} side by side" if count > 1 else ""
+    return f"a probe of a few seconds{beside}, on {device}"
 
 
-def slots(study: ResolvedStudy) -> int:
+def slots(cpus: float, gpus: float) -> int:
     """Return how many trials run side by side on this machine, on its CPUs if it has no GPU."""
-    gpus = study.resources.gpus if torch.cuda.is_available() else 0
-    return max(1, this_machine().room(study.resources.cpus, gpus))
+    return max(1, this_machine().room(cpus, gpus if torch.cuda.is_available() else 0))
 
 
 def _estimate(
-    study: ResolvedStudy,
+    agenda: Agenda,
     todo: Sequence[Trial],
     configurations: Sequence[Configuration],
     costs: Mapping[Kind, Cost],
     place: Place,
 ) -> list[tuple[str, str]]:
+    study, cpus = agenda.study, agenda.study.resources.cpus
     done_epochs = [len(trial.history) for trial in todo]
     done_epochs += [0] * (len(configurations) - len(todo))
-    work = sum(
+    works = [
         costs[kind(c)].epoch_seconds * (c.training.epochs - done) + TRIAL_SECONDS
         for c, done in zip(configurations, done_epochs, strict=True)
-    )
-    rooms = room(place.nodes, study.resources.cpus, study.resources.gpus) or slots(study)
-    side_by_side = min(rooms, len(configurations))
+    ]
+    shares = [agenda.shares.of(c) for c in configurations]
+    rooms = {s: room(place.nodes, cpus, s) or slots(cpus, s) for s in set(shares)}
+    beside = [min(rooms[share], len(configurations)) for share in shares]
     longest = max(costs[kind(c)].epoch_seconds * c.training.epochs for c in configurations)
     start = RAY_SECONDS + max(cost.start_seconds for cost in costs.values())
-    wall = start + max(work / side_by_side, longest)
-    gpu = study.resources.gpus > 0 and torch.cuda.is_available()
-    unit, share = ("GPU", study.resources.gpus) if gpu else ("CPU", study.resources.cpus)
+    wall = start + max(sum(w / n for w, n in zip(works, beside, strict=True)), longest)
+    wanted = max(shares) > 0
+    gpu = wanted and torch.cuda.is_available()
+    unit = "GPU" if gpu else "CPU"
+    hours = sum(w * (s if gpu else cpus) for w, s in zip(works, shares, strict=True)) / 3600
     lines = [
-        ("work", f"{_hours(work * share)} {unit}-hours ({_range(work * share / 3600)})"),
+        ("work", f"{_hours(hours * 3600)} {unit}-hours ({_range(hours)})"),
         (
             "wall time",
             f"about {duration(wall)} ({duration(wall * (1 - SPREAD))} to "
-            f"{duration(wall * (1 + SPREAD))}), {side_by_side} trials side by side",
+            f"{duration(wall * (1 + SPREAD))}), "
+            f"{' or '.join(map(str, sorted(set(beside))))} trials side by side",
         ),
-        *_memory(study, costs, gpu=gpu),
+        *_memory(costs, gpu=gpu),
         ("measured by", "; ".join(dict.fromkeys(cost.basis for cost in costs.values()))),
     ]
-    if study.resources.gpus > 0 and not gpu:
+    if wanted and not gpu:
         lines.append(("no GPU here", "the figures are of this machine's CPU, not of a GPU"))
     if study.search.early_stopping is not None:
         lines.append(
@@ -248,9 +253,7 @@ def _estimate(
     return lines
 
 
-def _memory(
-    study: ResolvedStudy, costs: Mapping[Kind, Cost], *, gpu: bool
-) -> list[tuple[str, str]]:
+def _memory(costs: Mapping[Kind, Cost], *, gpu: bool) -> list[tuple[str, str]]:
     peaks = [cost.memory_mb for cost in costs.values() if cost.memory_mb is not None]
     if not peaks:
         return []

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,9 +45,16 @@ from trainables.metrics import EpochMetrics, Summary  # noqa: E402
 log = logging.getLogger(__name__)
 
 TRANSIENT = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED")
+"""What MLflow calls errors that may pass; a server that does not answer is an internal error."""
+ATTEMPTS = 6
+"""How often in a row such an error may meet a record while the server takes all else."""
 METRICS_A_BATCH = 1000
 EPOCHS_A_BATCH = METRICS_A_BATCH // len(fields(EpochMetrics))
 PAGE = 1000
+WRITTEN = "study.yaml"
+"""The study file as written, among the artifacts of the study's run."""
+ANSWER_SECONDS = 5.0
+"""How long a study waits for word of who else has trained a trial; then it trains it itself."""
 OTHERS_SECONDS = 10.0
 """How long a study that has just appeared on the server may go unnoticed."""
 KIND = {"mlflow.experimentKind": "custom_model_development"}
@@ -67,6 +75,10 @@ class RecordError(Exception):
 def _unusable(error: Exception) -> RecordError:
     reason = credentials.shown(str(error))
     return RecordError(f"cannot use the tracking server {tracking_uri()}: {reason}")
+
+
+class RefusedRecord(Exception):
+    """The tracking server does not take this record, though it takes others."""
 
 
 class MissingFile(Exception):
@@ -107,17 +119,22 @@ class Record:
         self.client = _client()
         self.spool = Spool(spool, self._deliver)
         self._run_ids: dict[str, str] = {}
+        self._read: dict[str, RecordedTrial] | None = None
+        """All trials as last read, until something is written: thousands take seconds."""
         self._in_doubt: set[str] = set()
         """Trials whose run may have been made by a request that failed on its way back."""
         self._last_epoch: dict[str, int] = {}
+        self._asking = threading.Thread()
+        """Asks who else has trained a trial; alive while the server owes an answer."""
         self._others_known: list[str] = []
         self._others_at = float("-inf")
         self._with_device: set[str] = set()
+        self._attempts = 0
+        """How often in a row the record that is next met an error of its own."""
         try:
             self.experiment_id = self._experiment(create=not read_only)
             self.parent_id = self._parent(create=not read_only)
-            for run in self._children():
-                self._run_ids[run.data.tags["trial_key"]] = run.info.run_id
+            self._run_ids = {key: trial.run_id for key, trial in self.trials().items()}
             if read_only:
                 return
             self.spool.start()
@@ -176,7 +193,9 @@ class Record:
 
     def trials(self) -> dict[str, RecordedTrial]:
         """Return all trials of the study by key, whatever became of them."""
-        return {trial.key: trial for trial in map(_recorded, self._children())}
+        if self._read is None:
+            self._read = {trial.key: trial for trial in map(_recorded, self._children())}
+        return self._read
 
     def begin(
         self,
@@ -227,14 +246,34 @@ class Record:
         self.spool.append({"kind": kind, "key": key, "time": _now(), **content})
 
     def _deliver(self, entry: Entry) -> None:
+        """Write a record; it is refused for good only by a server that takes others meanwhile."""
+        self._read = None
         try:
             getattr(self, f"_write_{entry['kind']}")(entry)
-        except requests.RequestException as error:
-            raise Unreachable(credentials.shown(str(error))) from error
-        except MlflowException as error:
-            if error.error_code in TRANSIENT:
-                raise Unreachable(credentials.shown(str(error))) from error
+        except (Unreachable, MissingFile, AssertionError, ImportError):  # none of the server's
             raise
+        except Exception as error:  # a store of artifacts has errors of its own
+            reason = credentials.shown(str(error))
+            if not self._takes_records():
+                self._attempts = 0
+                raise Unreachable(reason) from error
+            self._attempts += 1
+            if self._attempts < ATTEMPTS and _may_pass(error):
+                raise Unreachable(reason) from error
+            self._attempts = 0
+            raise RefusedRecord(f"{entry['kind']} of trial {entry['key']}: {reason}") from error
+        self._attempts = 0
+
+    def _takes_records(self) -> bool:
+        """Return whether the server takes a tag and a file, which leave nothing new on record."""
+        try:
+            self.client.set_tag(self.parent_id, "writable", str(_now()))
+            self.client.delete_tag(self.parent_id, "writable")
+            self.client.log_text(self.parent_id, self.study.written, WRITTEN)
+        except Exception as error:
+            log.warning("the tracking server takes no record: %s", error)
+            return False
+        return True
 
     def _write_begin(self, entry: Entry) -> None:
         key = entry["key"]
@@ -356,15 +395,23 @@ class Record:
     def finished_elsewhere(self, key: str) -> RecordedTrial | None:
         """Return this trial as another study on the server has finished it, if one has.
 
-        A server that does not answer has finished nothing: the study goes on without it.
+        A server that does not answer soon has finished nothing: the study goes on without it.
         """
-        if self.spool.away_since:
+        if self.spool.away_since or self._asking.is_alive():
             return None
+        found: list[RecordedTrial | None] = []
+        ask = threading.Thread(target=lambda: found.append(self._elsewhere(key)), daemon=True)
+        ask.start()
+        ask.join(ANSWER_SECONDS)
+        self._asking = ask
+        return found[0] if found else None
+
+    def _elsewhere(self, key: str) -> RecordedTrial | None:
         where = f"tags.trial_key = '{key}' and attributes.status = 'FINISHED'"
         try:
             others = self._others()
             found = self.client.search_runs(others, where) if others else []
-        except (MlflowException, requests.RequestException) as error:
+        except Exception as error:  # whatever it is, it must not end a study
             log.warning("cannot ask who else has trained %s: %s", key, error)
             return None
         for run in found:
@@ -432,7 +479,7 @@ class Record:
         self.client.update_run(self.parent_id, status="RUNNING")
         self.client.log_batch(self.parent_id, tags=_tags(tags))
         resolved = yaml.safe_dump(self.study.as_dict(), sort_keys=False, allow_unicode=True)
-        self.client.log_text(self.parent_id, self.study.written, "study.yaml")
+        self.client.log_text(self.parent_id, self.study.written, WRITTEN)
         self.client.log_text(self.parent_id, resolved, "resolved.yaml")
 
     def resolved_before(self) -> dict[str, Any] | None:
@@ -468,12 +515,17 @@ class Record:
             raise RecordError(f"cannot end the study's record: {reason}") from error
 
     def _rest_children(self) -> None:
+        self._read = None
         for run in list(self._children(" and attributes.status = 'RUNNING'")):
             self.client.set_terminated(run.info.run_id, "KILLED")
 
     def close(self, timeout: float) -> bool:
         """Write what waits; return False if some had to stay in the spool for the next launch."""
         return self.spool.close(timeout)
+
+
+def _may_pass(error: Exception) -> bool:
+    return not isinstance(error, MlflowException) or error.error_code in TRANSIENT
 
 
 def _recorded(run: Run) -> RecordedTrial:
@@ -504,9 +556,11 @@ def _parts(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 @contextmanager
 def _space_may_come() -> Iterator[None]:
-    """Take an error of a disk or a store for one that passes."""
+    """Take an error of this machine's disk for one that passes."""
     try:
         yield
+    except requests.RequestException:  # the server's, though it is an OSError
+        raise
     except OSError as error:
         raise Unreachable(str(error)) from error
 

@@ -8,7 +8,7 @@ import math
 import os
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,6 +35,12 @@ warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning
 
 RULES = "early_stopping"
 """Where the Optuna study keeps the rule of early stopping."""
+RUNG = "completed_rung_"
+"""Begins the names under which Optuna's pruners note how a configuration did at a rung."""
+GENERATION = optuna.samplers.NSGAIISampler._get_generation_key()
+"""Where NSGA-II notes a configuration's generation."""
+FEWEST_SOURCES = 10
+"""Configurations that CMA-ES needs to start from what is known: it takes the best tenth."""
 
 STATES: dict[JudgementState, TrialState] = {
     "running": TrialState.RUNNING,
@@ -118,13 +124,13 @@ class Search:
                 taken = [trial.params for trial in self._optuna.get_trials(deepcopy=False)]
                 self._cursor = _Cursor(self.sequence, taken)
             number, point = self._cursor.next()
-            self._optuna.add_trial(_trial(point, self.study, running))
+            self._optuna.add_trial(_trial(point, self.study, running, {}))
             return Asked(number, point, running)
         asked = self._optuna.get_trials(deepcopy=False)
         untried = self._first_untried([trial.params for trial in asked])
         if untried is not None and all(trial.state != TrialState.WAITING for trial in asked):
             self._optuna.enqueue_trial(untried)
-        self._optuna.sampler = _sampler(self.study, len(asked))
+        self._optuna.sampler = self._sampler(len(asked))
         trial = self._optuna.ask()
         return Asked(trial.number, self._choose(trial, trial.number), running)
 
@@ -144,8 +150,11 @@ class Search:
         return None
 
     def _choose(self, trial: optuna.trial.Trial, number: int) -> Point:
-        self._optuna.sampler = _sampler(self.study, number)
+        self._optuna.sampler = self._sampler(number)
         return space.walk(self.study.space, _Suggestion(trial))
+
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        return _sampler(self.study, number, known=self._optuna.get_trials(deepcopy=False))
 
     def report(self, number: int, epoch: int, value: float) -> bool:
         """Report the mean at an epoch; return whether the configuration is to be stopped early."""
@@ -192,6 +201,9 @@ class Search:
         Needed where Optuna's own rules forbid the change: a judged configuration that is judged
         again over more seeds, a choice that has a new alternative.
         """
+        notes = self._notes()
+        # NSGA-II breeds from generations that were whole: it begins anew, with all that is known.
+        first = {GENERATION: 0} if self.study.search.sampler == "nsga2" else {}
         self._storage.remove_session()
         self._storage.engine.dispose()
         fresh = self.path.with_suffix(".new")
@@ -202,11 +214,34 @@ class Search:
             storage=storage,
             directions=["minimize"] * len(self.study.search.objectives),
         )
-        study.add_trials([_trial(point, self.study, j) for point, j in configurations])
+        study.add_trials(
+            [
+                _trial(point, self.study, judgement, {**notes.get(space.word(point), {}), **first})
+                for point, judgement in configurations
+            ]
+        )
         storage.remove_session()
         storage.engine.dispose()
         os.replace(fresh, self.path)
         self._open()
+
+    def _notes(self) -> dict[str, dict[str, Any]]:
+        """Return by point what samplers and pruners have noted of it, where that still holds.
+
+        It does not where the configuration's space has changed, nor, for the rungs of early
+        stopping, where the rule has.
+        """
+        changed = self.rules_changed
+        return {
+            space.word(trial.params): {
+                name: note
+                for name, note in trial.system_attrs.items()
+                if not (changed and name.startswith(RUNG))
+            }
+            for trial in self._optuna.get_trials(deepcopy=False)
+            if space.belongs(trial.params, self.study.space)
+            and trial.distributions == _distributions(trial.params, self.study)
+        }
 
 
 class _Cursor:
@@ -242,10 +277,10 @@ class Sampler(Protocol):
 
 class _Grid:
     def __init__(self, study: ResolvedStudy) -> None:
-        self.points = study.grid()
+        self.space = study.space
 
     def point(self, number: int) -> Point:
-        return self.points[number]
+        return space.grid_point(self.space, number)
 
 
 class _Sequence:
@@ -305,10 +340,14 @@ class _Suggestion:
         )
 
 
-def _sampler(study: ResolvedStudy, number: int) -> optuna.samplers.BaseSampler:
+def _sampler(
+    study: ResolvedStudy, number: int, *, known: Sequence[FrozenTrial] = ()
+) -> optuna.samplers.BaseSampler:
     """Return the sampler for one configuration, seeded by its number.
 
-    A sampler that lives on would draw otherwise after a restart than without one.
+    A sampler that lives on would draw otherwise after a restart than without one. CMA-ES starts
+    from the configurations known before its first generation, if they are enough: those of a
+    narrower space, for example.
     """
     seed = derive_seed(study.search.sampler_seed, number) % 2**32
     match study.search.sampler:
@@ -317,7 +356,9 @@ def _sampler(study: ResolvedStudy, number: int) -> optuna.samplers.BaseSampler:
         case "gp":
             return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
         case "cmaes":
-            return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+            return optuna.samplers.CmaEsSampler(
+                seed=seed, warn_independent_sampling=False, source_trials=_sources(known)
+            )
         case "nsga2":
             return optuna.samplers.NSGAIISampler(seed=seed)
         case "random":
@@ -346,7 +387,24 @@ def _pruner(study: ResolvedStudy) -> optuna.pruners.BasePruner:
             )
 
 
-def _trial(point: Point, study: ResolvedStudy, judgement: Judgement) -> FrozenTrial:
+def _sources(known: Sequence[FrozenTrial]) -> list[FrozenTrial] | None:
+    """Return the complete configurations that CMA-ES knows nothing of, or None for too few.
+
+    Nor can it start from configurations with choices (Optuna 5.0).
+    """
+    sources = [
+        trial
+        for trial in known
+        if trial.state == TrialState.COMPLETE
+        and not any(name.startswith("cma:") for name in trial.system_attrs)
+        and not any(isinstance(d, CategoricalDistribution) for d in trial.distributions.values())
+    ]
+    return sources if len(sources) >= FEWEST_SOURCES else None
+
+
+def _trial(
+    point: Point, study: ResolvedStudy, judgement: Judgement, notes: Mapping[str, Any]
+) -> FrozenTrial:
     complete = judgement.state == "complete"
     return create_trial(
         state=STATES[judgement.state],
@@ -354,6 +412,7 @@ def _trial(point: Point, study: ResolvedStudy, judgement: Judgement) -> FrozenTr
         params=point,
         distributions=_distributions(point, study),
         intermediate_values=dict(judgement.intermediate),
+        system_attrs=dict(notes),
     )
 
 

@@ -5,10 +5,12 @@ import os
 import secrets
 import tempfile
 import time
-from functools import cache, cached_property
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, cached_property, partial
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from rich.console import Console
 
@@ -23,11 +25,14 @@ from study.ledger import Reconciliation, reconcile
 from study.nodes import Node, Place, describe, this_machine
 from study.record import Record, RecordError
 from study.search import SearchError
+from study.shares import Bench, ShareError, Shares
 from study.state import State
 from trainables import datasets
 from trainables.checkpoints import Checkpoints
 from trainables.configuration import Configuration
 from trainables.datasets import DatasetError
+from trainables.devices import gpu
+from trainables.probe import side_by_side
 from trainables.sight import Question
 from trainables.storage import PART
 
@@ -94,12 +99,14 @@ class Session:
             self.search = search.Search(study, folder.optuna)
         except (DatasetError, RecordError, SearchError) as error:
             raise Refused(str(error)) from error
+        self.shares = Shares(study.resources, folder.shares)
         self.agenda = Agenda(
             study,
             self.search,
             self.record,
             data_of=lambda configuration: self.fingerprint(configuration.dataset),
             provenance=provenance.tags(),
+            shares=self.shares,
         )
         self.recorded = self.record.trials()
         self.found = reconcile(self.agenda, self.search, self.recorded)
@@ -119,28 +126,58 @@ class Session:
         from study import plan  # late: it brings processes of its own
 
         left = self.study.configurations - len(self.agenda.plans)
-        plan.show(
-            self.agenda,
-            self.recorded,
-            self.console,
-            upcoming=self.search.upcoming(left),
-            data=self.data,
-            place=self._place(address),
-        )
+        try:
+            with self._place(address) as place:
+                self._settle_shares(place.bench)
+                plan.show(
+                    self.agenda,
+                    self.recorded,
+                    self.console,
+                    upcoming=self.search.upcoming(left),
+                    data=self.data,
+                    place=place,
+                )
+        except ShareError as error:
+            raise Refused(str(error)) from error
         self.record.close(timeout=0)
         return DONE
 
-    def _place(self, address: str | None) -> Place:
-        """Return what the study would run on: an existing cluster, or this machine."""
+    @contextmanager
+    def _place(self, address: str | None) -> Iterator[Place]:
+        """Lend what the study would run on: an existing cluster, or this machine."""
         if not _existing(address):
-            return Place([this_machine()])
+            yield Place([this_machine()], self._own_bench())
+            return
         from study.execution import ClusterError, cluster
 
         try:
             with cluster(self.folder.log) as found:
-                return Place(found.nodes(), found.dashboard)
+                yield Place(found.nodes(), self._bench(found), found.dashboard)
         except ClusterError as error:
             raise Refused(str(error)) from error
+
+    def _own_bench(self) -> Bench | None:
+        """Return this machine's first GPU to measure trials on, if they are to be measured."""
+        found = gpu() if self.shares.auto else None
+        if found is None:
+            return None
+        cpus = self.study.resources.cpus
+        threads = max(1, int(cpus))
+        probe = partial(side_by_side, data=self.data, device="cuda", threads=threads)
+        return Bench(found, this_machine().beside_gpu(cpus), probe)
+
+    def _bench(self, cluster: "Cluster") -> Bench | None:
+        """Return a GPU of the cluster to measure trials on, if they are to be measured."""
+        cpus = self.study.resources.cpus
+        return cluster.bench(self.data, cpus=cpus) if self.shares.auto else None
+
+    def _settle_shares(self, bench: Bench | None) -> None:
+        """Measure the shares of GPUs that are not known, if they are to be measured."""
+
+        def say(sentence: str) -> None:
+            self.console.print(sentence, highlight=False, markup=False)
+
+        self.shares.settle(self.study.extremes(), bench, say=say)
 
     def run(self, address: str | None) -> int:
         """Run what is missing and return the exit status."""
@@ -154,7 +191,7 @@ class Session:
 
         try:
             return self._end(self._execute())
-        except ClusterError as error:
+        except (ClusterError, ShareError) as error:
             raise Refused(str(error)) from error
 
     def _tell_found(self) -> None:
@@ -169,8 +206,9 @@ class Session:
         from study.execution import Guard
 
         self._sweep()
-        share = self.study.resources.cpus, self.study.resources.gpus
         with execution.cluster(self.folder.log) as cluster:
+            self._settle_shares(self._bench(cluster))
+            share = self.study.resources.cpus, self.shares.largest
             nodes = cluster.wait_for_room(*share)
             with Guard(cluster, share, self._question(), self._fingerprints) as guard:
                 reasons = guard.check()
@@ -198,7 +236,22 @@ class Session:
             )
             display.place = run.place
             self.trained = True
-            return self._supervise(run, display)
+            with guard.cluster.watched(lambda: self._leave(run, display)):
+                return self._supervise(run, display)
+
+    def _leave(self, run: "Execution", display: Display) -> NoReturn:
+        """End the launch in place of its main thread, which waits for a head that is lost."""
+        try:
+            display.stop()
+            self.console.print("The head of the cluster is lost, and the launch ends.")
+            self.agenda.stopping = True
+            run.abandon()
+            self._end(INTERRUPTED)
+        except Exception:
+            log.exception("the launch did not end in order")
+        finally:
+            self.console.file.flush()
+            os._exit(INTERRUPTED)
 
     def _question(self) -> Question:
         """Return what every node is asked before a trial runs on it."""
@@ -225,9 +278,8 @@ class Session:
 
     def _facts(self, cluster: "Cluster", nodes: list[Node]) -> list[tuple[str, str]]:
         token = " (it asks for a token: ray get-auth-token)" if cluster.token else ""
-        resources = self.study.resources
         return [
-            ("nodes", describe(nodes, resources.cpus, resources.gpus)),
+            ("nodes", describe(nodes, self.study.resources.cpus, *self.shares.distinct)),
             ("dashboard", f"{cluster.dashboard}{token}" if cluster.dashboard else "none"),
             ("records", record.tracking_uri()),
             ("log", str(self.folder.log)),

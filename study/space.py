@@ -35,24 +35,26 @@ class Range:
     @property
     def last(self) -> float:
         """The largest value that it holds: below `high` where the steps do not meet it."""
-        return self.high if self.step is None else self._at(self._steps())
+        return self.high if self.step is None else self.at(self._steps())
 
     def snap(self, value: float) -> float:
         """Return the nearest value that the range holds, as a person would write it: 0.3."""
         if self.step is None:
             return int(value) if self.integer else float(value)
         number = round((Decimal(str(value)) - Decimal(str(self.low))) / Decimal(str(self.step)))
-        return self._at(min(max(number, 0), self._steps()))
+        return self.at(min(max(number, 0), self._steps()))
 
-    def values(self) -> Iterator[float]:
-        """Return all values of a range with a step, or of a range of integers."""
-        return (self._at(number) for number in range(self._steps() + 1))
+    @property
+    def size(self) -> int:
+        """How many values a range with a step holds, or a range of integers."""
+        return self._steps() + 1
 
     def _steps(self) -> int:
         low, high = Decimal(str(self.low)), Decimal(str(self.high))
         return int((high - low) / Decimal(str(self.step or 1)))
 
-    def _at(self, number: int) -> float:
+    def at(self, number: int) -> float:
+        """Return a value of a range with a step, or of integers, by its number from 0."""
         value = Decimal(str(self.low)) + number * Decimal(str(self.step or 1))
         return int(value) if self.integer else float(value)
 
@@ -288,20 +290,44 @@ def grid(space: Space) -> Iterator[Point]:
     Raises:
         SpaceError: for a range of fractions without a step.
     """
-    branches = [list(_branches(path, domain)) for path, domain in space.items()]
-    for parts in itertools.product(*branches):
-        yield {path: value for part in parts for path, value in part.items()}
+    return (grid_point(space, number) for number in range(grid_size(space)))
 
 
-def _branches(path: str, domain: Domain) -> Iterator[Point]:
+def grid_size(space: Space) -> int:
+    """Return how many points a grid has; it is never listed, since it may have millions.
+
+    Raises:
+        SpaceError: for a range of fractions without a step.
+    """
+    return math.prod(_size(path, domain) for path, domain in space.items())
+
+
+def _size(path: str, domain: Domain) -> int:
+    if isinstance(domain, Choice):
+        return sum(grid_size(option.space) for option in domain.options)
+    if domain.step is None and not domain.integer:
+        raise SpaceError(path, "a grid needs a `step` or a list of values, but got a range")
+    return domain.size
+
+
+def grid_point(space: Space, number: int) -> Point:
+    """Return point `number` of a grid, counted from 0."""
+    parts: list[Point] = []
+    for path, domain in reversed(space.items()):
+        number, position = divmod(number, _size(path, domain))
+        parts.append(_part(path, domain, position))
+    return {path: value for part in reversed(parts) for path, value in part.items()}
+
+
+def _part(path: str, domain: Domain, position: int) -> Point:
+    """Return a value of a domain by its position, with the point of the alternative it is."""
     if isinstance(domain, Range):
-        if domain.step is None and not domain.integer:
-            raise SpaceError(path, "a grid needs a `step` or a list of values, but got a range")
-        yield from ({path: value} for value in domain.values())
-        return
+        return {path: domain.at(position)}
     for option in domain.options:
-        for inner in grid(option.space):
-            yield {path: option.label, **inner}
+        if position < (size := grid_size(option.space)):
+            return {path: option.label, **grid_point(option.space, position)}
+        position -= size
+    raise AssertionError(f"{path} has no value {position}")
 
 
 def corners(space: Space) -> Iterator[Point]:

@@ -26,6 +26,8 @@ class State:
     folder: Path
     shared: str
     """What trials need on all nodes: the same folder, or a URI."""
+    kept: Path | None = None
+    """Of a copy, the folder that it is of: what is measured for it is of use later."""
 
     @classmethod
     def open(cls, root: str, study: str, scale: str) -> "State":
@@ -46,7 +48,7 @@ class State:
     def copy(self) -> Iterator["State"]:
         """Lend a copy of what a plan needs to know, which it may change."""
         with tempfile.TemporaryDirectory(prefix="study-plan-") as scratch:
-            copied = State(Path(scratch), scratch)
+            copied = State(Path(scratch), scratch, self.folder)
             if self.optuna.exists():
                 shutil.copy(self.optuna, copied.optuna)
             yield copied
@@ -65,6 +67,11 @@ class State:
     def spool(self) -> Path:
         """Records on their way to MLflow."""
         return self.folder / "records.jsonl"
+
+    @property
+    def shares(self) -> Path:
+        """What was measured of trials that share a GPU."""
+        return (self.kept or self.folder) / "shares.json"
 
     @property
     def checkpoints(self) -> str:

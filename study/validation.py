@@ -52,7 +52,7 @@ def problems_of(error: pydantic.ValidationError, kind: type) -> Iterator[tuple[s
         path = ".".join(parts)
         if path not in seen:
             seen.add(path)
-            yield path, _rule(details, parts, owner, siblings)
+            yield path, _or_word(details, found) or _rule(details, parts, owner, siblings)
 
 
 def _of_another_member(details: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> bool:
@@ -68,6 +68,20 @@ def _of_another_member(details: Mapping[str, Any], found: Sequence[Mapping[str, 
         for other in found
         if details["type"] in SINGLE
     )
+
+
+def _or_word(details: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> str:
+    """Return the rule where something else was given for a number or a word, or nothing."""
+    words = [
+        other["ctx"]["expected"].strip("'")
+        for other in found
+        if other["type"] == "literal_error" and other["loc"][:-1] == details["loc"][:-1]
+    ]
+    if details["type"] != "float_type" or not words:
+        return ""
+    value = details["input"]
+    close = nearest(value, words)
+    return f"must be a number or {' or '.join(words)}, but got `{_short(value)}`{close}"
 
 
 def _locate(location: tuple[int | str, ...], kind: type) -> Place:

@@ -1,6 +1,8 @@
 """What the hardware is called, and what it can do."""
 
+import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -9,12 +11,36 @@ import torch
 Precision = Literal["fp32", "bf16"]
 
 
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU."""
+
+    name: str
+    memory_mb: float
+    """In units of 2^20 bytes."""
+
+
+def gpu() -> Gpu | None:
+    """Return the first GPU that this process may use, or None."""
+    if not torch.cuda.is_available():
+        return None
+    properties = torch.cuda.get_device_properties(0)
+    return Gpu(properties.name, properties.total_memory / 2**20)
+
+
 def device_name(device: torch.device) -> str:
     """Return the name of the GPU, or of the CPU, as its maker gives it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     names = _cpuinfo("model name")
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def be_deterministic() -> None:
+    """Let this process compute the same from the same, bitwise; call it before it uses a GPU."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
 
 
 def best_precision(device: torch.device) -> Precision:

@@ -25,6 +25,14 @@ class PeakMemory:
         return _process_peak_bytes() / MEGABYTE
 
 
+def taken_megabytes(device: torch.device) -> float:
+    """Return what all processes together hold of a GPU's memory now; 0 of a CPU's."""
+    if device.type != "cuda":
+        return 0.0
+    free, total = torch.cuda.mem_get_info(device)
+    return (total - free) / MEGABYTE
+
+
 def _forget_process_peak() -> None:
     """Reset the kernel's high-water mark: a warm process ran other trials before."""
     try:

@@ -1,13 +1,18 @@
 """What a trial costs, from a few seconds of it: run as a process of its own, or beside others."""
 
+import multiprocessing
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import torch
 
 from trainables.configuration import Configuration
-from trainables.devices import device_name
+from trainables.devices import be_deterministic, device_name
+from trainables.memory import taken_megabytes
 from trainables.training import EVALUATION_BATCH, Trainer
 
 SECONDS = 4.0
@@ -15,6 +20,8 @@ SECONDS = 4.0
 WARM_UP_STEPS = 3
 RECORDING_STEPS = 20
 """Enough for a GPU's steps to be recorded, those of PuzzleMix's four variants too."""
+MEET_SECONDS = 300.0
+"""How long those side by side wait for each other to be ready."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +34,78 @@ class Probe:
     """Training and evaluation of one epoch."""
     memory_mb: float
     """Peak of the GPU, or of the process on a CPU; 2^20 bytes."""
+    taken_mb: float
+    """What all processes together hold of the GPU's memory, with what CUDA itself takes; on a CPU
+    the same as `memory_mb`."""
     device: str
 
 
-def probe(configuration: Configuration, *, data: Path, device: str, threads: int = 1) -> Probe:
+def side_by_side(
+    configuration: Configuration, count: int, *, data: Path, device: str, threads: int = 1
+) -> list[Probe]:
+    """Probe as many trials at once, in processes of their own, each while all others train.
+
+    Returns:
+        a probe of each, or none at all if the GPU's memory does not hold them.
+    """
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(count)
+    with ProcessPoolExecutor(count, context, initializer=_share, initargs=(ready,)) as pool:
+        futures = [
+            pool.submit(_probe_beside, configuration, data, device, threads) for _ in range(count)
+        ]
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    if any("out of memory" in str(error).lower() for error in errors):
+        return []
+    for error in errors:
+        if not isinstance(error, BrokenBarrierError):  # that one only says that another failed
+            raise error
+    return [future.result() for future in futures]
+
+
+def _share(ready: Barrier) -> None:
+    """Keep what the processes meet at: it can be handed to a process only when that starts."""
+    global _ready
+    _ready = ready
+
+
+_ready: Barrier
+
+
+def _probe_beside(configuration: Configuration, data: Path, device: str, threads: int) -> Probe:
+    be_deterministic()  # as trials are, which may cost them speed
+    try:
+        return probe(
+            configuration,
+            data=data,
+            device=device,
+            threads=threads,
+            ready=lambda: _ready.wait(MEET_SECONDS),
+        )
+    except BaseException:
+        _ready.abort()  # or the others would wait for this one
+        raise
+
+
+def probe(
+    configuration: Configuration,
+    *,
+    data: Path,
+    device: str,
+    threads: int = 1,
+    ready: Callable[[], object] = lambda: None,
+) -> Probe:
     """Train for a few seconds, never to an end, and say what an epoch takes.
 
     Short epochs are measured whole; of a long one some steps and one evaluation batch are, and
     the epoch is computed from them.
+
+    Args:
+        configuration: of the trial.
+        data: the folder of the data sets.
+        device: a torch device.
+        threads: of the CPU.
+        ready: called when all is built and warm, before anything is measured.
     """
     torch.set_num_threads(threads)
     started = time.perf_counter()
@@ -42,16 +113,19 @@ def probe(configuration: Configuration, *, data: Path, device: str, threads: int
     start_seconds = time.perf_counter() - started
     steps = iter(range(1, RECORDING_STEPS if trainer.step.recordings else WARM_UP_STEPS))
     trainer.train_epoch(pause=lambda: next(steps, None) is None)  # which compiles and allocates
+    ready()
+    epoch_seconds, memory_mb = _epoch_seconds(trainer), trainer.step.memory.megabytes()
     return Probe(
         start_seconds=start_seconds,
-        epoch_seconds=_epoch_seconds(trainer),
-        memory_mb=trainer.step.memory.megabytes(),
+        epoch_seconds=epoch_seconds,
+        memory_mb=memory_mb,
+        taken_mb=taken_megabytes(trainer.device) or memory_mb,
         device=device_name(trainer.device),
     )
 
 
 def _epoch_seconds(trainer: Trainer) -> float:
-    done, started, steps = trainer.epoch, time.perf_counter(), 0
+    done, started, steps = trainer.epoch, _now(trainer.device), 0
 
     def enough() -> bool:
         nonlocal steps
@@ -63,8 +137,15 @@ def _epoch_seconds(trainer: Trainer) -> float:
     whole = trainer.history[done:]
     if len(whole) > 1:
         return sum(epoch.epoch_seconds for epoch in whole[1:]) / len(whole[1:])
-    step_seconds = (time.perf_counter() - started) / max(1, steps)
+    step_seconds = (_now(trainer.device) - started) / max(1, steps)
     return step_seconds * len(trainer.images) + _evaluation_seconds(trainer)
+
+
+def _now(device: torch.device) -> float:
+    """Return the time once the device has done all that it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def _evaluation_seconds(trainer: Trainer) -> float:

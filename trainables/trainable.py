@@ -1,6 +1,5 @@
 """The training loop as a Ray Tune Trainable. Ray is imported here and nowhere else in this room."""
 
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,7 +12,7 @@ from ray.util.metrics import Gauge
 
 from trainables.artifacts import Artifacts
 from trainables.checkpoints import Cadence, Checkpoints, estimated_cost
-from trainables.devices import device_name
+from trainables.devices import be_deterministic, device_name
 from trainables.metrics import EpochMetrics
 from trainables.step import Warmth
 from trainables.training import Trainer
@@ -104,9 +103,7 @@ class TrialTrainable(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Prepare the process, then the trial."""
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.benchmark = False
+        be_deterministic()
         self.gauges = Gauges()
         self.warmth = Warmth()
         self.reset_config(config)

@@ -27,6 +27,7 @@ def measure(case: Case, *, epochs: int, learning_rate: float) -> str:
         for _ in range(epochs):
             a.train_epoch()
         errors["A"].append(a.error())
+        a.close()
         trainer = Trainer(configuration, seed=seed, data=case.data)
         while not trainer.finished:
             trainer.train_epoch()

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,22 @@ def bare_seconds(trial: dict[str, Any], *, repeats: int) -> float:
     return statistics.median(seconds)
 
 
+def study_of(name: str, trials: int, *, epochs: int = 1, **search: Any) -> dict[str, Any]:
+    """Return a study of trials that do next to nothing, as the data that a study file holds."""
+    return {
+        "study": name,
+        "question": "What does a trial cost that does next to nothing?",
+        "trial": {**NO_OP, "training": {**NO_OP["training"], "epochs": epochs}},
+        "search": {
+            "configurations": trials // SEEDS,
+            "seeds": SEEDS,
+            "space": {"regularizer.beta": {"low": 0.1, "high": 0.9}},
+            **search,
+        },
+        "scales": {"quick": {}, "paper": {}},
+    }
+
+
 @dataclass(frozen=True)
 class Launch:
     """What one launch took."""
@@ -105,23 +122,34 @@ class Launch:
     seconds: float
     driver_mb: float
     """The driver's largest resident memory, looked at twice a second; 2^20 bytes."""
+    driver_cpu: float
+    """The driver's processor time, in seconds, whoever else used the machine."""
 
 
 class Studies:
     """Studies of trials that do next to nothing, in a folder of their own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, server: str = "", **environment: str) -> None:
+        """Prepare.
+
+        Args:
+            folder: where the studies' files lie.
+            server: the MLflow server's address; without one each study has a file.
+            environment: what launches need to reach a Ray cluster; without it each starts its own.
+        """
         self.folder = folder
+        self.server = server
+        self.environment = environment
 
     def launch(self, trials: int, *, sampler: str) -> Launch:
         """Launch a study of so many trials and wait for its end."""
         name = f"no_op_{sampler}_{trials}"
         file = self.folder / f"{name}.yaml"
-        file.write_text(yaml.safe_dump(self._study(name, trials, sampler)))
-        started, peak = time.perf_counter(), 0
+        file.write_text(yaml.safe_dump(study_of(name, trials, sampler=sampler)))
+        started, peak, cpu = time.perf_counter(), 0, 0.0
         environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
         environment["MLFLOW_TRACKING_URI"] = self.uri(name)
-        environment["PYTHONPATH"] = str(ROOT)
+        environment |= {"PYTHONPATH": str(ROOT), **self.environment}
         with (self.folder / f"{name}.txt").open("a") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "study.launch", str(file)],
@@ -132,29 +160,15 @@ class Studies:
             )
             driver = psutil.Process(process.pid)
             while process.poll() is None:
-                peak = max(peak, _resident(driver))
+                peak, cpu = max(peak, _resident(driver)), max(cpu, _cpu_seconds(driver))
                 time.sleep(0.5)
         if process.returncode:
             raise RuntimeError((self.folder / f"{name}.txt").read_text())
-        return Launch(time.perf_counter() - started, peak / 2**20)
+        return Launch(time.perf_counter() - started, peak / 2**20, cpu)
 
     def uri(self, name: str) -> str:
-        """Return the study's own tracking store."""
-        return f"sqlite:///{self.folder / name}.mlflow.db"
-
-    def _study(self, name: str, trials: int, sampler: str) -> dict[str, Any]:
-        return {
-            "study": name,
-            "question": "What does a trial cost that does next to nothing?",
-            "trial": NO_OP,
-            "search": {
-                "sampler": sampler,
-                "configurations": trials // SEEDS,
-                "seeds": SEEDS,
-                "space": {"regularizer.beta": {"low": 0.1, "high": 0.9}},
-            },
-            "scales": {"quick": {}, "paper": {}},
-        }
+        """Return the study's tracking store."""
+        return self.server or f"sqlite:///{self.folder / name}.mlflow.db"
 
     def seconds_of_trials(self, trials: int, *, sampler: str) -> float:
         """Return the time from the first trial's beginning to the last one's end, on record."""
@@ -163,7 +177,7 @@ class Studies:
         experiment = client.get_experiment_by_name(name)
         assert experiment is not None
         runs = client.search_runs(
-            [experiment.experiment_id], "tags.role = 'trial'", max_results=5000
+            [experiment.experiment_id], "tags.role = 'trial'", max_results=20_000
         )
         assert len(runs) == trials
         return (max(r.info.end_time for r in runs) - min(r.info.start_time for r in runs)) / 1000
@@ -174,6 +188,14 @@ def _resident(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
     except psutil.Error:
         return 0
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system)
 
 
 def measure(
@@ -190,11 +212,11 @@ def measure(
         ],
     )
     side_by_side = len(os.sched_getaffinity(0))
-    overheads = {}
+    overheads, launches = {}, {}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         studies = Studies(Path(folder))
         for trials in sizes:
-            launch = studies.launch(trials, sampler=sampler)
+            launch = launches[trials] = studies.launch(trials, sampler=sampler)
             of_trials = studies.seconds_of_trials(trials, sampler=sampler)
             overheads[trials] = 1000 * (of_trials / trials - bare / side_by_side)
             again = studies.launch(trials, sampler=sampler)
@@ -208,7 +230,8 @@ def measure(
             )
     yield section(
         "Growth of the overhead",
-        "Per trial, the largest study against the smallest.",
+        "Per trial, the largest study against the smallest; and what each further trial took of "
+        "the driver's processor time, from one size to the next.",
         [
             Figure(
                 what=f"{min(sizes):,} to {max(sizes):,} trials",
@@ -217,8 +240,19 @@ def measure(
                 bar=1.25,
                 stretch=1.0,
                 better="less",
-            )
+            ),
+            *(further(launches, fewer, more) for fewer, more in pairwise(sizes)),
         ],
+    )
+
+
+def further(launches: dict[int, Launch], fewer: int, more: int) -> Figure:
+    """Return what each trial beyond those of a smaller study took of the driver's processor."""
+    seconds = launches[more].driver_cpu - launches[fewer].driver_cpu
+    return Figure(
+        what=f"driver's processor time, each of {fewer:,} to {more:,} trials",
+        value=1000 * seconds / (more - fewer),
+        unit="ms",
     )
 
 
@@ -247,5 +281,6 @@ def of_study(
             unit="s",
             bar=15,
             better="less",
+            note=f"{again.driver_cpu:.3g} s of processor time",
         ),
     ]

@@ -183,6 +183,29 @@ def test_the_head_is_lost_and_the_same_command_goes_on_with_a_new_one(
 
 
 @pytest.mark.slow
+def test_a_launch_that_outlives_the_head_says_so_and_the_same_command_goes_on(
+    cluster, server, undisturbed, tmp_path
+):
+    folder = on(cluster, server, tmp_path)
+    process = folder.start()
+    progress(folder, process, side_by_side=1)
+    cluster.stop()
+    assert process.wait(timeout=90) == 130  # before Ray ends the process by itself
+    output = folder.output.read_text()
+    assert "The head of the cluster is lost, and the launch ends." in output
+    assert "python -m study.launch small.yaml  # go on" in output
+    assert "Traceback" not in output
+    assert "RUNNING" not in {r.info.status for r in [*folder.runs(), *folder.runs("study")]}
+    another = RayCluster(head_cpus=2)
+    try:
+        folder.environment |= another.environment
+        folder.launch()
+    finally:
+        another.stop()
+    check(folder, undisturbed)
+
+
+@pytest.mark.slow
 def test_a_study_is_submitted_as_a_job(elsewhere, cluster, server, undisturbed, tmp_path):
     # Nodes of one machine share a folder where each unpacks the job's code anew, below the driver.
     unpacked = cluster.folder.joinpath("session_latest").resolve() / "runtime_resources"

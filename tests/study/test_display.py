@@ -1,4 +1,6 @@
 import io
+import time
+from types import SimpleNamespace
 
 import pytest
 from conftest import epochs_of
@@ -47,6 +49,92 @@ def test_a_point_is_described_by_the_ends_of_its_paths():
     point = {"regularizer": "lamix", "regularizer.beta": 0.123456, "training.epochs": 3}
     assert describe(point) == "regularizer=lamix beta=0.1235 epochs=3"
     assert describe({}) == ""
+
+
+@pytest.fixture
+def begun(make, storage):
+    """An agenda of two configurations with two seeds, of four epochs each."""
+
+    def begun(record):
+        study = make(configurations=2, seeds=2)
+        search = Search(study, storage())
+        return Agenda(study, search, record, data_of=lambda c: "feed", provenance={})
+
+    return begun
+
+
+def line_after(agenda, *, seconds, train):
+    """Return the last line of a launch that took so long for what `train` does."""
+    written = io.StringIO()
+    with Display(agenda, Console(file=written, force_terminal=False), facts=[]) as display:
+        train()
+        display.started = time.monotonic() - seconds
+    return written.getvalue().splitlines()[-1]
+
+
+def test_trials_under_way_count_in_part_in_the_pace(begun):
+    agenda = begun(NoRecord())
+
+    def train():
+        for count in (4, 2):
+            trial = agenda.next()
+            agenda.begin(trial)
+            agenda.epochs(trial, epochs_of([9.0] * count), device="cpu")
+            if count == trial.epochs:
+                agenda.completed(trial)
+
+    # 6 of 16 epochs in an hour: 1.5 trials of 4, and 10 epochs left at 10 minutes each.
+    line = line_after(agenda, seconds=3600, train=train)
+    assert "1.5 trials an hour · about 1 h 40 min left" in line
+
+
+def test_what_was_trained_before_does_not_count_in_the_pace(begun):
+    agenda = begun(NoRecord())
+
+    def train():
+        resumed = agenda.next()
+        resumed.cut_off = True  # as the record says
+        agenda.begin(resumed)
+        agenda.epochs(resumed, epochs_of([9.0] * 3), device="cpu")  # two of them found
+        agenda.epochs(resumed, epochs_of([9.0] * 4)[3:], device="cpu")
+        agenda.completed(resumed)
+        trial = agenda.next()
+        agenda.begin(trial)
+        agenda.epochs(trial, epochs_of([9.0] * 4), device="cpu")
+        agenda.completed(trial)
+
+    # 6 epochs in 36 s: 1.5 trials, 150 an hour.
+    assert "150 trials an hour" in line_after(agenda, seconds=36, train=train)
+
+
+class TakenOver(NoRecord):
+    """Has every trial from another study."""
+
+    def finished_elsewhere(self, key):
+        metrics = vars(epochs_of([5.0])[-1])
+        return SimpleNamespace(
+            run_id="1", finished=True, outcome="completed", metrics=metrics, tags={}
+        )
+
+
+def test_a_trial_that_was_taken_over_has_no_pace(begun):
+    agenda = begun(TakenOver())
+    line = line_after(agenda, seconds=3600, train=agenda.next)
+    assert "4 of 4 trials done" in line
+    assert "an hour" not in line and "left" not in line
+
+
+def test_no_pace_is_given_of_less_than_a_trial(begun):
+    agenda = begun(NoRecord())
+
+    def train():
+        trial = agenda.next()
+        agenda.begin(trial)
+        agenda.epochs(trial, epochs_of([9.0] * 3), device="cpu")
+
+    line = line_after(agenda, seconds=3600, train=train)
+    assert "an hour" not in line
+    assert "about 4 h 20 min left" in line  # 13 epochs at 20 minutes each
 
 
 def test_without_a_terminal_there_are_plain_lines(make, storage):

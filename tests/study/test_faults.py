@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -203,3 +204,22 @@ def test_a_server_that_does_not_answer_is_told_before_anything_starts(tmp_path):
     folder.environment["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"
     output = folder.launch(status=2)
     assert "cannot use the tracking server http://127.0.0.1:9" in output
+
+
+@pytest.mark.slow
+def test_a_record_that_the_server_always_fails_at_ends_no_study_and_is_named(tmp_path):
+    server = MlflowServer(tmp_path, f"sqlite:///{tmp_path / 'server.db'}")
+    try:
+        with sqlite3.connect(tmp_path / "server.db") as database:
+            database.execute(
+                "CREATE TRIGGER fails BEFORE INSERT ON metrics WHEN NEW.key = 'test_error_best' "
+                "BEGIN SELECT abs(-9223372036854775807 - 1); END"  # an overflow
+            )
+        folder = Folder(tmp_path)
+        folder.environment["MLFLOW_TRACKING_URI"] = folder.uri = server.uri
+        output = folder.launch("--set", "search.seeds=1")
+        assert output.count("refused a record: RefusedRecord: end of trial") == 2
+        for metrics in folder.metrics().values():
+            assert [step for step, _ in metrics["train_loss"]] == [1, 2, 3]
+    finally:
+        server.stop()

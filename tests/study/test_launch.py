@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from launching import Folder
 from optuna.trial import TrialState
@@ -154,6 +155,16 @@ def test_a_plan_says_what_there_is_to_do_and_leaves_nothing_behind(tmp_path):
     assert "CPU-hours" in output and "wall time" in output and "a probe of a few seconds" in output
     assert folder.runs("study") == []
     assert not (tmp_path / "state/small/quick/optuna.db").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_without_a_gpu_measured_shares_are_the_cpus(tmp_path):
+    folder = Folder(tmp_path)
+    flags = ("--set", "resources.gpus=auto", "--set", "search.seeds=1")
+    for output in (folder.launch("--plan", *flags), folder.launch(*flags)):
+        assert output.count("There is no GPU here: with `gpus: auto` trials train on CPUs.") == 1
+        assert "1 CPU each" in output
+    assert [run.data.tags["outcome"] for run in folder.runs()] == ["completed"] * 2
 
 
 def test_fewer_seeds_retire_trials_without_training_any(done):

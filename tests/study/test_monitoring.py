@@ -2,20 +2,26 @@
 
 import ipaddress
 import json
+import re
+import shutil
+import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 import requests
 from chaos import STUDY
 from launching import Folder
-from services import kill, wait_for
+from services import free_port, kill, wait_for
 
 from trainables.trainable import SHOWN
+
+RECIPES = Path(__file__).resolve().parents[2] / "docs/cluster"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -39,7 +45,7 @@ def running(tmp_path_factory) -> Iterator[SimpleNamespace]:
 
         try:
             wait_for(lambda: "ray_study_epoch" in metrics())
-            yield SimpleNamespace(process=process, metrics=metrics)
+            yield SimpleNamespace(process=process, metrics=metrics, ray=Path(root, "ray"))
         finally:
             kill(process)
 
@@ -49,6 +55,49 @@ def test_prometheus_finds_the_figures_of_each_trial_by_study_configuration_and_s
     assert {line.partition("{")[0].removeprefix("ray_study_") for line in lines} == set(SHOWN)
     assert all('study="small"' in line and 'configuration="beta=0.' in line for line in lines)
     assert {'seed="0"', 'seed="1"'} & {part for line in lines for part in line.split(",")}
+
+
+@pytest.fixture
+def ask(running, tmp_path) -> Iterator[Callable[[str], list[dict[str, Any]]]]:
+    """Ask a Prometheus server with the recipe's settings, as a panel of Grafana does."""
+    if not shutil.which("prometheus"):
+        pytest.skip("Prometheus is not installed (apt-get install prometheus)")
+    settings = (RECIPES / "prometheus.yml").read_text()
+    (tmp_path / "prometheus.yml").write_text(settings.replace("/tmp/ray", str(running.ray)))
+    port = free_port()
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            [
+                *("prometheus", f"--config.file={tmp_path / 'prometheus.yml'}"),
+                *(f"--web.listen-address=127.0.0.1:{port}", f"--storage.tsdb.path={tmp_path}/db"),
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def ask(expression: str) -> list[dict[str, Any]]:
+        with suppress(requests.ConnectionError):  # it has just been started
+            url = f"http://127.0.0.1:{port}/api/v1/query"
+            return requests.get(url, {"query": expression}, timeout=5).json()["data"]["result"]
+        return []
+
+    try:
+        wait_for(lambda: ask("ray_study_epoch"))
+        yield ask
+    finally:
+        kill(server)
+
+
+def test_each_panel_of_the_dashboard_has_data_and_words_for_it(ask):
+    panels = json.loads((RECIPES / "grafana.json").read_text())["panels"]
+    for target in [target for panel in panels for target in panel["targets"]]:
+        found = ask(target["expr"].replace("$study", "small|other"))
+        assert found, target["expr"]
+        for label in re.findall(r"{{(\w+)}}", target["legendFormat"]):
+            assert all(series["metric"].get(label) for series in found), (label, found)
+    (memory,) = {panel["targets"][0]["expr"] for panel in panels if panel["title"] == "Peak memory"}
+    for series in ask(memory.replace("$study", "small")):
+        assert 2**26 < float(series["value"][1]) < 2**34  # bytes of a process
 
 
 def test_the_process_of_a_trial_bears_its_name(running):

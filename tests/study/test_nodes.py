@@ -1,6 +1,11 @@
+import math
+import socket
+import threading
+
 import pytest
 
-from study.nodes import Node, Pace, describe, faults, room
+from study.execution import Cluster
+from study.nodes import Node, Pace, describe, faults, room, taken
 from study.state import State
 from trainables.checkpoints import Checkpoints
 from trainables.sight import Sight, versions
@@ -20,10 +25,29 @@ def test_thirds_of_a_gpu_are_three():
     assert Node("", "here", cpus=16, gpus=1).room(1, 1 / 3) == 3
 
 
+def test_trials_of_unequal_shares_take_their_parts_of_all_places():
+    assert taken([BIG, SMALL], [(1, 0.25)] * 8) == 1
+    assert taken([BIG, SMALL], [(1, 0.25)] * 4 + [(1, 1)]) == 1  # 4 of 8 and 1 of 2
+    assert taken([BIG, SMALL], [(1, 0.25)] * 5 + [(1, 1)]) > 1
+    assert taken([BIG], [(1, 0.25)] * 2 + [(4, 0.5)]) == 0.75  # 2 of 8 and 1 of 2
+    assert taken([BIG], []) == 0
+    assert taken([SMALL], [(1, 1)]) == math.inf
+
+
+def test_a_gpu_shares_the_cpus_of_its_node():
+    assert BIG.beside_gpu(1) == 4
+    assert BIG.beside_gpu(1.5) == 2
+    assert BIG.beside_gpu(8) == 1  # one has to do
+
+
 def test_nodes_are_described_by_size_and_room():
     said = describe([SMALL, BIG, SMALL], 1, 0)
     assert said == "3: 2 x 2 CPUs, 1 x 8 CPUs, 2 GPUs; room for 12 trials of 1 CPU each"
     assert describe([BIG], 4, 0.5) == "8 CPUs, 2 GPUs; room for 2 trials of 4 CPUs, 0.5 GPUs each"
+    assert describe([BIG], 1, 1, 0.25) == (
+        "8 CPUs, 2 GPUs; room for 2 trials of 1 CPU, 1 GPU each "
+        "or 8 trials of 1 CPU, 0.25 GPUs each"
+    )
 
 
 def sight(**changed) -> Sight:
@@ -68,3 +92,15 @@ def test_a_node_at_less_than_half_the_pace_of_the_others_is_named_once():
     assert [text for text in said if text] == [
         "Node b is slow: 40 images per second, the others 100."
     ]
+
+
+def test_a_head_that_falls_silent_is_noticed_and_one_that_answers_is_none(monkeypatch):
+    monkeypatch.setattr("study.execution.HEAD_SECONDS", 1.5)
+    lost = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        address = f"127.0.0.1:{head.getsockname()[1]}"
+        cluster = Cluster(existing=True, head=address, dashboard=None, token=False)
+        with cluster.watched(lost.set):
+            assert not lost.wait(3)
+            head.close()
+            assert lost.wait(10)

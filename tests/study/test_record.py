@@ -1,6 +1,9 @@
 import json
 import math
 import shutil
+import socket
+import sqlite3
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from study.agenda import Agenda
 from study.ledger import reconcile
 from study.record import Record, RecordError
 from study.search import Search
+from study.spool import Spool
 from trainables.metrics import EpochMetrics, summarise
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -279,6 +283,89 @@ def test_a_run_without_its_params_gets_them_when_the_beginning_is_written_again(
     assert run.data.tags["configuration"] == "c0ffee"
 
 
+# What a server does not take
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """Have the store fail at rows of a table: an error of the kind that may pass."""
+
+    def broken(table, when="true"):
+        name = f"refuse_{table}"
+        with sqlite3.connect(tmp_path / "mlflow.db") as database:
+            database.execute(
+                f"CREATE TRIGGER {name} BEFORE INSERT ON {table} WHEN {when} "
+                "BEGIN SELECT abs(-9223372036854775807 - 1); END"  # an overflow
+            )
+
+    return broken
+
+
+def mended(tmp_path):
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        names = database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (name,) in names:
+            database.execute(f"DROP TRIGGER {name}")
+
+
+def begun(record, *keys):
+    """Record two epochs of each trial, and its end."""
+    for key in keys:
+        record.begin(key, name="x", params=PARAMS, tags=TAGS)
+        for epoch in epochs_of([9.0, 8.0]):
+            record.epochs(key, [epoch], device="cpu")
+        record.end(key, "completed", summarise(epochs_of([9.0, 8.0])))
+
+
+@pytest.fixture
+def short_waits(monkeypatch):
+    monkeypatch.setattr(Spool, "RETRY_SECONDS", (0.01,))
+
+
+def test_a_record_that_the_server_never_takes_is_given_up_and_holds_up_no_other(
+    client, opened, broken, short_waits
+):
+    record = opened()
+    broken("metrics", "NEW.step = 2 AND NEW.key = 'train_loss'")
+    begun(record, "a" * 16, "b" * 16)
+    assert record.spool.drain(60)
+    assert len(record.spool.refused) == 2
+    assert "epochs of trial aaaaaaaaaaaaaaaa: " in record.spool.refused[0]
+    for run in trial_runs(client, record):
+        assert run.info.status == "FINISHED"
+        assert history(client, run, "train_error") == [(1, 4.5)]
+    parent = client.get_run(record.parent_id)
+    assert "writable" not in parent.data.tags
+
+
+@pytest.mark.parametrize("tables", [("tags",), ("tags", "metrics")])
+def test_nothing_is_given_up_while_the_server_takes_no_record_at_all(
+    client, opened, broken, tmp_path, short_waits, tables
+):
+    record = opened()
+    for table in tables:
+        broken(table)
+    begun(record, KEY)
+    assert not record.spool.drain(3)
+    assert record.spool.away_since is not None
+    assert record.spool.refused == []
+    mended(tmp_path)
+    assert record.spool.drain(20)
+    assert record.spool.refused == []
+    (run,) = trial_runs(client, record)
+    assert history(client, run, "validation_error") == [(1, 9.0), (2, 8.0)]
+
+
+def test_a_record_that_is_wrong_is_refused_at_once(client, opened, monkeypatch):
+    monkeypatch.setattr(Spool, "RETRY_SECONDS", (1e9,))
+    record = opened()
+    record.begin(KEY, name="x", params={"a//b": 1}, tags=TAGS)  # no name that MLflow takes
+    record.interrupt(KEY)
+    assert record.spool.drain(20)
+    (refused,) = record.spool.refused
+    assert f"begin of trial {KEY}: " in refused and "a//b" in refused
+
+
 # Further processes
 
 
@@ -480,6 +567,28 @@ def test_a_server_that_is_away_has_nothing_to_adopt(opened, monkeypatch):
     record.client = MlflowClient(tracking_uri="http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     assert record.finished_elsewhere(KEY) is None
+
+
+def test_a_server_that_hangs_holds_a_study_up_once_and_not_for_long(opened, monkeypatch):
+    record = opened()
+    monkeypatch.setattr("study.record.ANSWER_SECONDS", 0.2)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        record.client = MlflowClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        assert [record.finished_elsewhere(key * 16) for key in "abcdef"] == [None] * 6
+        assert time.monotonic() - started < 1
+
+
+def test_all_trials_are_read_once_until_something_is_written(opened, monkeypatch):
+    write(opened())
+    record = opened("b.jsonl")
+    with monkeypatch.context() as patched:
+        patched.delattr(MlflowClient, "search_runs")
+        assert set(record.trials()) == {KEY}
+    write(record, "f" * 16)
+    assert set(record.trials()) == {KEY, "f" * 16}
 
 
 # All parts together

@@ -392,6 +392,77 @@ def test_a_rebuilt_storage_allows_changed_choices(opened):
     assert {point["regularizer.lam"] for point in points(after, 8)} == {"uniform", "half"}
 
 
+def anew(search):
+    """Rebuild with what is there, each mean a little higher, as further seeds may have it."""
+    search.rebuild(
+        [
+            (a.point, Judgement("complete", tuple(value + 0.1 for value in a.judgement.values)))
+            for a in search.asked()
+        ]
+    )
+
+
+def complete(search, count):
+    for _ in range(count):
+        asked = search.ask()
+        search.tell(asked.number, Judgement("complete", (value_of(asked.point),)))
+
+
+def test_cmaes_goes_on_where_it_was_after_a_rebuild(opened):
+    undisturbed = opened("undisturbed.db", sampler="cmaes", space=TWO)
+    search = opened(sampler="cmaes", space=TWO)
+    for other in (undisturbed, search):
+        complete(other, 14)
+    optimizers = [name for t in stored(search).trials for name in t.system_attrs if "opt" in name]
+    assert optimizers
+    anew(search)
+    assert [name for t in stored(search).trials for name in t.system_attrs if "opt" in name] == (
+        optimizers
+    )
+    # A shift of all means alike is nothing to it.
+    assert points(search, 3) == points(undisturbed, 3)
+
+
+def test_cmaes_starts_in_a_wider_space_where_the_best_of_the_narrower_one_were(opened):
+    narrow = {**TWO, "regularizer.beta": {"low": 0.1, "high": 0.5}}
+    before = opened(sampler="cmaes", space=narrow, configurations=40)
+    complete(before, 40)
+    wide = opened(sampler="cmaes", space=TWO, configurations=80)
+    assert wide.outdated
+    anew(wide)
+    betas = [point["regularizer.beta"] for point in points(wide, 8)]
+    assert statistics.fmean(abs(beta - 0.5) for beta in betas) < 0.1  # value_of is least at 0.5
+
+
+def test_nsga2_breeds_from_all_that_is_known_after_a_rebuild(opened):
+    narrow = {**TWO, "regularizer.beta": {"low": 0.1, "high": 0.5}}
+    before = opened(sampler="nsga2", space=narrow, configurations=60)
+    complete(before, 60)
+    wide = opened(sampler="nsga2", space=TWO, configurations=80)
+    anew(wide)
+    wide.ask()
+    attributes = stored(wide).trials[-1].system_attrs
+    assert attributes["NSGAIISampler:generation"] == 1
+
+
+def test_a_rebuild_keeps_what_a_rule_of_early_stopping_has_noted_unless_it_changes(opened):
+    rule = {"name": "asha", "grace_period": 1, "reduction_factor": 2}
+
+    def rungs(early_stopping):
+        search = opened(sampler="tpe", space=TWO, early_stopping=early_stopping)
+        anew(search)
+        search.note_rules()
+        return [name for t in stored(search).trials for name in t.system_attrs if "rung" in name]
+
+    search = opened(sampler="tpe", space=TWO, early_stopping=rule)
+    search.note_rules()
+    asked = search.ask()
+    search.report(asked.number, 1, 30.0)
+    search.tell(asked.number, COMPLETE)
+    assert rungs(rule) == ["completed_rung_0"]
+    assert rungs({**rule, "reduction_factor": 3}) == []
+
+
 def test_other_objectives_make_the_storage_outdated(opened):
     search = opened(objective="validation_error")
     search.tell(search.ask().number, COMPLETE)

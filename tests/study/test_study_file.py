@@ -149,6 +149,13 @@ def only(found):
             "validation_error needs a validation share, but `trial.dataset.validation` is 0",
         ),
         ("resources.cpus=0", "resources.cpus", "must be above 0, but got `0`"),
+        ("resources.gpus=-1", "resources.gpus", "must be at least 0, but got `-1`"),
+        (
+            "resources.gpus=atuo",
+            "resources.gpus",
+            "must be a number or auto, but got `atuo`; did you mean `auto`?",
+        ),
+        ("resources.gpus=true", "resources.gpus", "must be a number or auto, but got `True`"),
         (
             "resources.gups=1",
             "resources.gups",

@@ -215,20 +215,20 @@ def test_wrong_labels_are_refused(labels: list[int], message: str, tmp_path: Pat
     images_NCHW = torch.zeros(4, 1, 2, 2, dtype=torch.uint8)
     train = Images(images_NCHW, torch.tensor(labels, dtype=torch.int64))
     with pytest.raises(DatasetError, match=message):
-        datasets.load(Fixed(raw=raw(train=train)), tmp_path)
+        datasets.read(Fixed(raw=raw(train=train)), tmp_path)
 
 
 def test_images_that_are_not_square_are_refused(tmp_path: Path) -> None:
     test = Images(torch.zeros(2, 1, 2, 3, dtype=torch.uint8), torch.tensor([0, 1]))
     with pytest.raises(DatasetError, match="test images: must be square, got 2 rows and 3 columns"):
-        datasets.load(Fixed(raw=raw(test=test)), tmp_path)
+        datasets.read(Fixed(raw=raw(test=test)), tmp_path)
 
 
 def test_fingerprint_follows_a_single_pixel(tmp_path: Path) -> None:
     images_NCHW = torch.zeros(4, 1, 2, 2, dtype=torch.uint8)
     images_NCHW[3, 0, 1, 1] = 1
     changed = raw(train=Images(images_NCHW, torch.tensor([0, 1, 0, 1])))
-    kept, moved = (datasets.load(Fixed(raw=one), tmp_path) for one in (raw(), changed))
+    kept, moved = (datasets.read(Fixed(raw=one), tmp_path) for one in (raw(), changed))
     assert kept.fingerprint != moved.fingerprint
 
 

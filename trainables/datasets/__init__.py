@@ -1,16 +1,17 @@
 """Data sets, one module each, as uint8 tensors; the validation share is held out here.
 
 The modules import torchvision where they use it: it takes seconds to load, and a process that
-trains on other data never needs it.
+trains on other data, or finds its own in the cache, never needs it.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from trainables import plugins
+from trainables.datasets._cache import shared
 from trainables.datasets._images import (
     DatasetError,
     Images,
@@ -27,11 +28,16 @@ if TYPE_CHECKING:
 else:
     AnySettings = plugins.any_settings(__name__)
 
-__all__ = ["AnySettings", "DatasetError", "Images", "Splits", "load", "stratified_subset"]
+__all__ = ["AnySettings", "DatasetError", "Images", "Splits", "load", "read", "stratified_subset"]
 
 
 @lru_cache(maxsize=2)  # a warm actor's next trial most often uses the same data
 def load(settings: AnySettings, root: Path) -> Splits:
+    """Return what `read` returns, which one process of the machine reads and the others map."""
+    return shared(settings, root, partial(read, settings, root))
+
+
+def read(settings: AnySettings, root: Path) -> Splits:
     """Read a data set, check it, choose its images, hold out its validation share and resize it.
 
     The choice depends on the data alone, never on a seed, so all trials of all studies share it.

@@ -1,6 +1,7 @@
 """What every data set is made of, and what is done to each in the same way."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -114,6 +115,10 @@ class DatasetSettings(Protocol):
     @property
     def image_size(self) -> int:
         """Height and width that the network sees, in pixels."""
+        ...
+
+    def places(self, root: Path) -> Sequence[Path]:
+        """Return the files and folders, there or not, that decide what `read` returns."""
         ...
 
     def read(self, root: Path) -> RawDataset:

@@ -37,6 +37,11 @@ def source(kind: "type[torchvision_datasets.MNIST]") -> Source:
     )
 
 
+def places(folder: Path) -> list[Path]:
+    """Return where the four files may be, gzipped or not."""
+    return [folder / f"{name}{ending}" for name in FILES for ending in ("", ".gz")]
+
+
 def is_complete(folder: Path) -> bool:
     """Return whether all four files are in the folder."""
     return all(_find(folder, name) for name in FILES)

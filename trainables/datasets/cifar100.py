@@ -1,5 +1,6 @@
 """CIFAR-100: 60,000 photographs of a hundred kinds of things. Krizhevsky 2009."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,10 @@ class Settings(SplitSettings):
     def image_size(self) -> int:
         """The original size."""
         return 32
+
+    def places(self, root: Path) -> Sequence[Path]:
+        """Return the files and folders that decide what `read` returns."""
+        return [root / "cifar-100-python"]
 
     def read(self, root: Path) -> RawDataset:
         """Read ``cifar-100-python`` below `root`, downloaded when missing."""

@@ -1,5 +1,6 @@
 """scikit-learn's digits: 1,797 real 8x8 images, always there. Alpaydin & Kaynak 1998."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,11 @@ class Settings(SplitSettings):
     def image_size(self) -> int:
         """LeNet's size; one pixel of the original becomes four by four."""
         return 32
+
+    def places(self, root: Path) -> Sequence[Path]:
+        """Return none: they come with scikit-learn, and change with its version alone."""
+        del root
+        return []
 
     def read(self, root: Path) -> RawDataset:
         """Read the images that ship with scikit-learn."""

@@ -1,5 +1,6 @@
 """Fashion-MNIST: 70,000 images of clothing. Xiao et al. 2017, arXiv:1708.07747."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,10 @@ class Settings(SplitSettings):
     def image_size(self) -> int:
         """The paper's size for all its networks."""
         return 32
+
+    def places(self, root: Path) -> Sequence[Path]:
+        """Return the files and folders that decide what `read` returns."""
+        return [*_mnist.places(root / "FashionMNIST/raw"), *_mnist.places(DEBIAN)]
 
     def read(self, root: Path) -> RawDataset:
         """Read ``FashionMNIST/raw`` below `root` or Debian's files; download when both lack one."""

@@ -1,5 +1,6 @@
 """A user's own images: a folder with `train/` and `test/`, and in each a folder for every class."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -29,9 +30,14 @@ class Settings(SplitSettings):
     flip: Flag = True
     """Whether images are flipped left to right at random in training."""
 
+    def places(self, root: Path) -> Sequence[Path]:
+        """Return the files and folders that decide what `read` returns."""
+        folder = self._folder(root)
+        return [folder / "train", folder / "test"]
+
     def read(self, root: Path) -> RawDataset:
         """Decode all images; their mean and standard deviation are measured on `train`."""
-        folder = root / Path(self.path).expanduser()
+        folder = self._folder(root)
         classes = _classes(folder / "train")
         unknown = set(_classes(folder / "test")) - set(classes)
         if unknown:
@@ -47,6 +53,9 @@ class Settings(SplitSettings):
             padding=self.padding,
             flip=self.flip,
         )
+
+    def _folder(self, root: Path) -> Path:
+        return root / Path(self.path).expanduser()
 
 
 def _classes(folder: Path) -> list[str]:
@@ -65,7 +74,7 @@ def _read(folder: Path, classes: list[str], size: int) -> Images:
         folder,
         {name: label for label, name in enumerate(classes)},
         extensions=image_folders.IMG_EXTENSIONS,
-        allow_empty=True,  # `datasets.load` tells which class has no training image
+        allow_empty=True,  # `datasets.read` tells which class has no training image
     )
     images_NCHW = decode_all([Path(path) for path, _ in files], size, crop_and_resize(size))
     return Images(images_NCHW, torch.tensor([label for _, label in files], dtype=torch.int64))

@@ -1,5 +1,6 @@
 """MNIST: 70,000 handwritten digits. LeCun et al. 1998."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,10 @@ class Settings(SplitSettings):
     def image_size(self) -> int:
         """The paper's size for all its networks."""
         return 32
+
+    def places(self, root: Path) -> Sequence[Path]:
+        """Return the files and folders that decide what `read` returns."""
+        return _mnist.places(root / "MNIST/raw")
 
     def read(self, root: Path) -> RawDataset:
         """Read ``MNIST/raw`` below `root`, downloaded when missing."""

@@ -1,5 +1,6 @@
 """SVHN: house numbers in street views, cut into digits. Netzer et al. 2011."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -26,6 +27,10 @@ class Settings(SplitSettings):
     def image_size(self) -> int:
         """The original size."""
         return 32
+
+    def places(self, root: Path) -> Sequence[Path]:
+        """Return the files and folders that decide what `read` returns."""
+        return [root / f"{part}_32x32.mat" for part in PARTS]
 
     def read(self, root: Path) -> RawDataset:
         """Read ``train_32x32.mat`` and ``test_32x32.mat`` in `root`, downloaded when missing."""

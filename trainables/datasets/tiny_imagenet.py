@@ -1,5 +1,6 @@
 """Tiny-ImageNet-200: 110,000 photographs of 64x64, 200 classes. Stanford's CS231n, 2015."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,10 @@ class Settings(SplitSettings):
     def image_size(self) -> int:
         """The original size."""
         return 64
+
+    def places(self, root: Path) -> Sequence[Path]:
+        """Return the files and folders that decide what `read` returns."""
+        return [root / FOLDER]
 
     def read(self, root: Path) -> RawDataset:
         """Read ``tiny-imagenet-200`` below `root`, downloaded when missing.
