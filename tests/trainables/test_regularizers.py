@@ -169,9 +169,7 @@ def test_every_parameter_learns(settings: dict, network: str) -> None:
 @pytest.fixture
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """PuzzleMix's blocks all ask again: on a CPU those that were refused are counted."""
-    monkeypatch.setattr(
-        transport, "_who_asks_again", lambda refused_S: torch.arange(len(refused_S))
-    )
+    monkeypatch.setattr(transport, "_who_asks_again", lambda refused_S: slice(None))
 
 
 def operations(regularizer: nn.Module, net: nn.Module, *, step: int, seed: int, images: int = 4):

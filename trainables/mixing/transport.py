@@ -40,19 +40,21 @@ def transport_plan(saliency_NRC: Tensor, wanted_NRC: Tensor, *, cost: float) -> 
     open_2S = nearest.as_bits(wanted_NRC.flatten(1))
     price_S, best_S = torch.full_like(saliency_S, torch.inf).repeat(2, 1)
     place_S, kind_S, bit_S = torch.zeros_like(self_S).repeat(3, 1)
-    asking_A = self_S
+    kinds_21 = torch.arange(2, device=saliency_S.device).unsqueeze(1)
+    asking: Tensor | slice = slice(None)
     for _ in range(max(rows, columns)):
+        block_A = block_S[asking]
         price_A, rank_A, kind_A, bit_A = nearest.cheapest(
-            open_2S[:, asking_A], block_S[asking_A], saliency_S[asking_A], cost=cost
+            open_2S[:, asking], block_A, saliency_S[asking], cost=cost
         )
-        grid_A = asking_A - block_S[asking_A]
-        place_A = grid_A + nearest.place_TK[block_S[asking_A], rank_A]
-        price_S[asking_A], place_S[asking_A] = price_A, place_A
-        kind_S[asking_A], bit_S[asking_A] = kind_A, bit_A
+        place_A = self_S[asking] - block_A + nearest.place_TK[block_A, rank_A]
+        price_S[asking], place_S[asking] = price_A, place_A
+        kind_S[asking], bit_S[asking] = kind_A, bit_A
         best_S.scatter_reduce_(0, place_A, price_A, "amin")
         refused_S = price_S > best_S[place_S]
-        asking_A = _who_asks_again(refused_S)
-        open_2S[kind_S[asking_A], asking_A] -= bit_S[asking_A] * refused_S[asking_A]
+        asking = _who_asks_again(refused_S)
+        closed_2A = bit_S[asking] * refused_S[asking] * (kind_S[asking] == kinds_21)
+        open_2S[:, asking] -= closed_2A
     # Equal prices are settled by the lower index, whatever the order of the writes.
     nobody = len(self_S)
     rival_S = self_S.masked_fill(refused_S, nobody)
@@ -61,15 +63,13 @@ def transport_plan(saliency_NRC: Tensor, wanted_NRC: Tensor, *, cost: float) -> 
     return source_S.reshape(batch, -1) % (rows * columns)
 
 
-def _who_asks_again(refused_S: Tensor) -> Tensor:
+def _who_asks_again(refused_S: Tensor) -> Tensor | slice:
     """Return the refused blocks or, on an accelerator, all.
 
     The others only ask again where they already are. To select those who are refused is to wait
     for how many there are: free on the CPU alone.
     """
-    if refused_S.device.type == "cpu":
-        return refused_S.nonzero().squeeze(1)
-    return torch.arange(len(refused_S), device=refused_S.device)
+    return refused_S.nonzero().squeeze(1) if refused_S.device.type == "cpu" else slice(None)
 
 
 def move_blocks(images_NCHW: Tensor, source_NT: Tensor, *, rows: int, columns: int) -> Tensor:
