@@ -32,7 +32,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
 
-from analysis import credentials
+from analysis import collector, credentials
 
 PAGE = 1000
 """Runs per request."""
@@ -312,13 +312,14 @@ def _search(client: MlflowClient, experiment: Experiment, wanted: str) -> list[R
     runs: list[Run] = []
     token = None
     while True:
-        page = client.search_runs(
-            [experiment.experiment_id],
-            wanted,
-            max_results=PAGE,
-            order_by=["attributes.start_time ASC"],
-            page_token=token,
-        )
+        with collector.paused():
+            page = client.search_runs(
+                [experiment.experiment_id],
+                wanted,
+                max_results=PAGE,
+                order_by=["attributes.start_time ASC"],
+                page_token=token,
+            )
         runs.extend(page)
         token = page.token
         if not token:

@@ -35,7 +35,7 @@ from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Experiment, Metric, Param, Run, RunTag, ViewType  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 
-from analysis import credentials  # noqa: E402
+from analysis import collector, credentials  # noqa: E402
 from study.file import ResolvedStudy  # noqa: E402
 from study.model import Outcome, RecordedTrial  # noqa: E402
 from study.spool import Entry, Spool, Unreachable  # noqa: E402
@@ -627,9 +627,10 @@ def _overview(client: MlflowClient, experiments: Mapping[str, str], parent: Run)
 def _all_runs(client: MlflowClient, experiment_ids: list[str], where: str) -> Iterator[Run]:
     token = None
     while True:
-        page = client.search_runs(
-            experiment_ids, where, ViewType.ACTIVE_ONLY, PAGE, page_token=token
-        )
+        with collector.paused():
+            page = client.search_runs(
+                experiment_ids, where, ViewType.ACTIVE_ONLY, PAGE, page_token=token
+            )
         yield from page
         token = page.token
         if not token:

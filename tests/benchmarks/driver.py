@@ -241,7 +241,7 @@ def look_up(study: ResolvedStudy) -> dict[str, float]:
 
     record = timed("record opened", lambda: Record(study, folder / f"{study.name}.jsonl"))
     search = timed("search opened", lambda: Search(study, folder / f"{study.name}.db"))
-    recorded = timed("trials read", record.trials)
+    recorded = record.trials()  # as they were read with the record
     agenda = Agenda(study, search, record, data_of=lambda c: "feed", provenance={})
     timed("reconciled", lambda: reconcile(agenda, search, recorded))
     record.close(timeout=0)
