@@ -622,6 +622,7 @@ class Execution:
         if result["finished"]:  # Ray Tune keeps a last result from the scheduler
             self._epochs(tune_id, result)
         trial = self.by_tune_id.pop(tune_id)
+        self._node_of.pop(trial, None)
         self.agenda.left(
             trial, result.get("diagnostics", ()), location=self.guard.question.checkpoints
         )
@@ -639,13 +640,14 @@ class Execution:
     def failed(self, tune_id: str, failure: str) -> None:
         """Note that an attempt at a trial failed, with its traceback."""
         trial = self.by_tune_id.pop(tune_id)
+        node = self._node_of.pop(trial, "")
         if any(sign in failure for sign in NODE_LOST):
             log.warning("%s lost its node: %s", trial.name, failure)
             self.agenda.lost(trial)
             self.on_change()
             return
         if any(sign in failure for sign in PROCESS_LOST):
-            self._failed_on.setdefault(self._node_of.get(trial, ""), []).append(trial)
+            self._failed_on.setdefault(node, []).append(trial)
         if trial.state == "assigned":  # its setup failed: what failed should have a run
             self.agenda.begin(trial)
         if not self.agenda.failed(trial, failure, out_of_memory="OutOfMemoryError" in failure):
