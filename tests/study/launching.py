@@ -27,6 +27,18 @@ scales: {quick: {}, paper: {}}
 """
 
 
+def environment() -> dict[str, str]:
+    """The environment without what Ray, Ray Tune and the address of the records are told in it.
+
+    A test's own process may have told them: importing `study.execution` does.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("RAY_", "TUNE_")) and name != "MLFLOW_TRACKING_URI"
+    }
+
+
 class Folder:
     """Where a study is launched."""
 
@@ -34,11 +46,7 @@ class Folder:
         self.path = path
         (path / "small.yaml").write_text(study)
         self.uri = f"sqlite:///{path / 'mlflow.db'}"
-        self.environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")
-        }
+        self.environment = environment()
 
     def start(self, *flags: str) -> subprocess.Popen[bytes]:
         """Start a launch and return its process; what it prints goes to `output`."""

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 import requests
+from launching import environment
 
 BIN = Path(sys.executable).parent
 
@@ -80,7 +81,7 @@ class RayCluster:
                     *flags,
                 ],
                 cwd=self.folder,  # not the project's: the code is to travel
-                env={**os.environ, **self.environment, "PYTHONPATH": ""},
+                env={**environment(), **self.environment, "PYTHONPATH": ""},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from chaos import STUDY, check, recorded_epochs
-from launching import Folder
+from launching import Folder, environment
 from PIL import Image
 from services import BIN, MlflowServer, Postgres, RayCluster, wait_for
 
@@ -222,7 +222,7 @@ def test_a_study_is_submitted_as_a_job(elsewhere, cluster, server, undisturbed, 
             *("--runtime-env-json", f'{{"env_vars": {{"MLFLOW_TRACKING_URI": "{server.uri}"}}}}'),
             *("--", sys.executable, *launch),
         ],
-        env={**os.environ, **cluster.environment, "RAY_ADDRESS": cluster.dashboard},
+        env={**environment(), **cluster.environment, "RAY_ADDRESS": cluster.dashboard},
         capture_output=True,
         text=True,
         timeout=600,
