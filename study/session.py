@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import secrets
 import tempfile
 import time
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
+SEEDS = re.compile(r" --set[ =]('search\.seeds=[^']*'|search\.seeds=\S+)")
+"""The flag of a command that sets the seeds."""
 LONGEST = 80
 """Characters of a command beyond which what it is for is no longer lined up with the others."""
 RECORDS_SECONDS = 60.0
@@ -411,7 +414,7 @@ class Session:
             commands = [
                 self._trials_ui(),
                 (f"python -m analysis.report {name} --scale {scale}", "the report"),
-                (f"{self.command} --set search.seeds={seeds + 2}", "two more seeds"),
+                (f"{SEEDS.sub('', self.command)} --set search.seeds={seeds + 2}", "two more seeds"),
             ]
             if scale != "paper":
                 paper = f"python -m study.launch {self.study.source} --scale paper --plan"

@@ -104,7 +104,10 @@ def test_a_second_launch_trains_nothing_says_so_and_is_quick(done):
 def test_more_seeds_and_configurations_train_only_the_difference(done):
     folder, _ = done
     before = {run.info.run_id: run.info.end_time for run in folder.runs()}
-    folder.launch("--set", "search.seeds=3", "--set", "search.space.regularizer.beta=[0.3,0.6,0.9]")
+    output = folder.launch(
+        "--set", "search.seeds=3", "--set", "search.space.regularizer.beta=[0.3,0.6,0.9]"
+    )
+    assert "--set search.seeds=5" in output and "--set search.seeds=3" not in output
     after = {run.info.run_id: run.info.end_time for run in folder.runs()}
     assert len(after) == 9
     assert before.items() <= after.items()
