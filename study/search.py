@@ -154,6 +154,8 @@ class Search:
         return space.walk(self.study.space, _Suggestion(trial))
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        if self.study.search.sampler != "cmaes":
+            return _sampler(self.study, number)
         return _sampler(self.study, number, known=self._optuna.get_trials(deepcopy=False))
 
     def report(self, number: int, epoch: int, value: float) -> bool:

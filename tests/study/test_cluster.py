@@ -139,6 +139,15 @@ def progress(folder: Folder, process: subprocess.Popen[bytes], *, side_by_side: 
     assert process.poll() is None, folder.output.read_text()
 
 
+def launch_on_a_new_head(folder: Folder) -> None:
+    another = RayCluster(head_cpus=2)
+    try:
+        folder.environment |= another.environment
+        folder.launch()
+    finally:
+        another.stop()
+
+
 @pytest.mark.slow
 def test_a_node_is_lost_and_another_joins(elsewhere, cluster, server, undisturbed, tmp_path):
     code = [ROOT / package for package in PACKAGES]
@@ -173,12 +182,7 @@ def test_the_head_is_lost_and_the_same_command_goes_on_with_a_new_one(
     cluster.stop()
     process.send_signal(signal.SIGKILL)  # it was a process of that machine
     process.wait()
-    another = RayCluster(head_cpus=2)
-    try:
-        folder.environment |= another.environment
-        folder.launch()
-    finally:
-        another.stop()
+    launch_on_a_new_head(folder)
     check(folder, undisturbed)
 
 
@@ -196,12 +200,7 @@ def test_a_launch_that_outlives_the_head_says_so_and_the_same_command_goes_on(
     assert "python -m study.launch small.yaml  # go on" in output
     assert "Traceback" not in output
     assert "RUNNING" not in {r.info.status for r in [*folder.runs(), *folder.runs("study")]}
-    another = RayCluster(head_cpus=2)
-    try:
-        folder.environment |= another.environment
-        folder.launch()
-    finally:
-        another.stop()
+    launch_on_a_new_head(folder)
     check(folder, undisturbed)
 
 
