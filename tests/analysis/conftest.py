@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from record_writer import BASE, StudyWriter, start_study
+
+from tests.analysis.record_writer import BASE, StudyWriter, start_study
 
 BETAS = [0.1, 0.3, 0.5, 0.7, 0.9]
 

@@ -1,7 +1,7 @@
 import pytest
-from record_writer import BASE
 
 from analysis import compare
+from tests.analysis.record_writer import BASE
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,12 @@
-import made_up
 import numpy as np
 import pandas as pd
 import pytest
-from test_tables import trial
 
 from analysis import draw_interactive, draw_static, figures, tables, trials
 from analysis.diagnostics import ActivationMaps, BadArtifactError, Embedding, SoftTargets
 from analysis.drawing import Bars, Heatmap, Line, Points
+from tests.analysis import made_up
+from tests.analysis.test_tables import trial
 
 PNG = b"\x89PNG"
 

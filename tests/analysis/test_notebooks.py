@@ -3,7 +3,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from record_writer import BASE
+
+from tests.analysis.record_writer import BASE
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "analysis" / "notebooks").glob("*.ipynb"))

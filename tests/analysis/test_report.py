@@ -1,16 +1,16 @@
 import math
 import re
 
-import made_up
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
-from record_writer import BASE
-from test_tables import check_latex, trial
 
 from analysis import checks, importance, report, tables, trials
 from analysis.trials import StudyInfo
+from tests.analysis import made_up
+from tests.analysis.record_writer import BASE
+from tests.analysis.test_tables import check_latex, trial
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@ import math
 
 import pandas as pd
 import pytest
-from record_writer import BASE, TAGS
 
 from analysis import trials
+from tests.analysis.record_writer import BASE, TAGS
 
 
 @pytest.fixture(scope="module")

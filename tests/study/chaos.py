@@ -8,8 +8,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 import psutil
-from launching import Folder
 from optuna.trial import TrialState
+
+from tests.study.launching import Folder
 
 STUDY = """
 study: small

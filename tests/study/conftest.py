@@ -2,7 +2,7 @@
 
 import itertools
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,43 +11,9 @@ import pytest
 import yaml
 
 from study.file import ResolvedStudy, load
-from trainables.metrics import EpochMetrics
+from tests.study.sample import study_data
 
 Make = Callable[..., ResolvedStudy]
-
-
-def study_data(
-    *,
-    space: dict[str, Any] | None = None,
-    sampler: str = "random",
-    configurations: int | None = 8,
-    seeds: Any = 2,
-    epochs: int = 4,
-    trial: dict[str, Any] | None = None,
-    name: str = "sample",
-    **search: Any,
-) -> dict[str, Any]:
-    """A study of β on the digits, as the data that a study file holds."""
-    chosen = {
-        "sampler": sampler,
-        "configurations": None if sampler == "grid" else configurations,
-        "seeds": seeds,
-        "space": {"regularizer.beta": {"low": 0.1, "high": 0.9}} if space is None else space,
-        **search,
-    }
-    base = {
-        "dataset": {"name": "digits", "validation": 0.2},
-        "network": {"name": "lenet"},
-        "regularizer": {"name": "lamix"},
-        "training": {"epochs": epochs, "batch_size": 32},
-    }
-    return {
-        "study": name,
-        "question": "How much of the target should be the local label?",
-        "trial": {**base, **(trial or {})},
-        "search": chosen,
-        "scales": {"quick": {}, "paper": {}},
-    }
 
 
 @pytest.fixture
@@ -81,21 +47,3 @@ def storage(tmp_path: Path, empty: Path) -> Callable[[], Path]:
         return Path(shutil.copy(empty, tmp_path / f"optuna{next(numbers)}.db"))
 
     return storage
-
-
-def epochs_of(errors: Sequence[float], *, losses: Sequence[float] = ()) -> list[EpochMetrics]:
-    """Epochs with these validation errors, from the first on."""
-    return [
-        EpochMetrics(
-            epoch=number,
-            train_loss=losses[number - 1] if losses else error / 10,
-            train_error=error / 2,
-            validation_error=error,
-            test_error=error + 1,
-            learning_rate=0.1,
-            epoch_seconds=1.5,
-            images_per_second=900.0,
-            peak_memory_mb=300.0,
-        )
-        for number, error in enumerate(errors, start=1)
-    ]

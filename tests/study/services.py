@@ -16,7 +16,8 @@ from pathlib import Path
 
 import psutil
 import requests
-from launching import environment
+
+from tests.study.launching import environment
 
 BIN = Path(sys.executable).parent
 

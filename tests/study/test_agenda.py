@@ -2,11 +2,11 @@ import math
 from dataclasses import dataclass, field
 
 import pytest
-from conftest import epochs_of
 
 from study.agenda import RETRIES, WORST_ERROR, Agenda
 from study.model import Judgement, RecordedTrial
 from study.search import Search
+from tests.study.sample import epochs_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 PROVENANCE = {"git_commit": "abc"}

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chaos import STUDY, check, recorded_epochs
-from launching import Folder, environment
 from PIL import Image
-from services import BIN, MlflowServer, Postgres, RayCluster, wait_for
+
+from tests.study.chaos import STUDY, check, recorded_epochs
+from tests.study.launching import Folder, environment
+from tests.study.services import BIN, MlflowServer, Postgres, RayCluster, wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 

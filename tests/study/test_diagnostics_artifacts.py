@@ -7,7 +7,6 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
-from launching import STUDY, Folder
 from mlflow import MlflowClient
 
 from analysis import figures, trials
@@ -17,6 +16,7 @@ from study.model import RecordedTrial
 from study.problems import StudyFileError
 from study.record import Record, _recorded
 from study.spool import Spool, Unreachable
+from tests.study.launching import STUDY, Folder
 from trainables.artifacts import Artifacts
 
 EMBEDDED = (

@@ -3,13 +3,13 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from conftest import epochs_of
 from rich.console import Console
 
 from study.agenda import Agenda
 from study.display import Display, duration
 from study.model import describe
 from study.search import Search
+from tests.study.sample import epochs_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 

@@ -9,11 +9,12 @@ import time
 from contextlib import ExitStack, suppress
 
 import pytest
-from chaos import STUDY, recorded_epochs
-from launching import Folder
 from optuna.trial import TrialState
 from PIL import Image
-from services import MlflowServer, Postgres, wait_for
+
+from tests.study.chaos import STUDY, recorded_epochs
+from tests.study.launching import Folder
+from tests.study.services import MlflowServer, Postgres, wait_for
 
 pytestmark = pytest.mark.timeout(900)
 

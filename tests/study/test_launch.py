@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from launching import Folder
 from optuna.trial import TrialState
 
+from tests.study.launching import Folder
 from trainables.metrics import EpochMetrics, Summary
 
 TAGS = {

@@ -2,12 +2,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from conftest import epochs_of
 
 from study.agenda import Agenda
 from study.ledger import reconcile
 from study.model import Judgement, RecordedTrial
 from study.search import Search
+from tests.study.sample import epochs_of
 from trainables.metrics import summarise
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")

@@ -15,10 +15,10 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from chaos import STUDY
-from launching import Folder
-from services import free_port, kill, wait_for
 
+from tests.study.chaos import STUDY
+from tests.study.launching import Folder
+from tests.study.services import free_port, kill, wait_for
 from trainables.trainable import SHOWN
 
 RECIPES = Path(__file__).resolve().parents[2] / "docs/cluster"

@@ -10,7 +10,6 @@ from pathlib import Path
 import mlflow
 import pytest
 import yaml
-from conftest import epochs_of
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
@@ -19,6 +18,7 @@ from study.ledger import reconcile
 from study.record import Record, RecordError
 from study.search import Search
 from study.spool import Spool
+from tests.study.sample import epochs_of
 from trainables.metrics import EpochMetrics, summarise
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from launching import Folder
-from services import BIN, Postgres, free_port, wait_for
 
 from analysis import credentials
 from study.file import load
 from study.problems import StudyFileError
 from study.state import State
+from tests.study.launching import Folder
+from tests.study.services import BIN, Postgres, free_port, wait_for
 from trainables.checkpoints import Checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import study_data
 
 from study import document, schema
 from study.file import StudyFileError, json_schema, load
 from study.problems import Problem
+from tests.study.sample import study_data
 
 ROOT = Path(__file__).resolve().parents[2]
 ALTERNATIVES = {"regularizer": [{"name": "vanilla"}, {"name": "lamix", "beta": [0.1, 0.9]}]}

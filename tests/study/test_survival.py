@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from chaos import STUDY, check, wreak
-from launching import Folder
+
+from tests.study.chaos import STUDY, check, wreak
+from tests.study.launching import Folder
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -1,0 +1,16 @@
+"""The benchmarks start as a user starts them; what they measure is not for a test."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("program", ["", ".scaling", ".gpu"])
+def test_a_program_says_how_it_is_used(program: str) -> None:
+    command = [sys.executable, "-m", f"tests.benchmarks{program}", "--help"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.startswith("usage: python -m tests.benchmarks")
