@@ -262,14 +262,16 @@ def _best(table: pd.DataFrame, objectives: Sequence[str], seeds: int | None) -> 
     needed = seeds if seeds is not None else (table["n"].max() if len(table) else 0)
     means = table[[f"{name}_mean" for name in objectives]].to_numpy(dtype=float)
     able = (table["n"] >= max(int(needed), 1)).to_numpy() & np.isfinite(means).all(axis=1)
-    return [
-        bool(able[i] and not any(_dominates(means[j], means[i]) for j in np.flatnonzero(able)))
-        for i in range(len(table))
-    ]
-
-
-def _dominates(first: Any, second: Any) -> bool:
-    return bool((first <= second).all() and (first < second).any())
+    best = [False] * len(table)
+    front: list[int] = []
+    # In this order none is dominated by one that comes later.
+    for i in sorted(map(int, np.flatnonzero(able)), key=lambda i: tuple(means[i])):
+        kept = means[front]
+        dominated = (kept <= means[i]).all(axis=1) & (kept < means[i]).any(axis=1)
+        best[i] = not dominated.any()
+        if best[i]:
+            front.append(i)
+    return best
 
 
 def _cells(
