@@ -29,7 +29,7 @@ class Probe:
     """What a few seconds of a trial showed."""
 
     start_seconds: float
-    """Loading the data and building the networks."""
+    """Loading the data, building the networks, and the first steps, which compile and allocate."""
     epoch_seconds: float
     """Training and evaluation of one epoch."""
     memory_mb: float
@@ -110,9 +110,9 @@ def probe(
     torch.set_num_threads(threads)
     started = time.perf_counter()
     trainer = Trainer(configuration, data=data, device=device)
-    start_seconds = time.perf_counter() - started
     steps = iter(range(1, RECORDING_STEPS if trainer.step.recordings else WARM_UP_STEPS))
-    trainer.train_epoch(pause=lambda: next(steps, None) is None)  # which compiles and allocates
+    trainer.train_epoch(pause=lambda: next(steps, None) is None)
+    start_seconds = _now(trainer.device) - started
     ready()
     epoch_seconds, memory_mb = _epoch_seconds(trainer), trainer.step.memory.megabytes()
     return Probe(

@@ -59,6 +59,9 @@ class TrainingSettings:
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
     """Of the forward and backward pass; parameters and statistics stay in fp32. `auto` is bf16 on
     a device with instructions for it, else fp32; a trial's tag `precision` says which it was."""
+    compile: Flag = False
+    """Whether the training passes run as `torch.compile` makes them, which takes a while once for
+    each node and shape. It rounds otherwise: a trial compiled is another trial."""
 
     @model_validator(mode="before")
     @classmethod

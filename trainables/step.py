@@ -48,7 +48,7 @@ class TrainingStep:
         self.memory = PeakMemory(device)
         """Since the step was made: what a recording takes shows only while it is made."""
         self.precision, self.device = precision, device
-        self.batch_size = training.batch_size
+        self.batch_size, self.compile = training.batch_size, training.compile
         # The convolutions in bf16 are made for this layout; those in fp32 gain nothing by it.
         layout = torch.channels_last if precision == "bf16" else torch.contiguous_format
         self.network = network.to(device).to(memory_format=layout)
@@ -88,7 +88,10 @@ class TrainingStep:
 
     def _compute(self, images_NCHW: Tensor, labels_N: Tensor, variant: Hashable) -> None:
         """Do a step, operation by operation; under a recorder, ask for them only."""
-        with self.autocast():  # left here: the weights that it has converted are not for a replay
+        # The last batch of an epoch is not worth a compilation of its own.
+        compiled = self.compile and len(labels_N) == self.batch_size
+        # Autocast is left here: the weights that it has converted are not for a replay.
+        with self.autocast(), self.network.compiling(compiled):
             batch = self.regularizer.batch(
                 images_NCHW, labels_N, variant=variant, generator=self.generator
             )
@@ -204,7 +207,10 @@ class Warmth:
             device: of the step.
             shape: equal for equal networks and data.
         """
-        fixed = (training.batch_size, training.momentum, training.nesterov, training.weight_decay)
+        fixed = (
+            *(training.batch_size, training.momentum, training.nesterov, training.weight_decay),
+            training.compile,
+        )
         key = (shape, type(regularizer), regularizer.fixed_settings, fixed, precision, device)
         if self.step is not None and self.key == key:
             self.step.restart(network, regularizer)

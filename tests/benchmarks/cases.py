@@ -1,5 +1,6 @@
 """What is trained in the benchmarks."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,11 @@ class Case:
                 in_channels=splits.in_channels,
                 image_size=splits.image_size,
             )
+
+
+def can_compile() -> bool:
+    """Return whether there is what `training.compile` needs on a CPU."""
+    return any(map(shutil.which, ("g++", "clang++")))
 
 
 def cases(data: Path, *, short: bool) -> list[Case]:

@@ -81,13 +81,12 @@ class Contender:
             num_classes=CLASSES,
             num_features=module.classifier.in_features,
         )
+        training = TrainingSettings(compile=compiled)
         self.step = TrainingStep(
-            module, regularizer, TrainingSettings(), precision=precision, device=self.device
+            module, regularizer, training, precision=precision, device=self.device
         )
         if not recorded:
             self.step.recordings = None
-        if compiled:
-            module.forward = torch.compile(module.forward)  # type: ignore[method-assign]
         source = TrainingImages(splits, batch_size=BATCH, device=self.device)
         self.draws = source.epoch(0, 1)
         self.step.begin_epoch(seed=randomness.derive_seed(0, 1))

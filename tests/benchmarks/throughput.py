@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 import torch
 
 from tests.benchmarks.baselines import baseline_a, baseline_b
-from tests.benchmarks.cases import Case
+from tests.benchmarks.cases import Case, can_compile
 from tests.benchmarks.table import Figure, section
 from tests.benchmarks.timing import in_turn, ratios, spread, warm_up
 from trainables.configuration import Configuration
@@ -18,6 +18,8 @@ from trainables.probe import RECORDING_STEPS
 from trainables.training import Trainer
 
 OURS, FLOAT, PAIR = "ours", "ours in fp32", "two of ours side by side"
+COMPILED = {"ours compiled": "auto", "ours compiled, in fp32": "fp32"}
+"""With their precision."""
 TRIALS = {PAIR: 2}
 """How many trials train in a window, where it is not one."""
 
@@ -70,7 +72,11 @@ def measure(case: Case, *, repeats: int) -> str:
     in_fp32 = Timed(case, case.configuration(precision="fp32"))
     a = baseline_a(case.splits(), case.build(), recipe)
     b = baseline_b(case.splits(), case.build, recipe, steps=case.steps)
-    loops = {"A": a, "B": b, OURS: ours, FLOAT: in_fp32}
+    compiled = {
+        name: Timed(case, case.configuration(precision=precision, compile=True))
+        for name, precision in (COMPILED.items() if can_compile() else ())
+    }
+    loops = {"A": a, "B": b, OURS: ours, FLOAT: in_fp32, **compiled}
     windows = {name: lambda loop=loop: loop.rate(case.steps) for name, loop in loops.items()}
     with two_at_once(case) as pair:
         rates = in_turn({**windows, PAIR: pair}, repeats=repeats)
@@ -90,7 +96,7 @@ def measure(case: Case, *, repeats: int) -> str:
             bar=case.bar,
             stretch=case.stretch,
         )
-        for name in (OURS, FLOAT, PAIR)
+        for name in (OURS, FLOAT, *compiled, PAIR)
     ]
     figures += [
         Figure(
@@ -98,7 +104,7 @@ def measure(case: Case, *, repeats: int) -> str:
             value=spread(ratios(rates[name].values, rates["B"].values)),
             unit="x",
         )
-        for name in (OURS, PAIR)
+        for name in (OURS, *compiled, PAIR)
     ]
     per_cpu = {
         name: ratios([TRIALS.get(name, 1)] * repeats, measured.cpu_seconds)
@@ -121,8 +127,9 @@ def measure(case: Case, *, repeats: int) -> str:
         f"Windows of {case.steps} steps after {warm_up(case.steps)} that do not count, {repeats} "
         f"turns. One process has {torch.get_num_threads()} threads, those side by side one each. "
         f"`precision: auto` (ours) chose {precision}; B goes fastest with "
-        f"{b.style.workers} workers, A has {a.style.workers}. Work per CPU second counts all "
-        "processes of a contender and is what others on the machine disturb least.",
+        f"{b.style.workers} workers, A has {a.style.workers}. Compiled is with `compile: true`, "
+        "its compilation in the turn that does not count. Work per CPU second counts all processes "
+        "of a contender and is what others on the machine disturb least.",
         figures,
     )
 

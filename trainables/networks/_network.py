@@ -1,8 +1,12 @@
 """The one shape every network has."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol, final
 
 from torch import Tensor, nn
+
+from trainables.networks import _compilation
 
 
 @final
@@ -20,11 +24,33 @@ class Network(nn.Module):
         self.stages = stages
         self.neck = neck
         self.classifier = nn.Linear(num_features, num_classes)
+        self.compiled = False
+        """Whether `features` and its two halves are computed as `torch.compile` makes them."""
 
     def features(self, images_NCHW: Tensor) -> Tensor:
         """Return the embedding S of the images (Eq. 6), features_NM."""
-        features_NM: Tensor = self.neck(self.stages(images_NCHW))
-        return features_NM
+        return self.features_after(images_NCHW, stages=0)
+
+    def maps_after(self, images_NCHW: Tensor, *, stages: int) -> Tensor:
+        """Return what the first few stages make of the images."""
+        return self._run(tuple(self.stages)[:stages], images_NCHW)
+
+    def features_after(self, maps_NCHW: Tensor, *, stages: int) -> Tensor:
+        """Return features_NM of what the first few stages have made."""
+        return self._run((*tuple(self.stages)[stages:], self.neck), maps_NCHW)
+
+    def _run(self, stages: Sequence[nn.Module], maps: Tensor) -> Tensor:
+        run = _compilation.compiled_run() if self.compiled else _compilation.run
+        return run(stages, maps)
+
+    @contextmanager
+    def compiling(self, wanted: bool = True) -> Iterator[None]:
+        """Compute compiled passes within, if wanted."""
+        self.compiled = wanted
+        try:
+            yield
+        finally:
+            self.compiled = False
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Return logits_NC, the classifier's output before the softmax (Eq. 7)."""

@@ -153,9 +153,10 @@ def _input_gradient(
     The loss keeps its graph, and the network its mode, only if it is kept for the update.
     """
     images_NCHW = images_NCHW.detach().requires_grad_()
-    with torch.enable_grad(), _mode(network, training=keep_loss):
+    alone = network.compiled and not keep_loss
+    with torch.enable_grad(), _mode(network, training=keep_loss), _weights_fixed(network, alone):
         loss = soft_target_cross_entropy(network(images_NCHW), targets_NC)
-    (gradient_NCHW,) = torch.autograd.grad(loss, images_NCHW, retain_graph=keep_loss)
+        (gradient_NCHW,) = torch.autograd.grad(loss, images_NCHW, retain_graph=keep_loss)
     return (loss if keep_loss else loss.detach()), gradient_NCHW.float()
 
 
@@ -167,6 +168,21 @@ def _mode(network: Network, *, training: bool) -> Iterator[None]:
         yield
     finally:
         network.train(before)
+
+
+@contextmanager
+def _weights_fixed(network: Network, wanted: bool) -> Iterator[None]:
+    """Let no weight have a gradient: what is compiled computes all there are, asked for or not."""
+    if not wanted:
+        yield
+        return
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in network.parameters():
+            parameter.requires_grad_(True)
 
 
 class _Noise:

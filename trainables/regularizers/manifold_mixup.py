@@ -55,9 +55,8 @@ class ManifoldMixup(RegularizerModule[Settings]):
         lam = randomness.beta(self.settings.alpha, generator=batch.generator)
         permutation_N = batch.permutation()
         layer: int = batch.variant
-        maps_NCHW = network.stages[:layer](batch.images_NCHW)
+        maps_NCHW = network.maps_after(batch.images_NCHW, stages=layer)
         maps_NCHW = mixing.mixup(maps_NCHW, permutation_N, lam)
-        maps_NCHW = network.stages[layer:](maps_NCHW)
-        logits_NC = network.classifier(network.neck(maps_NCHW))
+        logits_NC = network.classifier(network.features_after(maps_NCHW, stages=layer))
         targets_NC = mix_targets(batch.targets_NC, permutation_N, lam)
         return Comparison(logits_NC=logits_NC, targets_NC=targets_NC, mixed=True)
