@@ -6,6 +6,8 @@ from pathlib import Path
 import torch
 
 MEGABYTE = 2**20
+CONTEXT_MEGABYTES = 600.0
+"""What CUDA takes of a GPU for each process, beside what the process allocates; an estimate."""
 
 
 class PeakMemory:
@@ -31,6 +33,23 @@ def taken_megabytes(device: torch.device) -> float:
         return 0.0
     free, total = torch.cuda.mem_get_info(device)
     return (total - free) / MEGABYTE
+
+
+def keep_within(share: float) -> None:
+    """Let this process take no more than a share of its GPU, between 0 and 1.
+
+    Ray's fractions are bookkeeping: this is what keeps a trial from its neighbours' memory.
+    """
+    total = torch.cuda.get_device_properties(0).total_memory / MEGABYTE
+    torch.cuda.set_per_process_memory_fraction(allocatable(share, total))
+
+
+def allocatable(share: float, total_megabytes: float) -> float:
+    """Return which part of a GPU a process may allocate, so that with its context it has a share.
+
+    At least half of the share: where the context takes more, the GPU is not one to be shared so.
+    """
+    return max(share - CONTEXT_MEGABYTES / total_megabytes, share / 2)
 
 
 def _forget_process_peak() -> None:

@@ -13,6 +13,7 @@ from ray.util.metrics import Gauge
 from trainables.artifacts import Artifacts
 from trainables.checkpoints import Cadence, Checkpoints, estimated_cost
 from trainables.devices import be_deterministic, device_name
+from trainables.memory import keep_within
 from trainables.metrics import EpochMetrics
 from trainables.step import Warmth
 from trainables.training import Trainer
@@ -117,8 +118,7 @@ class TrialTrainable(tune.Trainable):
         config = cast(Assignment, new_config)
         torch.set_num_threads(max(1, int(config["cpus"])))
         if 0 < config["gpus"] < 1:
-            # Ray's fractions are bookkeeping: this is what keeps a trial within its share.
-            torch.cuda.set_per_process_memory_fraction(config["gpus"])
+            keep_within(config["gpus"])
         self.assignment = config
         self.key = config["key"]
         self.checkpoints = Checkpoints(config["checkpoints"])

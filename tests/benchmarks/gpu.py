@@ -32,6 +32,7 @@ from trainables.batches import TrainingImages
 from trainables.datasets import Images, Splits
 from trainables.devices import Precision
 from trainables.graphs import STEPS_BEFORE_RECORDING
+from trainables.memory import keep_within
 from trainables.recipe import TrainingSettings
 from trainables.step import TrainingStep
 
@@ -360,7 +361,7 @@ def joint_rate(connections: Iterable[Connection], steps: int) -> float:
 
 
 def _serve(connection: Connection, network: dict[str, Any], fraction: float) -> None:
-    torch.cuda.set_per_process_memory_fraction(fraction)
+    keep_within(fraction)
     trial = Contender(network, images())
     trial.rate(1)
     connection.send("ready")

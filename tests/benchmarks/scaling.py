@@ -9,24 +9,34 @@ ratios within one run, and processor time, which is a process's own whoever else
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psutil
+from ray.cluster_utils import Cluster
 
 from tests.benchmarks import overhead
 from tests.benchmarks.__main__ import RESULTS
 from tests.benchmarks.driver import BESIDE, PARTS, SIDE_BY_SIDE
 from tests.benchmarks.table import Figure, header, section
-from tests.study.services import MlflowServer, RayCluster
+from tests.study.services import MlflowServer
 
-TRIALS_A_NODE = 20
+HOSTS = 4
+"""Nodes that have room for a trial: each takes half a GiB for it."""
+TRIALS_A_HOST = 100
+RECORDS = 4
+"""Of a trial of one epoch: its beginning, its parameters, its epoch, its end."""
+OBJECTS = 80 * 2**20
+"""Bytes of a node's object store."""
+OF_A_NODE = ("raylet", "ray::DashboardAg", "ray::RuntimeEnvA")
 WORDS = {
     "all": "a trial, with all that follows",
     "ask": "a configuration asked for",
@@ -124,41 +134,67 @@ def _launch(found: dict[str, Any]) -> Iterator[Figure]:
 
 
 def cluster(nodes: int, folder: Path, *, sampler: str) -> str:
-    """Return what a launch takes on a cluster of so many nodes of one CPU, all on this machine."""
+    """Return what a launch takes on a cluster of so many nodes, all on this machine."""
     own = Path(tempfile.mkdtemp(dir=folder))
-    trials = TRIALS_A_NODE * nodes
+    trials = TRIALS_A_HOST * min(nodes, HOSTS)
     started = time.perf_counter()
     with ExitStack() as stack:
-        ray = RayCluster()
-        stack.callback(ray.stop)
-        for _ in range(nodes - 1):
-            ray.join()
+        address = stack.enter_context(_nodes(nodes))
+        up = time.perf_counter() - started
         server = MlflowServer(own, f"sqlite:///{own / 'server.db'}")
         stack.callback(server.stop)
-        up = time.perf_counter() - started
-        memory = sum(map(_family_mb, ray.nodes)) / nodes
-        studies = overhead.Studies(own, server=server.uri, **ray.environment)
+        memory = sum(_family_mb(name) for name in OF_A_NODE) / nodes
+        head = next(p for p in psutil.Process().children() if p.name() == "gcs_server")
+        before = overhead._cpu_seconds(head)
+        studies = overhead.Studies(own, server=server.uri, RAY_ADDRESS=address)
         launch = studies.launch(trials, sampler=sampler)
+        spent, held = overhead._cpu_seconds(head) - before, overhead._resident(head) / 2**20
+        again = studies.launch(trials, sampler=sampler)
         of_trials = studies.seconds_of_trials(trials, sampler=sampler)
     return section(
         f"A cluster of {nodes} nodes",
-        f"Real Ray nodes of one CPU each, all on this machine; {trials:,} no-op trials, an MLflow "
-        "server. The trials share the machine's cores, so their rate is not the driver's limit.",
+        f"Real Ray nodes, all on this machine; {min(nodes, HOSTS)} of them have a CPU each for "
+        f"trials, the rest none: they are there to be kept track of. {trials:,} no-op trials, an "
+        "MLflow server. The trials share the machine's cores, so their rate is not the driver's "
+        "limit.",
         [
             Figure(what="the nodes come up in", value=up, unit="s"),
             Figure(what="memory of a node without trials", value=memory, unit="MB"),
             Figure(what="trials ended", value=trials / of_trials, unit="trials/s"),
+            Figure(what="records written", value=RECORDS * trials / of_trials, unit="records/s"),
             Figure(what="start and end of the launch", value=launch.seconds - of_trials, unit="s"),
+            Figure(what="launch with nothing to do", value=again.seconds, unit="s"),
             Figure(what="driver's processor time", value=launch.driver_cpu, unit="s"),
             Figure(what="driver's memory", value=launch.driver_mb, unit="MB"),
+            Figure(what="processor time of the head's store (GCS)", value=spent, unit="s"),
+            Figure(what="memory of the head's store (GCS)", value=held, unit="MB"),
         ],
     )
 
 
-def _family_mb(process: subprocess.Popen[bytes]) -> float:
-    """Return the memory of a process and all below it, without what they share; 2^20 bytes."""
-    first = psutil.Process(process.pid)
-    return sum(p.memory_full_info().uss for p in (first, *first.children(recursive=True))) / 2**20
+@contextmanager
+def _nodes(count: int) -> Iterator[str]:
+    """Start so many Ray nodes, as light as they come, and yield the head's address."""
+    with patch.dict(os.environ, RAY_enable_worker_prestart="0"):
+        cluster = Cluster()
+        try:
+            for number in range(count):
+                cluster.add_node(
+                    num_cpus=int(number < HOSTS),
+                    object_store_memory=OBJECTS,
+                    include_dashboard=False,
+                    wait=number == 0,
+                )
+            cluster.wait_for_nodes(timeout=600)
+            yield str(cluster.address)
+        finally:
+            cluster.shutdown()
+
+
+def _family_mb(name: str) -> float:
+    """Return what the processes of a name hold, of shared pages their part; 2^20 bytes."""
+    own = psutil.Process().children(recursive=True)
+    return sum(p.memory_full_info().pss for p in own if p.name().startswith(name)) / 2**20
 
 
 def _options() -> argparse.Namespace:
@@ -166,7 +202,7 @@ def _options() -> argparse.Namespace:
     sizes: dict[str, Any] = {"nargs": "*", "type": int, "metavar": "N"}
     parser.add_argument("--trials", default=[100, 1000, 10_000], help="without Ray", **sizes)
     parser.add_argument("--launched", default=[100, 1000], help="by real launches", **sizes)
-    parser.add_argument("--nodes", default=[3, 10], help="real nodes on this machine", **sizes)
+    parser.add_argument("--nodes", default=[4, 100], help="real nodes on this machine", **sizes)
     parser.add_argument("--sampler", default="random")
     parser.add_argument("--early-stopping", metavar="NAME", help="a rule, without Ray")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="where the studies' files lie")
