@@ -17,6 +17,8 @@ from study.model import Plan, Trial, describe
 
 LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal."""
+DRAWING = 0.02
+"""The share of the time that drawing may take: it adds up all trials, and there may be many."""
 EARLY = 20
 """Seconds before which no pace is given and no time left is guessed."""
 
@@ -49,6 +51,8 @@ class Display:
         self.noticed: set[str] = set()
         self.started = time.monotonic()
         self._last_line = float("-inf")
+        self._drawn: RenderableType = ""
+        self._next_drawing = float("-inf")
         self._live = Live(
             console=console,
             get_renderable=self._picture,
@@ -103,6 +107,14 @@ class Display:
         )
 
     def _picture(self) -> RenderableType:
+        began = time.monotonic()
+        if began >= self._next_drawing:
+            self._drawn = self._draw()
+            ended = time.monotonic()
+            self._next_drawing = ended + (ended - began) / DRAWING
+        return self._drawn
+
+    def _draw(self) -> RenderableType:
         done, total = self._trials()
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(total=total, completed=done, width=40), self._counts())

@@ -161,3 +161,19 @@ def test_without_a_terminal_there_are_plain_lines(make, storage):
     assert "1 to do" in lines[1]
     assert "best so far: beta=0.5, validation_error 5.00 ± 1.41 (2 seeds)" in lines[1]
     assert "\x1b" not in written.getvalue()
+
+
+def test_a_picture_that_takes_long_is_drawn_less_often(begun):
+    drawn = []
+
+    def place():
+        time.sleep(0.1)
+        drawn.append(time.monotonic())
+        return ""
+
+    with Display(
+        begun(NoRecord()), Console(file=io.StringIO(), force_terminal=True), facts=[]
+    ) as display:
+        display.place = place
+        time.sleep(2.2)  # it is asked for a picture twice a second
+        assert len(drawn) == 1
