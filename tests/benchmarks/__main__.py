@@ -62,7 +62,6 @@ def _sections(options: argparse.Namespace) -> Iterator[str]:
     }
     for part in options.parts:
         yield from parts[part]()
-    yield _absent()
 
 
 def _accuracy(lenet: Case, narrow: Case, options: argparse.Namespace) -> Iterator[str]:
@@ -92,15 +91,6 @@ def _with(case: Case, **dataset: object) -> Case:
 def _overhead(chosen: list[Case], options: argparse.Namespace) -> Iterator[str]:
     sizes = [100, 300] if options.short else [100, 500, 1000, 2000]
     return overhead.measure(sizes, chosen, repeats=5 if options.short else 9)
-
-
-def _absent() -> str:
-    """Say what of the protocol this machine cannot measure, or nobody has written."""
-    why = "no GPU here" if not torch.cuda.is_available() else "not written"
-    return (
-        "## Not measured\n\n"
-        f"On a GPU, baseline C (airbench), and 64 LeNets against as many of A in sequence: {why}.\n"
-    )
 
 
 def _options() -> argparse.Namespace:

@@ -4,11 +4,13 @@ Baseline A follows mixup-cifar10, the paper's source (github.com/facebookresearc
 today's PyTorch: PIL transforms in the workers of a DataLoader, float32, the loss and the hits read
 at every step, evaluation in batches of 100. Baseline B is what a careful user makes of it today:
 torchvision's v2 transforms on tensors, bfloat16, channels_last, as many workers as go fastest,
-nothing read before the epoch's end.
+nothing read before the epoch's end. Baseline C is B fed by the loader of cifar10-airbench
+(github.com/KellerJordan/cifar10-airbench), which augments whole epochs on the GPU.
 """
 
 import gc
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -42,6 +44,8 @@ class Style:
 
 A = Style(pil=True, bf16=False, reads_each_step=True, evaluation_batch=100, workers=0)
 B = Style(pil=False, bf16=True, reads_each_step=False, evaluation_batch=1000, workers=0)
+C = B
+"""But for its training images."""
 
 
 class Baseline:
@@ -207,6 +211,31 @@ def baseline_b(
         if candidate is not fastest:
             candidate.close()
     return fastest
+
+
+def baseline_c(splits: Splits, network: Network, recipe: TrainingSettings) -> Baseline:
+    """Return baseline C, for images of 3x32x32.
+
+    Raises:
+        ImportError: if `airbench` is not installed.
+    """
+    from airbench import CifarLoader
+
+    loop = Baseline(C, splits, network, recipe)
+    images = {
+        "images": splits.train.images_NCHW.permute(0, 2, 3, 1),
+        "labels": splits.train.labels_N,
+        "classes": [],
+    }
+    with tempfile.TemporaryDirectory(prefix="airbench-") as folder:
+        torch.save(images, f"{folder}/train.pt")  # as it leaves them after its own download
+        loop.train = CifarLoader(
+            folder,
+            batch_size=recipe.batch_size,
+            aug={"flip": True, "translate": 4},
+            gpu=loop.device,
+        )
+    return loop
 
 
 def _cores() -> int:

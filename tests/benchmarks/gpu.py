@@ -25,6 +25,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.benchmarks.baselines import baseline_a, baseline_b, baseline_c
 from tests.benchmarks.table import Figure, header, section
 from tests.benchmarks.timing import ratios, spread, warm_up
 from trainables import datasets, networks, randomness, regularizers
@@ -33,6 +34,7 @@ from trainables.datasets import Images, Splits
 from trainables.devices import Precision
 from trainables.graphs import STEPS_BEFORE_RECORDING
 from trainables.memory import keep_within
+from trainables.networks import Network
 from trainables.recipe import TrainingSettings
 from trainables.step import TrainingStep
 
@@ -45,6 +47,16 @@ LENET: dict[str, Any] = {"name": "lenet"}
 STEPS = {"preact_resnet18": 120, "lenet": 2000}
 """In a window of time: a second or so of the fastest contender."""
 SIDE_BY_SIDE = (1, 2, 4, 8)
+MOST = max(SIDE_BY_SIDE)
+BASELINE_STEPS = 100
+"""In a window of time of a baseline."""
+BARS = {
+    ("preact_resnet18", True, "A"): (5, 8),
+    ("preact_resnet18", True, "B"): (2, 3),
+    ("preact_resnet18", True, "C"): (1.3, 1.8),
+    ("lenet", False, "A"): (20, 50),
+}
+"""Bar and stretch by network, whether one trial is compared or several, and baseline."""
 MATRIX = 8192
 MPS = "nvidia-cuda-mps-control"
 
@@ -124,6 +136,8 @@ def measure(*, short: bool) -> Iterator[str]:
     peak = matrix_rate(repeats=repeats)
     yield contenders(RESNET, peak, repeats=repeats)
     yield contenders(LENET, peak, repeats=repeats)
+    yield against(RESNET, repeats=repeats)
+    yield against(LENET, repeats=repeats)
     yield determinism(repeats=repeats)
     for network in (RESNET, LENET):
         yield processes(network, peak, repeats=repeats)
@@ -214,6 +228,49 @@ def share(
     """Return the share of the matrix-product rate that training reaches."""
     percent = [100 * rate * flop_per_image(network) / peak for rate in rates]
     return Figure(what=what, value=spread(percent), unit="%", bar=bar[0], stretch=bar[1])
+
+
+def against(network: Mapping[str, Any], *, repeats: int) -> str:
+    """Return how one trial, and several in processes of their own, compare with the baselines."""
+    name, recipe, notes = network["name"], TrainingSettings(), ""
+
+    def build() -> Network:
+        return networks.build(**network, num_classes=CLASSES)
+
+    loops = {
+        "A": baseline_a(images(), build(), recipe),
+        "B": baseline_b(images(), build, recipe, steps=BASELINE_STEPS),
+    }
+    try:
+        loops["C"] = baseline_c(images(), build(), recipe)
+    except ImportError:
+        notes = " C needs the package `airbench`, which is not installed."
+    ours, several = Contender(network, images()), f"{MOST} of ours side by side"
+    windows = {what: lambda loop=loop: loop.rate(BASELINE_STEPS) for what, loop in loops.items()}
+    windows["ours"] = lambda: ours.rate(STEPS[name])
+    with served(network, [0.9 / MOST] * MOST) as connections:
+        windows[several] = lambda: joint_rate(connections, STEPS[name])
+        found = in_turns(windows, repeats=repeats)
+    for loop in loops.values():
+        loop.close()
+    figures = [
+        Figure(what=what, value=spread(rates), unit="images/s") for what, rates in found.items()
+    ]
+    for what in ("ours", several):
+        for baseline in loops:
+            bar, stretch = BARS.get((name, what == "ours", baseline), (None, None))
+            times = spread(ratios(found[what], found[baseline]))
+            figures.append(
+                Figure(what=f"{what} ÷ {baseline}", value=times, unit="x", bar=bar, stretch=stretch)
+            )
+    return section(
+        f"Against the baselines on one GPU: {name}, batch {BATCH}",
+        f"Windows of {STEPS[name]} steps, of {BASELINE_STEPS} of a baseline, {repeats} turns; A "
+        f"has {loops['A'].style.workers} workers, B goes fastest with "
+        f"{loops['B'].style.workers}. Trials side by side against A are as many in sequence by "
+        f"A.{notes}",
+        figures,
+    )
 
 
 def determinism(*, repeats: int) -> str:
