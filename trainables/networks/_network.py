@@ -44,7 +44,7 @@ class Network(nn.Module):
         return run(stages, maps)
 
     @contextmanager
-    def compiling(self, wanted: bool = True) -> Iterator[None]:
+    def compiling(self, wanted: bool) -> Iterator[None]:
         """Compute compiled passes within, if wanted."""
         self.compiled = wanted
         try:
