@@ -12,7 +12,7 @@ import torch
 
 from trainables.configuration import Configuration
 from trainables.devices import be_deterministic, device_name
-from trainables.memory import taken_megabytes
+from trainables.memory import keep_freed, taken_megabytes
 from trainables.training import EVALUATION_BATCH, Trainer
 
 SECONDS = 4.0
@@ -108,6 +108,7 @@ def probe(
         ready: called when all is built and warm, before anything is measured.
     """
     torch.set_num_threads(threads)
+    keep_freed()
     started = time.perf_counter()
     trainer = Trainer(configuration, data=data, device=device)
     steps = iter(range(1, RECORDING_STEPS if trainer.step.recordings else WARM_UP_STEPS))

@@ -13,7 +13,7 @@ from ray.util.metrics import Gauge
 from trainables.artifacts import Artifacts
 from trainables.checkpoints import Cadence, Checkpoints, estimated_cost
 from trainables.devices import be_deterministic, device_name
-from trainables.memory import keep_within
+from trainables.memory import give_back_freed, keep_freed, keep_within
 from trainables.metrics import EpochMetrics
 from trainables.step import Warmth
 from trainables.training import Trainer
@@ -105,6 +105,7 @@ class TrialTrainable(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Prepare the process, then the trial."""
         be_deterministic()
+        keep_freed()
         self.gauges = Gauges()
         self.warmth = Warmth()
         self.reset_config(config)
@@ -124,6 +125,7 @@ class TrialTrainable(tune.Trainable):
         self.checkpoints = Checkpoints(config["checkpoints"])
         self.artifacts = Artifacts(config["checkpoints"])
         vars(self).pop("trainer", None)  # what is not kept of it is free before more is taken
+        give_back_freed()
         self.trainer = Trainer(
             config["configuration"],
             seed=config["seed"],

@@ -14,6 +14,7 @@ from tests.benchmarks.cases import Case, can_compile
 from tests.benchmarks.table import Figure, section
 from tests.benchmarks.timing import in_turn, ratios, spread, warm_up
 from trainables.configuration import Configuration
+from trainables.memory import keep_freed
 from trainables.probe import RECORDING_STEPS
 from trainables.training import Trainer
 
@@ -162,6 +163,7 @@ def two_at_once(case: Case) -> Iterator:
 
 def _serve(connection: Connection, case: Case) -> None:
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // 2))
+    keep_freed()  # as a trial's own process does; the baselines would profit in one with them
     timed = Timed(case, case.configuration(precision="auto"))
     connection.send("ready")
     while steps := connection.recv():

@@ -1,4 +1,8 @@
-"""A trial's share of a GPU's memory."""
+"""What a trial's process takes and keeps of memory."""
+
+import platform
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -28,3 +32,36 @@ def test_what_lies_beyond_the_share_is_refused() -> None:
         torch.empty(inside, dtype=torch.uint8, device="cuda")
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
+def test_what_is_freed_is_kept_until_the_next_trial() -> None:
+    program = """
+import resource
+import numpy
+from pathlib import Path
+from trainables.memory import give_back_freed, keep_freed
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    numpy.ones(3 * 2**20)  # 24 MB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 20
+
+faults()
+print(faults())
+keep_freed()
+faults()
+print(faults())
+kept = resident()
+give_back_freed()
+print(kept - resident())
+"""
+    printed = subprocess.run(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, text=True
+    ).stdout
+    given_back, kept, megabytes = map(int, printed.split())
+    assert given_back > 10 * (kept + 1)
+    assert megabytes >= 20

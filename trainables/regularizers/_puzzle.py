@@ -156,7 +156,7 @@ def _input_gradient(
     alone = network.compiled and not keep_loss
     with torch.enable_grad(), _mode(network, training=keep_loss), _weights_fixed(network, alone):
         loss = soft_target_cross_entropy(network(images_NCHW), targets_NC)
-        (gradient_NCHW,) = torch.autograd.grad(loss, images_NCHW, retain_graph=keep_loss)
+    (gradient_NCHW,) = torch.autograd.grad(loss, images_NCHW, retain_graph=keep_loss)
     return (loss if keep_loss else loss.detach()), gradient_NCHW.float()
 
 
