@@ -160,7 +160,7 @@ class Studies:
             )
             driver = psutil.Process(process.pid)
             while process.poll() is None:
-                peak, cpu = max(peak, _resident(driver)), max(cpu, _cpu_seconds(driver))
+                peak, cpu = max(peak, resident(driver)), max(cpu, cpu_seconds(driver))
                 time.sleep(0.5)
         if process.returncode:
             raise RuntimeError((self.folder / f"{name}.txt").read_text())
@@ -183,14 +183,16 @@ class Studies:
         return (max(r.info.end_time for r in runs) - min(r.info.start_time for r in runs)) / 1000
 
 
-def _resident(process: psutil.Process) -> int:
+def resident(process: psutil.Process) -> int:
+    """Return what a process holds now, in bytes; 0 if it has ended."""
     try:
         return int(process.memory_info().rss)
     except psutil.Error:
         return 0
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
+    """Return the processor time of a process so far; 0 if it has ended."""
     try:
         times = process.cpu_times()
     except psutil.Error:

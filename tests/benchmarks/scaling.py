@@ -145,10 +145,10 @@ def cluster(nodes: int, folder: Path, *, sampler: str) -> str:
         stack.callback(server.stop)
         memory = sum(_family_mb(name) for name in OF_A_NODE) / nodes
         head = next(p for p in psutil.Process().children() if p.name() == "gcs_server")
-        before = overhead._cpu_seconds(head)
+        before = overhead.cpu_seconds(head)
         studies = overhead.Studies(own, server=server.uri, RAY_ADDRESS=address)
         launch = studies.launch(trials, sampler=sampler)
-        spent, held = overhead._cpu_seconds(head) - before, overhead._resident(head) / 2**20
+        spent, held = overhead.cpu_seconds(head) - before, overhead.resident(head) / 2**20
         again = studies.launch(trials, sampler=sampler)
         of_trials = studies.seconds_of_trials(trials, sampler=sampler)
     return section(

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,12 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.benchmarks.cases import can_compile
 from trainables.step import Warmth
 from trainables.training import Trainer
 
-pytestmark = pytest.mark.skipif(
-    not any(map(shutil.which, ("g++", "clang++"))), reason="torch.compile needs a C++ compiler"
-)
+pytestmark = pytest.mark.skipif(not can_compile(), reason="torch.compile needs a C++ compiler")
 
 BATCH = 128
 PUZZLEMIX = {"name": "puzzlemix", "blocks": [2, 4], "solver": "belief_propagation"}
