@@ -1,4 +1,4 @@
-"""Peak memory of a trial: of the GPU where there is one, else of the process."""
+"""Memory of a trial: its peak, its share of a GPU, what its process keeps."""
 
 import ctypes
 import platform
@@ -15,7 +15,7 @@ CONTEXT_MEGABYTES = 600.0
 
 
 class PeakMemory:
-    """The most memory in use at once since this object was made."""
+    """The most memory in use at once since this object was made, of the GPU or of the process."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -62,16 +62,20 @@ def keep_freed() -> None:
     glibc gives large blocks back to the system, which clears each page when it is asked for again:
     on a CPU that can take a fifth of a step. Where there is no glibc nothing happens.
     """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
+    if (libc := _glibc()) is not None:
         libc.mallopt(M_MMAP_THRESHOLD, 32 * MEGABYTE)  # the most it allows
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def give_back_freed() -> None:
     """Give back what this process keeps, so that it is no part of the next trial's peak."""
-    if platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL(None).malloc_trim(0)
+    if (libc := _glibc()) is not None:
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """Return this process's C library, or None if it is another."""
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
 def _forget_process_peak() -> None:
