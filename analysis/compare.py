@@ -16,16 +16,17 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import pairs, tables, trials
-from analysis.rendering import Cell, Grid, to_text
-from analysis.statistics import summarise
-from analysis.tables import TEST, by_seed, setting_text, spread
+from analysis import trials
+from analysis.statistics.summary import summarise_seeds
+from analysis.tables import configurations, paired
+from analysis.tables.configurations import TEST, by_seed, setting_text, spread_text
+from analysis.tables.display_names import display_name, setting_value_text, with_capital, with_unit
+from analysis.tables.rendering import TableCell, TableGrid, to_text
 from analysis.trials import StudyInfo, UnknownStudyError
-from analysis.words import plain_setting, title, with_unit, word
 
 
 @dataclass(frozen=True)
-class Entry:
+class ComparedStudy:
     """One study at one scale, represented by its best configuration."""
 
     label: str
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(arguments.studies) < 2:
         parser.error("name at least two studies, or one at two scales")
     try:
-        entries = [entry(label) for label in arguments.studies]
+        entries = [compared_study(label) for label in arguments.studies]
     except (UnknownStudyError, NoResultError) as error:
         print(f"analysis.compare: {error}", file=sys.stderr)
         return 2
@@ -64,22 +65,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def entry(label: str, tracking_uri: str | None = None) -> Entry:
+def compared_study(label: str, tracking_uri: str | None = None) -> ComparedStudy:
     """Return the best configuration of `STUDY` or `STUDY:SCALE`.
 
     Raises:
         UnknownStudyError: if it is not on record, or has several scales and none is named.
         NoResultError: if no configuration has run in full.
     """
-    info = _info(label, tracking_uri)
+    info = _study_of_label(label, tracking_uri)
     frame = trials.load(info.study, info.scale, tracking_uri)
-    factors = tables.factors_of(frame, info.space)
-    table = tables.over_configurations(frame, factors, info.objectives)
+    factors = configurations.factors_of(frame, info.space)
+    table = configurations.over_configurations(frame, factors, info.objectives)
     if not len(table) or not table["best"].any():
         raise NoResultError(f"`{label}`: no configuration has run in full yet")
     best = table.iloc[0]
     configuration = str(best["configuration"])
-    return Entry(
+    return ComparedStudy(
         label=label,
         info=info,
         configuration=configuration,
@@ -90,16 +91,16 @@ def entry(label: str, tracking_uri: str | None = None) -> Entry:
     )
 
 
-def side_by_side(entries: Sequence[Entry]) -> list[Grid]:
+def side_by_side(entries: Sequence[ComparedStudy]) -> list[TableGrid]:
     """Return the tables: the numbers, the differences to the first, the settings that differ."""
     first, rest = entries[0], entries[1:]
-    contrasts = pairs.against(first.test, {entry.label: entry.test for entry in rest})
-    grids = [_numbers(entries), pairs.grid(contrasts, title=f"Minus {first.label}")]
-    differing = _differing(entries)
+    contrasts = paired.contrasts_against(first.test, {entry.label: entry.test for entry in rest})
+    grids = [_number_grid(entries), paired.contrast_grid(contrasts, title=f"Minus {first.label}")]
+    differing = _differing_settings(entries)
     return [*grids, differing] if differing.rows else grids
 
 
-def _info(label: str, tracking_uri: str | None) -> StudyInfo:
+def _study_of_label(label: str, tracking_uri: str | None) -> StudyInfo:
     """Return the study that a label means; a colon may also be part of a study's name."""
     study, colon, scale = label.rpartition(":")
     try:
@@ -110,16 +111,19 @@ def _info(label: str, tracking_uri: str | None) -> StudyInfo:
     return trials.study_info(study, scale, tracking_uri)
 
 
-def _numbers(entries: Sequence[Entry]) -> Grid:
+def _number_grid(entries: Sequence[ComparedStudy]) -> TableGrid:
     rows = []
     for item in entries:
-        texts = [item.label, item.what, spread(summarise(item.validation))]
-        texts += [spread(summarise(item.test)), ", ".join(map(str, sorted(item.test.index)))]
-        rows.append([Cell(text) for text in texts])
+        texts = [item.label, item.what, spread_text(summarise_seeds(item.validation))]
+        texts += [
+            spread_text(summarise_seeds(item.test)),
+            ", ".join(map(str, sorted(item.test.index))),
+        ]
+        rows.append([TableCell(text) for text in texts])
     objectives = dict.fromkeys(entry.info.objectives[0] for entry in entries)
     objective = with_unit(next(iter(objectives))) if len(objectives) == 1 else "objective"
     header = ["study", "best configuration", objective, with_unit(TEST), "seeds"]
-    return Grid(
+    return TableGrid(
         header=[("", name) for name in header],
         rows=rows,
         notes=["Mean ± standard deviation over seeds."],
@@ -127,19 +131,19 @@ def _numbers(entries: Sequence[Entry]) -> Grid:
     )
 
 
-def _differing(entries: Sequence[Entry]) -> Grid:
+def _differing_settings(entries: Sequence[ComparedStudy]) -> TableGrid:
     names = sorted({name for entry in entries for name in entry.settings.index if "." in name})
     values = {
         name: [entry.settings.get(name) for entry in entries]
         for name in names
-        if len({tables.hashable(entry.settings.get(name)) for entry in entries}) > 1
+        if len({configurations.hashable_value(entry.settings.get(name)) for entry in entries}) > 1
     }
     rows = [
-        [Cell(word(name)), *(Cell(plain_setting(value)) for value in row)]
+        [TableCell(display_name(name)), *(TableCell(setting_value_text(value)) for value in row)]
         for name, row in values.items()
     ]
-    return Grid(
-        title=title("settings that differ"),
+    return TableGrid(
+        title=with_capital("settings that differ"),
         header=[("", "setting"), *(("", entry.label) for entry in entries)],
         rows=rows,
     )

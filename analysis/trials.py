@@ -32,7 +32,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
 
-from analysis import collector, credentials
+from analysis.record import collector, credentials
 
 PAGE = 1000
 """Runs per request."""
@@ -118,7 +118,7 @@ class StudyInfo:
     @property
     def shown_uri(self) -> str:
         """Where the record is, without a password."""
-        return credentials.shown(self.tracking_uri)
+        return credentials.hide_logins(self.tracking_uri)
 
     @property
     def _ui(self) -> str:
@@ -150,13 +150,13 @@ def load(
     Raises:
         UnknownStudyError: if the study or the scale is not on record.
     """
-    client = _client(tracking_uri)
-    experiment = _experiment(client, study)
-    wanted = "tags.role = 'trial'" + (f" and tags.scale = {_quoted(scale)}" if scale else "")
-    runs = _search(client, experiment, wanted)
-    if scale and not runs and scale not in (known := _scales(client, experiment)):
-        raise UnknownStudyError(_unknown("scale", scale, known, f"of the study `{study}`"))
-    frame = pd.DataFrame([_row(study, run) for run in runs])
+    client = _open_client(tracking_uri)
+    experiment = _find_experiment(client, study)
+    wanted = "tags.role = 'trial'" + (f" and tags.scale = {_quote_text(scale)}" if scale else "")
+    runs = _search_runs(client, experiment, wanted)
+    if scale and not runs and scale not in (known := _scales_of(client, experiment)):
+        raise UnknownStudyError(_unknown_message("scale", scale, known, f"of the study `{study}`"))
+    frame = pd.DataFrame([_trial_row(study, run) for run in runs])
     if frame.empty:
         return pd.DataFrame(columns=[*IDENTITY, "outcome", "configuration", "trial_key", "seed"])
     for name in ("start_time", "end_time"):
@@ -164,7 +164,7 @@ def load(
     frame = frame.sort_values("start_time", kind="stable", ignore_index=True)
     if not retired:
         frame = frame[~frame["retired"]].reset_index(drop=True)
-    return frame[_ordered(runs, frame)]
+    return frame[_ordered_columns(runs, frame)]
 
 
 def history(
@@ -179,10 +179,10 @@ def history(
         metrics: names of metrics measured by epoch; a run without one has no rows for it.
         tracking_uri: as for `load`.
     """
-    client = _client(tracking_uri)
+    client = _open_client(tracking_uri)
     ids = list(runs["run_id"]) if isinstance(runs, pd.DataFrame) else list(runs)
     rows = [
-        (run_id, metric, point.step, _number(point.value))
+        (run_id, metric, point.step, _metric_value(point.value))
         for run_id in ids
         for metric in metrics
         for point in client.get_metric_history(run_id, metric)
@@ -205,22 +205,24 @@ def study_info(study: str, scale: str | None = None, tracking_uri: str | None = 
         UnknownStudyError: if the study or the scale is not on record, or `scale` is None and the
             record has several.
     """
-    client = _client(tracking_uri)
-    experiment = _experiment(client, study)
+    client = _open_client(tracking_uri)
+    experiment = _find_experiment(client, study)
     parents = {
         run.data.tags.get("scale", ""): run
-        for run in _search(client, experiment, "tags.role = 'study'")
+        for run in _search_runs(client, experiment, "tags.role = 'study'")
     }
     if not parents:
         raise UnknownStudyError(f"the study `{study}` has no run with the tag `role: study`")
     if scale is None and len(parents) > 1:
-        raise UnknownStudyError(f"name one of the scales of `{study}`: {_listed(parents)}")
+        raise UnknownStudyError(f"name one of the scales of `{study}`: {_list_names(parents)}")
     if scale is None:
         scale = next(iter(parents))
     if scale not in parents:
-        raise UnknownStudyError(_unknown("scale", scale, parents, f"of the study `{study}`"))
+        raise UnknownStudyError(
+            _unknown_message("scale", scale, parents, f"of the study `{study}`")
+        )
     run = parents[scale]
-    resolved = _resolved(client, run.info.run_id)
+    resolved = _resolved_study(client, run.info.run_id)
     return StudyInfo(
         study=study,
         scale=scale,
@@ -240,8 +242,8 @@ def scales(study: str, tracking_uri: str | None = None) -> list[str]:
     Raises:
         UnknownStudyError: if the study is not on record.
     """
-    client = _client(tracking_uri)
-    return _scales(client, _experiment(client, study))
+    client = _open_client(tracking_uri)
+    return _scales_of(client, _find_experiment(client, study))
 
 
 def artifact(trial: "pd.Series[Any]", path: str, tracking_uri: str | None = None) -> Path | None:
@@ -252,7 +254,7 @@ def artifact(trial: "pd.Series[Any]", path: str, tracking_uri: str | None = None
         path: relative to the run's artifacts, `diagnostics/cam.npz`.
         tracking_uri: as for `load`.
     """
-    client = _client(tracking_uri)
+    client = _open_client(tracking_uri)
     folder, _, _ = path.rpartition("/")
     for run_id in (trial["run_id"], trial.get("adopted_from")):
         if not isinstance(run_id, str):
@@ -262,13 +264,13 @@ def artifact(trial: "pd.Series[Any]", path: str, tracking_uri: str | None = None
         except MlflowException:  # the run adopted from may be gone
             continue
         if path in present:
-            return _download(client, run_id, path)
+            return _download_artifact(client, run_id, path)
     return None
 
 
 def attach(run_id: str, folder: Path, *, name: str, tracking_uri: str | None = None) -> None:
     """Add the files of `folder` to the artifacts of a run, under `name`."""
-    _client(tracking_uri).log_artifacts(run_id, str(folder), artifact_path=name)
+    _open_client(tracking_uri).log_artifacts(run_id, str(folder), artifact_path=name)
 
 
 def typed(text: str) -> Any:
@@ -286,8 +288,8 @@ def typed(text: str) -> Any:
         return text
 
 
-def _client(tracking_uri: str | None) -> MlflowClient:
-    uri = credentials.plain(tracking_uri or mlflow.get_tracking_uri())
+def _open_client(tracking_uri: str | None) -> MlflowClient:
+    uri = credentials.without_login(tracking_uri or mlflow.get_tracking_uri())
     path = uri.removeprefix("sqlite:///").partition("?")[0]
     # A client creates the SQLite store that it does not find: a reader must not.
     if path != uri and not os.path.exists(path):
@@ -298,21 +300,21 @@ def _client(tracking_uri: str | None) -> MlflowClient:
     return MlflowClient(tracking_uri=uri)
 
 
-def _experiment(client: MlflowClient, study: str) -> Experiment:
+def _find_experiment(client: MlflowClient, study: str) -> Experiment:
     experiment = client.get_experiment_by_name(study)
     if experiment is not None and experiment.lifecycle_stage == "active":
         return experiment
     known = [found.name for found in client.search_experiments(view_type=ViewType.ACTIVE_ONLY)]
     known = sorted(name for name in known if name != "Default")
-    where = f"at {credentials.shown(client.tracking_uri)}"
-    raise UnknownStudyError(_unknown("study", study, known, where))
+    where = f"at {credentials.hide_logins(client.tracking_uri)}"
+    raise UnknownStudyError(_unknown_message("study", study, known, where))
 
 
-def _search(client: MlflowClient, experiment: Experiment, wanted: str) -> list[Run]:
+def _search_runs(client: MlflowClient, experiment: Experiment, wanted: str) -> list[Run]:
     runs: list[Run] = []
     token = None
     while True:
-        with collector.paused():
+        with collector.collector_paused():
             page = client.search_runs(
                 [experiment.experiment_id],
                 wanted,
@@ -326,12 +328,12 @@ def _search(client: MlflowClient, experiment: Experiment, wanted: str) -> list[R
             return runs
 
 
-def _scales(client: MlflowClient, experiment: Experiment) -> list[str]:
-    parents = _search(client, experiment, "tags.role = 'study'")
+def _scales_of(client: MlflowClient, experiment: Experiment) -> list[str]:
+    parents = _search_runs(client, experiment, "tags.role = 'study'")
     return list(dict.fromkeys(run.data.tags.get("scale", "") for run in parents))
 
 
-def _row(study: str, run: Run) -> dict[str, Any]:
+def _trial_row(study: str, run: Run) -> dict[str, Any]:
     tags = {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.")}
     flags = {flag: tags.pop(flag, "false").lower() == "true" for flag in FLAGS}
     return {
@@ -344,11 +346,11 @@ def _row(study: str, run: Run) -> dict[str, Any]:
         **tags,
         **flags,
         **{key: typed(value) for key, value in run.data.params.items()},
-        **{key: _number(value) for key, value in run.data.metrics.items()},
+        **{key: _metric_value(value) for key, value in run.data.metrics.items()},
     }
 
 
-def _ordered(runs: list[Run], frame: pd.DataFrame) -> list[str]:
+def _ordered_columns(runs: list[Run], frame: pd.DataFrame) -> list[str]:
     """Return the columns: identity, tags, settings, metrics."""
     params = sorted({key for run in runs for key in run.data.params})
     metrics = sorted({key for run in runs for key in run.data.metrics})
@@ -358,33 +360,35 @@ def _ordered(runs: list[Run], frame: pd.DataFrame) -> list[str]:
     return [name for name in (*IDENTITY, *tags, *params, *metrics) if name in present]
 
 
-def _number(value: float) -> float:
+def _metric_value(value: float) -> float:
     return math.copysign(math.inf, value) if abs(value) >= LARGEST else value
 
 
-def _resolved(client: MlflowClient, run_id: str) -> dict[str, Any]:
+def _resolved_study(client: MlflowClient, run_id: str) -> dict[str, Any]:
     if "resolved.yaml" not in {entry.path for entry in client.list_artifacts(run_id)}:
         return {}
     with tempfile.TemporaryDirectory() as folder:
-        path = _download(client, run_id, "resolved.yaml", folder)
+        path = _download_artifact(client, run_id, "resolved.yaml", folder)
         return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 
-def _download(client: MlflowClient, run_id: str, path: str, folder: str | None = None) -> Path:
+def _download_artifact(
+    client: MlflowClient, run_id: str, path: str, folder: str | None = None
+) -> Path:
     return Path(client.download_artifacts(run_id, path, folder))
 
 
-def _quoted(text: str) -> str:
+def _quote_text(text: str) -> str:
     return f'"{text}"' if "'" in text else f"'{text}'"
 
 
-def _listed(names: Iterable[str]) -> str:
+def _list_names(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "none"
 
 
-def _unknown(kind: str, name: str, known: Iterable[str], where: str) -> str:
+def _unknown_message(kind: str, name: str, known: Iterable[str], where: str) -> str:
     names = list(known)
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(f'`{word}`' for word in near)}?" if near else ""
-    rest = f"on record: {_listed(names[:20])}"
+    rest = f"on record: {_list_names(names[:20])}"
     return f"no {kind} `{name}` {where}; {hint + ' ' if hint else ''}{rest}"

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis import credentials
+from analysis.record import credentials
 from study import state
-from study.file import DEFAULT_SCALE, ResolvedStudy, load
-from study.lock import StudyHeld, hold
-from study.problems import StudyFileError
+from study.file.problems import StudyFileError
+from study.file.resolved import DEFAULT_SCALE, ResolvedStudy, load_study
+from study.lock import StudyHeldError, hold_study
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -25,56 +25,56 @@ BAD_INPUT, INTERRUPTED = 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(arguments)
+    options = _build_parser().parse_args(arguments)
     console = Console(soft_wrap=True, file=sys.stdout)
     try:
-        study = load(options.file, scale=options.scale, overrides=tuple(options.set))
-        _announce(study, console, named=options.scale is not None)
-        return _launch(study, options, console, given=arguments)
+        study = load_study(options.file, scale=options.scale, overrides=tuple(options.set))
+        _announce_study(study, console, named=options.scale is not None)
+        return _launch_study(study, options, console, given=arguments)
     except StudyFileError as error:
-        return _refuse(str(error))
-    except StudyHeld as error:
-        return _refuse(f"{options.file}: {error}")
+        return _print_refusal(str(error))
+    except StudyHeldError as error:
+        return _print_refusal(f"{options.file}: {error}")
     except KeyboardInterrupt:  # before trials start: later ones are asked to save themselves
         print("Interrupted; the same command goes on.", file=sys.stderr)
         return INTERRUPTED
 
 
-def _launch(
+def _launch_study(
     study: ResolvedStudy, options: argparse.Namespace, console: Console, *, given: Sequence[str]
 ) -> int:
     # Imported late, since it takes seconds: a mistake in the study file is said before.
-    from study.session import Refused, Session
+    from study.launching.study_launch import LaunchRefusedError, StudyLaunch
 
     try:
-        folder = state.State.open(options.state, study.name, study.scale)
+        folder = state.StateFolder.open(options.state, study.name, study.scale)
         _log_to(folder.log)
     except (OSError, ValueError) as error:
-        return _refuse(f"{study.source}: cannot use the state directory: {error}")
+        return _print_refusal(f"{study.source}: cannot use the state directory: {error}")
     command = f"python -m study.launch {shlex.join(given)}"
     data = options.data.absolute()
     try:
         if options.plan:
             with folder.copy() as copied:
-                session = Session(
+                session = StudyLaunch(
                     study, console, folder=copied, data=data, command=command, planning=True
                 )
                 return session.plan(options.address)
-        with hold(folder.lock):
-            session = Session(study, console, folder=folder, data=data, command=command)
+        with hold_study(folder.lock):
+            session = StudyLaunch(study, console, folder=folder, data=data, command=command)
             return session.run(options.address)
-    except Refused as error:
-        return _refuse(f"{study.source}: {error}")
+    except LaunchRefusedError as error:
+        return _print_refusal(f"{study.source}: {error}")
 
 
 def _log_to(file: Path) -> None:
     handler = logging.FileHandler(file)
-    handler.setFormatter(credentials.Formatter(logging.BASIC_FORMAT))
+    handler.setFormatter(credentials.HidingFormatter(logging.BASIC_FORMAT))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.raiseExceptions = False  # a log that finds its disk full is no news for the user
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m study.launch",
         description="Make a study true: run what is missing, go on with what was cut off.",
@@ -113,18 +113,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _announce(study: ResolvedStudy, console: Console, *, named: bool) -> None:
+def _announce_study(study: ResolvedStudy, console: Console, *, named: bool) -> None:
     """Say which study and scale this is and, if none was named, what the paper's is."""
     judged = ", ".join(study.search.objectives)
     console.print(
         f"{study.name} · scale {study.scale}: {study.question}\n"
-        f"{_size(study)}, sampler {study.search.sampler}, judged by {judged}",
+        f"{_study_size(study)}, sampler {study.search.sampler}, judged by {judged}",
         highlight=False,
         markup=False,
     )
     if not named:
         try:
-            size = _size(load(Path(study.source), scale="paper"))
+            size = _study_size(load_study(Path(study.source), scale="paper"))
         except StudyFileError as error:
             size = f"it has mistakes: {error}"
         console.print(
@@ -136,7 +136,7 @@ def _announce(study: ResolvedStudy, console: Console, *, named: bool) -> None:
         )
 
 
-def _size(study: ResolvedStudy) -> str:
+def _study_size(study: ResolvedStudy) -> str:
     """Return how many trials of which length on which networks and data sets a study has."""
     seeds = len(study.search.seed_list)
     extremes = study.extremes()
@@ -154,7 +154,7 @@ def _size(study: ResolvedStudy) -> str:
     )
 
 
-def _refuse(message: str) -> int:
+def _print_refusal(message: str) -> int:
     print(message, file=sys.stderr)
     return BAD_INPUT
 

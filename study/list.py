@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from study import state
-from study.lock import holder
-from study.record import Overview, RecordError, overview, tracking_uri
+from study.lock import read_holder
+from study.record.overview import StudyOverview, read_overview
+from study.record.writer import RecordError, shown_tracking_uri
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,12 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console()
     try:
-        studies = overview()
+        studies = read_overview()
     except RecordError as error:
         print(error, file=sys.stderr)
         return 2
     if not studies:
-        console.print(f"No studies on record in {tracking_uri()}.", highlight=False)
+        console.print(f"No studies on record in {shown_tracking_uri()}.", highlight=False)
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("study", "scale", "state", "done", "cut off", "failed", "last change"):
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table.add_row(
             study.study,
             study.scale,
-            _state(study, state.local(options.state)),
+            _state_words(study, state.local_folder(options.state)),
             *(str(count) for count in (study.done, study.cut_off, study.failed)),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(study.changed)),
         )
@@ -48,10 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 COUNTS = ("done", "cut off", "failed")
 
 
-def _state(study: Overview, root: Path) -> str:
+def _state_words(study: StudyOverview, root: Path) -> str:
     """Return the state in words; the lock knows better than a record whether a driver lives."""
     lock = root / study.study / study.scale / "lock"
-    held = holder(lock)
+    held = read_holder(lock)
     if held is not None:
         return f"running, process {held['pid']} on {held['host']} since {held['since']}"
     words = {

@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import TextIO
 
 
-class StudyHeld(Exception):
+class StudyHeldError(Exception):
     """Another process runs this study at this scale; nothing was started."""
 
 
 @contextmanager
-def hold(path: Path) -> Iterator[None]:
+def hold_study(path: Path) -> Iterator[None]:
     """Hold the study until the block ends, or the process does, whatever way.
 
     Raises:
         StudyHeld: naming the process that holds it, its machine and since when.
     """
     with path.open("a+", encoding="utf-8") as file:
-        if not _locked(file):
-            raise StudyHeld(f"{_holder(path)}; one study runs once at a time")
+        if not _lock_file(file):
+            raise StudyHeldError(f"{_parse_holder(path)}; one study runs once at a time")
         file.truncate(0)
         started = time.strftime("%Y-%m-%d %H:%M:%S")
         json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": started}, file)
@@ -33,7 +33,7 @@ def hold(path: Path) -> Iterator[None]:
         file.truncate(0)
 
 
-def _locked(file: TextIO) -> bool:
+def _lock_file(file: TextIO) -> bool:
     """Lock the file; whoever only asks who holds it holds it for a moment."""
     for wait in (0.05, 0.1, 0.2, 0):
         try:
@@ -44,7 +44,7 @@ def _locked(file: TextIO) -> bool:
     return False
 
 
-def holder(path: Path) -> dict[str, str | int] | None:
+def read_holder(path: Path) -> dict[str, str | int] | None:
     """Return pid, host and since of the process that holds the study, or None."""
     try:
         with path.open(encoding="utf-8") as file:
@@ -58,8 +58,8 @@ def holder(path: Path) -> dict[str, str | int] | None:
     return None
 
 
-def _holder(path: Path) -> str:
-    found = holder(path) or {}
+def _parse_holder(path: Path) -> str:
+    found = read_holder(path) or {}
     return (
         f"process {found.get('pid', '?')} on {found.get('host', '?')} holds this study "
         f"since {found.get('since', '?')}"

@@ -14,13 +14,13 @@ from pathlib import Path
 DEFAULT = "state"
 
 
-def local(root: str) -> Path:
+def local_folder(root: str) -> Path:
     """Return the folder of the driver's own files: `root`, or the default with an object store."""
     return Path(DEFAULT if "://" in root else root).absolute()
 
 
 @dataclass(frozen=True)
-class State:
+class StateFolder:
     """The files of one study at one scale."""
 
     folder: Path
@@ -30,7 +30,7 @@ class State:
     """Of a copy, the folder that it is of: what is measured for it is of use later."""
 
     @classmethod
-    def open(cls, root: str, study: str, scale: str) -> "State":
+    def open(cls, root: str, study: str, scale: str) -> "StateFolder":
         """Make the folder below `root`, a path or a URI such as ``s3://bucket/path``, if need be.
 
         Raises:
@@ -38,17 +38,17 @@ class State:
         """
         if "://" in root and "@" in root:
             raise ValueError("credentials of an object store belong in the environment")
-        folder = local(root) / study / scale
+        folder = local_folder(root) / study / scale
         folder.mkdir(parents=True, exist_ok=True)
         if "://" in root:
             return cls(folder, f"{root.rstrip('/')}/{study}/{scale}")
         return cls(folder, str(folder))
 
     @contextmanager
-    def copy(self) -> Iterator["State"]:
+    def copy(self) -> Iterator["StateFolder"]:
         """Lend a copy of what a plan needs to know, which it may change."""
         with tempfile.TemporaryDirectory(prefix="study-plan-") as scratch:
-            copied = State(Path(scratch), scratch, self.folder)
+            copied = StateFolder(Path(scratch), scratch, self.folder)
             if self.optuna.exists():
                 shutil.copy(self.optuna, copied.optuna)
             yield copied

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from study import state
-from study.lock import holder
+from study.lock import read_holder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,11 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
     options = parser.parse_args(arguments)
-    folder = state.local(options.state) / options.study
+    folder = state.local_folder(options.state) / options.study
     running = {
         lock.parent.name: held
         for lock in sorted(folder.glob("*/lock"))
-        if (held := holder(lock)) and options.scale in (None, lock.parent.name)
+        if (held := read_holder(lock)) and options.scale in (None, lock.parent.name)
     }
     if len(running) != 1:
         which = f" at scale {options.scale}" if options.scale else ""
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     os.kill(int(held["pid"]), signal.SIGTERM if options.now else signal.SIGINT)
     print(f"Stopping {options.study}, scale {scale}, process {held['pid']} …", flush=True)
-    while holder(folder / scale / "lock") == held:
+    while read_holder(folder / scale / "lock") == held:
         time.sleep(0.2)
     print("Stopped. The same launch command goes on with it.")
     return 0

@@ -4,18 +4,18 @@ The trial's process writes them and the driver, perhaps on another machine and a
 them to the record: both find them by the trial's key.
 """
 
-from trainables.storage import Folder
+from trainables.storage import StorageFolder
 
 DIAGNOSTICS = "diagnostics"
 """The folder of the record that diagnostics go to."""
 
 
-class Artifacts:
+class TrialArtifacts:
     """The files of each trial, by trial key and name."""
 
     def __init__(self, location: str) -> None:
         """Open the folder at `location`, an absolute path or a URI such as ``s3://bucket/path``."""
-        self.folder = Folder(location)
+        self.folder = StorageFolder(location)
 
     def save(self, key: str, name: str, content: bytes) -> None:
         """Write a file, whole or not at all."""

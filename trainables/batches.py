@@ -11,7 +11,7 @@ from trainables import randomness
 from trainables.datasets import Images, Splits
 
 
-class Normaliser:
+class PixelNormaliser:
     """Bytes to floats: (pixel / 255 − mean) / std per channel."""
 
     def __init__(self, splits: Splits, device: torch.device) -> None:
@@ -29,10 +29,10 @@ class TrainingImages:
     """The training images of a data set, cropped and flipped at random, each image by itself."""
 
     def __init__(self, splits: Splits, *, batch_size: int, device: torch.device) -> None:
-        images = _padded(splits, device)
+        images = _pad_images(splits, device)
         self.labels_N = images.labels_N
         self.padding, self.flip = splits.padding, splits.flip
-        self.normalise = Normaliser(splits, device)
+        self.normalise = PixelNormaliser(splits, device)
         self.batch_size = batch_size
         size = splits.image_size
         # A view of every crop of every image: taking one is a single gather, no copy of the data.
@@ -42,16 +42,16 @@ class TrainingImages:
         """Return the number of mini-batches in an epoch; the last may be smaller."""
         return -(-len(self.labels_N) // self.batch_size)
 
-    def epoch(self, *key: object) -> "Epoch":
+    def epoch(self, *key: object) -> "EpochDraws":
         """Draw the order and the augmentation of one epoch, a function of `key` alone."""
         device, count = self.labels_N.device, len(self.labels_N)
-        order = randomness.generator(*key, "order", device=device)
-        augmentation = randomness.generator(*key, "augmentation", device=device)
+        order = randomness.keyed_generator(*key, "order", device=device)
+        augmentation = randomness.keyed_generator(*key, "augmentation", device=device)
         offsets = torch.randint(
             0, 2 * self.padding + 1, (2, count), generator=augmentation, device=device
         )
         flips = torch.rand(count, generator=augmentation, device=device) < 0.5
-        return Epoch(
+        return EpochDraws(
             images=self,
             order_N=torch.randperm(count, generator=order, device=device),
             rows_N=offsets[0],
@@ -61,13 +61,13 @@ class TrainingImages:
 
 
 @lru_cache(maxsize=1)  # for the next trial of a warm actor: padding takes longer than all else
-def _padded(splits: Splits, device: torch.device) -> Images:
+def _pad_images(splits: Splits, device: torch.device) -> Images:
     images = splits.train.to(device)
     return Images(F.pad(images.images_NCHW, (splits.padding,) * 4), images.labels_N)
 
 
 @dataclass(frozen=True)
-class Epoch:
+class EpochDraws:
     """The draws of one epoch; batch number i is a function of them and i."""
 
     images: TrainingImages
@@ -88,7 +88,7 @@ class Epoch:
         return source.normalise(bytes_NCHW), source.labels_N[chosen_N]
 
 
-def evenly(images: Images, count: int) -> Images:
+def evenly_chosen(images: Images, count: int) -> Images:
     """Return `count` images spread evenly over all of them, or all if there are fewer."""
     if count >= len(images):
         return images

@@ -8,19 +8,19 @@ from typing import Any
 
 import torch
 
-from trainables.storage import PART, Folder
+from trainables.storage import PART, StorageFolder
 
 log = logging.getLogger(__name__)
 
 SUFFIX = ".pt"
 
 
-class Checkpoints:
+class TrialCheckpoints:
     """The newest checkpoint of each trial, by trial key."""
 
     def __init__(self, location: str) -> None:
         """Open the folder at `location`, an absolute path or a URI such as ``s3://bucket/path``."""
-        self.folder = Folder(location)
+        self.folder = StorageFolder(location)
 
     def save(self, key: str, state: Mapping[str, Any]) -> None:
         """Write the trial's state."""
@@ -59,7 +59,7 @@ class Checkpoints:
                 self.folder.delete(name)
 
 
-class Cadence:
+class SaveCadence:
     """Says when the next checkpoint is due: often enough to lose little, seldom enough to be cheap.
 
     A save is due once the time since the last one is `most_seconds`, or fifty times what a save

@@ -13,7 +13,7 @@ from pydantic import model_validator
 from trainables import datasets, networks, regularizers
 from trainables.diagnostics import DiagnosticsSettings
 from trainables.recipe import TrainingSettings
-from trainables.settings import parse, settings
+from trainables.settings import parse_settings, settings
 
 
 @settings
@@ -39,18 +39,18 @@ class Configuration:
     @model_validator(mode="after")
     def _check_that_the_parts_fit(self) -> Self:
         size = self.dataset.image_size
-        self.regularizer.check(network=_skeleton(self.network, size), image_size=size)
+        self.regularizer.check(network=_weightless_network(self.network, size), image_size=size)
         return self
 
 
 @lru_cache
-def _skeleton(network: networks.AnySettings, image_size: int) -> networks.Network:
+def _weightless_network(network: networks.AnySettings, image_size: int) -> networks.Network:
     """Return the network without memory for its weights."""
     with torch.device("meta"):
         return network.build(num_classes=2, in_channels=3, image_size=image_size)
 
 
-def configuration(value: "Configuration | Mapping[str, Any]") -> Configuration:
+def parse_configuration(value: "Configuration | Mapping[str, Any]") -> Configuration:
     """Validate plain data into a configuration.
 
     Raises:
@@ -58,7 +58,7 @@ def configuration(value: "Configuration | Mapping[str, Any]") -> Configuration:
     """
     if isinstance(value, Configuration):
         return value
-    parsed: Configuration = parse(Configuration, value)
+    parsed: Configuration = parse_settings(Configuration, value)
     return parsed
 
 
@@ -67,35 +67,35 @@ def as_dict(configuration: Configuration) -> dict[str, Any]:
     return dataclasses.asdict(configuration)
 
 
-def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten_settings(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return `nested` with dotted keys: ``{"training": {"epochs": 1}}`` → ``training.epochs``."""
     flat: dict[str, Any] = {}
     for key, value in nested.items():
         if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
+            flat |= flatten_settings(value, f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
     return flat
 
 
-def key(configuration: Configuration, *, data: str, seed: int | None = None) -> str:
+def hash_configuration(configuration: Configuration, *, data: str, seed: int | None = None) -> str:
     """Return the hash of the configuration, the data's fingerprint and, for a trial, the seed.
 
     Settings that have their default are left out: a setting that a later version adds, whose
     default is what was done before, leaves the keys of all trials on record as they are.
     """
-    content: dict[str, Any] = {"configuration": _deviations(configuration), "data": data}
+    content: dict[str, Any] = {"configuration": _non_defaults(configuration), "data": data}
     if seed is not None:
         content["seed"] = seed
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
 
-def _deviations(part: Any) -> dict[str, Any]:
+def _non_defaults(part: Any) -> dict[str, Any]:
     """Return the settings of a part of a configuration that are not at their default."""
     values = {field: getattr(part, field.name) for field in dataclasses.fields(part)}
     return {
-        field.name: _deviations(value) if dataclasses.is_dataclass(value) else value
+        field.name: _non_defaults(value) if dataclasses.is_dataclass(value) else value
         for field, value in values.items()
         if field.name == "name" or value != field.default
     }

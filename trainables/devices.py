@@ -12,7 +12,7 @@ Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
-class Gpu:
+class GpuDevice:
     """A GPU."""
 
     name: str
@@ -20,19 +20,19 @@ class Gpu:
     """In units of 2^20 bytes."""
 
 
-def gpu() -> Gpu | None:
+def first_gpu() -> GpuDevice | None:
     """Return the first GPU that this process may use, or None."""
     if not torch.cuda.is_available():
         return None
     properties = torch.cuda.get_device_properties(0)
-    return Gpu(properties.name, properties.total_memory / 2**20)
+    return GpuDevice(properties.name, properties.total_memory / 2**20)
 
 
 def device_name(device: torch.device) -> str:
     """Return the name of the GPU, or of the CPU, as its maker gives it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    names = _cpuinfo("model name")
+    names = _cpuinfo_field("model name")
     return names[0] if names else platform.processor() or platform.machine()
 
 
@@ -52,11 +52,11 @@ def best_precision(device: torch.device) -> Precision:
     """
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
-    flags = set(" ".join(_cpuinfo("flags")).split())
+    flags = set(" ".join(_cpuinfo_field("flags")).split())
     return "bf16" if flags & {"avx512_bf16", "amx_bf16"} else "fp32"
 
 
-def _cpuinfo(field: str) -> list[str]:
+def _cpuinfo_field(field: str) -> list[str]:
     """Return the values of a field, one for each core; nothing where there is no Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

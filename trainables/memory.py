@@ -45,10 +45,10 @@ def keep_within(share: float) -> None:
     Ray's fractions are bookkeeping: this is what keeps a trial from its neighbours' memory.
     """
     total = torch.cuda.get_device_properties(0).total_memory / MEGABYTE
-    torch.cuda.set_per_process_memory_fraction(allocatable(share, total))
+    torch.cuda.set_per_process_memory_fraction(allocatable_share(share, total))
 
 
-def allocatable(share: float, total_megabytes: float) -> float:
+def allocatable_share(share: float, total_megabytes: float) -> float:
     """Return which part of a GPU a process may allocate, so that with its context it has a share.
 
     At least half of the share: where the context takes more, the GPU is not one to be shared so.
@@ -62,18 +62,18 @@ def keep_freed() -> None:
     glibc gives large blocks back to the system, which clears each page when it is asked for again:
     on a CPU that can take a fifth of a step. Where there is no glibc nothing happens.
     """
-    if (libc := _glibc()) is not None:
+    if (libc := _c_library()) is not None:
         libc.mallopt(M_MMAP_THRESHOLD, 32 * MEGABYTE)  # the most it allows
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def give_back_freed() -> None:
     """Give back what this process keeps, so that it is no part of the next trial's peak."""
-    if (libc := _glibc()) is not None:
+    if (libc := _c_library()) is not None:
         libc.malloc_trim(0)
 
 
-def _glibc() -> ctypes.CDLL | None:
+def _c_library() -> ctypes.CDLL | None:
     """Return this process's C library, or None if it is another."""
     return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 

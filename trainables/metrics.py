@@ -34,7 +34,7 @@ COSTS = ("epoch_seconds", "images_per_second", "peak_memory_mb")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
+class TrialSummary:
     """What is left of a trial at its end, all in percent."""
 
     best_validation_error: float | None
@@ -48,12 +48,12 @@ class Summary:
     """The lowest over all epochs: selected on test data, for comparison with papers that do so."""
 
 
-def summarise(history: Sequence[EpochMetrics]) -> Summary:
+def summarise_trial(history: Sequence[EpochMetrics]) -> TrialSummary:
     """Reduce the epochs of a trial, at least one, to its summary."""
     test = [epoch.test_error for epoch in history]
     validated = [epoch for epoch in history if epoch.validation_error is not None]
     best = min(validated, key=lambda epoch: epoch.validation_error or 0.0, default=None)
-    return Summary(
+    return TrialSummary(
         best_validation_error=best.validation_error if best else None,
         test_error_at_best_validation=best.test_error if best else None,
         test_error_last=test[-1],
@@ -62,6 +62,6 @@ def summarise(history: Sequence[EpochMetrics]) -> Summary:
     )
 
 
-def diverged(history: Sequence[EpochMetrics]) -> bool:
+def has_diverged(history: Sequence[EpochMetrics]) -> bool:
     """Return whether the last epoch's loss is infinite or not a number."""
     return bool(history) and not math.isfinite(history[-1].train_loss)

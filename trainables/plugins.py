@@ -11,7 +11,7 @@ from pydantic import Field
 
 
 @cache
-def names(package: str) -> tuple[str, ...]:
+def component_names(package: str) -> tuple[str, ...]:
     """Return the names of the components in `package`: its modules that hold a class `Settings`."""
     return tuple(settings_classes(package))
 

@@ -25,7 +25,7 @@ MEET_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Probe:
+class TrialProbe:
     """What a few seconds of a trial showed."""
 
     start_seconds: float
@@ -42,7 +42,7 @@ class Probe:
 
 def side_by_side(
     configuration: Configuration, count: int, *, data: Path, device: str, threads: int = 1
-) -> list[Probe]:
+) -> list[TrialProbe]:
     """Probe as many trials at once, in processes of their own, each while all others train.
 
     Returns:
@@ -50,7 +50,7 @@ def side_by_side(
     """
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(count)
-    with ProcessPoolExecutor(count, context, initializer=_share, initargs=(ready,)) as pool:
+    with ProcessPoolExecutor(count, context, initializer=_share_meeting, initargs=(ready,)) as pool:
         futures = [
             pool.submit(_probe_beside, configuration, data, device, threads) for _ in range(count)
         ]
@@ -63,7 +63,7 @@ def side_by_side(
     return [future.result() for future in futures]
 
 
-def _share(ready: Barrier) -> None:
+def _share_meeting(ready: Barrier) -> None:
     """Keep what the processes meet at: it can be handed to a process only when that starts."""
     global _ready
     _ready = ready
@@ -72,10 +72,12 @@ def _share(ready: Barrier) -> None:
 _ready: Barrier
 
 
-def _probe_beside(configuration: Configuration, data: Path, device: str, threads: int) -> Probe:
+def _probe_beside(
+    configuration: Configuration, data: Path, device: str, threads: int
+) -> TrialProbe:
     be_deterministic()  # as trials are, which may cost them speed
     try:
-        return probe(
+        return probe_trial(
             configuration,
             data=data,
             device=device,
@@ -87,14 +89,14 @@ def _probe_beside(configuration: Configuration, data: Path, device: str, threads
         raise
 
 
-def probe(
+def probe_trial(
     configuration: Configuration,
     *,
     data: Path,
     device: str,
     threads: int = 1,
     ready: Callable[[], object] = lambda: None,
-) -> Probe:
+) -> TrialProbe:
     """Train for a few seconds, never to an end, and say what an epoch takes.
 
     Short epochs are measured whole; of a long one some steps and one evaluation batch are, and
@@ -113,10 +115,10 @@ def probe(
     trainer = Trainer(configuration, data=data, device=device)
     steps = iter(range(1, RECORDING_STEPS if trainer.step.recordings else WARM_UP_STEPS))
     trainer.train_epoch(pause=lambda: next(steps, None) is None)
-    start_seconds = _now(trainer.device) - started
+    start_seconds = _time_when_done(trainer.device) - started
     ready()
     epoch_seconds, memory_mb = _epoch_seconds(trainer), trainer.step.memory.megabytes()
-    return Probe(
+    return TrialProbe(
         start_seconds=start_seconds,
         epoch_seconds=epoch_seconds,
         memory_mb=memory_mb,
@@ -126,7 +128,7 @@ def probe(
 
 
 def _epoch_seconds(trainer: Trainer) -> float:
-    done, started, steps = trainer.epoch, _now(trainer.device), 0
+    done, started, steps = trainer.epoch, _time_when_done(trainer.device), 0
 
     def enough() -> bool:
         nonlocal steps
@@ -138,11 +140,11 @@ def _epoch_seconds(trainer: Trainer) -> float:
     whole = trainer.history[done:]
     if len(whole) > 1:
         return sum(epoch.epoch_seconds for epoch in whole[1:]) / len(whole[1:])
-    step_seconds = (_now(trainer.device) - started) / max(1, steps)
+    step_seconds = (_time_when_done(trainer.device) - started) / max(1, steps)
     return step_seconds * len(trainer.images) + _evaluation_seconds(trainer)
 
 
-def _now(device: torch.device) -> float:
+def _time_when_done(device: torch.device) -> float:
     """Return the time once the device has done all that it was asked for."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

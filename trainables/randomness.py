@@ -15,12 +15,14 @@ def derive_seed(*key: object) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def generator(*key: object, device: torch.device | str = "cpu") -> torch.Generator:
+def keyed_generator(*key: object, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator on `device`, seeded by `key` (for example seed, epoch, ``"shuffle"``)."""
     return torch.Generator(device=device).manual_seed(derive_seed(*key))
 
 
-def beta(alpha: float, *, generator: torch.Generator, shape: tuple[int, ...] = ()) -> torch.Tensor:
+def draw_beta(
+    alpha: float, *, generator: torch.Generator, shape: tuple[int, ...] = ()
+) -> torch.Tensor:
     """Draw λ ~ Beta(α, α) on the generator's device, without waiting for it; α = 1 is uniform."""
     if alpha == 1:
         return torch.rand(shape, generator=generator, device=generator.device)

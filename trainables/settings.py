@@ -53,13 +53,13 @@ def _pass_descriptions_on(decorated: Any) -> None:
             field.type = Annotated[field.type, pydantic.Field(description=description)]
 
 
-def nearest(word: object, known: Iterable[str]) -> str:
+def nearest_word(word: object, known: Iterable[str]) -> str:
     """Return ``; did you mean `x`?`` for the nearest known word, or an empty string."""
     matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
     return f"; did you mean `{matches[0]}`?" if matches else ""
 
 
-def parse(kind: Any, value: object) -> Any:
+def parse_settings(kind: Any, value: object) -> Any:
     """Validate plain data (what YAML holds) into `kind`.
 
     Raises:

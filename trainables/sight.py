@@ -14,14 +14,14 @@ from pathlib import Path
 
 from trainables import datasets
 from trainables.datasets import DatasetError
-from trainables.storage import PART, Folder
+from trainables.storage import PART, StorageFolder
 
 PACKAGES = ("torch", "torchvision", "numpy", "ray")
 """What must be the same on all nodes, besides Python and this project."""
 
 
 @dataclass(frozen=True)
-class Question:
+class NodeQuestion:
     """What a node is asked."""
 
     datasets: Sequence[datasets.AnySettings]
@@ -34,7 +34,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Sight:
+class NodeSight:
     """What a node answers."""
 
     versions: dict[str, str]
@@ -46,7 +46,7 @@ class Sight:
     """Why trials could not save themselves, or nothing."""
 
 
-def look(question: Question) -> Sight:
+def look_around(question: NodeQuestion) -> NodeSight:
     """Look at the data, the place for checkpoints and the versions, as a trial here would."""
     fingerprints, missing = [], []
     for settings in question.datasets:
@@ -54,11 +54,13 @@ def look(question: Question) -> Sight:
             fingerprints.append(datasets.load(settings, question.data).fingerprint)
         except DatasetError as error:
             missing.append(str(error))
-    return Sight(versions(), tuple(fingerprints), tuple(missing), _checkpoints(question))
+    return NodeSight(
+        code_versions(), tuple(fingerprints), tuple(missing), _checkpoint_fault(question)
+    )
 
 
 @cache
-def versions() -> dict[str, str]:
+def code_versions() -> dict[str, str]:
     """Return the versions of Python and the packages, and a hash of this training code."""
     code = hashlib.blake2b(digest_size=8)
     root = Path(__file__).parent
@@ -68,9 +70,9 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages, "trainables": code.hexdigest()}
 
 
-def _checkpoints(question: Question) -> str:
+def _checkpoint_fault(question: NodeQuestion) -> str:
     try:
-        folder = Folder(question.checkpoints, create=False)
+        folder = StorageFolder(question.checkpoints, create=False)
         if folder.read(question.token) is None:
             return "is another folder there than here"
         reply = f"{question.token.removesuffix(PART)}-{platform.node()}{PART}"

@@ -8,7 +8,7 @@ PART = ".part"
 """How the name of a file ends that is not written to its end yet, or never will be."""
 
 
-class Folder:
+class StorageFolder:
     """Files by name in one flat folder.
 
     A write replaces the file in one move, so a reader sees the old content or the new one, whole.

@@ -10,13 +10,13 @@ from ray import get_runtime_context, tune
 from ray._raylet import setproctitle  # type: ignore[attr-defined]  # it is compiled
 from ray.util.metrics import Gauge
 
-from trainables.artifacts import Artifacts
-from trainables.checkpoints import Cadence, Checkpoints, estimated_cost
+from trainables.artifacts import TrialArtifacts
+from trainables.checkpoints import SaveCadence, TrialCheckpoints, estimated_cost
 from trainables.devices import be_deterministic, device_name
 from trainables.memory import give_back_freed, keep_freed, keep_within
 from trainables.metrics import EpochMetrics
-from trainables.step import Warmth
 from trainables.training import Trainer
+from trainables.training_step import StepCache
 
 SHOWN = {
     "epoch": "Epochs trained.",
@@ -33,7 +33,7 @@ SLICE_SECONDS = 10.0
 """A longer epoch is left in its middle, so that the driver can stop and save the trial."""
 
 
-class Assignment(TypedDict):
+class TrialAssignment(TypedDict):
     """What the driver asks of an actor: one trial. It is the trial's Ray Tune config."""
 
     name: str
@@ -53,7 +53,7 @@ class Assignment(TypedDict):
     """Ids of nodes that must not be used."""
 
 
-class Gauges:
+class TrialGauges:
     """Figures of the trial that runs, among the metrics that each Ray node exports."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Gauges:
             for name, text in SHOWN.items()
         }
 
-    def show(self, metrics: EpochMetrics, config: Assignment) -> None:
+    def show(self, metrics: EpochMetrics, config: TrialAssignment) -> None:
         """Show a trial's last epoch."""
         labels = {
             "study": config["study"],
@@ -106,8 +106,8 @@ class TrialTrainable(tune.Trainable):
         """Prepare the process, then the trial."""
         be_deterministic()
         keep_freed()
-        self.gauges = Gauges()
-        self.warmth = Warmth()
+        self.gauges = TrialGauges()
+        self.warmth = StepCache()
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -116,14 +116,14 @@ class TrialTrainable(tune.Trainable):
         It keeps the data set in memory and, for a trial of the same shape, the networks' memory and
         the recorded steps.
         """
-        config = cast(Assignment, new_config)
+        config = cast(TrialAssignment, new_config)
         torch.set_num_threads(max(1, int(config["cpus"])))
         if 0 < config["gpus"] < 1:
             keep_within(config["gpus"])
         self.assignment = config
         self.key = config["key"]
-        self.checkpoints = Checkpoints(config["checkpoints"])
-        self.artifacts = Artifacts(config["checkpoints"])
+        self.checkpoints = TrialCheckpoints(config["checkpoints"])
+        self.artifacts = TrialArtifacts(config["checkpoints"])
         vars(self).pop("trainer", None)  # what is not kept of it is free before more is taken
         give_back_freed()
         self.trainer = Trainer(
@@ -139,7 +139,7 @@ class TrialTrainable(tune.Trainable):
         self.device_name = device_name(self.trainer.device)
         self.reported = 0
         self.notice = ""
-        self.cadence = Cadence(
+        self.cadence = SaveCadence(
             config["checkpoint_seconds"],
             estimated_cost=estimated_cost(self.trainer.state_dict()),
         )

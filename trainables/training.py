@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from trainables import datasets, networks, randomness
-from trainables.batches import Epoch, Normaliser, TrainingImages, evenly
-from trainables.configuration import Configuration, as_dict, configuration
+from trainables.batches import EpochDraws, PixelNormaliser, TrainingImages, evenly_chosen
+from trainables.configuration import Configuration, as_dict, parse_configuration
 from trainables.datasets import Images
 from trainables.devices import Precision, best_precision
-from trainables.diagnostics import Diagnostics, Subject
-from trainables.metrics import EpochMetrics, diverged
-from trainables.step import Warmth
+from trainables.diagnostics import TrialDiagnostics, TrialSubject
+from trainables.metrics import EpochMetrics, has_diverged
+from trainables.training_step import StepCache
 
 EVALUATION_BATCH = 1000
 
@@ -36,7 +36,7 @@ class Trainer:
         seed: int = 0,
         data: Path | str = "data",
         device: torch.device | str | None = None,
-        warmth: Warmth | None = None,
+        warmth: StepCache | None = None,
     ) -> None:
         """Load the data and initialise the networks.
 
@@ -52,11 +52,11 @@ class Trainer:
             pydantic.ValidationError: if the configuration is wrong.
             datasets.DatasetError: if the data is missing or damaged.
         """
-        self.configuration = configuration(config)
+        self.configuration = parse_configuration(config)
         self.seed = seed
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.splits = datasets.load(self.configuration.dataset, Path(data).absolute())
-        self.warmth = warmth or Warmth()
+        self.warmth = warmth or StepCache()
         chosen = self.configuration.training.precision
         self._build(best_precision(self.device) if chosen == "auto" else chosen)
 
@@ -84,20 +84,22 @@ class Trainer:
         )
         self.network, self.regularizer = self.step.network, self.step.regularizer
         self.images = TrainingImages(splits, batch_size=training.batch_size, device=self.device)
-        self.normalise = Normaliser(splits, self.device)
+        self.normalise = PixelNormaliser(splits, self.device)
         self.evaluated = {
-            "train": evenly(splits.train, max(1000, len(splits.train) // 10)).to(self.device),
+            "train": evenly_chosen(splits.train, max(1000, len(splits.train) // 10)).to(
+                self.device
+            ),
             "validation": splits.validation.to(self.device),
             "test": splits.test.to(self.device),
         }
-        self.diagnostics = Diagnostics(self.configuration.diagnostics, self._subject())
+        self.diagnostics = TrialDiagnostics(self.configuration.diagnostics, self._subject())
         self.history: list[EpochMetrics] = []
-        self._position: Position | None = None
+        self._position: EpochPosition | None = None
 
-    def _subject(self) -> Subject:
-        return Subject(
+    def _subject(self) -> TrialSubject:
+        return TrialSubject(
             network=self.network,
-            embed=networks.embedder(self.configuration.network.name),
+            embed=networks.embedder_of(self.configuration.network.name),
             regularizer=self.regularizer,
             splits=self.splits,
             normalise=self.normalise,
@@ -119,7 +121,7 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether all epochs are trained, or the loss is no longer finite."""
-        return self.epoch >= self.configuration.training.epochs or diverged(self.history)
+        return self.epoch >= self.configuration.training.epochs or has_diverged(self.history)
 
     @property
     def between_epochs(self) -> bool:
@@ -168,16 +170,16 @@ class Trainer:
         )
         self.history.append(metrics)
         self._position = None
-        if not diverged(self.history):
+        if not has_diverged(self.history):
             self.diagnostics.end_epoch(metrics)
         return metrics
 
-    def _begin_epoch(self) -> "Position":
+    def _begin_epoch(self) -> "EpochPosition":
         epoch = self.epoch + 1
         self.step.begin_epoch(seed=randomness.derive_seed(self.seed, epoch, "regularizer"))
-        return Position(epoch=epoch, draws=self.images.epoch(self.seed, epoch))
+        return EpochPosition(epoch=epoch, draws=self.images.epoch(self.seed, epoch))
 
-    def _step(self, position: "Position") -> None:
+    def _step(self, position: "EpochPosition") -> None:
         images_NCHW, labels_N = position.draws.batch(position.batch)
         done = (position.epoch - 1) * len(self.images) + position.batch
         self.step(images_NCHW, labels_N, step=done)
@@ -230,7 +232,7 @@ class Trainer:
             "data": self.splits.fingerprint,
         }
         # Parsed, so that a setting that an older checkpoint does not know has its default.
-        stored = as_dict(configuration(state["configuration"]))
+        stored = as_dict(parse_configuration(state["configuration"]))
         for name, value in own.items():
             found = stored if name == "configuration" else state[name]
             if found != value:
@@ -251,12 +253,12 @@ class Trainer:
 
 
 @dataclass
-class Position:
+class EpochPosition:
     """Where in an epoch the trial stands."""
 
     epoch: int
     """Counted from 1."""
-    draws: Epoch
+    draws: EpochDraws
     """A function of the seed and the epoch, so a checkpoint need not hold it."""
     batch: int = 0
     """Mini-batches done."""

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from analysis import tables
-from analysis.answer import answer
+from analysis.report_page.headline import headline_of
+from analysis.tables import configurations
 
 
 def said(factors, *rows):
@@ -21,9 +21,9 @@ def said(factors, *rows):
             for number, (*settings, error) in enumerate(rows)
         ]
     )
-    table = tables.over_configurations(frame, factors, "test_error_last", selects=False)
+    table = configurations.over_configurations(frame, factors, "test_error_last", selects=False)
     assert not table["best"].any()
-    return answer(table, factors, [], objective="test_error_last", selects=False)
+    return headline_of(table, factors, [], objective="test_error_last", selects=False)
 
 
 def test_the_methods_that_are_lowest_are_counted_case_by_case():

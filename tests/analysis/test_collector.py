@@ -1,14 +1,14 @@
 import gc
 
-from analysis.collector import paused
+from analysis.record.collector import collector_paused
 
 
 def test_the_collector_is_away_for_a_while_and_back_even_after_an_error():
     assert gc.isenabled()
     try:
-        with paused():
+        with collector_paused():
             assert not gc.isenabled()
-            with paused():
+            with collector_paused():
                 pass
             assert not gc.isenabled()
             raise LookupError

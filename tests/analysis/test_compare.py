@@ -47,11 +47,11 @@ def test_what_cannot_be_compared_is_exit_2(capsys):
 
 def test_a_colon_may_be_part_of_a_name(store):
     store.start("a:b").add_all([BASE], [0, 1])
-    assert compare.entry("a:b").info.scale == "quick"
-    assert compare.entry("a:b:quick").info.study == "a:b"
+    assert compare.compared_study("a:b").info.scale == "quick"
+    assert compare.compared_study("a:b:quick").info.study == "a:b"
 
 
 def test_three_studies_are_corrected_together():
-    entries = [compare.entry(name) for name in ("ours", "theirs", "theirs:quick")]
+    entries = [compare.compared_study(name) for name in ("ours", "theirs", "theirs:quick")]
     grid = compare.side_by_side(entries)[1]
     assert [row[-1].text for row in grid.rows] == [".0625", ".0625"]  # 2 x .0312

@@ -2,9 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import draw_interactive, draw_static, figures, tables, trials
-from analysis.diagnostics import ActivationMaps, BadArtifactError, Embedding, SoftTargets
-from analysis.drawing import Bars, Heatmap, Line, Points
+from analysis import trials
+from analysis.figures import curves, draw_matplotlib, draw_plotly, errors, insides
+from analysis.figures.diagnostics import (
+    ActivationMaps,
+    BadArtifactError,
+    EmbeddingRecord,
+    SoftTargets,
+)
+from analysis.figures.model import BarMarks, HeatmapMark, LineMark, PointMarks
+from analysis.tables import configurations
 from tests.analysis import made_up
 from tests.analysis.test_tables import trial
 
@@ -22,9 +29,9 @@ def frame_of(values, seeds=3):
 
 
 def by_factor(frame, **options):
-    factors = tables.factors_of(frame)
-    table = tables.over_configurations(frame, factors)
-    return figures.error_by_factor(table, frame, factors, **options)
+    factors = configurations.factors_of(frame)
+    table = configurations.over_configurations(frame, factors)
+    return errors.error_by_factor(table, frame, factors, **options)
 
 
 def marks(figure, kind):
@@ -38,13 +45,13 @@ def beta(store):
 
 def test_one_number_becomes_a_curve_in_order_with_the_seeds_behind(beta):
     figure = by_factor(beta)
-    validation, test = marks(figure, Line)
+    validation, test = marks(figure, LineMark)
     assert list(validation.x) == [0.1, 0.3, 0.5, 0.7, 0.9]
-    row = tables.over_configurations(beta, ["regularizer.beta"]).iloc[0]
+    row = configurations.over_configurations(beta, ["regularizer.beta"]).iloc[0]
     assert validation.y[2] == pytest.approx(row["validation_error_mean"])
     assert validation.low[2] == pytest.approx(row["validation_error_low"])
     assert test.name == "test error, last epoch"
-    assert len(marks(figure, Points)[0].x) == 15
+    assert len(marks(figure, PointMarks)[0].x) == 15
     assert "β" in figure.panels[0].x.title and figure.panels[0].y.title == "error (%)"
     assert len(figure.runs) == 15
 
@@ -52,7 +59,7 @@ def test_one_number_becomes_a_curve_in_order_with_the_seeds_behind(beta):
 def test_a_choice_becomes_named_places_that_no_line_connects():
     frame = frame_of({(("regularizer.name", n),): e for n, e in [("lamix", 3), ("mixup", 5)]})
     figure = by_factor(frame)
-    assert not marks(figure, Line)
+    assert not marks(figure, LineMark)
     assert figure.panels[0].x.ticks == {0.0: "LaMix", 1.0: "Mixup"}
 
 
@@ -67,7 +74,7 @@ def test_two_factors_become_curves():
         "validation error (%)",
         "test error, last epoch (%)",
     ]
-    assert {mark.name for mark in marks(figure, Line)} == {"LeNet", "ResNet-50"}
+    assert {mark.name for mark in marks(figure, LineMark)} == {"LeNet", "ResNet-50"}
 
 
 def test_a_free_search_becomes_one_panel_per_factor():
@@ -78,22 +85,22 @@ def test_a_free_search_becomes_one_panel_per_factor():
     figure = by_factor(frame_of(values), space={"a.x": {"low": 0.01, "high": 9, "log": True}})
     assert [panel.x.title for panel in figure.panels] == ["a.x", "b.y"]
     assert figure.panels[0].x.log
-    best = [mark for mark in marks(figure, Points) if mark.name == "best"]
+    best = [mark for mark in marks(figure, PointMarks) if mark.name == "best"]
     assert all(len(mark.x) == 1 for mark in best)
 
 
 def test_nothing_to_show_is_no_figure(beta):
     assert by_factor(beta[beta["regularizer.beta"] == 0.5]) is None
     assert by_factor(beta.assign(outcome="failed")) is None
-    assert figures.search_course(tables.over_configurations(beta.head(0), []), beta) is None
-    assert figures.learning_curves(pd.DataFrame(columns=["run_id", "metric"]), {}) is None
+    assert errors.search_course(configurations.over_configurations(beta.head(0), []), beta) is None
+    assert curves.learning_curves(pd.DataFrame(columns=["run_id", "metric"]), {}) is None
 
 
 def test_the_course_keeps_the_lowest_so_far(beta):
-    figure = figures.search_course(tables.over_configurations(beta, []), beta)
-    (line,) = marks(figure, Line)
+    figure = errors.search_course(configurations.over_configurations(beta, []), beta)
+    (line,) = marks(figure, LineMark)
     assert (np.diff(line.y) <= 0).all() and len(line.y) == 5
-    tried = marks(figure, Points)[0]
+    tried = marks(figure, PointMarks)[0]
     first = beta[beta["regularizer.beta"] == 0.1]["validation_error"].mean()
     assert tried.y[0] == pytest.approx(first)
 
@@ -102,9 +109,9 @@ def test_learning_curves_are_means_over_seeds(store, beta):
     chosen = beta[beta["regularizer.beta"].isin([0.1, 0.5])]
     labels = {row["run_id"]: f"β {row['regularizer.beta']}" for _, row in chosen.iterrows()}
     history = trials.history(chosen, ["validation_error", "train_loss"], store.uri)
-    figure = figures.learning_curves(history, labels)
+    figure = curves.learning_curves(history, labels)
     assert len(figure.panels) == 2
-    curve = marks(figure, Line)[1]
+    curve = marks(figure, LineMark)[1]
     assert curve.name == "β 0.5" and list(curve.x) == [1, 2, 3, 4]
     assert curve.y[-1] == pytest.approx(
         chosen[chosen["regularizer.beta"] == 0.5]["validation_error"].mean()
@@ -116,32 +123,32 @@ def test_a_curve_ends_where_seeds_begin_to_miss():
     rows = [("a", "validation_error", e, 1.0) for e in (1, 2, 3)]
     rows += [("b", "validation_error", e, 2.0) for e in (1, 2)]
     history = pd.DataFrame(rows, columns=["run_id", "metric", "epoch", "value"])
-    figure = figures.learning_curves(history, {"a": "x", "b": "x"})
-    assert list(marks(figure, Line)[0].x) == [1, 2]
+    figure = curves.learning_curves(history, {"a": "x", "b": "x"})
+    assert list(marks(figure, LineMark)[0].x) == [1, 2]
 
 
 def read_all(folder):
     for path, write in made_up.ALL.items():
         (folder / path).parent.mkdir(exist_ok=True)
         write(folder / path)
-    kinds = (SoftTargets, ActivationMaps, Embedding)
+    kinds = (SoftTargets, ActivationMaps, EmbeddingRecord)
     return [kind.read(folder / kind.PATH) for kind in kinds]
 
 
 def diagnostic_figures(folder):
     targets, maps, embedding = read_all(folder)
     return [
-        figures.top_targets({"CIFAR-10": [targets, targets], "CIFAR-100": [targets]}),
-        figures.target_distributions(targets, of="LaMix, seed 0"),
-        figures.activation_maps({"LaMix": maps, "Mixup": maps}),
-        figures.embeddings(embedding, of="LaMix, seed 0"),
+        insides.top_targets({"CIFAR-10": [targets, targets], "CIFAR-100": [targets]}),
+        insides.target_distributions(targets, of="LaMix, seed 0"),
+        insides.activation_maps({"LaMix": maps, "Mixup": maps}),
+        insides.embedding_panels(embedding, of="LaMix, seed 0"),
     ]
 
 
 def test_diagnostics_become_the_papers_figures(tmp_path):
     top, spread, cam, embedding = diagnostic_figures(tmp_path)
-    assert len(marks(top, Bars)) == 2 and (np.diff(marks(top, Bars)[0].y) < 0).all()
-    heat, global_heat = marks(spread, Heatmap)
+    assert len(marks(top, BarMarks)) == 2 and (np.diff(marks(top, BarMarks)[0].y) < 0).all()
+    heat, global_heat = marks(spread, HeatmapMark)
     assert heat.z.shape == (40, 39) and global_heat.z.shape == (40, 48)
     assert global_heat.z.sum(axis=1).max() <= 1
     assert cam.columns == 3 and len(cam.panels) == 4 * 3
@@ -152,12 +159,12 @@ def test_diagnostics_become_the_papers_figures(tmp_path):
 def test_maps_of_other_images_are_left_out(tmp_path):
     _, maps, _ = read_all(tmp_path)
     other = ActivationMaps(**{**vars(maps), "images_NHWC": maps.images_NHWC + 1})
-    assert figures.activation_maps({"a": maps, "b": other}).columns == 2
+    assert insides.activation_maps({"a": maps, "b": other}).columns == 2
 
 
 def test_the_overlay_runs_from_blue_to_yellow():
     image = np.full((1, 2, 3), 100, dtype=np.uint8)
-    out = figures.overlay(image, np.array([[0.0, 1.0]]))
+    out = insides.overlay_map(image, np.array([[0.0, 1.0]]))
     assert out[0, 0].tolist() == [50, 66, 88]  # half of 100, half of (0, 32, 77)
     assert out[0, 1].tolist() == [178, 167, 85]
 
@@ -165,7 +172,7 @@ def test_the_overlay_runs_from_blue_to_yellow():
 def test_a_global_label_may_be_absent(tmp_path):
     made_up.soft_targets(tmp_path / "t.npz", global_label=False)
     targets = SoftTargets.read(tmp_path / "t.npz")
-    assert len(figures.target_distributions(targets, of="x").panels) == 1
+    assert len(insides.target_distributions(targets, of="x").panels) == 1
 
 
 def test_a_broken_artifact_is_named(tmp_path):
@@ -177,7 +184,7 @@ def test_a_broken_artifact_is_named(tmp_path):
         ActivationMaps.read(tmp_path / "b.npz")
     (tmp_path / "c.npz").write_text("no")
     with pytest.raises(BadArtifactError, match="not a file of named arrays"):
-        Embedding.read(tmp_path / "c.npz")
+        EmbeddingRecord.read(tmp_path / "c.npz")
 
 
 def test_every_figure_is_drawn_for_print_and_for_the_browser(tmp_path, beta, store):
@@ -185,20 +192,20 @@ def test_every_figure_is_drawn_for_print_and_for_the_browser(tmp_path, beta, sto
     history = trials.history(beta.head(2), ["validation_error", "train_loss"], store.uri)
     drawn = [
         by_factor(beta),
-        figures.learning_curves(history, labels),
-        figures.importances({"regularizer.beta": 0.8, "a.b": 0.2}, caption="c"),
+        curves.learning_curves(history, labels),
+        curves.importance_bars({"regularizer.beta": 0.8, "a.b": 0.2}, caption="c"),
         *diagnostic_figures(tmp_path),
     ]
     for i, figure in enumerate(drawn):
-        png, pdf = draw_static.save(figure, tmp_path / str(i))
+        png, pdf = draw_matplotlib.save_figure(figure, tmp_path / str(i))
         assert png.read_bytes().startswith(PNG) and pdf.read_bytes().startswith(b"%PDF")
-        html = draw_interactive.to_html(figure)
+        html = draw_plotly.to_html(figure)
         assert f'id="figure-{figure.name}"' in html and "cdn" not in html
         assert figure.caption and figure.title
 
 
 def test_the_same_figure_is_the_same_file(tmp_path, beta):
-    first = draw_static.save(by_factor(beta), tmp_path / "a")
-    second = draw_static.save(by_factor(beta), tmp_path / "b")
+    first = draw_matplotlib.save_figure(by_factor(beta), tmp_path / "a")
+    second = draw_matplotlib.save_figure(by_factor(beta), tmp_path / "b")
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.diagnostics import ActivationMaps, Embedding, SoftTargets
-from analysis.findings import Diagnosed, finding
+from analysis.figures.diagnostics import ActivationMaps, EmbeddingRecord, SoftTargets
+from analysis.paper.findings import DiagnosedTrials, figure_finding
 
 
 def soft_targets(*tops, global_counts=None):
@@ -21,7 +21,9 @@ def soft_targets(*tops, global_counts=None):
 
 
 def said(figure, history=None, labels=None, **diagnosed):
-    return finding(figure, Diagnosed(**diagnosed), pd.DataFrame(history or []), labels or {})
+    return figure_finding(
+        figure, DiagnosedTrials(**diagnosed), pd.DataFrame(history or []), labels or {}
+    )
 
 
 def test_the_largest_targets_are_means_over_epochs_and_seeds():
@@ -77,7 +79,7 @@ def test_the_separation_of_classes_is_their_silhouette(distance, verb):
     labels = np.repeat([0, 1], 30)
     points[0, labels == 1] += 1.0
     points[1, labels == 1] += distance
-    embedding = Embedding(np.array([1, 5]), points, labels, ["a", "b"], None)
+    embedding = EmbeddingRecord(np.array([1, 5]), points, labels, ["a", "b"], None)
     text = said("fig8", embedding=("LaMix, seed 0", embedding))
     assert f"The classes {verb}" in text and "at epoch 1 to" in text
 

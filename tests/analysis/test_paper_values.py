@@ -3,53 +3,55 @@ import math
 import pandas as pd
 import pytest
 
-from analysis import comparison, paper, rendering
-from analysis.verdict import Verdict
+from analysis.paper import cells as paper_cells
+from analysis.paper import reproduction
+from analysis.paper.verdict import Verdict
+from analysis.tables import rendering
 
 
 def test_every_table_is_there_in_its_size():
-    sizes = paper.cells().groupby("table").size().to_dict()
+    sizes = paper_cells.all_cells().groupby("table").size().to_dict()
     assert sizes == {
         "table1": 40, "table2": 12, "table3": 30, "table4": 4,
         "table5": 36, "table6": 8, "table7": 8, "table8": 8,
     }  # fmt: skip
-    assert set(sizes) == set(paper.TABLES)
+    assert set(sizes) == set(paper_cells.TABLES)
 
 
 def test_a_cell_read_from_the_paper():
-    table = paper.table("table1").set_index(["dataset", "network", "method"])
+    table = paper_cells.table_cells("table1").set_index(["dataset", "network", "method"])
     cell = table.loc[("cifar100", "preact_resnet18", "lamix")]
     assert (cell["mean"], cell["sd"], cell["runs"]) == (19.38, 0.16, 5)
 
 
 def test_no_cell_stands_twice_in_a_table():
-    assert not paper.cells().duplicated(["table", "dataset", "network", "method"]).any()
+    assert not paper_cells.all_cells().duplicated(["table", "dataset", "network", "method"]).any()
 
 
 def test_a_cell_in_several_tables_has_the_same_numbers():
-    groups = paper.cells().groupby(["dataset", "network", "method"])
+    groups = paper_cells.all_cells().groupby(["dataset", "network", "method"])
     assert (groups[["mean", "sd"]].nunique() == 1).all().all()
     assert (groups["table"].nunique() > 1).sum() > 15
 
 
 def test_numbers_are_percent_with_a_small_spread():
-    cells = paper.cells()
+    cells = paper_cells.all_cells()
     assert cells["mean"].between(0.4, 92).all()
     assert (cells["sd"] > 0).all() and (cells["sd"] < 0.3 * cells["mean"]).all()
 
 
 def test_table_3_says_which_rows_are_copied_and_they_are():
-    copied = paper.table("table3").query("note != ''")
-    first = paper.table("table1").set_index(["dataset", "network", "method"])
+    copied = paper_cells.table_cells("table3").query("note != ''")
+    first = paper_cells.table_cells("table1").set_index(["dataset", "network", "method"])
     assert len(copied) == 10
     for _, cell in copied.iterrows():
         assert cell["mean"] == first.loc[(cell["dataset"], cell["network"], "vanilla"), "mean"]
 
 
 def test_the_accuracy_in_the_text_is_the_tables():
-    lamix = paper.table("table1").set_index(["dataset", "network", "method"])["mean"]
+    lamix = paper_cells.table_cells("table1").set_index(["dataset", "network", "method"])["mean"]
     assert 100 - lamix["cifar100", "preact_resnet18", "lamix"] == pytest.approx(80.62)
-    assert "80.62" in paper.CLAIMS["fig4"]
+    assert "80.62" in paper_cells.CLAIMS["fig4"]
 
 
 @pytest.mark.parametrize(
@@ -76,14 +78,14 @@ def test_the_accuracy_in_the_text_is_the_tables():
     ],
 )
 def test_settings_have_the_papers_name(settings, method):
-    assert paper.method_of({f"regularizer.{k}": v for k, v in settings.items()}) == method
+    assert paper_cells.method_of({f"regularizer.{k}": v for k, v in settings.items()}) == method
 
 
 def test_every_method_of_the_paper_has_settings():
     smoothings = [f"mixup+smoothing={x}" for x in (0.1, 0.2, 0.3, 0.4)]
     reached = {"vanilla", "mixup", "cutmix", "puzzlemix", "lamix", "lamix_puzzlemix", *smoothings,
                "lamix without original samples", "lamix without global soft label"}  # fmt: skip
-    assert set(paper.cells()["method"]) == reached
+    assert set(paper_cells.all_cells()["method"]) == reached
 
 
 def trial(method, seed, error, *, outcome="completed", configuration=None, **extra):
@@ -109,7 +111,7 @@ def by_method(compared, network="resnet50"):
 
 
 def test_cells_get_their_verdicts(frame):
-    cells = by_method(comparison.compare(frame, "table6", scale="paper", seeds=5))
+    cells = by_method(reproduction.compare_table(frame, "table6", scale="paper", seeds=5))
     assert cells["lamix"].judgement.verdict is Verdict.REPRODUCED
     assert cells["mixup"].judgement.verdict is Verdict.NOT_REPRODUCED
     assert cells["mixup"].judgement.difference == pytest.approx(35.0 - 39.09)
@@ -119,15 +121,17 @@ def test_cells_get_their_verdicts(frame):
 
 def test_another_scale_or_other_epochs_are_not_compared(frame):
     for cells in (
-        comparison.compare(frame, "table6", scale="quick"),
-        comparison.compare(frame.assign(**{"training.epochs": 10}), "table6", scale="paper"),
+        reproduction.compare_table(frame, "table6", scale="quick"),
+        reproduction.compare_table(
+            frame.assign(**{"training.epochs": 10}), "table6", scale="paper"
+        ),
     ):
         assert by_method(cells)["lamix"].judgement.verdict is Verdict.NOT_COMPARED
 
 
 def test_a_diverged_seed_fails_its_cell(frame):
     frame.loc[0, "outcome"] = "diverged"
-    cells = by_method(comparison.compare(frame, "table6", scale="paper", seeds=5))
+    cells = by_method(reproduction.compare_table(frame, "table6", scale="paper", seeds=5))
     assert cells["lamix"].judgement.verdict is Verdict.FAILED
 
 
@@ -138,27 +142,29 @@ def test_of_several_matching_configurations_validation_chooses(frame):
         for seed in range(5)
     ]
     both = pd.concat([frame, pd.DataFrame(tuned)], ignore_index=True)
-    cell = by_method(comparison.compare(both, "table6", scale="paper"))["lamix"]
+    cell = by_method(reproduction.compare_table(both, "table6", scale="paper"))["lamix"]
     assert (cell.configuration, cell.candidates) == ("lamix", 2)
     assert cell.ours.mean == pytest.approx(28.85)
 
 
-@pytest.mark.parametrize("name", list(paper.TABLES))
+@pytest.mark.parametrize("name", list(paper_cells.TABLES))
 def test_every_table_has_the_papers_shape(frame, name):
-    compared = comparison.compare(frame, name, scale="paper")
-    grid = comparison.grid(compared, name)
-    cells = len(grid.rows) * (len(grid.header) - len(paper.TABLES[name].rows)) // 2
-    assert cells == len(compared) == len(paper.table(name))
+    compared = reproduction.compare_table(frame, name, scale="paper")
+    grid = reproduction.reproduction_grid(compared, name)
+    cells = len(grid.rows) * (len(grid.header) - len(paper_cells.TABLES[name].rows)) // 2
+    assert cells == len(compared) == len(paper_cells.table_cells(name))
     assert "Table" in rendering.to_latex(grid)
 
 
 def test_the_lowest_of_a_dataset_and_network_is_bold(frame):
-    grid = comparison.grid(comparison.compare(frame, "table6", scale="paper"), "table6")
+    grid = reproduction.reproduction_grid(
+        reproduction.compare_table(frame, "table6", scale="paper"), "table6"
+    )
     resnet50 = next(row for row in grid.rows if row[0].text == "ResNet-50")
     strong = {grid.names[i]: cell.text for i, cell in enumerate(resnet50) if cell.strong}
     assert strong == {"LaMix paper": "28.85 ± 0.15", "LaMix ours": "28.85 ± 0.16 ="}
 
 
 def test_the_tally_counts_every_cell(frame):
-    text = comparison.tally(comparison.compare(frame, "table6", scale="paper"))
+    text = reproduction.tally_sentence(reproduction.compare_table(frame, "table6", scale="paper"))
     assert text == "Of 8 cells of the paper: 1 reproduced, 1 not reproduced, 6 incomplete."

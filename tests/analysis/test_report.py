@@ -6,7 +6,11 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from analysis import checks, importance, report, tables, trials
+from analysis import report, trials
+from analysis.figures import draw_matplotlib
+from analysis.report_page import checks
+from analysis.statistics import importance
+from analysis.tables import configurations
 from analysis.trials import StudyInfo
 from tests.analysis import made_up
 from tests.analysis.record_writer import BASE
@@ -25,7 +29,7 @@ def here(store, monkeypatch, tmp_path):
 def drawn(request, monkeypatch):
     """Draws no figure, which takes a second each, except for tests of figures."""
     if "figures" not in request.node.name and "finished" not in request.node.name:
-        monkeypatch.setattr(report.draw_static, "save", lambda figure, folder: [])
+        monkeypatch.setattr(draw_matplotlib, "save_figure", lambda figure, folder: [])
 
 
 def run(*arguments):
@@ -183,9 +187,9 @@ def test_drawings_of_an_earlier_report_do_not_linger(here):
 def evidence(frame, space=None, study="s", **search):
     resolved = {"search": {"space": space or {}, **search}}
     info = StudyInfo(study, "quick", "p", "1", "sqlite:///x", "finished", resolved=resolved)
-    factors = tables.factors_of(frame, space)
-    table = tables.over_configurations(frame, factors)
-    return checks.Evidence(info, frame, table, factors)
+    factors = configurations.factors_of(frame, space)
+    table = configurations.over_configurations(frame, factors)
+    return checks.StudyEvidence(info, frame, table, factors)
 
 
 def betas(values, **extra):
@@ -198,7 +202,7 @@ def betas(values, **extra):
 
 
 def warned(*arguments, **options):
-    return " ".join(checks.warnings(evidence(*arguments, **options)))
+    return " ".join(checks.warnings_of(evidence(*arguments, **options)))
 
 
 def test_a_clean_study_has_no_warning():
@@ -278,9 +282,9 @@ def test_importance_finds_the_factor_that_decides():
     ]
     frame = pd.DataFrame(rows)
     factors = ["a.x", "b.y", "c.kind"]
-    table = tables.over_configurations(frame, factors)
+    table = configurations.over_configurations(frame, factors)
     space = {"a.x": {"low": 0.0, "high": 1.0}, "b.y": {"low": 0.0, "high": 1.0}}
-    shares = importance.importance(table, factors, space=space)
+    shares = importance.factor_importance(table, factors, space=space)
     assert next(iter(shares)) == "a.x" and shares["a.x"] > 0.7
     assert sum(shares.values()) == pytest.approx(1)
 
@@ -293,7 +297,7 @@ def test_importance_bears_conditional_factors_and_says_nothing_from_little():
     ]
     frame = pd.DataFrame(rows)
     factors = ["r.name", "r.x"]
-    table = tables.over_configurations(frame, factors)
-    assert set(importance.importance(table, factors)) == set(factors)
-    assert importance.importance(table.head(5), factors) == {}
-    assert importance.importance(table, ["r.x"]) == {}
+    table = configurations.over_configurations(frame, factors)
+    assert set(importance.factor_importance(table, factors)) == set(factors)
+    assert importance.factor_importance(table.head(5), factors) == {}
+    assert importance.factor_importance(table, ["r.x"]) == {}

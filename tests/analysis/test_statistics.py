@@ -8,13 +8,13 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
-from analysis import statistics
+from analysis.statistics import summary as statistics_summary
 
 FIVE = [19.2, 19.5, 19.3, 19.6, 19.4]
 
 
 def test_mean_and_spread_of_five_by_hand():
-    summary = statistics.summarise(FIVE)
+    summary = statistics_summary.summarise_seeds(FIVE)
     assert summary.n == 5
     assert summary.mean == pytest.approx(19.4)
     assert summary.sd == pytest.approx(math.sqrt(0.1 / 4))
@@ -25,29 +25,29 @@ def test_mean_and_spread_of_five_by_hand():
 @pytest.mark.parametrize("n", [2, 3, 5, 30])
 def test_the_t_interval_is_that_of_scipy_and_statsmodels(n):
     values = np.random.default_rng(n).normal(20, 2, n)
-    summary = statistics.summarise(values)
+    summary = statistics_summary.summarise_seeds(values)
     expected = stats.t.interval(0.95, n - 1, values.mean(), stats.sem(values))
     assert (summary.low, summary.high) == pytest.approx(expected)
     assert (summary.low, summary.high) == pytest.approx(DescrStatsW(values).tconfint_mean())
 
 
 def test_one_value_has_no_spread_and_none_has_no_mean():
-    one, none = statistics.summarise([3.0]), statistics.summarise([])
+    one, none = statistics_summary.summarise_seeds([3.0]), statistics_summary.summarise_seeds([])
     assert (one.n, one.mean) == (1, 3.0) and math.isnan(one.sd) and math.isnan(one.low)
     assert none.n == 0 and math.isnan(none.mean)
 
 
 def test_an_infinite_value_is_not_dropped():
-    assert math.isinf(statistics.summarise([1.0, math.inf]).mean)
-    assert math.isnan(statistics.summarise([1.0, math.nan]).mean)
+    assert math.isinf(statistics_summary.summarise_seeds([1.0, math.inf]).mean)
+    assert math.isnan(statistics_summary.summarise_seeds([1.0, math.nan]).mean)
 
 
 def test_the_bootstrap_interval_is_scipys():
     values = np.random.default_rng(3).gamma(2, size=25)
     expected = stats.bootstrap((values,), np.mean, rng=np.random.default_rng(0)).confidence_interval
-    summary = statistics.summarise(values, method="bca")
+    summary = statistics_summary.summarise_seeds(values, method="bca")
     assert (summary.low, summary.high) == pytest.approx((expected.low, expected.high))
-    assert statistics.bca_interval([2.0, 2.0, 2.0]) == (2.0, 2.0)
+    assert statistics_summary.bca_interval([2.0, 2.0, 2.0]) == (2.0, 2.0)
 
 
 def test_from_few_seeds_t_covers_as_it_says_and_the_bootstrap_does_not():
@@ -67,7 +67,7 @@ def test_from_few_seeds_t_covers_as_it_says_and_the_bootstrap_does_not():
 def test_a_paired_difference_by_hand():
     first = pd.Series([2.0, 3.0, 4.0], index=[0, 1, 2])
     second = pd.Series([1.0, 1.0, 1.0, 9.0], index=[2, 1, 0, 5])
-    paired = statistics.paired_difference(first, second)
+    paired = statistics_summary.paired_difference(first, second)
     assert (paired.n, paired.mean, paired.sd) == (3, 2.0, 1.0)
     assert paired.seeds == (0, 1, 2)
     assert paired.p == paired.smallest_p == 0.25  # all the same sign: 2 of 8 flips
@@ -76,19 +76,21 @@ def test_a_paired_difference_by_hand():
 def test_the_paired_interval_is_that_of_statsmodels():
     rng = np.random.default_rng(5)
     first, second = pd.Series(rng.normal(1, 1, 6)), pd.Series(rng.normal(0, 1, 6))
-    paired = statistics.paired_difference(first, second)
+    paired = statistics_summary.paired_difference(first, second)
     assert (paired.low, paired.high) == pytest.approx(DescrStatsW(first - second).tconfint_mean())
 
 
 def test_pairing_takes_the_seeds_out_of_the_spread():
     shift = pd.Series([0.0, 5.0, -5.0])
-    paired = statistics.paired_difference(shift + 1, shift)
+    paired = statistics_summary.paired_difference(shift + 1, shift)
     assert paired.sd == pytest.approx(0)
 
 
 def test_a_seed_that_occurs_twice_is_refused():
     with pytest.raises(ValueError, match="a seed occurs twice"):
-        statistics.paired_difference(pd.Series([1, 2], index=[0, 0]), pd.Series([1], index=[0]))
+        statistics_summary.paired_difference(
+            pd.Series([1, 2], index=[0, 0]), pd.Series([1], index=[0])
+        )
 
 
 @pytest.mark.parametrize("n", [2, 4, 5, 9])
@@ -97,7 +99,7 @@ def test_the_sign_flip_test_is_scipys_exact_permutation_test(n):
     expected = stats.permutation_test(
         (differences,), np.mean, permutation_type="samples", n_resamples=np.inf
     ).pvalue
-    assert statistics.sign_flip_test(differences) == pytest.approx(expected)
+    assert statistics_summary.sign_flip_test(differences) == pytest.approx(expected)
 
 
 def test_the_sign_flip_test_by_brute_force_with_ties_and_zeros():
@@ -107,34 +109,38 @@ def test_the_sign_flip_test_by_brute_force_with_ties_and_zeros():
         for signs in itertools.product((1, -1), repeat=5)
     ]
     expected = sum(flip >= 0.6 - 1e-12 for flip in flips) / 32
-    assert statistics.sign_flip_test(differences) == expected
+    assert statistics_summary.sign_flip_test(differences) == expected
 
 
 def test_many_pairs_are_tested_by_random_flips_near_the_exact_value():
     differences = np.random.default_rng(2).normal(0.3, 1, 18)
     signs = np.array(list(itertools.product((1.0, -1.0), repeat=18)), dtype=np.float32)
     exact = np.mean(np.abs(signs @ differences) >= abs(differences.sum()) - 1e-6)
-    assert statistics.sign_flip_test(differences) == pytest.approx(exact, abs=0.005)
+    assert statistics_summary.sign_flip_test(differences) == pytest.approx(exact, abs=0.005)
 
 
 def test_five_pairs_are_said_to_be_too_few():
     five = pd.Series(FIVE)
-    paired = statistics.paired_difference(five + 1, five)
+    paired = statistics_summary.paired_difference(five + 1, five)
     assert paired.p == 0.0625
     assert paired.caution == "with 5 pairs an exact two-sided test cannot go below p = .0625"
     six = pd.Series([*FIVE, 19.0])
-    assert statistics.paired_difference(six + 1, six).caution == ""
+    assert statistics_summary.paired_difference(six + 1, six).caution == ""
     one = pd.Series([1.0])
-    assert "with 1 pair" in statistics.paired_difference(one, one).caution
-    nothing = statistics.paired_difference(one, pd.Series([1.0], index=[9]))
+    assert "with 1 pair" in statistics_summary.paired_difference(one, one).caution
+    nothing = statistics_summary.paired_difference(one, pd.Series([1.0], index=[9]))
     assert nothing.n == 0 and "no seed in common" in nothing.caution
 
 
 def test_holm_is_that_of_statsmodels_and_leaves_nan_out():
     p = [0.01, 0.04, 0.03]
-    assert statistics.holm(p) == pytest.approx([0.03, 0.06, 0.06])  # by hand: 3p, 2p, p, rising
-    assert statistics.holm(p) == pytest.approx(multipletests(p, method="holm")[1])
-    with_gap = statistics.holm([0.01, math.nan, 0.04, 0.03])
+    assert statistics_summary.holm_correction(p) == pytest.approx(
+        [0.03, 0.06, 0.06]
+    )  # by hand: 3p, 2p, p, rising
+    assert statistics_summary.holm_correction(p) == pytest.approx(
+        multipletests(p, method="holm")[1]
+    )
+    with_gap = statistics_summary.holm_correction([0.01, math.nan, 0.04, 0.03])
     assert math.isnan(with_gap[1])
     assert [with_gap[i] for i in (0, 2, 3)] == pytest.approx([0.03, 0.06, 0.06])
-    assert statistics.holm([]) == []
+    assert statistics_summary.holm_correction([]) == []

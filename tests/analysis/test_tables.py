@@ -9,7 +9,9 @@ import sys
 import pandas as pd
 import pytest
 
-from analysis import rendering, tables, trials
+from analysis import trials
+from analysis.tables import configurations, rendering
+from analysis.tables.rendering import TableCell
 
 
 def trial(configuration, seed, validation, test=None, outcome="completed", **settings):
@@ -42,7 +44,7 @@ def frame():
 
 
 def test_mean_spread_and_interval_by_hand(frame):
-    table = tables.over_configurations(frame, ["regularizer.beta"])
+    table = configurations.over_configurations(frame, ["regularizer.beta"])
     row = table.iloc[0]
     assert (row["configuration"], row["regularizer.beta"], row["n"]) == ("a", 0.5, 3)
     assert (row["validation_error_mean"], row["validation_error_sd"]) == (6.0, 1.0)
@@ -53,12 +55,12 @@ def test_mean_spread_and_interval_by_hand(frame):
 
 
 def test_the_best_is_chosen_on_validation_and_needs_all_seeds(frame):
-    table = tables.over_configurations(frame, ["regularizer.beta"])
+    table = configurations.over_configurations(frame, ["regularizer.beta"])
     assert list(table[table["best"]]["configuration"]) == ["a"]  # not b (test) nor c (one seed)
 
 
 def test_only_completed_trials_count_and_the_rest_is_counted(frame):
-    row = tables.over_configurations(frame, []).set_index("configuration").loc["c"]
+    row = configurations.over_configurations(frame, []).set_index("configuration").loc["c"]
     assert (row["n"], row["trials"]) == (1, 3)
     assert (row["diverged"], row["stopped_early"], row["failed"], row["unfinished"]) == (1, 1, 0, 0)
     assert row["validation_error_mean"] == 1.0 and math.isnan(row["validation_error_sd"])
@@ -66,28 +68,28 @@ def test_only_completed_trials_count_and_the_rest_is_counted(frame):
 
 def test_a_running_trial_is_unfinished(frame):
     frame = pd.concat([frame, pd.DataFrame([trial("d", 0, 3.0, outcome=None)])])
-    row = tables.over_configurations(frame, []).set_index("configuration").loc["d"]
+    row = configurations.over_configurations(frame, []).set_index("configuration").loc["d"]
     assert (row["n"], row["unfinished"]) == (0, 1)
 
 
 def test_of_two_objectives_all_that_none_dominates_are_best(frame):
     frame["seconds"] = [3.0, 3.0, 3.0, 1.0, 1.0, 1.0, 9.0, 9.0, 9.0]
-    table = tables.over_configurations(frame, [], ["validation_error", "seconds"])
+    table = configurations.over_configurations(frame, [], ["validation_error", "seconds"])
     assert set(table[table["best"]]["configuration"]) == {"a", "b"}
 
 
 def test_no_trial_at_all_makes_an_empty_table():
     empty = pd.DataFrame(columns=["configuration", "seed", "outcome"])
-    table = tables.over_configurations(empty, [])
+    table = configurations.over_configurations(empty, [])
     assert table.empty
-    assert "validation error" in rendering.to_text(tables.grid(table, []))
+    assert "validation error" in rendering.to_text(configurations.configuration_grid(table, []))
 
 
 def test_trials_without_the_objective_make_rows_without_numbers():
     frame = pd.DataFrame([{"configuration": "a", "seed": 0, "outcome": "failed", "x.y": 1}])
-    table = tables.over_configurations(frame, ["x.y"])
+    table = configurations.over_configurations(frame, ["x.y"])
     assert (table["n"][0], table["failed"][0], table["best"][0]) == (0, 1, False)
-    assert "–" in tables.as_text(frame, ["x.y"])
+    assert "–" in configurations.as_text(frame, ["x.y"])
 
 
 def test_factors_are_the_settings_that_vary_the_searched_first():
@@ -101,9 +103,13 @@ def test_factors_are_the_settings_that_vary_the_searched_first():
             "seed": [0, 1, 2],
         }
     )
-    assert tables.factors_of(frame) == ["network.width", "regularizer.name", "regularizer.beta"]
+    assert configurations.factors_of(frame) == [
+        "network.width",
+        "regularizer.name",
+        "regularizer.beta",
+    ]
     space = {"regularizer": [{"name": "vanilla"}], "dataset.name": ["digits"]}
-    assert tables.factors_of(frame, space) == [
+    assert configurations.factors_of(frame, space) == [
         "regularizer.name",
         "regularizer.beta",
         "dataset.name",
@@ -113,53 +119,58 @@ def test_factors_are_the_settings_that_vary_the_searched_first():
 
 def test_lists_and_mixed_types_can_be_factors():
     frame = pd.DataFrame({"t.milestones": [[1, 2], [1, 3]], "t.flag": [True, None]})
-    assert tables.factors_of(frame) == ["t.milestones", "t.flag"]
+    assert configurations.factors_of(frame) == ["t.milestones", "t.flag"]
 
 
 def test_a_seed_on_record_twice_counts_once(frame):
     doubled = pd.concat([frame, frame], ignore_index=True)
-    assert tables.over_configurations(doubled, [])["n"].max() == 3
+    assert configurations.over_configurations(doubled, [])["n"].max() == 3
 
 
 def test_values_by_seed_leave_out_what_did_not_complete(frame):
-    assert tables.by_seed(frame, "c", "validation_error").to_dict() == {0: 1.0}
-    assert tables.by_seed(frame, "a", "nonesuch").empty
+    assert configurations.by_seed(frame, "c", "validation_error").to_dict() == {0: 1.0}
+    assert configurations.by_seed(frame, "a", "nonesuch").empty
 
 
 def test_text_is_aligned_and_stars_the_best(frame):
-    text = tables.as_text(frame, ["regularizer.beta"])
+    text = configurations.as_text(frame, ["regularizer.beta"])
     lines = text.splitlines()
     assert " ".join(lines[0].split()) == "validation error (%) test error, last epoch (%)"
     assert lines[1].split()[:2] == ["regularizer.beta", "mean"]
     assert lines[3].startswith("*") and "6.00 ± 1.00" in lines[3]
     assert len({line.index("±") for line in (lines[3], lines[5])}) == 1
     assert "took no part in the choice" in lines[-1]
-    assert all(len(line) <= 60 for line in tables.as_text(frame, [], width=60).splitlines()[:-1])
+    assert all(
+        len(line) <= 60 for line in configurations.as_text(frame, [], width=60).splitlines()[:-1]
+    )
 
 
 def test_rows_that_are_left_out_are_counted(frame):
-    text = tables.as_text(frame, ["regularizer.beta"], most=1)
+    text = configurations.as_text(frame, ["regularizer.beta"], most=1)
     assert "2 more configurations are left out." in text
 
 
 def test_an_objective_on_test_data_is_said():
     frame = pd.DataFrame([trial("a", 0, 5.0)])
     frame["test_error_best"] = 1.0
-    assert "chosen on test data" in tables.as_text(frame, [], "test_error_best")
+    assert "chosen on test data" in configurations.as_text(frame, [], "test_error_best")
 
 
 def grid():
-    return rendering.Grid(
+    return rendering.TableGrid(
         title="A_b & c",
         header=[("", "name"), ("PreAct", "ours_1"), ("PreAct", "paper")],
         rows=[
-            [rendering.Cell("50%|x", strong=True), rendering.Cell("1.00 ± 0.10", strong=True),
-             rendering.Cell("−1", under="=")],
-            [rendering.Cell("<b>"), rendering.Cell("2", runs=("r1",)), rendering.Cell("")],
+            [
+                TableCell("50%|x", strong=True),
+                TableCell("1.00 ± 0.10", strong=True),
+                TableCell("−1", under="="),
+            ],
+            [TableCell("<b>"), TableCell("2", runs=("r1",)), TableCell("")],
         ],
         notes=["β & λ"],
         numeric=[False, True, True],
-    )  # fmt: skip
+    )
 
 
 def test_markdown_escapes_bars_and_aligns_numbers():
@@ -194,9 +205,10 @@ def test_latex_is_well_formed_and_escaped():
 def test_latex_compiles(frame, tmp_path):
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed")
-    table = tables.over_configurations(frame, ["regularizer.beta"])
+    table = configurations.over_configurations(frame, ["regularizer.beta"])
     parts = [
-        rendering.to_latex(item) for item in (tables.grid(table, ["regularizer.beta"]), grid())
+        rendering.to_latex(item)
+        for item in (configurations.configuration_grid(table, ["regularizer.beta"]), grid())
     ]
     document = (
         "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
@@ -229,9 +241,9 @@ def check_latex(latex):
 
 def test_the_table_of_a_record(store):
     frame = trials.load("beta", tracking_uri=store.uri)
-    factors = tables.factors_of(frame, {"regularizer.beta": [0.1]})
+    factors = configurations.factors_of(frame, {"regularizer.beta": [0.1]})
     assert factors == ["regularizer.beta"]
-    table = tables.over_configurations(frame, factors)
+    table = configurations.over_configurations(frame, factors)
     assert list(table["n"]) == [3] * 5
     assert table.iloc[0]["regularizer.beta"] == 0.5 and table.iloc[0]["best"]
 
@@ -254,4 +266,4 @@ def test_a_setting_that_follows_from_the_component_is_no_factor():
         [*rows("mixup", 1, None), *rows("manifold_mixup", 2, None), *rows("lamix", None, 0.3, 0.5)]
     )
     space = {"regularizer": [{"name": "mixup"}, {"name": "manifold_mixup"}, {"name": "lamix"}]}
-    assert tables.factors_of(frame, space) == ["regularizer.name", "regularizer.beta"]
+    assert configurations.factors_of(frame, space) == ["regularizer.name", "regularizer.beta"]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from trainables import datasets
-from trainables.configuration import Configuration, configuration
+from trainables.configuration import Configuration, parse_configuration
 from trainables.networks import Network
 
 FALLBACK = "digits"
@@ -31,7 +31,7 @@ class Case:
 
     def configuration(self, regularizer: str = "vanilla", **training: Any) -> Configuration:
         """Return the configuration of a trial."""
-        return configuration(
+        return parse_configuration(
             {
                 "dataset": self.dataset,
                 "network": self.network,
@@ -85,7 +85,7 @@ def images(data: Path, *, short: bool) -> dict[str, Any]:
 
 
 def _configuration(dataset: dict[str, Any]) -> Configuration:
-    return configuration(
+    return parse_configuration(
         {
             "dataset": dataset,
             "network": {"name": "lenet"},

@@ -25,13 +25,13 @@ import psutil
 import yaml
 from rich.console import Console
 
-from study.agenda import Agenda
-from study.display import Display
-from study.file import ResolvedStudy, load
-from study.ledger import reconcile
-from study.model import Trial
-from study.record import Record
-from study.search import Search
+from study.file.resolved import ResolvedStudy, load_study
+from study.launching.display import LaunchDisplay
+from study.record.writer import StudyRecord
+from study.scheduling.reconcile import reconcile_study
+from study.scheduling.scheduler import StudyScheduler
+from study.search.optuna_study import OptunaStudy
+from study.trials import Trial
 from tests.benchmarks.overhead import study_of
 from trainables.metrics import EpochMetrics
 
@@ -134,7 +134,7 @@ def resolved(folder: Path, name: str, trials: int, **search: Any) -> ResolvedStu
     """Return a study of so many trials."""
     file = folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump(study_of(name, trials, epochs=EPOCHS, **search)))
-    return load(file)
+    return load_study(file)
 
 
 def measure(study: ResolvedStudy) -> Measured:
@@ -164,17 +164,17 @@ def measure(study: ResolvedStudy) -> Measured:
     )
 
 
-def opened(study: ResolvedStudy) -> tuple[Agenda, Search, Record]:
+def opened(study: ResolvedStudy) -> tuple[StudyScheduler, OptunaStudy, StudyRecord]:
     """Return a study's machinery, reconciled with what is on record."""
     folder = Path(study.source).parent
-    record = Record(study, folder / f"{study.name}.jsonl")
-    search = Search(study, folder / f"{study.name}.db")
-    agenda = Agenda(study, search, record, data_of=lambda c: "feed", provenance={"a": "b"})
-    reconcile(agenda, search, record.trials())
+    record = StudyRecord(study, folder / f"{study.name}.jsonl")
+    search = OptunaStudy(study, folder / f"{study.name}.db")
+    agenda = StudyScheduler(study, search, record, data_of=lambda c: "feed", provenance={"a": "b"})
+    reconcile_study(agenda, search, record.trials())
     return agenda, search, record
 
 
-def watch(clock: Clock, search: Search, record: Record) -> None:
+def watch(clock: Clock, search: OptunaStudy, record: StudyRecord) -> None:
     """Have the clock hear of every call."""
     search.ask = clock.timed("ask", search.ask)  # type: ignore[method-assign]
     search.report = clock.timed("report", search.report)  # type: ignore[method-assign]
@@ -185,7 +185,7 @@ def watch(clock: Clock, search: Search, record: Record) -> None:
     record.spool.deliver = clock.delivering(record.spool.deliver)
 
 
-def run(agenda: Agenda, clock: Clock) -> None:
+def run(agenda: StudyScheduler, clock: Clock) -> None:
     """Take results as fast as they are taken; the first trial handed out is the first to end."""
     waiting: deque[Trial] = deque()
     while not agenda.finished:
@@ -220,9 +220,9 @@ def epochs_of(trial: Trial) -> list[EpochMetrics]:
     ]
 
 
-def drawn_ms(agenda: Agenda) -> float:
+def drawn_ms(agenda: StudyScheduler) -> float:
     """Return how long the display takes for its line."""
-    display = Display(agenda, Console(file=io.StringIO()), facts=[])
+    display = LaunchDisplay(agenda, Console(file=io.StringIO()), facts=[])
     started = time.thread_time()
     display.changed()
     return 1000 * (time.thread_time() - started)
@@ -239,11 +239,11 @@ def look_up(study: ResolvedStudy) -> dict[str, float]:
         found[what] = time.process_time() - started
         return result
 
-    record = timed("record opened", lambda: Record(study, folder / f"{study.name}.jsonl"))
-    search = timed("search opened", lambda: Search(study, folder / f"{study.name}.db"))
+    record = timed("record opened", lambda: StudyRecord(study, folder / f"{study.name}.jsonl"))
+    search = timed("search opened", lambda: OptunaStudy(study, folder / f"{study.name}.db"))
     recorded = record.trials()  # as they were read with the record
-    agenda = Agenda(study, search, record, data_of=lambda c: "feed", provenance={})
-    timed("reconciled", lambda: reconcile(agenda, search, recorded))
+    agenda = StudyScheduler(study, search, record, data_of=lambda c: "feed", provenance={})
+    timed("reconciled", lambda: reconcile_study(agenda, search, recorded))
     record.close(timeout=0)
     if not agenda.finished:
         raise RuntimeError(f"{study.name}: a second launch would find something to do")

@@ -30,13 +30,13 @@ from tests.benchmarks.table import Figure, header, section
 from tests.benchmarks.timing import ratios, spread, warm_up
 from trainables import datasets, networks, randomness, regularizers
 from trainables.batches import TrainingImages
+from trainables.cuda_graphs import STEPS_BEFORE_RECORDING
 from trainables.datasets import Images, Splits
 from trainables.devices import Precision
-from trainables.graphs import STEPS_BEFORE_RECORDING
 from trainables.memory import keep_within
 from trainables.networks import Network
 from trainables.recipe import TrainingSettings
-from trainables.step import TrainingStep
+from trainables.training_step import TrainingStep
 
 BATCH = 128
 CLASSES = 10

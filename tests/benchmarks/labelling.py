@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trainables import networks
-from trainables.mixing.labelling import Energy, belief_propagation, exact
+from trainables.mixing.labelling import GridEnergy, belief_propagation, exact_labelling
 from trainables.mixing.puzzlemix import mask_energy
 from trainables.networks import Network
 
@@ -53,7 +53,7 @@ def main() -> None:
 def row(blocks: int, batches: list[tuple[Tensor, Tensor, Tensor]]) -> str:
     """Return the table's line for one number of blocks."""
     energies = [mask_energy(*batch, lam, blocks=blocks) for batch in batches for lam in LAMBDAS]
-    best, exact_ms = solve(exact, energies)
+    best, exact_ms = solve(exact_labelling, energies)
     fast, fast_ms = solve(belief_propagation, energies)
     least, reached = (
         torch.cat([energy.of(labels) for energy, labels in zip(energies, solution, strict=True)])
@@ -70,7 +70,9 @@ def row(blocks: int, batches: list[tuple[Tensor, Tensor, Tensor]]) -> str:
     )
 
 
-def solve(solver: Callable[[Energy], Tensor], energies: list[Energy]) -> tuple[list[Tensor], float]:
+def solve(
+    solver: Callable[[GridEnergy], Tensor], energies: list[GridEnergy]
+) -> tuple[list[Tensor], float]:
     """Return the labels of each batch, and the median milliseconds per batch."""
     labels, milliseconds = [], []
     for energy in energies:

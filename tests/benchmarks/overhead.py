@@ -24,8 +24,8 @@ from mlflow import MlflowClient
 from tests.benchmarks.cases import Case
 from tests.benchmarks.table import Figure, section
 from tests.benchmarks.timing import spread
-from trainables.configuration import Configuration, as_dict, configuration
-from trainables.trainable import Assignment, TrialTrainable
+from trainables.configuration import Configuration, as_dict, parse_configuration
+from trainables.trainable import TrialAssignment, TrialTrainable
 
 SEEDS = 5
 NO_OP: dict[str, Any] = {
@@ -67,7 +67,7 @@ def warm_start(case: Case, *, repeats: int) -> list[Figure]:
 
 def assignment(chosen: Configuration, *, seed: int, folder: str, data: Path) -> Any:
     """Return what a driver would tell an actor."""
-    return Assignment(
+    return TrialAssignment(
         name=f"benchmark {seed}",
         configuration=as_dict(chosen),
         seed=seed,
@@ -85,7 +85,7 @@ def bare_seconds(trial: dict[str, Any], *, repeats: int) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        chosen = configuration(trial)
+        chosen = parse_configuration(trial)
         actor = TrialTrainable(assignment(chosen, seed=0, folder=folder, data=Path(folder)))
         seconds = []
         for seed in range(1, repeats + 1):

@@ -109,7 +109,7 @@ def profile(case: Case) -> str:
             trainer.step.optimizer.zero_grad()
 
     draws = trainer.images.epoch(0, 1)
-    generator = randomness.generator(0, 1, "regularizer", device=trainer.device)
+    generator = randomness.keyed_generator(0, 1, "regularizer", device=trainer.device)
     trainer.network.train()
     for index in range(5):
         step(index)

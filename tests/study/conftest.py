@@ -10,7 +10,7 @@ import optuna
 import pytest
 import yaml
 
-from study.file import ResolvedStudy, load
+from study.file.resolved import ResolvedStudy, load_study
 from tests.study.sample import study_data
 
 Make = Callable[..., ResolvedStudy]
@@ -23,7 +23,7 @@ def make(tmp_path: Path) -> Make:
     def make(**options: Any) -> ResolvedStudy:
         file = tmp_path / "sample.yaml"
         file.write_text(yaml.safe_dump(study_data(**options), sort_keys=False))
-        return load(file)
+        return load_study(file)
 
     return make
 

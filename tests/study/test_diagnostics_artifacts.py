@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from analysis import figures, trials
-from analysis.diagnostics import ActivationMaps, Embedding, SoftTargets
-from study.file import load
-from study.model import RecordedTrial
-from study.problems import StudyFileError
-from study.record import Record, _recorded
-from study.spool import Spool, Unreachable
+from analysis import trials
+from analysis.figures import insides
+from analysis.figures.diagnostics import ActivationMaps, EmbeddingRecord, SoftTargets
+from study.file.problems import StudyFileError
+from study.file.resolved import load_study
+from study.record.spool import RecordSpool, UnreachableError
+from study.record.writer import StudyRecord, _recorded_trial
+from study.trials import RecordedTrial
 from tests.study.launching import STUDY, Folder
-from trainables.artifacts import Artifacts
+from trainables.artifacts import TrialArtifacts
 
 EMBEDDED = (
     STUDY.replace("name: lenet", "name: preact_resnet18_bottleneck2d, width: 2")
@@ -30,7 +31,7 @@ EMBEDDED = (
     )
 )
 WEIGHTS = "diagnostics/weights.pt"
-PATHS = {SoftTargets.PATH, ActivationMaps.PATH, Embedding.PATH, WEIGHTS}
+PATHS = {SoftTargets.PATH, ActivationMaps.PATH, EmbeddingRecord.PATH, WEIGHTS}
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +50,12 @@ def test_every_trial_of_a_launch_has_its_files_and_none_is_left_behind(launched)
         path = trials.artifact(trial, SoftTargets.PATH, launched.uri)
         targets = SoftTargets.read(path)
         assert targets.epochs_E.tolist() == [1, 2, 3]
-        path = trials.artifact(trial, Embedding.PATH, launched.uri)
-        assert Embedding.read(path).epochs_E.tolist() == [1, 3]
+        path = trials.artifact(trial, EmbeddingRecord.PATH, launched.uri)
+        assert EmbeddingRecord.read(path).epochs_E.tolist() == [1, 3]
         path = trials.artifact(trial, ActivationMaps.PATH, launched.uri)
         maps = ActivationMaps.read(path)
         assert maps.class_names_C == list("0123456789")
-        assert figures.activation_maps({"LaMix": maps}).columns == 2
+        assert insides.activation_maps({"LaMix": maps}).columns == 2
     checkpoints = launched.path / "state" / "small" / "quick" / "checkpoints"
     assert list(checkpoints.iterdir()) == []
 
@@ -70,7 +71,7 @@ def test_diagnostics_that_the_network_cannot_give_are_told_before_anything_start
     file = tmp_path / "small.yaml"
     file.write_text(EMBEDDED.replace("preact_resnet18_bottleneck2d, width: 2", "lenet"))
     with pytest.raises(StudyFileError, match="needs a 2-D bottleneck, which lenet does not have"):
-        load(file)
+        load_study(file)
 
 
 # The record
@@ -85,7 +86,7 @@ def database(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def record(tmp_path, monkeypatch, database) -> Record:
+def record(tmp_path, monkeypatch, database) -> StudyRecord:
     monkeypatch.chdir(tmp_path)
     shutil.copy(database, tmp_path / "mlflow.db")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
@@ -95,9 +96,9 @@ def record(tmp_path, monkeypatch, database) -> Record:
     mlflow.set_tracking_uri(None)
 
 
-def open_record(folder: Path, name: str = "small") -> Record:
+def open_record(folder: Path, name: str = "small") -> StudyRecord:
     (folder / f"{name}.yaml").write_text(STUDY.replace("study: small", f"study: {name}"))
-    return Record(load(folder / f"{name}.yaml"), folder / f"{name}.jsonl")
+    return StudyRecord(load_study(folder / f"{name}.yaml"), folder / f"{name}.jsonl")
 
 
 def npz(value: float) -> bytes:
@@ -106,16 +107,16 @@ def npz(value: float) -> bytes:
     return buffer.getvalue()
 
 
-def begin(record: Record, key: str = "a") -> None:
+def begin(record: StudyRecord, key: str = "a") -> None:
     record.begin(key, name="beta=0.3", params={"seed": 0}, tags={})
 
 
-def run_id_of(record: Record, key: str = "a") -> str:
+def run_id_of(record: StudyRecord, key: str = "a") -> str:
     assert record.spool.drain(timeout=60)
     return record.trials()[key].run_id
 
 
-def recorded(record: Record, run_id: str, folder: Path) -> dict[str, bytes]:
+def recorded(record: StudyRecord, run_id: str, folder: Path) -> dict[str, bytes]:
     files = record.client.list_artifacts(run_id, "diagnostics")
     return {
         Path(f.path).name: Path(
@@ -126,7 +127,7 @@ def recorded(record: Record, run_id: str, folder: Path) -> dict[str, bytes]:
 
 
 def test_a_file_is_deleted_once_it_is_on_record(record, tmp_path):
-    artifacts = Artifacts(str(tmp_path / "checkpoints"))
+    artifacts = TrialArtifacts(str(tmp_path / "checkpoints"))
     artifacts.save("a", "cam.npz", npz(1.0))
     begin(record)
     record.diagnostics("a", ["cam.npz"], location=str(tmp_path / "checkpoints"))
@@ -138,7 +139,7 @@ def test_a_file_is_deleted_once_it_is_on_record(record, tmp_path):
 def test_a_record_delivered_twice_changes_nothing(record, tmp_path):
     """The process died after the delivery and before the spool was told."""
     location = str(tmp_path / "checkpoints")
-    artifacts = Artifacts(location)
+    artifacts = TrialArtifacts(location)
     artifacts.save("a", "cam.npz", npz(1.0))
     begin(record)
     entry = {"kind": "diagnostics", "key": "a", "names": ["cam.npz"], "location": location}
@@ -152,10 +153,10 @@ def test_a_record_delivered_twice_changes_nothing(record, tmp_path):
 
 
 def test_a_file_stays_until_the_store_answers_also_over_a_crash(record, tmp_path, monkeypatch):
-    monkeypatch.setattr(Spool, "RETRY_SECONDS", (0.05,))
+    monkeypatch.setattr(RecordSpool, "RETRY_SECONDS", (0.05,))
     location = str(tmp_path / "checkpoints")
     for name in ("cam.npz", "soft_targets.npz"):
-        Artifacts(location).save("a", name, npz(1.0))
+        TrialArtifacts(location).save("a", name, npz(1.0))
     begin(record)
     run_id = run_id_of(record)
 
@@ -184,7 +185,7 @@ def test_a_file_that_is_nowhere_is_told(record, tmp_path):
 
 def test_an_adopted_trial_has_the_artifacts_of_its_source(record, tmp_path):
     location = str(tmp_path / "checkpoints")
-    Artifacts(location).save("a", "cam.npz", npz(1.0))
+    TrialArtifacts(location).save("a", "cam.npz", npz(1.0))
     begin(record)
     record.diagnostics("a", ["cam.npz"], location=location)
     record.end("a", "completed", None)
@@ -196,14 +197,14 @@ def test_an_adopted_trial_has_the_artifacts_of_its_source(record, tmp_path):
     run_id = run_id_of(other)
     assert run_id != source.run_id
     assert recorded(other, run_id, tmp_path) == {"cam.npz": npz(1.0)}
-    assert _recorded(other.client.get_run(run_id)).finished
+    assert _recorded_trial(other.client.get_run(run_id)).finished
     other.close(timeout=10)
 
 
 def test_the_errors_of_the_store_are_told_apart(record, monkeypatch, tmp_path):
     """A disk that is full is asked again; the spool never waits for what can never succeed."""
     location = str(tmp_path / "checkpoints")
-    Artifacts(location).save("a", "cam.npz", npz(1.0))
+    TrialArtifacts(location).save("a", "cam.npz", npz(1.0))
     begin(record)
     run_id_of(record)
     entry = {"kind": "diagnostics", "key": "a", "names": ["cam.npz"], "location": location}
@@ -215,9 +216,9 @@ def test_the_errors_of_the_store_are_told_apart(record, monkeypatch, tmp_path):
         return fail
 
     monkeypatch.setattr(record.client, "log_artifact", fails(OSError("full")))
-    with pytest.raises(Unreachable, match="full"):
+    with pytest.raises(UnreachableError, match="full"):
         record._deliver(entry)
     monkeypatch.setattr(record.client, "log_artifact", fails(ImportError("no boto3")))
     with pytest.raises(ImportError):
         record._deliver(entry)
-    assert Artifacts(location).load("a", "cam.npz") == npz(1.0)
+    assert TrialArtifacts(location).load("a", "cam.npz") == npz(1.0)

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from study.agenda import Agenda
-from study.display import Display, duration
-from study.model import describe
-from study.search import Search
+from study.launching.display import LaunchDisplay, duration_text
+from study.scheduling.scheduler import StudyScheduler
+from study.search.optuna_study import OptunaStudy
+from study.trials import describe_point
 from tests.study.sample import epochs_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -42,13 +42,13 @@ class NoRecord:
     ],
 )
 def test_a_duration_is_said_as_people_say_it(seconds, said):
-    assert duration(seconds) == said
+    assert duration_text(seconds) == said
 
 
 def test_a_point_is_described_by_the_ends_of_its_paths():
     point = {"regularizer": "lamix", "regularizer.beta": 0.123456, "training.epochs": 3}
-    assert describe(point) == "regularizer=lamix beta=0.1235 epochs=3"
-    assert describe({}) == ""
+    assert describe_point(point) == "regularizer=lamix beta=0.1235 epochs=3"
+    assert describe_point({}) == ""
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def begun(make, storage):
 
     def begun(record):
         study = make(configurations=2, seeds=2)
-        search = Search(study, storage())
-        return Agenda(study, search, record, data_of=lambda c: "feed", provenance={})
+        search = OptunaStudy(study, storage())
+        return StudyScheduler(study, search, record, data_of=lambda c: "feed", provenance={})
 
     return begun
 
@@ -66,7 +66,7 @@ def begun(make, storage):
 def line_after(agenda, *, seconds, train):
     """Return the last line of a launch that took so long for what `train` does."""
     written = io.StringIO()
-    with Display(agenda, Console(file=written, force_terminal=False), facts=[]) as display:
+    with LaunchDisplay(agenda, Console(file=written, force_terminal=False), facts=[]) as display:
         train()
         display.started = time.monotonic() - seconds
     return written.getvalue().splitlines()[-1]
@@ -139,12 +139,12 @@ def test_no_pace_is_given_of_less_than_a_trial(begun):
 
 def test_without_a_terminal_there_are_plain_lines(make, storage):
     study = make(configurations=2, seeds=2, enqueue=[{"regularizer.beta": 0.5}])
-    agenda = Agenda(
-        study, Search(study, storage()), NoRecord(), data_of=lambda c: "feed", provenance={}
+    agenda = StudyScheduler(
+        study, OptunaStudy(study, storage()), NoRecord(), data_of=lambda c: "feed", provenance={}
     )
     written = io.StringIO()
     console = Console(file=written, force_terminal=False, width=40)
-    with Display(agenda, console, facts=[("records", "sqlite:///mlflow.db")]) as display:
+    with LaunchDisplay(agenda, console, facts=[("records", "sqlite:///mlflow.db")]) as display:
         for errors in ([9.0, 8.0, 7.0, 4.0], [9.0, 8.0, 7.0, 6.0]):
             trial = agenda.next()
             agenda.begin(trial)
@@ -171,7 +171,7 @@ def test_a_picture_that_takes_long_is_drawn_less_often(begun):
         drawn.append(time.monotonic())
         return ""
 
-    with Display(
+    with LaunchDisplay(
         begun(NoRecord()), Console(file=io.StringIO(), force_terminal=True), facts=[]
     ) as display:
         display.place = place

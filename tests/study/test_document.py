@@ -2,9 +2,16 @@ import math
 
 import pytest
 
-from study import document
-from study.document import Section, flags, line_of, override, parse, plain
-from study.problems import StudyFileError
+from study.file import document
+from study.file.document import (
+    DocumentSection,
+    as_plain_data,
+    line_of,
+    override_document,
+    parse_flags,
+    parse_yaml,
+)
+from study.file.problems import StudyFileError
 
 TEXT = """\
 study: beta
@@ -25,21 +32,21 @@ search:
 
 
 def base():
-    return parse(TEXT, "beta.yaml")
+    return parse_yaml(TEXT, "beta.yaml")
 
 
 def laid(base, patch):
     """The YAML text `patch` over the YAML text `base`, as plain data."""
-    return plain(override(parse(base, "base"), parse(patch, "patch")))
+    return as_plain_data(override_document(parse_yaml(base, "base"), parse_yaml(patch, "patch")))
 
 
 def with_flags(text, *settings):
-    return plain(override(parse(text, "base"), flags(settings)))
+    return as_plain_data(override_document(parse_yaml(text, "base"), parse_flags(settings)))
 
 
 def refused(text):
     with pytest.raises(StudyFileError) as error:
-        parse(text, "beta.yaml")
+        parse_yaml(text, "beta.yaml")
     return str(error.value)
 
 
@@ -70,19 +77,19 @@ def test_every_key_knows_its_line():
     ],
 )
 def test_a_number_with_an_exponent_and_no_dot_is_a_number(text, value):
-    found = parse(f"a: {text}", "f")["a"]
+    found = parse_yaml(f"a: {text}", "f")["a"]
     assert isinstance(found, float)
     assert found == value
 
 
 @pytest.mark.parametrize("text", ["e3", "1e", "1e3x", "1-e3", "--1e3"])
 def test_what_only_looks_like_a_number_is_a_text(text):
-    assert parse(f"a: {text}", "f")["a"] == text
+    assert parse_yaml(f"a: {text}", "f")["a"] == text
 
 
 def test_integers_infinities_and_dates_are_read_as_in_yaml_1_2():
-    found = parse("{a: 3, b: .inf, c: 2020-01-01, d: 'x'}", "f")
-    assert plain(found) == {"a": 3, "b": math.inf, "c": "2020-01-01", "d": "x"}
+    found = parse_yaml("{a: 3, b: .inf, c: 2020-01-01, d: 'x'}", "f")
+    assert as_plain_data(found) == {"a": 3, "b": math.inf, "c": "2020-01-01", "d": "x"}
     assert isinstance(found["a"], int)
 
 
@@ -103,17 +110,17 @@ def test_no_python_object_is_built():
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(StudyFileError, match="missing.yaml: cannot be read: .*No such file"):
-        document.read(tmp_path / "missing.yaml")
+        document.read_document(tmp_path / "missing.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(StudyFileError, match="binary.yaml: cannot be read"):
-        document.read(tmp_path / "binary.yaml")
+        document.read_document(tmp_path / "binary.yaml")
 
 
 @pytest.mark.parametrize("text", ["", "- a\n", "just text"])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
     (tmp_path / "list.yaml").write_text(text)
     with pytest.raises(StudyFileError, match="must be a mapping with the keys study"):
-        document.read(tmp_path / "list.yaml")
+        document.read_document(tmp_path / "list.yaml")
 
 
 # Overriding
@@ -129,11 +136,11 @@ def test_mappings_merge_and_other_values_replace():
 
 
 def test_neither_side_is_changed():
-    first, second = base(), parse("{trial: {training: {epochs: 9}, network: {name: x}}}", "f")
-    override(first, second)
+    first, second = base(), parse_yaml("{trial: {training: {epochs: 9}, network: {name: x}}}", "f")
+    override_document(first, second)
     assert first == base()
     assert first["trial"].lines == base()["trial"].lines
-    assert plain(second) == {"trial": {"training": {"epochs": 9}, "network": {"name": "x"}}}
+    assert as_plain_data(second) == {"trial": {"training": {"epochs": 9}, "network": {"name": "x"}}}
 
 
 def test_another_name_replaces_the_whole_component():
@@ -164,7 +171,7 @@ def test_the_order_of_a_new_name_and_its_settings_does_not_matter(patch):
 
 def test_the_keys_of_the_space_are_whole_paths():
     patch = "{search: {space: {regularizer.beta: [0.1, 0.2]}}}"
-    assert plain(override(base(), parse(patch, "f")))["search"]["space"] == {
+    assert as_plain_data(override_document(base(), parse_yaml(patch, "f")))["search"]["space"] == {
         "regularizer.beta": [0.1, 0.2],
         "regularizer.smoothing": [0, 0.1],
     }
@@ -214,13 +221,13 @@ def test_flags_of_one_component_do_not_undo_each_other(settings):
 @pytest.mark.parametrize("setting", ["seeds", "=5", "a..b=1", ".a=1", "a.=1", ""])
 def test_a_flag_that_is_no_assignment_is_refused(setting):
     with pytest.raises(StudyFileError) as error:
-        flags([setting])
+        parse_flags([setting])
     assert str(error.value) == f"--set: must be DOTTED.PATH=VALUE, but got `{setting}`"
 
 
 def test_a_flag_whose_value_is_not_yaml_is_refused_by_name():
     with pytest.raises(StudyFileError, match=r"^--set search.seeds:1: this is not YAML"):
-        flags(["search.seeds=[1, 2"])
+        parse_flags(["search.seeds=[1, 2"])
 
 
 # Lines
@@ -236,8 +243,8 @@ def test_the_line_of_the_deepest_known_part_is_found():
 
 
 def test_what_a_scale_changes_has_the_scales_line_and_the_rest_its_own():
-    patch = parse("\n" * 20 + "{trial.training.epochs: 9, trial.network.name: x}", "f")
-    found = override(base(), patch)
+    patch = parse_yaml("\n" * 20 + "{trial.training.epochs: 9, trial.network.name: x}", "f")
+    found = override_document(base(), patch)
     assert line_of(found, ["trial", "training", "epochs"]) == 21
     assert line_of(found, ["trial", "network", "name"]) == 21
     assert line_of(found, ["trial", "regularizer"]) == 3
@@ -246,9 +253,11 @@ def test_what_a_scale_changes_has_the_scales_line_and_the_rest_its_own():
 
 
 def test_what_a_flag_sets_has_the_flags_mark_throughout():
-    found = override(
+    found = override_document(
         base(),
-        flags(["search.space={a.b: {low: 1, high: 2}}", "search.space.c=[1]", "x={y: {z: 1}}"]),
+        parse_flags(
+            ["search.space={a.b: {low: 1, high: 2}}", "search.space.c=[1]", "x={y: {z: 1}}"]
+        ),
     )
     assert line_of(found, ["search", "space", "a.b", "low"]) == document.FLAG
     assert line_of(found, ["search", "space", "c"]) == document.FLAG
@@ -258,10 +267,10 @@ def test_what_a_flag_sets_has_the_flags_mark_throughout():
 
 
 def test_a_component_renamed_by_a_scale_has_the_scales_line():
-    patch = parse("\n" * 20 + "trial:\n  regularizer: {name: vanilla}", "f")
-    assert line_of(override(base(), patch), ["trial", "regularizer", "smoothing"]) == 22
+    patch = parse_yaml("\n" * 20 + "trial:\n  regularizer: {name: vanilla}", "f")
+    assert line_of(override_document(base(), patch), ["trial", "regularizer", "smoothing"]) == 22
 
 
 def test_plain_data_holds_no_section():
-    assert type(plain(base())["search"]["enqueue"][0]) is dict
-    assert plain({"a": (1, Section({"b": 2}))}) == {"a": [1, {"b": 2}]}
+    assert type(as_plain_data(base())["search"]["enqueue"][0]) is dict
+    assert as_plain_data({"a": (1, DocumentSection({"b": 2}))}) == {"a": [1, {"b": 2}]}

@@ -10,7 +10,7 @@ import yaml
 from optuna.trial import TrialState
 
 from tests.study.launching import Folder
-from trainables.metrics import EpochMetrics, Summary
+from trainables.metrics import EpochMetrics, TrialSummary
 
 TAGS = {
     "role": "trial",
@@ -51,7 +51,7 @@ def test_a_run_holds_every_param_metric_and_tag_of_the_contract(done):
             assert tags[name], name
         assert len(tags["data_fingerprint"]) == 16
         by_epoch = {name for name in EpochMetrics.__annotations__ if name != "epoch"}
-        assert set(run.data.metrics) == by_epoch | set(Summary.__annotations__)
+        assert set(run.data.metrics) == by_epoch | set(TrialSummary.__annotations__)
         for name in by_epoch:
             history = folder.client.get_metric_history(run.info.run_id, name)
             assert [point.step for point in history] == [1, 2, 3], name

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from study.lock import StudyHeld, hold, holder
+from study.lock import StudyHeldError, hold_study, read_holder
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from study.lock import hold
-with hold(Path(sys.argv[1])):
+from study.lock import hold_study
+with hold_study(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -40,39 +40,39 @@ def other(path):
 
 
 def test_a_second_holder_is_told_who_holds_it_and_since_when(path, other):
-    with pytest.raises(StudyHeld) as error, hold(path):
+    with pytest.raises(StudyHeldError) as error, hold_study(path):
         pass
     said = str(error.value)
     assert f"process {other.pid} on " in said
     assert f"since {time.strftime('%Y-%m-%d')}" in said
     assert said.endswith("one study runs once at a time")
-    assert holder(path)["pid"] == other.pid
+    assert read_holder(path)["pid"] == other.pid
 
 
 def test_the_death_of_the_holder_releases_it(path, other):
     other.send_signal(signal.SIGKILL)
     other.wait()
-    assert holder(path) is None
-    with hold(path):
+    assert read_holder(path) is None
+    with hold_study(path):
         pass
 
 
 def test_it_is_free_again_after_the_block_however_it_ends(path):
-    with hold(path):
-        assert holder(path)["pid"] == os.getpid()
-    with pytest.raises(ZeroDivisionError), hold(path):
+    with hold_study(path):
+        assert read_holder(path)["pid"] == os.getpid()
+    with pytest.raises(ZeroDivisionError), hold_study(path):
         raise ZeroDivisionError
-    with hold(path):
+    with hold_study(path):
         pass
-    assert holder(path) is None
+    assert read_holder(path) is None
     assert path.read_text() == ""
 
 
 def test_a_child_that_outlives_the_holder_does_not_hold_it(path):
-    with hold(path):
+    with hold_study(path):
         child = subprocess.Popen(["sleep", "30"])
     try:
-        with hold(path):
+        with hold_study(path):
             pass
     finally:
         child.kill()
@@ -80,23 +80,23 @@ def test_a_child_that_outlives_the_holder_does_not_hold_it(path):
 
 
 def test_nobody_holds_a_lock_that_was_never_made(path):
-    assert holder(path) is None
+    assert read_holder(path) is None
 
 
 def test_whoever_asks_who_holds_it_does_not_keep_it_from_being_held(path):
-    with hold(path):
+    with hold_study(path):
         pass
     stop = threading.Event()
 
     def ask():
         while not stop.is_set():
-            holder(path)
+            read_holder(path)
 
     thread = threading.Thread(target=ask)
     thread.start()
     try:
         for _ in range(50):
-            with hold(path):
+            with hold_study(path):
                 pass
     finally:
         stop.set()

@@ -4,34 +4,41 @@ import threading
 
 import pytest
 
-from study.execution import Cluster
-from study.nodes import Node, Pace, describe, faults, room, taken
-from study.state import State
-from trainables.checkpoints import Checkpoints
-from trainables.sight import Sight, versions
+from study.execution.cluster import RayCluster
+from study.scheduling.nodes import (
+    ClusterNode,
+    StragglerDetector,
+    describe_nodes,
+    node_faults,
+    part_taken,
+    room_for,
+)
+from study.state import StateFolder
+from trainables.checkpoints import TrialCheckpoints
+from trainables.sight import NodeSight, code_versions
 
-BIG = Node("abcdef0123", "big", cpus=8, gpus=2)
-SMALL = Node("fedcba9876", "small", cpus=2, gpus=0)
+BIG = ClusterNode("abcdef0123", "big", cpus=8, gpus=2)
+SMALL = ClusterNode("fedcba9876", "small", cpus=2, gpus=0)
 
 
 @pytest.mark.parametrize(
     ("cpus", "gpus", "rooms"), [(1, 0, 10), (3, 0, 2), (1, 0.25, 8), (2, 0.25, 4), (1, 4, 0)]
 )
 def test_a_trial_takes_its_share_of_one_node(cpus, gpus, rooms):
-    assert room([BIG, SMALL], cpus, gpus) == rooms
+    assert room_for([BIG, SMALL], cpus, gpus) == rooms
 
 
 def test_thirds_of_a_gpu_are_three():
-    assert Node("", "here", cpus=16, gpus=1).room(1, 1 / 3) == 3
+    assert ClusterNode("", "here", cpus=16, gpus=1).room(1, 1 / 3) == 3
 
 
 def test_trials_of_unequal_shares_take_their_parts_of_all_places():
-    assert taken([BIG, SMALL], [(1, 0.25)] * 8) == 1
-    assert taken([BIG, SMALL], [(1, 0.25)] * 4 + [(1, 1)]) == 1  # 4 of 8 and 1 of 2
-    assert taken([BIG, SMALL], [(1, 0.25)] * 5 + [(1, 1)]) > 1
-    assert taken([BIG], [(1, 0.25)] * 2 + [(4, 0.5)]) == 0.75  # 2 of 8 and 1 of 2
-    assert taken([BIG], []) == 0
-    assert taken([SMALL], [(1, 1)]) == math.inf
+    assert part_taken([BIG, SMALL], [(1, 0.25)] * 8) == 1
+    assert part_taken([BIG, SMALL], [(1, 0.25)] * 4 + [(1, 1)]) == 1  # 4 of 8 and 1 of 2
+    assert part_taken([BIG, SMALL], [(1, 0.25)] * 5 + [(1, 1)]) > 1
+    assert part_taken([BIG], [(1, 0.25)] * 2 + [(4, 0.5)]) == 0.75  # 2 of 8 and 1 of 2
+    assert part_taken([BIG], []) == 0
+    assert part_taken([SMALL], [(1, 1)]) == math.inf
 
 
 def test_a_gpu_shares_the_cpus_of_its_node():
@@ -41,28 +48,31 @@ def test_a_gpu_shares_the_cpus_of_its_node():
 
 
 def test_nodes_are_described_by_size_and_room():
-    said = describe([SMALL, BIG, SMALL], 1, 0)
+    said = describe_nodes([SMALL, BIG, SMALL], 1, 0)
     assert said == "3: 2 x 2 CPUs, 1 x 8 CPUs, 2 GPUs; room for 12 trials of 1 CPU each"
-    assert describe([BIG], 4, 0.5) == "8 CPUs, 2 GPUs; room for 2 trials of 4 CPUs, 0.5 GPUs each"
-    assert describe([BIG], 1, 1, 0.25) == (
+    assert (
+        describe_nodes([BIG], 4, 0.5)
+        == "8 CPUs, 2 GPUs; room for 2 trials of 4 CPUs, 0.5 GPUs each"
+    )
+    assert describe_nodes([BIG], 1, 1, 0.25) == (
         "8 CPUs, 2 GPUs; room for 2 trials of 1 CPU, 1 GPU each "
         "or 8 trials of 1 CPU, 0.25 GPUs each"
     )
 
 
-def sight(**changed) -> Sight:
+def sight(**changed) -> NodeSight:
     settled = {"fingerprints": ("feed",), "missing": (), "checkpoints": ""}
-    return Sight(**{"versions": versions(), **settled, **changed})
+    return NodeSight(**{"versions": code_versions(), **settled, **changed})
 
 
 def test_a_node_that_sees_what_the_driver_sees_has_no_fault():
-    assert faults(sight(), versions(), ["feed"]) == []
+    assert node_faults(sight(), code_versions(), ["feed"]) == []
 
 
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"versions": {**versions(), "torch": "1.0"}}, "torch is 1.0 there"),
+        ({"versions": {**code_versions(), "torch": "1.0"}}, "torch is 1.0 there"),
         ({"versions": {}}, "trainables is missing there"),
         ({"fingerprints": ("beef",)}, "data sets are not those of this machine"),
         ({"fingerprints": (), "missing": ("mnist: no file",)}, "is missing: mnist: no file"),
@@ -70,22 +80,22 @@ def test_a_node_that_sees_what_the_driver_sees_has_no_fault():
     ],
 )
 def test_each_fault_of_a_node_is_named(changed, said):
-    assert any(said in fault for fault in faults(sight(**changed), versions(), ["feed"]))
+    assert any(said in fault for fault in node_faults(sight(**changed), code_versions(), ["feed"]))
 
 
 def test_checkpoints_may_lie_in_a_store_and_the_drivers_own_files_beside_it(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    state = State.open(f"file://{tmp_path}/store/", "small", "quick")
+    state = StateFolder.open(f"file://{tmp_path}/store/", "small", "quick")
     assert state.folder == tmp_path / "state/small/quick"
     assert state.checkpoints == f"file://{tmp_path}/store/small/quick/checkpoints"
-    checkpoints = Checkpoints(state.checkpoints)
+    checkpoints = TrialCheckpoints(state.checkpoints)
     checkpoints.save("key", {"epoch": 3})
     assert (tmp_path / "store/small/quick/checkpoints/key.pt").exists()
     assert checkpoints.load("key") == {"epoch": 3}
 
 
 def test_a_node_at_less_than_half_the_pace_of_the_others_is_named_once():
-    pace = Pace()
+    pace = StragglerDetector()
     for _ in range(5):
         assert pace.slow("a", "lenet", 100) == ""
     said = [pace.slow("b", kind, speed) for kind, speed in [("lenet", 40)] * 6 + [("resnet", 1)]]
@@ -95,11 +105,11 @@ def test_a_node_at_less_than_half_the_pace_of_the_others_is_named_once():
 
 
 def test_a_head_that_falls_silent_is_noticed_and_one_that_answers_is_none(monkeypatch):
-    monkeypatch.setattr("study.execution.HEAD_SECONDS", 1.5)
+    monkeypatch.setattr("study.execution.cluster.HEAD_SECONDS", 1.5)
     lost = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as head:
         address = f"127.0.0.1:{head.getsockname()[1]}"
-        cluster = Cluster(existing=True, head=address, dashboard=None, token=False)
+        cluster = RayCluster(existing=True, head=address, dashboard=None, token=False)
         with cluster.watched(lost.set):
             assert not lost.wait(3)
             head.close()

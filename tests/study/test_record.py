@@ -13,13 +13,13 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
-from study.agenda import Agenda
-from study.ledger import reconcile
-from study.record import Record, RecordError
-from study.search import Search
-from study.spool import Spool
+from study.record.spool import RecordSpool
+from study.record.writer import RecordError, StudyRecord
+from study.scheduling.reconcile import reconcile_study
+from study.scheduling.scheduler import StudyScheduler
+from study.search.optuna_study import OptunaStudy
 from tests.study.sample import epochs_of
-from trainables.metrics import EpochMetrics, summarise
+from trainables.metrics import EpochMetrics, summarise_trial
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 KEY = "0123456789abcdef"
@@ -66,7 +66,7 @@ def opened(client, make, tmp_path):
     records = []
 
     def opened(spool="records.jsonl", **options):
-        record = Record(make(**options), tmp_path / spool)
+        record = StudyRecord(make(**options), tmp_path / spool)
         records.append(record)
         return record
 
@@ -81,7 +81,7 @@ def write(record, key=KEY, *, errors=(9.0, 7.0, 8.0), outcome="completed", tags=
     record.begin(key, name="beta=0.3 seed=1", params=PARAMS, tags=tags)
     record.epochs(key, epochs[:2], device="cpu")
     record.epochs(key, epochs[2:], device="cpu")
-    record.end(key, outcome, summarise(epochs))
+    record.end(key, outcome, summarise_trial(epochs))
     assert record.spool.drain(20)
     assert record.spool.refused == []
 
@@ -162,7 +162,7 @@ def test_without_a_validation_share_nothing_is_made_up(client, opened):
     epochs = [EpochMetrics(**{**vars(e), "validation_error": None}) for e in epochs_of([9.0, 8.0])]
     record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
     record.epochs(KEY, epochs, device="cpu")
-    record.end(KEY, "completed", summarise(epochs))
+    record.end(KEY, "completed", summarise_trial(epochs))
     assert record.spool.drain(20)
     (run,) = trial_runs(client, record)
     assert "validation_error" not in run.data.metrics
@@ -204,7 +204,7 @@ def test_a_loss_that_is_not_a_number_is_on_record(client, opened):
     epochs = epochs_of([9.0, 90.0], losses=[1.0, math.nan])
     record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
     record.epochs(KEY, epochs, device="cpu")
-    record.end(KEY, "diverged", summarise(epochs))
+    record.end(KEY, "diverged", summarise_trial(epochs))
     assert record.spool.drain(20)
     assert record.spool.refused == []
     (run,) = trial_runs(client, record)
@@ -234,7 +234,7 @@ def entries(record, key=KEY, **content):
     record.begin(key, name="beta=0.3 seed=1", params=PARAMS, tags=TAGS)
     record.epochs(key, epochs[:2], device="cpu")
     record.epochs(key, epochs[2:], device="cpu")
-    record.end(key, "completed", summarise(epochs))
+    record.end(key, "completed", summarise_trial(epochs))
     del record.spool.append
     return listed
 
@@ -314,12 +314,12 @@ def begun(record, *keys):
         record.begin(key, name="x", params=PARAMS, tags=TAGS)
         for epoch in epochs_of([9.0, 8.0]):
             record.epochs(key, [epoch], device="cpu")
-        record.end(key, "completed", summarise(epochs_of([9.0, 8.0])))
+        record.end(key, "completed", summarise_trial(epochs_of([9.0, 8.0])))
 
 
 @pytest.fixture
 def short_waits(monkeypatch):
-    monkeypatch.setattr(Spool, "RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(RecordSpool, "RETRY_SECONDS", (0.01,))
 
 
 def test_a_record_that_the_server_never_takes_is_given_up_and_holds_up_no_other(
@@ -357,7 +357,7 @@ def test_nothing_is_given_up_while_the_server_takes_no_record_at_all(
 
 
 def test_a_record_that_is_wrong_is_refused_at_once(client, opened, monkeypatch):
-    monkeypatch.setattr(Spool, "RETRY_SECONDS", (1e9,))
+    monkeypatch.setattr(RecordSpool, "RETRY_SECONDS", (1e9,))
     record = opened()
     record.begin(KEY, name="x", params={"a//b": 1}, tags=TAGS)  # no name that MLflow takes
     record.interrupt(KEY)
@@ -383,7 +383,7 @@ def test_a_second_process_takes_up_the_same_runs(client, opened):
     assert second.trials()[KEY].metrics["validation_error"] == 8.0
     second.begin(KEY, name="x", params=PARAMS, tags=TAGS)
     second.epochs(KEY, epochs_of([9.0, 8.0, 7.0, 6.0]), device="cpu")  # all, after a restore
-    second.end(KEY, "completed", summarise(epochs_of([9.0, 8.0, 7.0, 6.0])))
+    second.end(KEY, "completed", summarise_trial(epochs_of([9.0, 8.0, 7.0, 6.0])))
     assert second.spool.drain(20)
     (again,) = trial_runs(client, second)
     assert again.info.run_id == run.info.run_id
@@ -423,7 +423,7 @@ def test_the_scales_of_a_study_do_not_see_each_others_trials(opened, make, tmp_p
     write(quick)
     study = make()
     study.scale = "paper"
-    paper = Record(study, tmp_path / "paper.jsonl")
+    paper = StudyRecord(study, tmp_path / "paper.jsonl")
     assert paper.parent_id != quick.parent_id
     assert paper.experiment_id == quick.experiment_id
     assert paper.trials() == {}
@@ -501,7 +501,7 @@ def test_a_server_that_does_not_answer_is_named(make, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", None)
     with pytest.raises(RecordError, match="cannot use the tracking server http://127.0.0.1:9"):
-        Record(make(), tmp_path / "records.jsonl")
+        StudyRecord(make(), tmp_path / "records.jsonl")
 
 
 # Adoption
@@ -571,7 +571,7 @@ def test_a_server_that_is_away_has_nothing_to_adopt(opened, monkeypatch):
 
 def test_a_server_that_hangs_holds_a_study_up_once_and_not_for_long(opened, monkeypatch):
     record = opened()
-    monkeypatch.setattr("study.record.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("study.record.writer.ANSWER_SECONDS", 0.2)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -599,9 +599,11 @@ def test_a_study_on_mlflow_and_optuna_is_done_once(client, opened, storage):
 
     def launch(spool, **options):
         record = opened(spool, configurations=2, seeds=2, **options)
-        search = Search(record.study, path)
-        agenda = Agenda(record.study, search, record, data_of=lambda c: "feed", provenance={})
-        return agenda, reconcile(agenda, search, record.trials())
+        search = OptunaStudy(record.study, path)
+        agenda = StudyScheduler(
+            record.study, search, record, data_of=lambda c: "feed", provenance={}
+        )
+        return agenda, reconcile_study(agenda, search, record.trials())
 
     def train(agenda, most):
         for _ in range(most):

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from analysis import credentials
-from study.file import load
-from study.problems import StudyFileError
-from study.state import State
+from analysis.record import credentials
+from study.file.problems import StudyFileError
+from study.file.resolved import load_study
+from study.state import StateFolder
 from tests.study.launching import Folder
 from tests.study.services import BIN, Postgres, free_port, wait_for
-from trainables.checkpoints import Checkpoints
+from trainables.checkpoints import TrialCheckpoints
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "sw0rdfish-9c1"
@@ -32,22 +32,24 @@ def environment(monkeypatch) -> pytest.MonkeyPatch:
 
 
 def test_the_credentials_of_an_address_move_into_the_environment(environment):
-    assert credentials.plain(f"https://ada:{SECRET}%21@host:5000/x") == "https://host:5000/x"
+    assert (
+        credentials.without_login(f"https://ada:{SECRET}%21@host:5000/x") == "https://host:5000/x"
+    )
     assert os.environ["MLFLOW_TRACKING_USERNAME"] == "ada"
     assert os.environ["MLFLOW_TRACKING_PASSWORD"] == f"{SECRET}!"
 
 
 @pytest.mark.parametrize("uri", ["http://host:5000", "sqlite:///mlflow.db", "databricks"])
 def test_an_address_without_credentials_stays_and_the_environment_too(environment, uri):
-    assert credentials.plain(uri) == credentials.shown(uri) == uri
+    assert credentials.without_login(uri) == credentials.hide_logins(uri) == uri
     assert os.environ["MLFLOW_TRACKING_USERNAME"] == "before"
 
 
 def test_what_is_shown_and_logged_holds_no_credentials(tmp_path):
     text = f"postgresql://ada:{SECRET}@host/db and http://{SECRET}@host are away"
-    assert credentials.shown(text) == "postgresql://***@host/db and http://***@host are away"
+    assert credentials.hide_logins(text) == "postgresql://***@host/db and http://***@host are away"
     handler = logging.FileHandler(tmp_path / "log.txt")
-    handler.setFormatter(credentials.Formatter())
+    handler.setFormatter(credentials.HidingFormatter())
     logger = logging.Logger("sample")
     logger.addHandler(handler)
     try:
@@ -61,7 +63,7 @@ def test_what_is_shown_and_logged_holds_no_credentials(tmp_path):
 
 def test_a_store_with_credentials_in_its_address_is_refused():
     with pytest.raises(ValueError, match="belong in the environment"):
-        State.open(f"s3://key:{SECRET}@bucket/path", "small", "quick")
+        StateFolder.open(f"s3://key:{SECRET}@bucket/path", "small", "quick")
 
 
 def test_a_server_that_is_away_is_named_without_its_password(tmp_path):
@@ -139,7 +141,7 @@ def test_a_study_file_runs_no_code(tmp_path):
     file = tmp_path / "small.yaml"
     file.write_text(f"study: !!python/object/apply:os.system ['touch {ran}']\n")
     with pytest.raises(StudyFileError):
-        load(file)
+        load_study(file)
     assert not ran.exists()
 
 
@@ -152,7 +154,7 @@ class Bomb:
 
 
 def test_a_checkpoint_runs_no_code(tmp_path):
-    checkpoints = Checkpoints(str(tmp_path / "checkpoints"))
+    checkpoints = TrialCheckpoints(str(tmp_path / "checkpoints"))
     checkpoints.folder.write("key.pt", pickle.dumps(Bomb(tmp_path / "ran")))
     assert checkpoints.load("key") is None
     assert not (tmp_path / "ran").exists()
@@ -172,7 +174,7 @@ def test_nothing_is_read_in_a_way_that_could_run_code():
 
 
 def test_the_token_that_ray_writes_is_made_its_owners_alone(tmp_path, monkeypatch):
-    from study.execution import protect_token
+    from study.execution.cluster import protect_token
 
     monkeypatch.setenv("HOME", str(tmp_path))
     protect_token()  # there may be none

@@ -5,9 +5,10 @@ import statistics
 import optuna
 import pytest
 
-from study import space
-from study.model import Judgement
-from study.search import Search
+from study.file import points as file_points
+from study.file import space
+from study.search.optuna_study import OptunaStudy
+from study.trials import ConfigurationResult
 
 TWO = {
     "regularizer.beta": {"low": 0.1, "high": 0.9},
@@ -29,7 +30,7 @@ CONDITIONAL = {
     ],
     "training.learning_rate": {"low": 1e-3, "high": 0.1, "log": True},
 }
-COMPLETE = Judgement("complete", (7.5,))
+COMPLETE = ConfigurationResult("complete", (7.5,))
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 
@@ -40,7 +41,7 @@ def opened(make, tmp_path, empty):
     def opened(file="optuna.db", **options):
         if not (tmp_path / file).exists():
             shutil.copy(empty, tmp_path / file)
-        return Search(make(**options), tmp_path / file)
+        return OptunaStudy(make(**options), tmp_path / file)
 
     return opened
 
@@ -78,9 +79,9 @@ def test_configuration_n_is_a_function_of_the_file_the_seed_and_n(opened, sample
         search = opened("second.db", **options)
         assert search.ask().number == number
         if number % 2:
-            search.tell(number, Judgement("complete", (float(number),)))
+            search.tell(number, ConfigurationResult("complete", (float(number),)))
     assert [asked.point for asked in opened("second.db", **options).asked()] == undisturbed
-    assert all(space.belongs(point, space.parse(searched)) for point in undisturbed)
+    assert all(file_points.is_point_of(point, space.parse_space(searched)) for point in undisturbed)
 
 
 def test_the_sampler_seed_chooses_other_points(opened):
@@ -96,7 +97,7 @@ def test_more_configurations_begin_with_the_fewer(opened):
         more = [asked.point for asked in search.asked()] + points(search, 5)
         assert more[:3] == fewer
         assert more == points(opened(f"{sampler}2.db", space=TWO, sampler=sampler), 8)
-        assert len({space.word(point) for point in more}) == 8
+        assert len({file_points.point_word(point) for point in more}) == 8
 
 
 def test_qmc_covers_each_half_evenly(opened):
@@ -167,13 +168,13 @@ def test_an_enqueued_point_with_an_alternative_is_tried(opened):
 def test_a_learning_search_holds_the_same_points_when_interrupted(opened, sampler, searched, count):
     def go_on(search):
         asked = search.ask()
-        search.tell(asked.number, Judgement("complete", (value_of(asked.point),)))
+        search.tell(asked.number, ConfigurationResult("complete", (value_of(asked.point),)))
         return asked.point
 
     options = {"sampler": sampler, "space": searched, "configurations": count}
     undisturbed = opened("first.db", **options)
     found = [go_on(undisturbed) for _ in range(count)]
-    assert all(space.belongs(point, undisturbed.study.space) for point in found)
+    assert all(file_points.is_point_of(point, undisturbed.study.space) for point in found)
     for number in range(count):
         if number in (0, 1, count - 2, count - 1):
             search = opened("second.db", **options)
@@ -186,7 +187,9 @@ def test_tpe_learns_where_the_error_is_low(opened):
     found = []
     for number in range(20):
         found.append(search.ask().point["regularizer.beta"])
-        search.tell(number, Judgement("complete", (value_of({"regularizer.beta": found[-1]}),)))
+        search.tell(
+            number, ConfigurationResult("complete", (value_of({"regularizer.beta": found[-1]}),))
+        )
     assert statistics.fmean(abs(beta - 0.5) for beta in found[12:]) < 0.16
 
 
@@ -195,7 +198,7 @@ def test_several_objectives_are_told_together(opened, sampler):
     search = opened(sampler=sampler, space=TWO, objective=["validation_error", "epoch_seconds"])
     for number in range(4):
         asked = search.ask()
-        search.tell(number, Judgement("complete", (value_of(asked.point), float(number))))
+        search.tell(number, ConfigurationResult("complete", (value_of(asked.point), float(number))))
     study = stored(search)
     assert study.metric_names == ["validation_error", "epoch_seconds"]
     assert [trial.values[1] for trial in study.trials] == [0.0, 1.0, 2.0, 3.0]
@@ -208,7 +211,7 @@ def test_one_range_is_enough_for_every_sampler(opened):
         search = opened(f"{sampler}.db", sampler=sampler)
         for number in range(3):
             point = search.ask().point
-            search.tell(number, Judgement("complete", (value_of(point),)))
+            search.tell(number, ConfigurationResult("complete", (value_of(point),)))
             assert 0.1 <= point["regularizer.beta"] <= 0.9
 
 
@@ -226,7 +229,7 @@ def test_a_half_chosen_configuration_is_chosen_to_the_end(opened, searched, told
         search = opened(file, **options)
         for number in range(told):
             asked = search.ask()
-            search.tell(number, Judgement("complete", (value_of(asked.point),)))
+            search.tell(number, ConfigurationResult("complete", (value_of(asked.point),)))
     wanted = opened("first.db", **options).ask()
     stored(opened("second.db", **options)).ask()  # and no value yet
     again = opened("second.db", **options)
@@ -255,7 +258,9 @@ def test_a_half_chosen_configuration_of_another_space_is_left_alone(opened):
     trial.suggest_categorical("regularizer.mixing", ["average"])
     other = opened(space={"regularizer.lam": ["uniform", "half"], **TWO}, **options)
     assert other.outdated
-    assert not any(space.belongs(asked.point, other.study.space) for asked in other.asked())
+    assert not any(
+        file_points.is_point_of(asked.point, other.study.space) for asked in other.asked()
+    )
 
 
 def test_a_choice_that_was_changed_does_not_stop_the_search_from_opening(opened):
@@ -265,7 +270,9 @@ def test_a_choice_that_was_changed_does_not_stop_the_search_from_opening(opened)
     stored(search).ask()
     other = opened(space={"regularizer.lam": ["uniform"]}, **options)
     assert other.outdated
-    assert not any(space.belongs(asked.point, other.study.space) for asked in other.asked())
+    assert not any(
+        file_points.is_point_of(asked.point, other.study.space) for asked in other.asked()
+    )
     other.rebuild([])
     assert not other.outdated
     assert other.ask().point == {"regularizer.lam": "uniform"}
@@ -279,12 +286,12 @@ def test_judgements_are_kept(opened):
     points(search, 4)
     search.report(0, 1, 30.0)
     search.report(0, 2, 20.5)
-    search.tell(0, Judgement("complete", (20.5,)))
+    search.tell(0, ConfigurationResult("complete", (20.5,)))
     search.report(1, 1, 90.0)
-    search.tell(1, Judgement("pruned"))
-    search.tell(2, Judgement("failed"))
+    search.tell(1, ConfigurationResult("pruned"))
+    search.tell(2, ConfigurationResult("failed"))
     found = [asked.judgement for asked in opened(early_stopping={"name": "median"}).asked()]
-    assert found[0] == Judgement("complete", (20.5,), {1: 30.0, 2: 20.5})
+    assert found[0] == ConfigurationResult("complete", (20.5,), {1: 30.0, 2: 20.5})
     assert (found[1].state, found[1].intermediate) == ("pruned", {1: 90.0})
     assert [judgement.state for judgement in found[2:]] == ["failed", "running"]
     states = [trial.state.name for trial in stored(search).trials]
@@ -306,10 +313,10 @@ def test_a_bad_configuration_is_stopped_early_and_a_good_one_is_not(opened, rule
         search.ask()
         value = 90.0 if number in (6, 7, 8, 9, 10) else 10.0 - number / 10
         if any(search.report(number, epoch, value) for epoch in range(1, 5)):
-            search.tell(number, Judgement("pruned"))
+            search.tell(number, ConfigurationResult("pruned"))
             stopped.append(number)
         else:
-            search.tell(number, Judgement("complete", (value,)))
+            search.tell(number, ConfigurationResult("complete", (value,)))
     assert set(stopped) & {6, 7, 8, 9, 10}
     assert not set(stopped) & {0, 1, 2, 11}
     pruned = [t.number for t in stored(search).trials if t.state == optuna.trial.TrialState.PRUNED]
@@ -362,11 +369,11 @@ def test_a_rebuilt_storage_keeps_numbers_values_and_intermediate_means(opened):
         ({"regularizer": "vanilla", "training.learning_rate": 0.01}, COMPLETE),
         (
             {"regularizer": "lamix", "regularizer.beta": 0.25, "training.learning_rate": 0.02},
-            Judgement("pruned", (), {1: 50.0, 2: 40.0}),
+            ConfigurationResult("pruned", (), {1: 50.0, 2: 40.0}),
         ),
         (
             {"regularizer": "mixup", "regularizer.alpha": 1.5, "training.learning_rate": 0.03},
-            Judgement("running", (), {1: 30.0}),
+            ConfigurationResult("running", (), {1: 30.0}),
         ),
     ]
     points(search, 5)
@@ -396,7 +403,10 @@ def anew(search):
     """Rebuild with what is there, each mean a little higher, as further seeds may have it."""
     search.rebuild(
         [
-            (a.point, Judgement("complete", tuple(value + 0.1 for value in a.judgement.values)))
+            (
+                a.point,
+                ConfigurationResult("complete", tuple(value + 0.1 for value in a.judgement.values)),
+            )
             for a in search.asked()
         ]
     )
@@ -405,7 +415,7 @@ def anew(search):
 def complete(search, count):
     for _ in range(count):
         asked = search.ask()
-        search.tell(asked.number, Judgement("complete", (value_of(asked.point),)))
+        search.tell(asked.number, ConfigurationResult("complete", (value_of(asked.point),)))
 
 
 def test_cmaes_goes_on_where_it_was_after_a_rebuild(opened):
@@ -468,7 +478,7 @@ def test_other_objectives_make_the_storage_outdated(opened):
     search.tell(search.ask().number, COMPLETE)
     both = opened(objective=["validation_error", "epoch_seconds"])
     assert both.outdated
-    both.rebuild([(both.asked()[0].point, Judgement("complete", (7.5, 1.0)))])
+    both.rebuild([(both.asked()[0].point, ConfigurationResult("complete", (7.5, 1.0)))])
     assert not both.outdated
     assert stored(both).directions == [optuna.study.StudyDirection.MINIMIZE] * 2
 
@@ -488,7 +498,7 @@ def test_optuna_opens_the_storage_as_it_is(opened):
     search = opened(sampler="tpe", space=TWO)
     for number in range(5):
         asked = search.ask()
-        search.tell(number, Judgement("complete", (value_of(asked.point),)))
+        search.tell(number, ConfigurationResult("complete", (value_of(asked.point),)))
     study = stored(search)
     assert study.metric_names == ["validation_error"]
     assert study.best_value == min(value_of(trial.params) for trial in study.trials)

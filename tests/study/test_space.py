@@ -2,8 +2,9 @@ import math
 
 import pytest
 
-from study import space
-from study.space import Range, SpaceError
+from study.file import points as file_points
+from study.file import space
+from study.file.space import NumberRange, SpaceError
 
 ALTERNATIVES = {
     "regularizer": [
@@ -16,45 +17,45 @@ ALTERNATIVES = {
 
 def rule(section):
     with pytest.raises(SpaceError) as error:
-        space.parse(section)
+        space.parse_space(section)
     return error.value.path, str(error.value)
 
 
 # Ranges
 
 
-def values(searched: Range) -> list[float]:
+def values(searched: NumberRange) -> list[float]:
     return [searched.at(number) for number in range(searched.size)]
 
 
 def test_a_range_with_a_step_holds_the_values_a_person_would_write():
-    assert values(Range(0.1, 0.9, 0.1)) == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
-    assert values(Range(1, 9, 4)) == [1, 5, 9]
-    assert values(Range(2, 4)) == [2, 3, 4]
-    assert Range(0.1, 0.9, 0.1).snap(0.30000000000000004) == 0.3
+    assert values(NumberRange(0.1, 0.9, 0.1)) == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    assert values(NumberRange(1, 9, 4)) == [1, 5, 9]
+    assert values(NumberRange(2, 4)) == [2, 3, 4]
+    assert NumberRange(0.1, 0.9, 0.1).snap(0.30000000000000004) == 0.3
 
 
 def test_a_range_whose_steps_do_not_meet_its_end_stops_below_it():
-    uneven = Range(0.1, 0.9, 0.5)
+    uneven = NumberRange(0.1, 0.9, 0.5)
     assert values(uneven) == [0.1, 0.6]
     assert uneven.last == 0.6
     assert uneven.snap(0.9) == 0.6
     assert not uneven.contains(0.9)
-    assert list(space.corners({"beta": uneven})) == [{"beta": 0.1}, {"beta": 0.6}]
-    assert Range(1, 10, 4).last == 9
+    assert list(file_points.corner_points({"beta": uneven})) == [{"beta": 0.1}, {"beta": 0.6}]
+    assert NumberRange(1, 10, 4).last == 9
 
 
 def test_snapping_keeps_the_kind_and_stays_within_the_range():
-    assert Range(1, 9, 2).snap(4.2) == 5
-    assert isinstance(Range(1, 9, 2).snap(4.2), int)
-    assert isinstance(Range(0.0, 1.0).snap(1), float)
-    assert Range(0.2, 0.8, 0.2).snap(-3.0) == 0.2
-    assert Range(0.2, 0.8, 0.2).snap(3.0) == 0.8
+    assert NumberRange(1, 9, 2).snap(4.2) == 5
+    assert isinstance(NumberRange(1, 9, 2).snap(4.2), int)
+    assert isinstance(NumberRange(0.0, 1.0).snap(1), float)
+    assert NumberRange(0.2, 0.8, 0.2).snap(-3.0) == 0.2
+    assert NumberRange(0.2, 0.8, 0.2).snap(3.0) == 0.8
 
 
 def test_every_value_of_a_range_is_contained_and_snaps_to_itself():
     for low, high, step in [(0.1, 0.9, 0.1), (0.05, 1.0, 0.05), (1e-4, 1e-3, 1e-4), (0, 7, 3)]:
-        held = Range(low, high, step)
+        held = NumberRange(low, high, step)
         for value in values(held):
             assert held.contains(value)
             assert held.snap(value) == value
@@ -62,16 +63,16 @@ def test_every_value_of_a_range_is_contained_and_snaps_to_itself():
 
 
 def test_a_range_contains_its_ends_and_nothing_of_another_kind():
-    fractions, integers = Range(0.1, 0.9), Range(1, 5)
+    fractions, integers = NumberRange(0.1, 0.9), NumberRange(1, 5)
     assert fractions.contains(0.1) and fractions.contains(0.9)
     assert not fractions.contains(0.0999) and not fractions.contains("0.5")
     assert integers.contains(3) and integers.contains(3.0)
     assert not integers.contains(2.5) and not integers.contains(True)
-    assert not Range(0.0, 1.0, 0.25).contains(0.3)
+    assert not NumberRange(0.0, 1.0, 0.25).contains(0.3)
 
 
 def test_two_integers_with_a_fraction_as_step_are_meant_in_fractions():
-    (domain,) = space.parse({"beta": {"low": 0, "high": 1, "step": 0.5}}).values()
+    (domain,) = space.parse_space({"beta": {"low": 0, "high": 1, "step": 0.5}}).values()
     assert values(domain) == [0.0, 0.5, 1.0]
     assert not domain.integer
 
@@ -128,8 +129,8 @@ def test_alternatives_may_search_one_path_only_if_optuna_can_hold_both():
     def alternatives(first, second):
         return {"r": [{"name": "a", "x": first}, {"name": "b", "x": second}]}
 
-    space.parse(alternatives({"low": 0.1, "high": 0.5}, {"low": 0.2, "high": 0.9}))
-    space.parse(alternatives([1, 2], [1, 2]))
+    space.parse_space(alternatives({"low": 0.1, "high": 0.5}, {"low": 0.2, "high": 0.9}))
+    space.parse_space(alternatives([1, 2], [1, 2]))
     for first, second in [
         ([1, 2], [1, 3]),
         ([1, 2], {"low": 1, "high": 2}),
@@ -145,7 +146,7 @@ def test_alternatives_may_search_one_path_only_if_optuna_can_hold_both():
 
 
 def test_the_labels_of_alternatives_are_their_names():
-    (choice,) = space.parse(ALTERNATIVES).values()
+    (choice,) = space.parse_space(ALTERNATIVES).values()
     assert choice.labels == ("vanilla", "lamix", "mixup")
     assert choice.option("lamix").value == {"name": "lamix", "mixing": "average"}
     assert list(choice.option("lamix").space) == ["regularizer.beta"]
@@ -154,18 +155,18 @@ def test_the_labels_of_alternatives_are_their_names():
 
 def test_alternatives_of_one_name_are_told_apart_by_what_they_fix():
     section = [{"name": "lamix", "lam": "half"}, {"name": "lamix"}, {"name": "vanilla"}]
-    (choice,) = space.parse({"regularizer": section}).values()
+    (choice,) = space.parse_space({"regularizer": section}).values()
     assert choice.labels == ("lamix lam=half", "lamix", "vanilla")
 
 
 def test_lists_are_choices_by_their_json():
-    (choice,) = space.parse({"training.milestones": [[100, 150], [], [5]]}).values()
+    (choice,) = space.parse_space({"training.milestones": [[100, 150], [], [5]]}).values()
     assert choice.labels == ("[100, 150]", "[]", "[5]")
     assert choice.option("[]").value == []
 
 
 def test_labels_are_told_apart_by_their_type():
-    (choice,) = space.parse({"x": [True, "1", None, 2]}).values()
+    (choice,) = space.parse_space({"x": [True, "1", None, 2]}).values()
     assert choice.contains(True) and choice.contains("1") and choice.contains(None)
     assert not choice.contains(1) and not choice.contains("true") and not choice.contains(2.0)
 
@@ -174,33 +175,35 @@ def test_labels_are_told_apart_by_their_type():
 
 
 def test_a_point_belongs_if_no_path_is_missing_and_none_left_over():
-    searched = space.parse(ALTERNATIVES)
-    assert space.belongs({"regularizer": "vanilla"}, searched)
-    assert space.belongs({"regularizer": "lamix", "regularizer.beta": 0.9}, searched)
-    assert not space.belongs({"regularizer": "lamix"}, searched)
-    assert not space.belongs({"regularizer": "lamix", "regularizer.beta": 0.95}, searched)
-    assert not space.belongs({"regularizer": "vanilla", "regularizer.beta": 0.5}, searched)
-    assert not space.belongs({"regularizer": "cutmix"}, searched)
-    assert not space.belongs({}, searched)
-    assert space.belongs({}, {})
+    searched = space.parse_space(ALTERNATIVES)
+    assert file_points.is_point_of({"regularizer": "vanilla"}, searched)
+    assert file_points.is_point_of({"regularizer": "lamix", "regularizer.beta": 0.9}, searched)
+    assert not file_points.is_point_of({"regularizer": "lamix"}, searched)
+    assert not file_points.is_point_of({"regularizer": "lamix", "regularizer.beta": 0.95}, searched)
+    assert not file_points.is_point_of(
+        {"regularizer": "vanilla", "regularizer.beta": 0.5}, searched
+    )
+    assert not file_points.is_point_of({"regularizer": "cutmix"}, searched)
+    assert not file_points.is_point_of({}, searched)
+    assert file_points.is_point_of({}, {})
 
 
 def test_a_walk_follows_the_alternatives_chosen():
-    searched = space.parse({**ALTERNATIVES, "training.epochs": {"low": 1, "high": 3}})
+    searched = space.parse_space({**ALTERNATIVES, "training.epochs": {"low": 1, "high": 3}})
     chosen = {"regularizer": "mixup", "regularizer.alpha": 1.0, "training.epochs": 2.0}
-    assert space.walk(searched, lambda path, domain: chosen[path]) == chosen
-    walked = space.walk(searched, lambda path, domain: chosen[path])
+    assert file_points.walk_space(searched, lambda path, domain: chosen[path]) == chosen
+    walked = file_points.walk_space(searched, lambda path, domain: chosen[path])
     assert isinstance(walked["training.epochs"], int)
 
 
 def test_the_word_of_a_point_does_not_depend_on_its_order():
-    assert space.word({"a": 1, "b": 2.5}) == space.word({"b": 2.5, "a": 1})
-    assert space.word({"a": 1}) != space.word({"a": 1.5})
+    assert file_points.point_word({"a": 1, "b": 2.5}) == file_points.point_word({"b": 2.5, "a": 1})
+    assert file_points.point_word({"a": 1}) != file_points.point_word({"a": 1.5})
 
 
 def test_a_grid_varies_the_last_path_fastest():
-    searched = space.parse({"a": ["x", "y"], "b": {"low": 1, "high": 3}})
-    assert [tuple(point.values()) for point in space.grid(searched)] == [
+    searched = space.parse_space({"a": ["x", "y"], "b": {"low": 1, "high": 3}})
+    assert [tuple(point.values()) for point in file_points.grid_points(searched)] == [
         ("x", 1),
         ("x", 2),
         ("x", 3),
@@ -212,48 +215,50 @@ def test_a_grid_varies_the_last_path_fastest():
 
 def test_a_grid_opens_each_alternatives_own_space():
     section = {"r": [{"name": "a"}, {"name": "b", "x": [1, 2], "y": [3, 4]}], "s": [5, 6]}
-    points = list(space.grid(space.parse(section)))
+    points = list(file_points.grid_points(space.parse_space(section)))
     assert len(points) == (1 + 2 * 2) * 2
     assert points[:3] == [
         {"r": "a", "s": 5},
         {"r": "a", "s": 6},
         {"r": "b", "r.x": 1, "r.y": 3, "s": 5},
     ]
-    assert len({space.word(point) for point in points}) == 10
-    assert all(space.belongs(point, space.parse(section)) for point in points)
+    assert len({file_points.point_word(point) for point in points}) == 10
+    assert all(file_points.is_point_of(point, space.parse_space(section)) for point in points)
 
 
 def test_a_grid_of_an_empty_space_is_one_point():
-    assert list(space.grid({})) == [{}]
+    assert list(file_points.grid_points({})) == [{}]
 
 
 def test_a_grid_of_billions_is_never_listed():
-    huge = space.parse({"a": {"low": 1, "high": 10**6}, "b": {"low": 0, "high": 9999}, "c": [0, 1]})
-    assert space.grid_size(huge) == 2 * 10**10
-    assert space.grid_point(huge, 0) == {"a": 1, "b": 0, "c": 0}
-    assert space.grid_point(huge, 2 * 10**10 - 1) == {"a": 10**6, "b": 9999, "c": 1}
-    assert space.grid_point(huge, 20_003) == {"a": 2, "b": 1, "c": 1}
+    huge = space.parse_space(
+        {"a": {"low": 1, "high": 10**6}, "b": {"low": 0, "high": 9999}, "c": [0, 1]}
+    )
+    assert file_points.grid_size(huge) == 2 * 10**10
+    assert file_points.grid_point(huge, 0) == {"a": 1, "b": 0, "c": 0}
+    assert file_points.grid_point(huge, 2 * 10**10 - 1) == {"a": 10**6, "b": 9999, "c": 1}
+    assert file_points.grid_point(huge, 20_003) == {"a": 2, "b": 1, "c": 1}
 
 
 def test_a_grid_over_fractions_needs_a_step():
     with pytest.raises(SpaceError, match="needs a `step` or a list of values") as error:
-        list(space.grid(space.parse(ALTERNATIVES)))
+        list(file_points.grid_points(space.parse_space(ALTERNATIVES)))
     assert error.value.path == "regularizer.beta"
 
 
 def test_corners_hold_every_end_and_every_alternative():
-    searched = space.parse({**ALTERNATIVES, "training.epochs": {"low": 1, "high": 3}})
-    corners = list(space.corners(searched))
+    searched = space.parse_space({**ALTERNATIVES, "training.epochs": {"low": 1, "high": 3}})
+    corners = list(file_points.corner_points(searched))
     assert {p["regularizer"] for p in corners} == {"vanilla", "lamix", "mixup"}
     assert {p.get("regularizer.beta") for p in corners} == {None, 0.1, 0.9}
     assert {p.get("regularizer.alpha") for p in corners} == {None, 0.2, 1.0}
     assert {p["training.epochs"] for p in corners} == {1, 3}
-    assert all(space.belongs(point, searched) for point in corners)
+    assert all(file_points.is_point_of(point, searched) for point in corners)
 
 
 def test_combinations_are_all_pairs_of_ends_or_else_the_corners():
-    searched = space.parse({"a": {"low": 0.0, "high": 1.0}, "b": [1, 2, 3]})
-    assert [tuple(point.values()) for point in space.combinations(searched, most=6)] == [
+    searched = space.parse_space({"a": {"low": 0.0, "high": 1.0}, "b": [1, 2, 3]})
+    assert [tuple(point.values()) for point in file_points.end_combinations(searched, most=6)] == [
         (0.0, 1),
         (0.0, 2),
         (0.0, 3),
@@ -261,10 +266,10 @@ def test_combinations_are_all_pairs_of_ends_or_else_the_corners():
         (1.0, 2),
         (1.0, 3),
     ]
-    fewer = [tuple(point.values()) for point in space.combinations(searched, most=5)]
+    fewer = [tuple(point.values()) for point in file_points.end_combinations(searched, most=5)]
     assert (1.0, 3) not in fewer
     assert set(fewer) == {(0.0, 1), (1.0, 1), (0.0, 2), (0.0, 3)}
-    assert list(space.combinations({}, most=5)) == [{}]
+    assert list(file_points.end_combinations({}, most=5)) == [{}]
 
 
 # Applying
@@ -272,8 +277,8 @@ def test_combinations_are_all_pairs_of_ends_or_else_the_corners():
 
 def test_a_point_sets_values_and_leaves_the_trial_as_it_was():
     trial = {"regularizer": {"name": "lamix", "smoothing": 0.1}}
-    searched = space.parse({"regularizer.beta": {"low": 0, "high": 1, "step": 0.5}})
-    assert space.apply(trial, {"regularizer.beta": 0.5}, searched) == {
+    searched = space.parse_space({"regularizer.beta": {"low": 0, "high": 1, "step": 0.5}})
+    assert file_points.apply_point(trial, {"regularizer.beta": 0.5}, searched) == {
         "regularizer": {"name": "lamix", "smoothing": 0.1, "beta": 0.5}
     }
     assert trial == {"regularizer": {"name": "lamix", "smoothing": 0.1}}
@@ -281,12 +286,12 @@ def test_a_point_sets_values_and_leaves_the_trial_as_it_was():
 
 def test_an_alternative_replaces_the_whole_component():
     trial = {"regularizer": {"name": "lamix", "beta": 0.3}}
-    searched = space.parse(ALTERNATIVES)
-    assert space.apply(trial, {"regularizer": "vanilla"}, searched) == {
+    searched = space.parse_space(ALTERNATIVES)
+    assert file_points.apply_point(trial, {"regularizer": "vanilla"}, searched) == {
         "regularizer": {"name": "vanilla"}
     }
     point = {"regularizer": "lamix", "regularizer.beta": 0.4}
-    assert space.apply(trial, point, searched) == {
+    assert file_points.apply_point(trial, point, searched) == {
         "regularizer": {"name": "lamix", "mixing": "average", "beta": 0.4}
     }
 
@@ -295,12 +300,14 @@ def test_the_order_of_the_space_does_not_decide_what_is_applied():
     section = {"regularizer.smoothing": [0.1], "regularizer": [{"name": "vanilla"}]}
     point = {"regularizer": "vanilla", "regularizer.smoothing": 0.1}
     for keys in (list(section), list(reversed(section))):
-        searched = space.parse({key: section[key] for key in keys})
-        assert space.apply({}, point, searched) == {
+        searched = space.parse_space({key: section[key] for key in keys})
+        assert file_points.apply_point({}, point, searched) == {
             "regularizer": {"name": "vanilla", "smoothing": 0.1}
         }
 
 
 def test_a_path_below_a_plain_value_is_refused():
     with pytest.raises(SpaceError, match="`epochs` is a value, not a mapping"):
-        space.apply({"epochs": 3}, {"epochs.x": 1}, space.parse({"epochs.x": [1]}))
+        file_points.apply_point(
+            {"epochs": 3}, {"epochs.x": 1}, space.parse_space({"epochs.x": [1]})
+        )

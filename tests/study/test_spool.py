@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from study.spool import Spool, Unreachable
+from study.record.spool import RecordSpool, UnreachableError
 
 
 class Receiver:
@@ -20,7 +20,7 @@ class Receiver:
     def __call__(self, entry):
         if self.away:
             self.away -= 1
-            raise Unreachable("nobody answers")
+            raise UnreachableError("nobody answers")
         if entry["n"] in self.refusing:
             raise ValueError(f"not {entry['n']}")
         self.taken.append(entry["n"])
@@ -34,11 +34,11 @@ def path(tmp_path):
 @pytest.fixture
 def spooled(path, monkeypatch):
     """Open a spool on the same file; waits between attempts are short."""
-    monkeypatch.setattr(Spool, "RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(RecordSpool, "RETRY_SECONDS", (0.01,))
     opened = []
 
     def spooled(receiver, *, start=True):
-        spool = Spool(path, receiver)
+        spool = RecordSpool(path, receiver)
         opened.append(spool)
         if start:
             spool.start()

@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from study import document, schema
-from study.file import StudyFileError, json_schema, load
-from study.problems import Problem
+from study import schema
+from study.file import document
+from study.file.problems import FileProblem, StudyFileError
+from study.file.resolved import json_schema, load_study
 from tests.study.sample import study_data
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +32,7 @@ def problems(written):
 
     def problems(*overrides, scale=None, **options):
         with pytest.raises(StudyFileError) as error:
-            load(written(**options), scale=scale, overrides=overrides)
+            load_study(written(**options), scale=scale, overrides=overrides)
         assert all(str(line).startswith(error.value.file) for line in str(error.value).split("\n"))
         return error.value.problems
 
@@ -276,13 +277,13 @@ def test_what_the_file_itself_says_has_its_line(written):
     file = written(trial={"network": {"name": "lenett"}})
     line = file.read_text().split("\n").index("    name: lenett") + 1
     with pytest.raises(StudyFileError) as error:
-        load(file)
+        load_study(file)
     assert str(error.value).startswith(f"{file}:{line}: trial.network.name: there is no network")
 
 
 def test_what_a_flag_says_is_named_as_the_flags(written):
     with pytest.raises(StudyFileError) as error:
-        load(written(), overrides=("search.seeds=0",))
+        load_study(written(), overrides=("search.seeds=0",))
     assert str(error.value).endswith("sample.yaml (--set): search.seeds: must be at least 1, "
                                      "but got `0`")  # fmt: skip
 
@@ -453,10 +454,10 @@ def test_every_file_has_the_scales_quick_and_paper(written):
         data = {**yaml.safe_load(file.read_text()), "scales": scales}
         file.write_text(yaml.safe_dump(data, sort_keys=False))
         with pytest.raises(StudyFileError, match=f"{missing} is missing"):
-            load(file)
+            load_study(file)
     file.write_text(yaml.safe_dump({**data, "scales": None}))
     with pytest.raises(StudyFileError, match="this one has no `scales`"):
-        load(file)
+        load_study(file)
 
 
 def test_an_unknown_scale_is_refused_with_the_known_ones(problems):
@@ -471,11 +472,11 @@ def test_a_scale_overrides_and_a_flag_overrides_the_scale(written):
     data = yaml.safe_load(file.read_text())
     data["scales"]["quick"] = {"search.seeds": 3, "trial": {"training.epochs": 9}}
     file.write_text(yaml.safe_dump(data, sort_keys=False))
-    assert load(file).search.seed_list == (0, 1, 2)
-    assert load(file).configuration({"regularizer.beta": 0.5}).training.epochs == 9
-    assert load(file, scale="paper").search.seed_list == (0, 1)
-    assert load(file, overrides=("search.seeds=[7]",)).search.seed_list == (7,)
-    assert (load(file).scale, load(file, scale="paper").scale) == ("quick", "paper")
+    assert load_study(file).search.seed_list == (0, 1, 2)
+    assert load_study(file).configuration({"regularizer.beta": 0.5}).training.epochs == 9
+    assert load_study(file, scale="paper").search.seed_list == (0, 1)
+    assert load_study(file, overrides=("search.seeds=[7]",)).search.seed_list == (7,)
+    assert (load_study(file).scale, load_study(file, scale="paper").scale) == ("quick", "paper")
 
 
 @pytest.mark.parametrize("patch", [{"study": "x"}, {"scales": {}}, {"study.x": 1}, [1]])
@@ -485,7 +486,7 @@ def test_a_scale_is_a_mapping_that_leaves_name_and_scales_alone(written, patch):
     data["scales"]["paper"] = patch
     file.write_text(yaml.safe_dump(data, sort_keys=False))
     with pytest.raises(StudyFileError, match="a scale (cannot override|is a mapping)"):
-        load(file)
+        load_study(file)
 
 
 # What the rest works from
@@ -508,7 +509,11 @@ def test_a_grid_counts_its_configurations_once(make):
 
 
 def test_problems_are_told_in_one_sentence_each():
-    problems = [Problem("a.b", "must hold", 3), Problem("c", "must hold", 0), Problem("", "is odd")]
+    problems = [
+        FileProblem("a.b", "must hold", 3),
+        FileProblem("c", "must hold", 0),
+        FileProblem("", "is odd"),
+    ]
     assert str(StudyFileError("f.yaml", problems)).split("\n") == [
         "f.yaml:3: a.b: must hold",
         "f.yaml (--set): c: must hold",
@@ -530,14 +535,14 @@ def shipped_scales():
 @pytest.mark.parametrize(("file", "scale"), list(shipped_scales()))
 def test_a_shipped_file_is_valid_at_every_scale(file, scale):
     pytest.importorskip("trainables.datasets.cifar100")
-    assert load(file, scale=scale).configurations > 0
+    assert load_study(file, scale=scale).configurations > 0
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
 def test_a_shipped_file_fits_the_schema_and_points_to_it(file):
     jsonschema = pytest.importorskip("jsonschema")
     pytest.importorskip("trainables.datasets.cifar100")
-    jsonschema.validate(document.plain(document.read(file)), json_schema())
+    jsonschema.validate(document.as_plain_data(document.read_document(file)), json_schema())
     first = file.read_text().partition("\n")[0]
     path = first.removeprefix("# yaml-language-server: $schema=")
     assert (file.parent / path).resolve() == ROOT / "search_spaces" / "study.schema.json"

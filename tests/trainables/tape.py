@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from trainables.graphs import RecordingFailed
-from trainables.step import TrainingStep
+from trainables.cuda_graphs import RecordingFailedError
+from trainables.training_step import TrainingStep
 
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "lift_fresh", "unique")
 """Operations that wait for a device: to read a value, to count, to copy a number to it."""
@@ -25,7 +25,7 @@ class Taken(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if func.overloadpacket.__name__ in WAITING:
-            raise RecordingFailed(f"{func.overloadpacket.__name__} waits for the device")
+            raise RecordingFailedError(f"{func.overloadpacket.__name__} waits for the device")
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         self.operations.append((func, args, kwargs, result))

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from tests.benchmarks.cases import can_compile
-from trainables.step import Warmth
 from trainables.training import Trainer
+from trainables.training_step import StepCache
 
 pytestmark = pytest.mark.skipif(not can_compile(), reason="torch.compile needs a C++ compiler")
 
@@ -38,7 +38,7 @@ def _own_compilations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 
 def trainer(
-    *, compiled: bool = True, warmth: Warmth | None = None, batch: int = BATCH, **changes: object
+    *, compiled: bool = True, warmth: StepCache | None = None, batch: int = BATCH, **changes: object
 ) -> Trainer:
     settings = {
         # Two batches of an epoch are whole, the third is not.
@@ -74,7 +74,7 @@ def test_compiled_passes_compute_the_same_but_for_rounding(regularizer: dict) ->
 
 
 def test_one_compilation_serves_many_trials() -> None:
-    warmth = Warmth()
+    warmth = StepCache()
     losses(trainer(warmth=warmth))
     before = compilations()
     losses(trainer(warmth=warmth, regularizer={"name": "lamix", "beta": 0.9}))  # the same step
@@ -111,9 +111,12 @@ def test_another_process_compiles_the_same(tmp_path: Path) -> None:
 
 
 def test_whoever_compiles_is_another_trial() -> None:
-    from trainables.configuration import key
+    from trainables.configuration import hash_configuration
 
-    keys = {key(trainer(compiled=c).configuration, data="d", seed=0) for c in (False, True)}
+    keys = {
+        hash_configuration(trainer(compiled=c).configuration, data="d", seed=0)
+        for c in (False, True)
+    }
     assert len(keys) == 2
 
 

@@ -20,7 +20,7 @@ from torchvision import datasets as torchvision_datasets
 
 from trainables import datasets
 from trainables.datasets import DatasetError, Splits, _cache, fashion_mnist
-from trainables.settings import parse
+from trainables.settings import parse_settings
 
 GENERATOR = np.random.default_rng(0)
 
@@ -29,7 +29,7 @@ GENERATOR = np.random.default_rng(0)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give each test a cache of its own."""
     monkeypatch.setenv(_cache.VARIABLE, str(tmp_path / "cache"))
-    return _cache.folder()
+    return _cache.cache_folder()
 
 
 def write_image(path: Path) -> None:
@@ -50,7 +50,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def own(**options: object) -> Any:
-    return parse(
+    return parse_settings(
         datasets.AnySettings,
         {"name": "image_folder", "path": "own", "image_size": 8, "validation": 0.2, **options},
     )
@@ -89,7 +89,7 @@ def test_what_is_mapped_is_what_is_read(data: Path, cache: Path) -> None:
     direct = datasets.read(own(), data)
     assert_equal(load(data), direct)
     (entry,) = entries(cache)
-    second = _cache.shared(own(), data, no_read)
+    second = _cache.shared_dataset(own(), data, no_read)
     assert_equal(second, direct)
     assert is_mapped(entry)
     assert (second.in_channels, second.image_size, len(second.validation)) == (3, 8, 2)
@@ -103,7 +103,7 @@ def test_the_process_that_reads_maps_too(data: Path, cache: Path) -> None:
 
 def test_writing_to_mapped_images_changes_nobody_elses(data: Path) -> None:
     load(data).train.images_NCHW.zero_()
-    assert_equal(_cache.shared(own(), data, no_read), datasets.read(own(), data))
+    assert_equal(_cache.shared_dataset(own(), data, no_read), datasets.read(own(), data))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_another_version_of_a_reader_is_another_entry(
     data: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(data)
-    monkeypatch.setattr(_cache, "_readers", lambda: {"pillow": "another"})
+    monkeypatch.setattr(_cache, "_reader_versions", lambda: {"pillow": "another"})
     load(data)
     assert len(entries(cache)) == 2
 
@@ -171,7 +171,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(data: Path, cache: Pat
         write_image(data / "own/train/cat/3.bmp")
         return splits
 
-    _cache.shared(own(), data, read)
+    _cache.shared_dataset(own(), data, read)
     assert entries(cache) == []
 
 
@@ -186,7 +186,7 @@ def test_a_damaged_entry_is_written_anew(damage: str, data: Path, cache: Path) -
     half = content[: len(content) // 2]
     entry.write_bytes({"empty": b"", "half": half, "byte": content, "foreign": b"PK"}[damage])
     assert_equal(load(data), direct)
-    assert_equal(_cache.shared(own(), data, no_read), direct)
+    assert_equal(_cache.shared_dataset(own(), data, no_read), direct)
 
 
 def test_what_a_killed_writer_left_is_cleared(data: Path, cache: Path) -> None:
@@ -235,15 +235,15 @@ def test_entries_that_were_not_used_for_longest_go_first(
 ) -> None:
     for age, size in enumerate((16, 24, 32)):
         load(data, image_size=size)
-        os.utime(_cache._entry(own(image_size=size), data), (1000 + age, 1000 + age))
+        os.utime(_cache._entry_file(own(image_size=size), data), (1000 + age, 1000 + age))
     load(data, image_size=16)  # used again: now 24 is the oldest
     most = sum(path.stat().st_size for path in entries(cache))
     monkeypatch.setattr(_cache, "LIMIT_BYTES", most)
     load(data, image_size=8)
     for size in (8, 16, 32):
-        _cache.shared(own(image_size=size), data, no_read)
+        _cache.shared_dataset(own(image_size=size), data, no_read)
     with pytest.raises(AssertionError, match="should have been used"):
-        _cache.shared(own(image_size=24), data, no_read)
+        _cache.shared_dataset(own(image_size=24), data, no_read)
 
 
 def test_two_that_need_it_at_once_read_it_once(data: Path) -> None:
@@ -256,7 +256,7 @@ def test_two_that_need_it_at_once_read_it_once(data: Path) -> None:
 
     def load() -> Splits:
         together.wait()
-        return _cache.shared(own(), data, read)
+        return _cache.shared_dataset(own(), data, read)
 
     with ThreadPoolExecutor(2) as pool:
         one, other = [future.result() for future in [pool.submit(load) for _ in range(2)]]
@@ -268,9 +268,10 @@ LOADS = """
 import sys
 from pathlib import Path
 from trainables import datasets
-from trainables.settings import parse
+from trainables.settings import parse_settings
 
-settings = parse(datasets.AnySettings, {"name": "image_folder", "path": "own", "image_size": 8})
+data = {"name": "image_folder", "path": "own", "image_size": 8}
+settings = parse_settings(datasets.AnySettings, data)
 print(datasets.load(settings, Path(sys.argv[1])).fingerprint, "torchvision" in sys.modules)
 """
 
@@ -289,17 +290,17 @@ def test_who_maps_a_data_set_does_not_import_torchvision(data: Path) -> None:
 def test_the_folder_is_the_users_or_the_one_that_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert _cache.folder().parent == tmp_path / "cache"
+    assert _cache.cache_folder().parent == tmp_path / "cache"
     monkeypatch.delenv(_cache.VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert _cache.folder().parent == tmp_path / "xdg/lamix-study"
+    assert _cache.cache_folder().parent == tmp_path / "xdg/lamix-study"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert _cache.folder().parent == tmp_path / "home/.cache/lamix-study"
+    assert _cache.cache_folder().parent == tmp_path / "home/.cache/lamix-study"
 
 
 def places(name: str, root: Path) -> set[str]:
-    settings = parse(datasets.AnySettings, {"name": name})
+    settings = parse_settings(datasets.AnySettings, {"name": name})
     return {str(path.relative_to(root)) for path in settings.places(root)}
 
 

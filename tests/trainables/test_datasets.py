@@ -36,14 +36,14 @@ from trainables.datasets._images import (
     stratified_holdout,
     stratified_subset,
 )
-from trainables.settings import parse
+from trainables.settings import parse_settings
 
 GENERATOR = np.random.default_rng(0)
 DEBIAN_FASHION_MNIST = fashion_mnist.DEBIAN
 
 
 def load(name: str, root: Path, **options: object) -> Splits:
-    settings = parse(datasets.AnySettings, {"name": name, "validation": 0.0, **options})
+    settings = parse_settings(datasets.AnySettings, {"name": name, "validation": 0.0, **options})
     return datasets.load(settings, root)
 
 
@@ -280,7 +280,7 @@ def test_idx_files_are_read_as_they_are(
     name: str, folder: str, ending: str, tmp_path: Path
 ) -> None:
     arrays = write_mnist(tmp_path / folder / "raw", ending)
-    settings = parse(datasets.AnySettings, {"name": name})
+    settings = parse_settings(datasets.AnySettings, {"name": name})
     read = settings.read(tmp_path)
     assert (
         read.train.images_NCHW[:, 0].numpy().tolist() == arrays["train-images-idx3-ubyte"].tolist()
@@ -292,7 +292,7 @@ def test_idx_files_are_read_as_they_are(
 
 def test_idx_reader_agrees_with_torchvisions(tmp_path: Path) -> None:
     write_mnist(tmp_path / "MNIST/raw")
-    ours = parse(datasets.AnySettings, {"name": "mnist"}).read(tmp_path)
+    ours = parse_settings(datasets.AnySettings, {"name": "mnist"}).read(tmp_path)
     theirs = torchvision_datasets.MNIST(str(tmp_path), train=False)
     assert ours.test.images_NCHW[:, 0].equal(theirs.data)
     assert ours.test.labels_N.equal(theirs.targets)
@@ -356,7 +356,7 @@ def test_fashion_mnist_has_the_stated_mean_and_deviation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fashion_mnist, "DEBIAN", DEBIAN_FASHION_MNIST)
-    read = parse(datasets.AnySettings, {"name": "fashion_mnist"}).read(tmp_path)
+    read = parse_settings(datasets.AnySettings, {"name": "fashion_mnist"}).read(tmp_path)
     assert (len(read.train), len(read.test)) == (60_000, 10_000)
     assert read.train.labels_N.bincount().tolist() == [6000] * 10
     pixels = read.train.images_NCHW.double() / 255
@@ -444,8 +444,8 @@ def test_what_a_killed_download_left_is_cleared(served_mnist: Server, tmp_path: 
     assert not half.exists()
 
 
-def source_of(download: object) -> dataset_files.Source:
-    return dataset_files.Source(("wanted",), ("wanted",), "http://example", {}, download)
+def source_of(download: object) -> dataset_files.FileSource:
+    return dataset_files.FileSource(("wanted",), ("wanted",), "http://example", {}, download)
 
 
 def test_two_loads_at_once_download_once(tmp_path: Path) -> None:
@@ -459,7 +459,7 @@ def test_two_loads_at_once_download_once(tmp_path: Path) -> None:
 
     def provide() -> str:
         together.wait()
-        dataset_files.provide(source_of(download), tmp_path)
+        dataset_files.provide_files(source_of(download), tmp_path)
         return (tmp_path / "wanted").read_text()
 
     with ThreadPoolExecutor(2) as pool:
@@ -476,7 +476,7 @@ def test_download_gives_up_on_a_silent_server(tmp_path: Path) -> None:
         (folder / "wanted").touch()
 
     before = socket.getdefaulttimeout()
-    dataset_files.provide(source_of(download), tmp_path)
+    dataset_files.provide_files(source_of(download), tmp_path)
     assert timeouts == [dataset_files.SILENCE_SECONDS]
     assert socket.getdefaulttimeout() == before
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from analysis import diagnostics as formats
+from analysis.figures import diagnostics as formats
 from tests.trainables.tape import Taken
 from trainables import networks, plugins, regularizers
-from trainables.checkpoints import Checkpoints
-from trainables.configuration import as_dict, configuration, flatten
+from trainables.checkpoints import TrialCheckpoints
+from trainables.configuration import as_dict, flatten_settings, parse_configuration
 from trainables.datasets import DatasetError, Images
 from trainables.diagnostics import DiagnosticsSettings, soft_targets
 from trainables.diagnostics.cam import by_turns, class_activation_maps
@@ -75,7 +75,7 @@ def test_the_metrics_and_the_network_are_bitwise_those_without(undisturbed):
     assert files(without) == {}
 
 
-@pytest.mark.parametrize("name", plugins.names("trainables.regularizers"))
+@pytest.mark.parametrize("name", plugins.component_names("trainables.regularizers"))
 def test_no_regularizer_is_disturbed(name):
     parts = {
         "regularizer": {"name": name},
@@ -95,7 +95,7 @@ def test_the_files_are_as_the_analysis_reads_them(undisturbed, tmp_path):
     assert [f"diagnostics/{name}" for name in files(undisturbed)] == [
         formats.SoftTargets.PATH,
         formats.ActivationMaps.PATH,
-        formats.Embedding.PATH,
+        formats.EmbeddingRecord.PATH,
     ]
     for name, content in files(undisturbed).items():
         (tmp_path / name).write_bytes(content)
@@ -108,7 +108,7 @@ def test_the_files_are_as_the_analysis_reads_them(undisturbed, tmp_path):
     assert maps.images_NHWC.shape == (12, 32, 32, 3) and maps.cam_NHW.shape == (12, 32, 32)
     assert maps.cam_NHW.min() >= 0 and maps.cam_NHW.max() <= 1
     assert maps.labels_N[:10].tolist() == list(range(10))
-    embedding = formats.Embedding.read(tmp_path / "embedding.npz")
+    embedding = formats.EmbeddingRecord.read(tmp_path / "embedding.npz")
     assert embedding.points_EN2.shape == (2, 21, 2)
     assert embedding.labels_N.tolist() == [3] * 7 + [5] * 7 + [4] * 7
     assert embedding.train_error_E.tolist() == [
@@ -117,7 +117,7 @@ def test_the_files_are_as_the_analysis_reads_them(undisturbed, tmp_path):
 
 
 def test_a_trial_resumed_in_mid_epoch_ends_with_the_same_diagnostics(undisturbed, tmp_path):
-    store = Checkpoints(str(tmp_path))
+    store = TrialCheckpoints(str(tmp_path))
     trainer = Trainer(asking(ALL), seed=1)
     while not trainer.finished:
         steps = iter(range(1, 100))
@@ -246,7 +246,7 @@ def test_the_largest_targets_are_those_of_mixtures_or_of_all_where_nothing_is_mi
 
 
 def test_a_histogram_counts_every_entry_and_its_ends():
-    counts = soft_targets.histogram(torch.tensor([0.0, 0.019, 0.021, 0.5, 1.0, 1.1]), 0, 1)
+    counts = soft_targets.count_histogram(torch.tensor([0.0, 0.019, 0.021, 0.5, 1.0, 1.1]), 0, 1)
     assert counts.sum() == 6
     assert counts[0] == 2 and counts[1] == 1 and counts[25] == 1 and counts[-1] == 2
 
@@ -305,7 +305,7 @@ def test_after_global_average_pooling_the_map_is_that_of_zhou(name):
         torch.testing.assert_close(cam_HW, zhou_HW, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", plugins.names("trainables.networks"))
+@pytest.mark.parametrize("name", plugins.component_names("trainables.networks"))
 def test_every_network_has_maps_in_the_unit_range_and_no_gradient_is_left(name):
     options = {} if name == "lenet" else {"growth": 4} if name == "densenet121" else {"width": 2}
     network, images, labels = network_and_images(name, **options)
@@ -365,7 +365,7 @@ def test_test_images_come_by_turns_of_their_classes():
 )
 def test_what_would_be_ignored_or_never_reached_is_refused(diagnostics, network, message):
     with pytest.raises(pydantic.ValidationError, match=message):
-        configuration(asking(diagnostics, network={"name": network}))
+        parse_configuration(asking(diagnostics, network={"name": network}))
 
 
 def test_a_class_that_is_not_there_is_refused():
@@ -374,8 +374,8 @@ def test_a_class_that_is_not_there_is_refused():
 
 
 def test_nothing_is_recorded_by_default_and_the_params_say_so():
-    assert configuration(CONFIGURATION).diagnostics == DiagnosticsSettings()
-    params = flatten(as_dict(configuration(CONFIGURATION)))
+    assert parse_configuration(CONFIGURATION).diagnostics == DiagnosticsSettings()
+    params = flatten_settings(as_dict(parse_configuration(CONFIGURATION)))
     assert params["diagnostics.soft_targets"] is False
     assert Trainer(CONFIGURATION).regularizer.observer is None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trainables import datasets, networks, regularizers
-from trainables.configuration import Configuration, configuration, key
+from trainables.configuration import Configuration, hash_configuration, parse_configuration
 from trainables.diagnostics import DiagnosticsSettings
 from trainables.plugins import settings_classes
 from trainables.recipe import TrainingSettings
@@ -22,7 +22,7 @@ PLAIN = {
 
 
 def keyed(**changes: object) -> str:
-    return key(configuration({**PLAIN, **changes}), data="abc", seed=0)
+    return hash_configuration(parse_configuration({**PLAIN, **changes}), data="abc", seed=0)
 
 
 def test_a_setting_at_its_default_is_a_setting_left_out():
@@ -47,8 +47,8 @@ def test_any_other_setting_makes_another_key(change):
 
 
 def test_seed_and_data_are_part_of_the_key():
-    plain = configuration(PLAIN)
-    keys = {key(plain, data=d, seed=s) for d in ("abc", "abd") for s in (None, 0, 1)}
+    plain = parse_configuration(PLAIN)
+    keys = {hash_configuration(plain, data=d, seed=s) for d in ("abc", "abd") for s in (None, 0, 1)}
     assert len(keys) == 6
 
 

@@ -6,20 +6,20 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from trainables.mixing.labelling import Energy, belief_propagation, exact
+from trainables.mixing.labelling import GridEnergy, belief_propagation, exact_labelling
 from trainables.mixing.puzzlemix import mask_energy
 
 
-def random_energy(grids: int, side: int, *, seed: int) -> Energy:
+def random_energy(grids: int, side: int, *, seed: int) -> GridEnergy:
     generator = torch.Generator().manual_seed(seed)
     unary_3NRC = torch.rand((3, grids, side, side), generator=generator)
     weights = 2 * torch.rand((2, grids, side, side), generator=generator)
     below_NRC, right_NRC = weights * torch.rand((1, grids, 1, 1), generator=generator)
     below_NRC[:, -1], right_NRC[:, :, -1] = 0, 0
-    return Energy(unary_3NRC, below_NRC, right_NRC)
+    return GridEnergy(unary_3NRC, below_NRC, right_NRC)
 
 
-def least_energy(energy: Energy) -> torch.Tensor:
+def least_energy(energy: GridEnergy) -> torch.Tensor:
     """The least over all labellings of 3x3 grids, by looking at each of the 3^9."""
     labels_LRC = torch.tensor(list(itertools.product(range(3), repeat=9))).reshape(-1, 3, 3)
     one_hot = F.one_hot(labels_LRC, 3).double().permute(3, 1, 2, 0)
@@ -45,7 +45,7 @@ def puzzle_problem(blocks: int, lam: float, *, images: int = 64, seed: int = 0):
 
 
 def test_energy_of_a_labelling_worked_by_hand() -> None:
-    energy = Energy(
+    energy = GridEnergy(
         unary_3NRC=torch.tensor([[[[1.0, 2.0]]], [[[10.0, 20.0]]], [[[100.0, 200.0]]]]),
         below_NRC=torch.zeros(1, 1, 2),
         right_NRC=torch.tensor([[[0.4, 0.0]]]),
@@ -56,19 +56,19 @@ def test_energy_of_a_labelling_worked_by_hand() -> None:
 
 def test_exact_labelling_equals_brute_force() -> None:
     energy = random_energy(1000, 3, seed=0)
-    torch.testing.assert_close(energy.of(exact(energy)), least_energy(energy).float())
+    torch.testing.assert_close(energy.of(exact_labelling(energy)), least_energy(energy).float())
 
 
 def test_exact_labelling_needs_no_convex_costs_and_no_positive_ones() -> None:
     energy = random_energy(50, 3, seed=1)
-    energy = Energy(-5 * energy.unary_3NRC, energy.below_NRC, energy.right_NRC)
-    torch.testing.assert_close(energy.of(exact(energy)), least_energy(energy).float())
+    energy = GridEnergy(-5 * energy.unary_3NRC, energy.below_NRC, energy.right_NRC)
+    torch.testing.assert_close(energy.of(exact_labelling(energy)), least_energy(energy).float())
 
 
 def test_both_solvers_choose_each_block_alone_where_nothing_joins_them() -> None:
     unary_3NRC = torch.tensor([[0.0, 5, 6], [1, 4, 4], [2, 4.5, 3]]).reshape(3, 1, 1, 3)
-    energy = Energy(unary_3NRC, torch.zeros(1, 1, 3), torch.zeros(1, 1, 3))
-    for solver in (exact, belief_propagation):
+    energy = GridEnergy(unary_3NRC, torch.zeros(1, 1, 3), torch.zeros(1, 1, 3))
+    for solver in (exact_labelling, belief_propagation):
         assert solver(energy).tolist() == [[[0, 1, 2]]]
 
 
@@ -77,7 +77,7 @@ def test_belief_propagation_comes_near_the_least_energy(blocks: int) -> None:
     for seed, lam in enumerate((0.05, 0.5, 0.8)):
         arguments, options = puzzle_problem(blocks, lam, seed=seed)
         energy = mask_energy(*arguments, **options)
-        best, fast = exact(energy), belief_propagation(energy)
+        best, fast = exact_labelling(energy), belief_propagation(energy)
         least, reached = energy.of(best), energy.of(fast)
         assert (reached >= least * (1 - 1e-5)).all()
         assert reached.mean() <= 1.001 * least.mean()
@@ -89,8 +89,8 @@ def test_belief_propagation_comes_near_the_least_energy(blocks: int) -> None:
 def test_a_grid_is_solved_alike_alone_and_in_a_batch() -> None:
     arguments, options = puzzle_problem(8, 0.4, images=8)
     energy = mask_energy(*arguments, **options)
-    alone = Energy(energy.unary_3NRC[:, 3:4], energy.below_NRC[3:4], energy.right_NRC[3:4])
-    for solver in (exact, belief_propagation):
+    alone = GridEnergy(energy.unary_3NRC[:, 3:4], energy.below_NRC[3:4], energy.right_NRC[3:4])
+    for solver in (exact_labelling, belief_propagation):
         assert torch.equal(solver(energy)[3:4], solver(alone))
 
 

@@ -7,18 +7,18 @@ import sys
 import pytest
 import torch
 
-from trainables.memory import CONTEXT_MEGABYTES, MEGABYTE, allocatable, keep_within
+from trainables.memory import CONTEXT_MEGABYTES, MEGABYTE, allocatable_share, keep_within
 
 
 @pytest.mark.parametrize("count", [2, 4, 8])
 @pytest.mark.parametrize("total", [16_000, 24_000, 80_000])
 def test_all_shares_and_their_contexts_fit_the_gpu(count: int, total: float) -> None:
-    allocated = total * allocatable(1 / count, total)
+    allocated = total * allocatable_share(1 / count, total)
     assert count * (allocated + CONTEXT_MEGABYTES) <= total * (1 + 1e-9)
 
 
 def test_a_share_that_a_context_would_fill_leaves_half_to_the_trial() -> None:
-    assert allocatable(1 / 16, 8_000) == 1 / 32
+    assert allocatable_share(1 / 16, 8_000) == 1 / 32
 
 
 @pytest.mark.gpu

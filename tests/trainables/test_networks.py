@@ -116,7 +116,7 @@ def test_stages_return_maps_and_the_neck_vectors(name: str) -> None:
 
 
 def test_the_tests_know_every_network() -> None:
-    assert set(SMALL) == set(networks.plugins.names("trainables.networks"))
+    assert set(SMALL) == set(networks.plugins.component_names("trainables.networks"))
 
 
 @pytest.mark.parametrize("name", SMALL)

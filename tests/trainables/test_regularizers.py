@@ -13,11 +13,11 @@ from torch.utils._pytree import tree_leaves
 
 from tests.trainables.tape import Taken
 from trainables import networks, plugins, regularizers, targets
-from trainables.configuration import configuration
+from trainables.configuration import parse_configuration
 from trainables.mixing import transport
 from trainables.regularizers._puzzle import PuzzleSettings, puzzle_batch
 
-NAMES = plugins.names("trainables.regularizers")
+NAMES = plugins.component_names("trainables.regularizers")
 VARIANTS = [  # beside every regularizer's defaults
     {"name": "vanilla", "smoothing": 0.1},
     {"name": "cutmix", "probability": 0.5, "alpha": 0.2},
@@ -257,7 +257,7 @@ def test_an_observer_is_shown_what_the_loss_compares(
     settings: dict, training_targets: list[torch.Tensor]
 ) -> None:
     net, regularizer = make(settings)
-    seen: list[regularizers.Comparison] = []
+    seen: list[regularizers.TargetComparison] = []
     regularizer.observer = seen.append
     for step in (0, 1):
         loss = regularizer.loss(net, *make_batch(4), step=step, generator=seeded())
@@ -528,7 +528,7 @@ def test_manifold_mixup_mixes_what_the_stage_is_fed() -> None:
 
 def test_manifold_mixup_names_a_layer_that_is_not_there() -> None:
     with pytest.raises(ValueError, match="at most the network's number of stages, 2, but got"):
-        configuration(
+        parse_configuration(
             {
                 "dataset": {"name": "digits"},
                 "network": {"name": "lenet"},
@@ -546,7 +546,7 @@ def test_manifold_mixup_names_a_layer_that_is_not_there() -> None:
 )
 def test_blocks_that_do_not_fit_the_images_are_refused_before_anything_starts(regularizer) -> None:
     with pytest.raises(ValueError, match="must divide the images' 32 pixels, but got 64"):
-        configuration(
+        parse_configuration(
             {
                 "dataset": {"name": "digits"},
                 "network": {"name": "lenet"},

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainables.configuration import as_dict, configuration
+from trainables.configuration import as_dict, parse_configuration
 from trainables.metrics import COSTS
-from trainables.trainable import Assignment, TrialTrainable
+from trainables.trainable import TrialAssignment, TrialTrainable
 from trainables.training import Trainer
 
 
@@ -27,12 +27,12 @@ def trial(regularizer: dict, **training: object) -> dict:
     }
 
 
-def assigned(chosen: dict, folder: Path, *, seed: int = 0) -> Assignment:
-    return Assignment(
+def assigned(chosen: dict, folder: Path, *, seed: int = 0) -> TrialAssignment:
+    return TrialAssignment(
         name="a trial",
         study="a study",
         point="",
-        configuration=as_dict(configuration(chosen)),
+        configuration=as_dict(parse_configuration(chosen)),
         seed=seed,
         key=f"key-{seed}",
         data=str(folder),

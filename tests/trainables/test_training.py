@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from trainables import devices
-from trainables.batches import TrainingImages, evenly
-from trainables.checkpoints import Cadence, Checkpoints
+from trainables.batches import TrainingImages, evenly_chosen
+from trainables.checkpoints import SaveCadence, TrialCheckpoints
 from trainables.datasets import Images, Splits
-from trainables.metrics import COSTS, EpochMetrics, diverged, summarise
+from trainables.metrics import COSTS, EpochMetrics, has_diverged, summarise_trial
 from trainables.recipe import TrainingSettings
 from trainables.training import Trainer
 
@@ -53,7 +53,7 @@ def test_a_trial_restored_after_any_epoch_equals_one_that_ran_through(epoch, und
     before = Trainer(CONFIGURATION, seed=1)
     for _ in range(epoch):
         before.train_epoch()
-    store = Checkpoints(str(tmp_path))
+    store = TrialCheckpoints(str(tmp_path))
     store.save("key", before.state_dict())
     after = Trainer(CONFIGURATION, seed=1)
     after.load_state_dict(store.load("key"))
@@ -68,7 +68,7 @@ def test_a_trial_restored_in_the_middle_of_an_epoch_equals_one_that_ran_through(
     steps = iter(range(100))
     assert before.train_epoch(pause=lambda: next(steps) == 3) is None
     assert not before.between_epochs
-    store = Checkpoints(str(tmp_path))
+    store = TrialCheckpoints(str(tmp_path))
     store.save("key", before.state_dict())
     after = Trainer(CONFIGURATION, seed=1)
     after.load_state_dict(store.load("key"))
@@ -105,7 +105,7 @@ def test_a_loss_that_is_not_finite_ends_the_trial():
     trainer = Trainer(configuration, seed=1)
     trainer.train_epoch()
     assert not math.isfinite(trainer.history[0].train_loss)
-    assert trainer.finished and diverged(trainer.history)
+    assert trainer.finished and has_diverged(trainer.history)
 
 
 def test_bf16_trains_and_keeps_parameters_in_fp32():
@@ -127,13 +127,13 @@ def narrow(precision: str) -> dict:
 
 @pytest.mark.parametrize("flags", ["avx512_bf16", "amx_bf16", "avx2"])
 def test_precision_auto_is_bf16_where_the_device_has_instructions_for_it(flags, monkeypatch):
-    monkeypatch.setattr(devices, "_cpuinfo", lambda field: [f"fpu {flags}"])
+    monkeypatch.setattr(devices, "_cpuinfo_field", lambda field: [f"fpu {flags}"])
     expected = "fp32" if flags == "avx2" else "bf16"
     assert devices.best_precision(torch.device("cpu")) == expected
 
 
 def test_precision_auto_equals_the_precision_that_it_chooses(monkeypatch):
-    monkeypatch.setattr(devices, "_cpuinfo", lambda field: ["avx512_bf16"])
+    monkeypatch.setattr(devices, "_cpuinfo_field", lambda field: ["avx512_bf16"])
     chosen = Trainer(narrow("auto"), seed=1)
     assert chosen.precision == "bf16"
     assert train(chosen) == train(Trainer(narrow("bf16"), seed=1))
@@ -142,7 +142,7 @@ def test_precision_auto_equals_the_precision_that_it_chooses(monkeypatch):
 def test_a_trial_in_bf16_restored_in_the_middle_of_an_epoch_equals_one_that_ran_through(tmp_path):
     before = Trainer(narrow("bf16"), seed=1)
     assert before.train_epoch(pause=lambda: True) is None
-    store = Checkpoints(str(tmp_path))
+    store = TrialCheckpoints(str(tmp_path))
     store.save("key", before.state_dict())
     after = Trainer(narrow("bf16"), seed=1)
     after.load_state_dict(store.load("key"))
@@ -150,10 +150,10 @@ def test_a_trial_in_bf16_restored_in_the_middle_of_an_epoch_equals_one_that_ran_
 
 
 def test_a_trial_goes_on_in_the_precision_that_it_began_in(monkeypatch):
-    monkeypatch.setattr(devices, "_cpuinfo", lambda field: ["avx512_bf16"])
+    monkeypatch.setattr(devices, "_cpuinfo_field", lambda field: ["avx512_bf16"])
     before = Trainer(narrow("auto"), seed=1)
     before.train_epoch()
-    monkeypatch.setattr(devices, "_cpuinfo", lambda field: ["avx2"])
+    monkeypatch.setattr(devices, "_cpuinfo_field", lambda field: ["avx2"])
     after = Trainer(narrow("auto"), seed=1)
     assert after.precision == "fp32"
     after.load_state_dict(copy.deepcopy(before.state_dict()))
@@ -254,8 +254,8 @@ def test_every_image_is_there_once_an_epoch_and_the_last_batch_is_kept():
 
 def test_evenly_takes_images_from_the_whole_range():
     images = Images(torch.zeros(100, 1, 1, 1, dtype=torch.uint8), torch.arange(100))
-    assert evenly(images, 5).labels_N.tolist() == [0, 24, 49, 74, 99]
-    assert len(evenly(images, 1000)) == 100
+    assert evenly_chosen(images, 5).labels_N.tolist() == [0, 24, 49, 74, 99]
+    assert len(evenly_chosen(images, 1000)) == 100
 
 
 def epochs(test: list[float], validation: list[float | None]) -> list[EpochMetrics]:
@@ -276,7 +276,7 @@ def epochs(test: list[float], validation: list[float | None]) -> list[EpochMetri
 
 
 def test_the_summary_of_three_epochs_is_as_by_hand():
-    summary = summarise(epochs([5.0, 4.0, 6.0], [3.0, 2.0, 2.0]))
+    summary = summarise_trial(epochs([5.0, 4.0, 6.0], [3.0, 2.0, 2.0]))
     assert summary.best_validation_error == 2.0
     assert summary.test_error_at_best_validation == 4.0  # the first of the two best epochs
     assert summary.test_error_last == 6.0
@@ -285,13 +285,13 @@ def test_the_summary_of_three_epochs_is_as_by_hand():
 
 
 def test_only_the_last_ten_epochs_count_for_their_median():
-    summary = summarise(epochs([90.0] * 5 + [1.0] * 10, [None] * 15))
+    summary = summarise_trial(epochs([90.0] * 5 + [1.0] * 10, [None] * 15))
     assert summary.test_error_last10_median == 1.0
     assert summary.best_validation_error is None
 
 
 def test_a_damaged_checkpoint_is_no_checkpoint(tmp_path):
-    store = Checkpoints(str(tmp_path))
+    store = TrialCheckpoints(str(tmp_path))
     store.save("key", {"a": torch.ones(3)})
     file = tmp_path / "key.pt"
     file.write_bytes(file.read_bytes()[:50])
@@ -300,7 +300,7 @@ def test_a_damaged_checkpoint_is_no_checkpoint(tmp_path):
 
 
 def test_a_save_leaves_nothing_but_the_checkpoint(tmp_path):
-    store = Checkpoints(str(tmp_path))
+    store = TrialCheckpoints(str(tmp_path))
     for value in range(3):
         store.save("key", {"value": value})
     assert [file.name for file in Path(tmp_path).iterdir()] == ["key.pt"]
@@ -311,7 +311,7 @@ def test_a_save_leaves_nothing_but_the_checkpoint(tmp_path):
 
 
 def test_a_sweep_deletes_what_ended_and_what_was_cut_short(tmp_path):
-    store = Checkpoints(str(tmp_path))
+    store = TrialCheckpoints(str(tmp_path))
     for key in ("ended", "unfinished"):
         store.save(key, {"value": 1})
     (tmp_path / "unfinished.pt.123.part").write_bytes(b"half")
@@ -321,7 +321,7 @@ def test_a_sweep_deletes_what_ended_and_what_was_cut_short(tmp_path):
 
 
 def test_a_save_that_finds_the_disk_full_leaves_the_old_checkpoint_and_no_half(tmp_path):
-    store = Checkpoints(str(tmp_path))
+    store = TrialCheckpoints(str(tmp_path))
     store.save("key", {"value": 1})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
@@ -337,7 +337,7 @@ def test_a_save_that_finds_the_disk_full_leaves_the_old_checkpoint_and_no_half(t
 def test_saves_take_at_most_two_percent_of_the_time(monkeypatch):
     now = 0.0
     monkeypatch.setattr("trainables.checkpoints.time.monotonic", lambda: now)
-    cadence = Cadence(300, estimated_cost=0.1)
+    cadence = SaveCadence(300, estimated_cost=0.1)
     now = 4.9
     assert not cadence.due()
     now = 5.1

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from trainables import plugins
-from trainables.datasets._cache import shared
+from trainables.datasets._cache import shared_dataset
 from trainables.datasets._images import (
     DatasetError,
     Images,
     RawDataset,
     Splits,
-    fingerprint,
-    resize,
+    dataset_fingerprint,
+    resize_images,
     stratified_holdout,
     stratified_subset,
 )
@@ -34,7 +34,7 @@ __all__ = ["AnySettings", "DatasetError", "Images", "Splits", "load", "read", "s
 @lru_cache(maxsize=2)  # a warm actor's next trial most often uses the same data
 def load(settings: AnySettings, root: Path) -> Splits:
     """Return what `read` returns, which one process of the machine reads and the others map."""
-    return shared(settings, root, partial(read, settings, root))
+    return shared_dataset(settings, root, partial(read, settings, root))
 
 
 def read(settings: AnySettings, root: Path) -> Splits:
@@ -52,14 +52,14 @@ def read(settings: AnySettings, root: Path) -> Splits:
     """
     try:
         raw = settings.read(root)
-        _check(raw)
-        train = _use(raw.train, settings.train_images, "train_images")
-        test = _use(raw.test, settings.test_images, "test_images")
+        _check_images(raw)
+        train = _used_images(raw.train, settings.train_images, "train_images")
+        test = _used_images(raw.test, settings.test_images, "test_images")
         _check_classes(train, raw.classes)
         train, validation = stratified_holdout(train, settings.validation)
     except DatasetError as error:
         raise DatasetError(f"{settings.name}: {error}") from error.__cause__
-    resized = (resize(images, settings.image_size) for images in (train, validation, test))
+    resized = (resize_images(images, settings.image_size) for images in (train, validation, test))
     return Splits(
         *resized,
         num_classes=raw.num_classes,
@@ -68,11 +68,11 @@ def read(settings: AnySettings, root: Path) -> Splits:
         std=raw.std,
         padding=raw.padding,
         flip=raw.flip,
-        fingerprint=fingerprint(raw),
+        fingerprint=dataset_fingerprint(raw),
     )
 
 
-def _check(raw: RawDataset) -> None:
+def _check_images(raw: RawDataset) -> None:
     for what, images in (("training images", raw.train), ("test images", raw.test)):
         images_NCHW, labels_N = images.images_NCHW, images.labels_N
         assert images_NCHW.dtype == torch.uint8 and labels_N.dtype == torch.int64
@@ -90,7 +90,7 @@ def _check(raw: RawDataset) -> None:
             )
 
 
-def _use(images: Images, count: int | None, setting: str) -> Images:
+def _used_images(images: Images, count: int | None, setting: str) -> Images:
     if count is None:
         return images
     if count > len(images):
@@ -107,4 +107,4 @@ def _check_classes(train: Images, classes: tuple[str, ...]) -> None:
 
 def names() -> tuple[str, ...]:
     """Return the names of all data sets."""
-    return plugins.names(__name__)
+    return plugins.component_names(__name__)

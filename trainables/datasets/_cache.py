@@ -41,7 +41,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scipy", "scikit-learn")
 """What decodes and resizes, besides this package's own code."""
 
 
-def shared(settings: DatasetSettings, root: Path, read: Callable[[], Splits]) -> Splits:
+def shared_dataset(settings: DatasetSettings, root: Path, read: Callable[[], Splits]) -> Splits:
     """Return what `read` returns, mapped from the cache where it can be kept there.
 
     Args:
@@ -51,21 +51,21 @@ def shared(settings: DatasetSettings, root: Path, read: Callable[[], Splits]) ->
     """
     with ExitStack() as held:
         try:
-            entry = _entry(settings, root)
-            found = _map(entry)
+            entry = _entry_file(settings, root)
+            found = _map_entry(entry)
             if found is None:
                 entry.parent.mkdir(parents=True, exist_ok=True)
                 # One lock a data set: one for each entry would leave a file for each behind.
                 lock = entry.parent / f"{settings.name}.lock"
                 held.enter_context(FileLock(lock, timeout=WAIT_SECONDS))
-                found = _map(entry)  # another process may have been first
+                found = _map_entry(entry)  # another process may have been first
         except (OSError, RuntimeError, NotImplementedError) as error:
             log.warning("%s is read without the cache: %s", settings.name, one_line(error))
             return read()
-        return _keep(entry, settings, root, read()) if found is None else found
+        return _keep_entry(entry, settings, root, read()) if found is None else found
 
 
-def folder() -> Path:
+def cache_folder() -> Path:
     """Return the folder of this machine's entries; home folders may be shared by several."""
     given = os.environ.get(VARIABLE)
     if given:
@@ -74,19 +74,19 @@ def folder() -> Path:
     return Path(home).absolute() / "lamix-study" / platform.node()
 
 
-def _entry(settings: DatasetSettings, root: Path) -> Path:
+def _entry_file(settings: DatasetSettings, root: Path) -> Path:
     """Return the entry's file, which may not be there."""
     what = {
         "settings": dataclasses.asdict(settings),  # type: ignore[call-overload]  # a dataclass each
-        "readers": _readers(),
-        "files": sorted(_identities(settings.places(root.absolute()))),
+        "readers": _reader_versions(),
+        "files": sorted(_file_identities(settings.places(root.absolute()))),
     }
     digest = hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=16)
-    return folder() / f"{settings.name}-{digest.hexdigest()}.pt"
+    return cache_folder() / f"{settings.name}-{digest.hexdigest()}.pt"
 
 
 @cache
-def _readers() -> dict[str, str]:
+def _reader_versions() -> dict[str, str]:
     """Return the versions of what decides how files become images."""
     code = hashlib.blake2b(digest_size=16)
     for file in sorted(Path(__file__).parent.glob("*.py")):
@@ -94,19 +94,19 @@ def _readers() -> dict[str, str]:
     return {**{name: version(name) for name in PACKAGES}, "code": code.hexdigest()}
 
 
-def _identities(places: Iterable[Path]) -> Iterator[tuple[str, int, int, int]]:
+def _file_identities(places: Iterable[Path]) -> Iterator[tuple[str, int, int, int]]:
     """Yield what tells a file from its changed self, of each file and folder in the places."""
     for place in places:
         if not place.is_dir():
-            yield _identity(place)
+            yield _identity_of(place)
             continue
         for parent, _, names in os.walk(place, followlinks=True):
             yield parent, 0, 0, 0  # an empty folder may be a class without images
             for name in names:
-                yield _identity(os.path.join(parent, name))
+                yield _identity_of(os.path.join(parent, name))
 
 
-def _identity(path: Path | str) -> tuple[str, int, int, int]:
+def _identity_of(path: Path | str) -> tuple[str, int, int, int]:
     try:
         status = os.stat(path)
     except OSError:
@@ -115,7 +115,7 @@ def _identity(path: Path | str) -> tuple[str, int, int, int]:
     return str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _map(entry: Path) -> Splits | None:
+def _map_entry(entry: Path) -> Splits | None:
     """Return the data set of an entry, in pages shared by all who map it; None if it has none."""
     if not entry.exists():
         return None
@@ -125,7 +125,7 @@ def _map(entry: Path) -> Splits | None:
         if damaged is not None:
             raise ValueError(f"the checksum of {damaged} is wrong")
         content = torch.load(entry, mmap=True, weights_only=True)
-        splits = Splits(**{name: _unpacked(value) for name, value in content.items()})
+        splits = Splits(**{name: _unpack_dataset(value) for name, value in content.items()})
     except Exception as error:  # the readers raise whatever a damaged file leads them to
         log.warning("%s is of no use and will be written anew: %s", entry, one_line(error))
         return None
@@ -134,13 +134,13 @@ def _map(entry: Path) -> Splits | None:
     return splits
 
 
-def _keep(entry: Path, settings: DatasetSettings, root: Path, splits: Splits) -> Splits:
+def _keep_entry(entry: Path, settings: DatasetSettings, root: Path, splits: Splits) -> Splits:
     """Write a data set that was just read; return it mapped, or as it is if that cannot be."""
     part = entry.with_suffix(".part")
     fields = dataclasses.fields(splits)
-    content = {field.name: _packed(getattr(splits, field.name)) for field in fields}
+    content = {field.name: _pack_dataset(getattr(splits, field.name)) for field in fields}
     try:
-        if _entry(settings, root) != entry:
+        if _entry_file(settings, root) != entry:
             return splits  # its files changed meanwhile, or were downloaded
         _make_room(entry.parent, splits)
         with part.open("wb") as stream:
@@ -153,7 +153,7 @@ def _keep(entry: Path, settings: DatasetSettings, root: Path, splits: Splits) ->
         with suppress(OSError):  # a full disk is fuller with the half of a file on it
             part.unlink(missing_ok=True)
         return splits
-    return _map(entry) or splits
+    return _map_entry(entry) or splits
 
 
 def _make_room(entries: Path, splits: Splits) -> None:
@@ -179,10 +179,10 @@ def _make_room(entries: Path, splits: Splits) -> None:
             file.unlink(missing_ok=True)
 
 
-def _packed(value: Any) -> Any:
+def _pack_dataset(value: Any) -> Any:
     return (value.images_NCHW, value.labels_N) if isinstance(value, Images) else value
 
 
-def _unpacked(value: Any) -> Any:
+def _unpack_dataset(value: Any) -> Any:
     pair = isinstance(value, tuple) and any(isinstance(item, torch.Tensor) for item in value)
     return Images(*value) if pair else value

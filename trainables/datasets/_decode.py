@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from trainables.datasets._files import damaged, one_line
+from trainables.datasets._files import damaged_error, one_line
 from trainables.datasets._images import DatasetError, resize_bytes
 
 CHUNK = 256
@@ -31,7 +31,7 @@ def decode_all(paths: Sequence[Path], size: int, fit: Callable[[Tensor, Path], T
 
     def fill(first: int) -> None:
         for index in range(first, min(first + CHUNK, len(paths))):
-            images_NCHW[index] = fit(_decode(paths[index]), paths[index])
+            images_NCHW[index] = fit(_decode_image(paths[index]), paths[index])
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for _ in pool.map(fill, range(0, len(paths), CHUNK)):  # raises what a thread raised
@@ -65,7 +65,7 @@ def crop_and_resize(size: int) -> Callable[[Tensor, Path], Tensor]:
     return fit
 
 
-def _decode(path: Path) -> Tensor:
+def _decode_image(path: Path) -> Tensor:
     # Pillow, though torchvision's own decoder is faster: that one is deprecated from 0.29 on.
     try:
         with Image.open(path) as image:
@@ -74,4 +74,4 @@ def _decode(path: Path) -> Tensor:
             pixels_HWC = np.array(image.convert("RGB"))
             return torch.from_numpy(pixels_HWC).permute(2, 0, 1)
     except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
-        raise damaged(path, one_line(error)) from error
+        raise damaged_error(path, one_line(error)) from error

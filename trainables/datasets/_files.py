@@ -17,7 +17,7 @@ SILENCE_SECONDS = 30
 
 
 @dataclass(frozen=True)
-class Source:
+class FileSource:
     """What a data set is read from; all paths are below the data folder."""
 
     needed: tuple[str, ...]
@@ -34,7 +34,7 @@ class Source:
     """Whether the needed files are also read when they are gzipped, with `.gz` at the end."""
 
 
-def provide(source: Source, root: Path) -> None:
+def provide_files(source: FileSource, root: Path) -> None:
     """Download the needed files that are not below `root`.
 
     They are downloaded into a hidden folder and moved to their places when they are whole, one
@@ -43,15 +43,15 @@ def provide(source: Source, root: Path) -> None:
     Raises:
         DatasetError: saying what to put where, if the download fails.
     """
-    missing = _missing(source, root)
+    missing = _missing_files(source, root)
     if not missing:
         return
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f"{_hidden_name(source)}.lock"):
-            still_missing = _missing(source, root)  # another process may have been first
+            still_missing = _missing_files(source, root)  # another process may have been first
             if still_missing:
-                _download(source, root, still_missing)
+                _download_whole(source, root, still_missing)
     except (OSError, RuntimeError, HTTPException) as error:
         offered = [Path(path) for path in source.offered]
         raise DatasetError(
@@ -61,7 +61,7 @@ def provide(source: Source, root: Path) -> None:
         ) from error
 
 
-def check_sums(source: Source, root: Path) -> None:
+def check_sums(source: FileSource, root: Path) -> None:
     """Compare all files whose checksum is known.
 
     Raises:
@@ -71,10 +71,10 @@ def check_sums(source: Source, root: Path) -> None:
 
     for path, md5 in source.md5.items():
         if (root / path).exists() and not check_integrity(root / path, md5):
-            raise damaged(root / path, f"its MD5 checksum is not {md5}")
+            raise damaged_error(root / path, f"its MD5 checksum is not {md5}")
 
 
-def damaged(path: Path, why: str) -> DatasetError:
+def damaged_error(path: Path, why: str) -> DatasetError:
     """Return the error for a file that is there but cannot be used."""
     return DatasetError(f"{path} is damaged: {why}; delete it or put a whole one there")
 
@@ -84,7 +84,7 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _missing(source: Source, root: Path) -> list[str]:
+def _missing_files(source: FileSource, root: Path) -> list[str]:
     endings = ("", ".gz") if source.gzipped else ("",)
     return [
         needed
@@ -93,17 +93,17 @@ def _missing(source: Source, root: Path) -> list[str]:
     ]
 
 
-def _hidden_name(source: Source) -> str:
+def _hidden_name(source: FileSource) -> str:
     return "." + source.needed[0].replace("/", "-")
 
 
-def _download(source: Source, root: Path, missing: list[str]) -> None:
+def _download_whole(source: FileSource, root: Path, missing: list[str]) -> None:
     # The name is fixed, so that what a killed process left here is cleared by the next one.
     staging = root / f"{_hidden_name(source)}.part"
     shutil.rmtree(staging, ignore_errors=True)
     try:
         staging.mkdir()
-        _lend(source, root, staging)
+        _link_offered(source, root, staging)
         with _impatient_sockets():
             source.download(staging)
         for needed in missing:
@@ -113,7 +113,7 @@ def _download(source: Source, root: Path, missing: list[str]) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _lend(source: Source, root: Path, staging: Path) -> None:
+def _link_offered(source: FileSource, root: Path, staging: Path) -> None:
     """Link the offered files that the user has put below `root`, so they are not downloaded."""
     check_sums(source, root)
     for path in source.offered:

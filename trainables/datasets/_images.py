@@ -126,7 +126,7 @@ class DatasetSettings(Protocol):
         ...
 
 
-def resize(images: Images, size: int) -> Images:
+def resize_images(images: Images, size: int) -> Images:
     """Return the images at `size` x `size` pixels, bilinearly resampled."""
     if images.images_NCHW.shape[2:] == (size, size):
         return images
@@ -157,7 +157,7 @@ def stratified_holdout(images: Images, share: float) -> tuple[Images, Images]:
                 f"a validation share of {share} leaves no training image of class {label}, "
                 f"which has {size}"
             )
-    held_out_N = _choose(images.labels_N, counts)
+    held_out_N = _choose_per_class(images.labels_N, counts)
     return (
         images[(~held_out_N).nonzero().squeeze(1)],
         images[held_out_N.nonzero().squeeze(1)],
@@ -177,7 +177,7 @@ def stratified_subset(images: Images, count: int) -> Images:
     rest = count - sum(counts.values())
     for label in sorted(lost, key=lambda label: -lost[label])[:rest]:
         counts[label] += 1
-    return images[_choose(images.labels_N, counts).nonzero().squeeze(1)]
+    return images[_choose_per_class(images.labels_N, counts).nonzero().squeeze(1)]
 
 
 def _class_sizes(labels_N: Tensor) -> dict[int, int]:
@@ -185,7 +185,7 @@ def _class_sizes(labels_N: Tensor) -> dict[int, int]:
     return dict(zip(labels.tolist(), sizes.tolist(), strict=True))
 
 
-def _choose(labels_N: Tensor, counts: dict[int, int]) -> Tensor:
+def _choose_per_class(labels_N: Tensor, counts: dict[int, int]) -> Tensor:
     """Return a mask over the images with `counts[c]` images of each class c, evenly drawn."""
     chosen_N = torch.zeros(len(labels_N), dtype=torch.bool)
     generator = torch.Generator().manual_seed(0)
@@ -195,7 +195,7 @@ def _choose(labels_N: Tensor, counts: dict[int, int]) -> Tensor:
     return chosen_N
 
 
-def fingerprint(raw: RawDataset) -> str:
+def dataset_fingerprint(raw: RawDataset) -> str:
     """Return a hash of all images and labels of the data set."""
     digest = hashlib.blake2b(digest_size=8)
     for images in (raw.train, raw.test):

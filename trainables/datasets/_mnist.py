@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from trainables.datasets._files import Source, damaged, one_line
+from trainables.datasets._files import FileSource, damaged_error, one_line
 from trainables.datasets._images import DatasetError, Images
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ UNSIGNED_BYTE = b"\0\0\x08"
 """How an IDX file of bytes starts; the number of dimensions follows."""
 
 
-def source(kind: "type[torchvision_datasets.MNIST]") -> Source:
+def idx_source(kind: "type[torchvision_datasets.MNIST]") -> FileSource:
     """Return where torchvision's `kind` keeps its files: in ``MNIST/raw`` or the like."""
     folder = f"{kind.__name__}/raw"
-    return Source(
+    return FileSource(
         needed=tuple(f"{folder}/{name}" for name in FILES),
         offered=tuple(f"{folder}/{name}.gz" for name in FILES),
         url=kind.mirrors[0],
@@ -37,17 +37,17 @@ def source(kind: "type[torchvision_datasets.MNIST]") -> Source:
     )
 
 
-def places(folder: Path) -> list[Path]:
+def idx_places(folder: Path) -> list[Path]:
     """Return where the four files may be, gzipped or not."""
     return [folder / f"{name}{ending}" for name in FILES for ending in ("", ".gz")]
 
 
 def is_complete(folder: Path) -> bool:
     """Return whether all four files are in the folder."""
-    return all(_find(folder, name) for name in FILES)
+    return all(_find_file(folder, name) for name in FILES)
 
 
-def read(folder: Path) -> tuple[Images, Images]:
+def read_idx_folder(folder: Path) -> tuple[Images, Images]:
     """Return the training and the test images from the folder with the four files.
 
     Raises:
@@ -63,26 +63,26 @@ def _read_part(folder: Path, part: str) -> Images:
 
 
 def _read_idx(folder: Path, name: str, *, dimensions: int) -> Tensor:
-    path = _find(folder, name)
+    path = _find_file(folder, name)
     if path is None:
         raise DatasetError(f"{folder / name}: there is no such file, nor its .gz")
-    content = _content(path)
+    content = _file_content(path)
     start = 4 + 4 * dimensions
     if len(content) < start or content[:4] != UNSIGNED_BYTE + bytes([dimensions]):
-        raise damaged(path, f"it is no IDX file of bytes in {dimensions} dimensions")
+        raise damaged_error(path, f"it is no IDX file of bytes in {dimensions} dimensions")
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     if len(content) != start + math.prod(shape):
-        raise damaged(path, f"{len(content)} bytes where {start + math.prod(shape)} belong")
+        raise damaged_error(path, f"{len(content)} bytes where {start + math.prod(shape)} belong")
     # A copy, since a tensor must own memory that it may write to.
     return torch.frombuffer(bytearray(content[start:]), dtype=torch.uint8).view(shape)
 
 
-def _find(folder: Path, name: str) -> Path | None:
+def _find_file(folder: Path, name: str) -> Path | None:
     return next((path for path in (folder / name, folder / f"{name}.gz") if path.exists()), None)
 
 
-def _content(path: Path) -> bytes:
+def _file_content(path: Path) -> bytes:
     try:
         return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise damaged(path, one_line(error)) from error
+        raise damaged_error(path, one_line(error)) from error

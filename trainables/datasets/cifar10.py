@@ -28,7 +28,7 @@ class Settings(SplitSettings):
         """Read ``cifar-10-batches-py`` below `root`, downloaded when missing."""
         from torchvision import datasets as torchvision_datasets
 
-        train, test, classes = _cifar.read(torchvision_datasets.CIFAR10, root)
+        train, test, classes = _cifar.read_batches(torchvision_datasets.CIFAR10, root)
         return RawDataset(
             train=train,
             test=test,

@@ -28,7 +28,7 @@ class Settings(SplitSettings):
         """Read ``cifar-100-python`` below `root`, downloaded when missing."""
         from torchvision import datasets as torchvision_datasets
 
-        train, test, classes = _cifar.read(torchvision_datasets.CIFAR100, root)
+        train, test, classes = _cifar.read_batches(torchvision_datasets.CIFAR100, root)
         return RawDataset(
             train=train,
             test=test,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from trainables.datasets import _mnist
-from trainables.datasets._files import provide
+from trainables.datasets._files import provide_files
 from trainables.datasets._images import RawDataset, SplitSettings
 from trainables.settings import settings
 
@@ -26,13 +26,13 @@ class Settings(SplitSettings):
 
     def places(self, root: Path) -> Sequence[Path]:
         """Return the files and folders that decide what `read` returns."""
-        return [*_mnist.places(root / "FashionMNIST/raw"), *_mnist.places(DEBIAN)]
+        return [*_mnist.idx_places(root / "FashionMNIST/raw"), *_mnist.idx_places(DEBIAN)]
 
     def read(self, root: Path) -> RawDataset:
         """Read ``FashionMNIST/raw`` below `root` or Debian's files; download when both lack one."""
         from torchvision import datasets as torchvision_datasets
 
-        train, test = _mnist.read(_folder(root))
+        train, test = _mnist.read_idx_folder(_found_folder(root))
         return RawDataset(
             train=train,
             test=test,
@@ -44,11 +44,11 @@ class Settings(SplitSettings):
         )
 
 
-def _folder(root: Path) -> Path:
+def _found_folder(root: Path) -> Path:
     folder = root / "FashionMNIST/raw"
     if not _mnist.is_complete(folder) and _mnist.is_complete(DEBIAN):
         return DEBIAN
     from torchvision import datasets as torchvision_datasets
 
-    provide(_mnist.source(torchvision_datasets.FashionMNIST), root)
+    provide_files(_mnist.idx_source(torchvision_datasets.FashionMNIST), root)
     return folder

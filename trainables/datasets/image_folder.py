@@ -38,12 +38,14 @@ class Settings(SplitSettings):
     def read(self, root: Path) -> RawDataset:
         """Decode all images; their mean and standard deviation are measured on `train`."""
         folder = self._folder(root)
-        classes = _classes(folder / "train")
-        unknown = set(_classes(folder / "test")) - set(classes)
+        classes = _class_names(folder / "train")
+        unknown = set(_class_names(folder / "test")) - set(classes)
         if unknown:
             raise DatasetError(f"{folder / 'test' / min(unknown)}: no such class in train")
-        train, test = (_read(folder / part, classes, self.image_size) for part in ("train", "test"))
-        mean, std = _statistics(train.images_NCHW)
+        train, test = (
+            _read_split(folder / part, classes, self.image_size) for part in ("train", "test")
+        )
+        mean, std = _channel_statistics(train.images_NCHW)
         return RawDataset(
             train=train,
             test=test,
@@ -58,7 +60,7 @@ class Settings(SplitSettings):
         return root / Path(self.path).expanduser()
 
 
-def _classes(folder: Path) -> list[str]:
+def _class_names(folder: Path) -> list[str]:
     """Return the names of the folders in `folder` that are not hidden, in alphabetical order."""
     paths = folder.iterdir() if folder.is_dir() else ()
     classes = sorted(path.name for path in paths if path.is_dir() and path.name[0] != ".")
@@ -67,7 +69,7 @@ def _classes(folder: Path) -> list[str]:
     return classes
 
 
-def _read(folder: Path, classes: list[str], size: int) -> Images:
+def _read_split(folder: Path, classes: list[str], size: int) -> Images:
     from torchvision.datasets import folder as image_folders
 
     files = image_folders.make_dataset(
@@ -80,7 +82,7 @@ def _read(folder: Path, classes: list[str], size: int) -> Images:
     return Images(images_NCHW, torch.tensor([label for _, label in files], dtype=torch.int64))
 
 
-def _statistics(images_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _channel_statistics(images_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation per channel of all pixels, scaled to [0, 1]."""
     levels = torch.arange(256, dtype=torch.float64) / 255
     means, stds = [], []

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from trainables.datasets import _mnist
-from trainables.datasets._files import provide
+from trainables.datasets._files import provide_files
 from trainables.datasets._images import RawDataset, SplitSettings
 from trainables.settings import settings
 
@@ -23,14 +23,14 @@ class Settings(SplitSettings):
 
     def places(self, root: Path) -> Sequence[Path]:
         """Return the files and folders that decide what `read` returns."""
-        return _mnist.places(root / "MNIST/raw")
+        return _mnist.idx_places(root / "MNIST/raw")
 
     def read(self, root: Path) -> RawDataset:
         """Read ``MNIST/raw`` below `root`, downloaded when missing."""
         from torchvision import datasets as torchvision_datasets
 
-        provide(_mnist.source(torchvision_datasets.MNIST), root)
-        train, test = _mnist.read(root / "MNIST/raw")
+        provide_files(_mnist.idx_source(torchvision_datasets.MNIST), root)
+        train, test = _mnist.read_idx_folder(root / "MNIST/raw")
         return RawDataset(
             train=train,
             test=test,

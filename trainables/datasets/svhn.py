@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from trainables.datasets._files import Source, check_sums, provide
+from trainables.datasets._files import FileSource, check_sums, provide_files
 from trainables.datasets._images import Images, RawDataset, SplitSettings
 from trainables.settings import settings
 
@@ -36,10 +36,10 @@ class Settings(SplitSettings):
         """Read ``train_32x32.mat`` and ``test_32x32.mat`` in `root`, downloaded when missing."""
         from torchvision import datasets as torchvision_datasets
 
-        source = _source()
-        provide(source, root)
+        source = _mat_source()
+        provide_files(source, root)
         try:
-            train, test = (_images(torchvision_datasets.SVHN(root, part)) for part in PARTS)
+            train, test = (_split_images(torchvision_datasets.SVHN(root, part)) for part in PARTS)
         except RuntimeError:  # torchvision compares the checksums, but does not name the file
             check_sums(source, root)
             raise
@@ -54,13 +54,13 @@ class Settings(SplitSettings):
         )
 
 
-def _source() -> Source:
+def _mat_source() -> FileSource:
     from torchvision import datasets as torchvision_datasets
 
     kind = torchvision_datasets.SVHN
 
     files = {kind.split_list[part][1]: kind.split_list[part][2] for part in PARTS}
-    return Source(
+    return FileSource(
         needed=tuple(files),
         offered=tuple(files),
         url=kind.split_list["train"][0].rpartition("/")[0],
@@ -69,5 +69,5 @@ def _source() -> Source:
     )
 
 
-def _images(part: "torchvision_datasets.SVHN") -> Images:
+def _split_images(part: "torchvision_datasets.SVHN") -> Images:
     return Images(torch.from_numpy(part.data).contiguous(), torch.from_numpy(part.labels))

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from trainables.datasets._decode import decode_all, refuse_other_sizes
-from trainables.datasets._files import Source, provide
+from trainables.datasets._files import FileSource, provide_files
 from trainables.datasets._images import DatasetError, Images, RawDataset, SplitSettings
 from trainables.settings import settings
 
@@ -40,13 +40,13 @@ class Settings(SplitSettings):
 
         A class is named by its WordNet id, and labels follow the alphabet.
         """
-        provide(_source(), root)
+        provide_files(_archive_source(), root)
         folder = root / FOLDER
-        classes = tuple(sorted(set(_lines(folder / "wnids.txt"))))
+        classes = tuple(sorted(set(_file_lines(folder / "wnids.txt"))))
         labels = {wnid: label for label, wnid in enumerate(classes)}
         return RawDataset(
-            train=_read(_train_files(folder / "train", labels)),
-            test=_read(_validation_files(folder / "val", labels)),
+            train=_read_files(_train_files(folder / "train", labels)),
+            test=_read_files(_validation_files(folder / "val", labels)),
             classes=classes,
             # The customary values, of all training pixels. A tenth of the images, measured, gives
             # (0.480, 0.447, 0.397) and (0.277, 0.269, 0.282).
@@ -57,43 +57,43 @@ class Settings(SplitSettings):
         )
 
 
-def _source() -> Source:
-    return Source(
+def _archive_source() -> FileSource:
+    return FileSource(
         needed=(FOLDER,),
         offered=(ARCHIVE,),
         url=URL,
         md5={ARCHIVE: MD5},
-        download=_download,
+        download=_download_archive,
     )
 
 
-def _download(root: Path) -> None:
+def _download_archive(root: Path) -> None:
     from torchvision.datasets.utils import download_and_extract_archive
 
     download_and_extract_archive(URL, str(root), md5=MD5)
 
 
-def _read(files: list[tuple[Path, int]]) -> Images:
+def _read_files(files: list[tuple[Path, int]]) -> Images:
     images_NCHW = decode_all([path for path, _ in files], 64, refuse_other_sizes(64))
     return Images(images_NCHW, torch.tensor([label for _, label in files], dtype=torch.int64))
 
 
 def _train_files(folder: Path, labels: dict[str, int]) -> list[tuple[Path, int]]:
-    for wnid in _names(folder):
+    for wnid in _visible_names(folder):
         if wnid not in labels:
             raise DatasetError(f"{folder / wnid}: {wnid} is not in wnids.txt")
     return [
         (folder / wnid / "images" / name, label)
         for wnid, label in labels.items()
-        for name in _names(folder / wnid / "images")
+        for name in _visible_names(folder / wnid / "images")
     ]
 
 
 def _validation_files(folder: Path, labels: dict[str, int]) -> list[tuple[Path, int]]:
     annotations = folder / "val_annotations.txt"
-    unannotated = set(_names(folder / "images"))
+    unannotated = set(_visible_names(folder / "images"))
     files = []
-    for number, line in enumerate(_lines(annotations), start=1):
+    for number, line in enumerate(_file_lines(annotations), start=1):
         name, _, rest = line.partition("\t")
         wnid = rest.partition("\t")[0]  # a bounding box follows
         if wnid not in labels:
@@ -110,14 +110,14 @@ def _validation_files(folder: Path, labels: dict[str, int]) -> list[tuple[Path, 
     return files
 
 
-def _names(folder: Path) -> list[str]:
+def _visible_names(folder: Path) -> list[str]:
     """Return the names in a folder that are not hidden, in alphabetical order."""
     if not folder.is_dir():
         raise DatasetError(f"{folder}: there is no such folder; {ARCHIVE} holds it ({URL})")
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def _lines(path: Path) -> list[str]:
+def _file_lines(path: Path) -> list[str]:
     if not path.is_file():
         raise DatasetError(f"{path}: there is no such file; {ARCHIVE} holds it ({URL})")
     return path.read_text().splitlines()

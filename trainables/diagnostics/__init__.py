@@ -6,7 +6,7 @@ bitwise the same with and without. Each kind becomes one file of named arrays, a
 """
 
 from trainables.diagnostics._settings import DiagnosticsSettings
-from trainables.diagnostics._subject import Subject
-from trainables.diagnostics.recording import Diagnostics
+from trainables.diagnostics._subject import TrialSubject
+from trainables.diagnostics.recording import TrialDiagnostics
 
-__all__ = ["Diagnostics", "DiagnosticsSettings", "Subject"]
+__all__ = ["DiagnosticsSettings", "TrialDiagnostics", "TrialSubject"]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from trainables.batches import Normaliser
+from trainables.batches import PixelNormaliser
 from trainables.datasets import Splits
 from trainables.metrics import EpochMetrics
 from trainables.networks import Network
@@ -19,7 +19,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class TrialSubject:
     """A trial in training."""
 
     network: Network
@@ -27,14 +27,14 @@ class Subject:
     """Gives the network's 2-D embedding; None where it has none."""
     regularizer: RegularizerModule
     splits: Splits
-    normalise: Normaliser
+    normalise: PixelNormaliser
     autocast: Callable[[], AbstractContextManager[Any]]
     """The precision that the trial computes in."""
     seed: int
     device: torch.device
 
 
-class Recorder(Protocol):
+class DiagnosticRecorder(Protocol):
     """One kind of diagnostics. What it has recorded is a function of the trial alone."""
 
     def end_epoch(self, metrics: EpochMetrics) -> None:
@@ -54,6 +54,6 @@ class Recorder(Protocol):
         ...
 
 
-def text(words: str | tuple[str, ...]) -> NDArray[np.str_]:
+def text_array(words: str | tuple[str, ...]) -> NDArray[np.str_]:
     """Return text as an array that is read without unpickling."""
     return np.array(words, dtype=np.str_)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trainables.datasets import Images
-from trainables.diagnostics._subject import Arrays, Subject, text
+from trainables.diagnostics._subject import Arrays, TrialSubject, text_array
 from trainables.metrics import EpochMetrics
 from trainables.networks import Network
 
@@ -25,7 +25,7 @@ BATCH = 250
 class ActivationMaps:
     """The maps of some test images at the trial's end."""
 
-    def __init__(self, subject: Subject, images: Images) -> None:
+    def __init__(self, subject: TrialSubject, images: Images) -> None:
         """Take note of what to look at.
 
         Args:
@@ -55,11 +55,11 @@ class ActivationMaps:
         if not cam_NHW.isfinite().all():
             return None
         return {
-            "images_NHWC": _rgb(self.images.images_NCHW).numpy(),
+            "images_NHWC": _as_rgb(self.images.images_NCHW).numpy(),
             "cam_NHW": cam_NHW.cpu().numpy(),
             "labels_N": self.images.labels_N.numpy(),
             "predictions_N": torch.cat(predictions).cpu().numpy(),
-            "class_names_C": text(self.subject.splits.classes),
+            "class_names_C": text_array(self.subject.splits.classes),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -92,21 +92,21 @@ def class_activation_maps(
     (gradient_NKYX,) = torch.autograd.grad(logit_sum, maps_NKYX)
     weights_NK11 = gradient_NKYX.float().mean(dim=(2, 3), keepdim=True)  # Grad-CAM, Eq. 1
     cam_NYX = (weights_NK11 * maps_NKYX.detach().float()).sum(dim=1)
-    return _resize(_scale(cam_NYX), images_NCHW.shape[2:]), logits_NC.detach()
+    return _resize_maps(_scale_maps(cam_NYX), images_NCHW.shape[2:]), logits_NC.detach()
 
 
-def _scale(cam_NYX: Tensor) -> Tensor:
+def _scale_maps(cam_NYX: Tensor) -> Tensor:
     low_N11, high_N11 = cam_NYX.amin((1, 2), keepdim=True), cam_NYX.amax((1, 2), keepdim=True)
     range_N11 = high_N11 - low_N11
     return (cam_NYX - low_N11) / torch.where(range_N11 == 0, 1, range_N11)
 
 
-def _resize(cam_NYX: Tensor, size: torch.Size) -> Tensor:
+def _resize_maps(cam_NYX: Tensor, size: torch.Size) -> Tensor:
     resized_N1HW = F.interpolate(cam_NYX.unsqueeze(1), tuple(size), mode="bilinear")
     return resized_N1HW.squeeze(1).clamp(0, 1)
 
 
-def _rgb(images_NCHW: Tensor) -> Tensor:
+def _as_rgb(images_NCHW: Tensor) -> Tensor:
     """Return images_NHWC with three channels; grey ones look the same."""
     return images_NCHW.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous()
 

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainables.batches import evenly
+from trainables.batches import evenly_chosen
 from trainables.datasets import Images
 from trainables.diagnostics._settings import DiagnosticsSettings
-from trainables.diagnostics._subject import Arrays, Subject, text
+from trainables.diagnostics._subject import Arrays, TrialSubject, text_array
 from trainables.metrics import EpochMetrics
 
 BATCH = 1000
@@ -19,7 +19,7 @@ BATCH = 1000
 class Embedding:
     """Where the network puts the original, unaugmented images, in evaluation mode."""
 
-    def __init__(self, subject: Subject, images: Images, *, epochs: tuple[int, ...]) -> None:
+    def __init__(self, subject: TrialSubject, images: Images, *, epochs: tuple[int, ...]) -> None:
         """Begin with nothing recorded.
 
         Args:
@@ -61,7 +61,7 @@ class Embedding:
             "epochs_E": np.array(self.epochs),
             "points_EN2": torch.stack(self.points).numpy(),
             "labels_N": self.images.labels_N.numpy(),
-            "class_names_C": text(self.subject.splits.classes),
+            "class_names_C": text_array(self.subject.splits.classes),
             "train_error_E": np.array(self.train_errors),
         }
 
@@ -85,7 +85,9 @@ def of_classes(images: Images, settings: DiagnosticsSettings, *, num_classes: in
     settings.check_classes(num_classes)
     classes = settings.embedding_classes or range(num_classes)
     parts = [
-        evenly(images[(images.labels_N == label).nonzero().squeeze(1)], settings.embedding_images)
+        evenly_chosen(
+            images[(images.labels_N == label).nonzero().squeeze(1)], settings.embedding_images
+        )
         for label in dict.fromkeys(classes)
     ]
     return Images(

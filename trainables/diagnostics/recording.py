@@ -9,7 +9,7 @@ import torch
 
 from trainables.datasets import Images, stratified_subset
 from trainables.diagnostics._settings import DiagnosticsSettings
-from trainables.diagnostics._subject import Arrays, Recorder, Subject
+from trainables.diagnostics._subject import Arrays, DiagnosticRecorder, TrialSubject
 from trainables.diagnostics.cam import ActivationMaps, by_turns
 from trainables.diagnostics.embedding import Embedding, of_classes
 from trainables.diagnostics.soft_targets import SoftTargets
@@ -19,10 +19,10 @@ WEIGHTS = "weights.pt"
 """A file for ``torch.load(…, weights_only=True)``: state dictionaries by part of the trial."""
 
 
-class Diagnostics:
+class TrialDiagnostics:
     """Records what the settings ask for, and nothing else."""
 
-    def __init__(self, settings: DiagnosticsSettings, subject: Subject) -> None:
+    def __init__(self, settings: DiagnosticsSettings, subject: TrialSubject) -> None:
         """Choose the images, which depend on the data and the settings alone, never on a seed.
 
         Raises:
@@ -30,7 +30,7 @@ class Diagnostics:
         """
         splits = subject.splits
         self.settings, self.subject = settings, subject
-        self.recorders: dict[str, Recorder] = {}
+        self.recorders: dict[str, DiagnosticRecorder] = {}
         if settings.soft_targets:
             batch = _at_most(splits.train, settings.images)
             self.recorders["soft_targets"] = SoftTargets(subject, batch)
@@ -51,9 +51,11 @@ class Diagnostics:
     def files(self) -> dict[str, bytes]:
         """Return the files that the trial leaves at its end, by name."""
         arrays = {name: recorder.arrays() for name, recorder in self.recorders.items()}
-        files = {f"{name}.npz": _npz(held) for name, held in arrays.items() if held is not None}
+        files = {
+            f"{name}.npz": _npz_bytes(held) for name, held in arrays.items() if held is not None
+        }
         if self.settings.weights:
-            files[WEIGHTS] = _weights(self.subject)
+            files[WEIGHTS] = _weights_bytes(self.subject)
         return files
 
     def state_dict(self) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def _at_most(images: Images, count: int) -> Images:
     return stratified_subset(images, min(count, len(images)))
 
 
-def _weights(subject: Subject) -> bytes:
+def _weights_bytes(subject: TrialSubject) -> bytes:
     buffer = io.BytesIO()
     parts = {"network": subject.network, "regularizer": subject.regularizer}
     torch.save({name: _on_cpu(part) for name, part in parts.items()}, buffer)
@@ -81,7 +83,7 @@ def _on_cpu(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.cpu() for name, tensor in module.state_dict().items()}
 
 
-def _npz(arrays: Arrays) -> bytes:
+def _npz_bytes(arrays: Arrays) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # no array has its name
     return buffer.getvalue()

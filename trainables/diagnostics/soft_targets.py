@@ -21,9 +21,9 @@ from torch import Tensor, nn
 
 from trainables import randomness
 from trainables.datasets import Images
-from trainables.diagnostics._subject import Arrays, Subject, text
+from trainables.diagnostics._subject import Arrays, TrialSubject, text_array
 from trainables.metrics import EpochMetrics
-from trainables.regularizers import Comparison
+from trainables.regularizers import TargetComparison
 
 RANKS = 5
 """Of the largest entries; fewer where there are fewer classes."""
@@ -33,7 +33,7 @@ BINS = 50
 class SoftTargets:
     """Shares of the classes in the training targets."""
 
-    def __init__(self, subject: Subject, batch: Images) -> None:
+    def __init__(self, subject: TrialSubject, batch: Images) -> None:
         """Begin with nothing recorded.
 
         Args:
@@ -57,7 +57,7 @@ class SoftTargets:
             2, self.ranks + 1, dtype=torch.float64, device=self.subject.device
         )
 
-    def observe(self, step: Comparison) -> None:
+    def observe(self, step: TargetComparison) -> None:
         """Take down the largest targets of a training step; nothing waits for the device."""
         top_NK = step.targets_NC.detach().topk(self.ranks, dim=1).values.double()
         rows_NK1 = torch.cat((top_NK, torch.ones_like(top_NK[:, :1])), dim=1)
@@ -81,15 +81,15 @@ class SoftTargets:
         steps = self._fixed_batch(metrics.epoch)
         targets = [step.targets_NC for step in steps]
         labels = [step.global_NC for step in steps if step.global_NC is not None]
-        self.target_counts.append(histogram(torch.cat(targets), 0, 1))
+        self.target_counts.append(count_histogram(torch.cat(targets), 0, 1))
         if labels:
             bounds = global_label_bounds(self.num_classes)
-            self.global_counts.append(histogram(torch.cat(labels), *bounds))
+            self.global_counts.append(count_histogram(torch.cat(labels), *bounds))
 
     @torch.no_grad()
-    def _fixed_batch(self, epoch: int) -> list[Comparison]:
+    def _fixed_batch(self, epoch: int) -> list[TargetComparison]:
         subject = self.subject
-        generator = randomness.generator(
+        generator = randomness.keyed_generator(
             subject.seed, epoch, "diagnostics", "soft_targets", device=subject.device
         )
         batches = [
@@ -114,7 +114,7 @@ class SoftTargets:
             "top_targets_EK": torch.stack(self.top_targets).numpy(),
             "target_edges": np.linspace(0, 1, BINS + 1),
             "target_counts_EB": torch.stack(self.target_counts).numpy(),
-            "source": text("epoch"),
+            "source": text_array("epoch"),
         }
         if self.global_counts:
             low, high = global_label_bounds(self.num_classes)
@@ -150,7 +150,7 @@ def global_label_bounds(num_classes: int) -> tuple[float, float]:
     return 1 / (1 + others * math.e), math.e / (math.e + others)
 
 
-def histogram(entries: Tensor, low: float, high: float) -> Tensor:
+def count_histogram(entries: Tensor, low: float, high: float) -> Tensor:
     """Count entries in `BINS` equal bins of [low, high], int64; those outside go to the ends."""
     entries = entries.detach().float().cpu().flatten()
     finite = entries[entries.isfinite()].clamp(low, high)

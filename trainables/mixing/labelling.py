@@ -22,7 +22,7 @@ LABELS = 3
 
 
 @dataclass(frozen=True)
-class Energy:
+class GridEnergy:
     """The energies of a batch of grids of R rows and C columns."""
 
     unary_3NRC: Tensor
@@ -43,7 +43,7 @@ class Energy:
         return unary_N + below_N + right_N
 
 
-def exact(energy: Energy) -> Tensor:
+def exact_labelling(energy: GridEnergy) -> Tensor:
     """Return a labelling of the least energy, labels_NRC, by one minimum cut for each grid.
 
     It works on the CPU, whatever the device. Costs are rounded to integers of about 2^-29 of all
@@ -102,7 +102,7 @@ def _minimum_cut(unary: np.ndarray, below: np.ndarray, right: np.ndarray) -> np.
 
 
 def belief_propagation(
-    energy: Energy, *, iterations: int = 30, damping: float = 0.2, appearance: float = 0.6
+    energy: GridEnergy, *, iterations: int = 30, damping: float = 0.2, appearance: float = 0.6
 ) -> Tensor:
     """Return a labelling of nearly the least energy, labels_NRC, for all grids at once.
 
@@ -128,7 +128,7 @@ def belief_propagation(
     for _ in range(iterations):
         belief_2NRC = slopes_2NRC + appearance * heard_24NRC.sum(dim=1)
         # A block tells each neighbour what it believes but for what that neighbour told it.
-        told_24NRC = _smooth(belief_2NRC.unsqueeze(1) - heard_24NRC, quarter_4NRC)
+        told_24NRC = _smoothed_slopes(belief_2NRC.unsqueeze(1) - heard_24NRC, quarter_4NRC)
         to_above, to_below, to_left, to_right = told_24NRC.unbind(1)
         from_above[:, :, 1:].lerp_(to_below[:, :, :-1], new)
         from_below[:, :, :-1].lerp_(to_above[:, :, 1:], new)
@@ -137,14 +137,14 @@ def belief_propagation(
     return (slopes_2NRC + appearance * heard_24NRC.sum(dim=1) < 0).sum(dim=0)
 
 
-def _weights_to_neighbours(energy: Energy) -> Tensor:
+def _weights_to_neighbours(energy: GridEnergy) -> Tensor:
     """Return w of each block with the ones above, below, left and right; zero beyond the edge."""
     below_NRC, right_NRC = energy.below_NRC, energy.right_NRC
     above_NRC, left_NRC = below_NRC.roll(1, dims=1), right_NRC.roll(1, dims=2)
     return torch.stack((above_NRC, below_NRC, left_NRC, right_NRC))
 
 
-def _smooth(slopes_24NRC: Tensor, quarter_4NRC: Tensor) -> Tensor:
+def _smoothed_slopes(slopes_24NRC: Tensor, quarter_4NRC: Tensor) -> Tensor:
     """Return the slopes of min_i h(i) + w·(i − j)²/4, given those of the convex h, p ≤ q.
 
     Minimising a sum of convex functions merges their slopes in order. The smoothness has −3u, −u,

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trainables.mixing._arguments import check_lam, check_pairs, lam_like
-from trainables.mixing.labelling import LABELS, Energy, belief_propagation, exact
+from trainables.mixing.labelling import LABELS, GridEnergy, belief_propagation, exact_labelling
 from trainables.mixing.transport import move_blocks, transport_plan
 
 Solver = Literal["belief_propagation", "exact"]
@@ -62,7 +62,7 @@ def puzzlemix(
     Raises:
         ValueError: if shapes do not fit or `blocks` does not divide the height and the width.
     """
-    _check(images_NCHW, permutation_N, saliency_NHW, lam, blocks)
+    _check_arguments(images_NCHW, permutation_N, saliency_NHW, lam, blocks)
     energy = mask_energy(
         images_NCHW,
         permutation_N,
@@ -74,19 +74,19 @@ def puzzlemix(
         prior_weight=prior_weight,
         neighbour_size=neighbour_size,
     )
-    labels_NRC = exact(energy) if solver == "exact" else belief_propagation(energy)
+    labels_NRC = exact_labelling(energy) if solver == "exact" else belief_propagation(energy)
     mask_NRC = 1 - labels_NRC / (LABELS - 1)
     own_NCHW, partner_NCHW = pasted or (images_NCHW, images_NCHW[permutation_N])
     if transport != "none":
-        own_NCHW, partner_NCHW = _transport(
+        own_NCHW, partner_NCHW = _transport_images(
             own_NCHW, partner_NCHW, permutation_N, saliency_NHW, mask_NRC, transport, transport_cost
         )
-    mask_N1HW = _enlarge(mask_NRC, *images_NCHW.shape[2:]).unsqueeze(1).to(images_NCHW.dtype)
+    mask_N1HW = _enlarge_grid(mask_NRC, *images_NCHW.shape[2:]).unsqueeze(1).to(images_NCHW.dtype)
     mixed_NCHW = torch.lerp(partner_NCHW, own_NCHW, mask_N1HW)
     return mixed_NCHW, mask_NRC.mean(dim=(1, 2))
 
 
-def _check(
+def _check_arguments(
     images_NCHW: Tensor,
     permutation_N: Tensor,
     saliency_NHW: Tensor,
@@ -120,18 +120,18 @@ def mask_energy(
     data_smoothness: float = 0.5,
     prior_weight: float = 0.2,
     neighbour_size: int = 4,
-) -> Energy:
+) -> GridEnergy:
     """Return the costs of the labels 0 (own image), 1 (average) and 2 (partner).
 
     The arguments are those of `puzzlemix`. The cost of an edge between two images is linear in
     what either block shows; it is taken apart into what each block pays whatever the other shows,
     and a weight on their labels' difference.
     """
-    saliency_NRC = _shares(saliency_NHW, blocks, blocks)
+    saliency_NRC = _saliency_shares(saliency_NHW, blocks, blocks)
     smoothness = label_smoothness / blocks / 16
     below_22NRC, right_22NRC = (
         smoothness * data_smoothness * edges_22NRC
-        for edges_22NRC in _edges(images_NCHW, permutation_N, blocks, neighbour_size)
+        for edges_22NRC in _border_differences(images_NCHW, permutation_N, blocks, neighbour_size)
     )
     # To show the one image is to hide what is salient in the other.
     shown_2NRC = torch.stack((saliency_NRC[permutation_N], saliency_NRC))
@@ -147,18 +147,18 @@ def mask_energy(
     )
     below_NRC[:, -1].zero_()
     right_NRC[:, :, -1].zero_()
-    prior_3N11 = prior_weight / blocks**2 * _prior(lam_like(lam, saliency_NRC))
-    return Energy(unary_3NRC + prior_3N11, below_NRC, right_NRC)
+    prior_3N11 = prior_weight / blocks**2 * _label_prior(lam_like(lam, saliency_NRC))
+    return GridEnergy(unary_3NRC + prior_3N11, below_NRC, right_NRC)
 
 
-def _shares(saliency_NHW: Tensor, rows: int, columns: int) -> Tensor:
+def _saliency_shares(saliency_NHW: Tensor, rows: int, columns: int) -> Tensor:
     """Return the saliency of each block, summing to 1 over the grid; uniform where all is 0."""
     height, width = saliency_NHW.shape[1:]
     pooled_NRC = F.avg_pool2d(saliency_NHW.float(), (height // rows, width // columns)) + 1e-30
     return pooled_NRC / pooled_NRC.sum(dim=(1, 2), keepdim=True)
 
 
-def _edges(
+def _border_differences(
     images_NCHW: Tensor, permutation_N: Tensor, blocks: int, neighbour_size: int
 ) -> tuple[Tensor, Tensor]:
     """Return the differences at the borders of each block with the one below and to the right.
@@ -166,19 +166,19 @@ def _edges(
     The first two axes, (22), say what the block and its neighbour show: 0 the own image, 1 the
     partner. Differences are of pixels in [0, 1]; the last row or column is 0.
     """
-    high, wide = (_side(size // blocks, neighbour_size) for size in images_NCHW.shape[2:])
+    high, wide = (_moved_side(size // blocks, neighbour_size) for size in images_NCHW.shape[2:])
     patches_NCHW = F.avg_pool2d(_unit_range(images_NCHW), (high, wide))
     patches = patches_NCHW.unflatten(3, (blocks, -1)).unflatten(2, (blocks, -1))  # N C R h C w
-    below_22NRC = _differences(
+    below_22NRC = _pair_differences(
         patches[:, :, :-1, -1], patches[:, :, 1:, 0], permutation_N, dim=(3, 6)
     )
-    right_22NRC = _differences(
+    right_22NRC = _pair_differences(
         patches[..., :-1, -1], patches[..., 1:, 0], permutation_N, dim=(3, 5)
     )
     return F.pad(below_22NRC, (0, 0, 0, 1)), F.pad(right_22NRC, (0, 1))
 
 
-def _differences(
+def _pair_differences(
     before: Tensor, after: Tensor, permutation_N: Tensor, *, dim: tuple[int, ...]
 ) -> Tensor:
     """Return |before − after| for own and partner image each, averaged over `dim`."""
@@ -192,7 +192,7 @@ def _unlike_and_alike(edges_22NRC: Tensor) -> tuple[Tensor, Tensor]:
     return own_partner + partner_own, own_own + partner_partner
 
 
-def _prior(lam: Tensor) -> Tensor:
+def _label_prior(lam: Tensor) -> Tensor:
     """Return −log of the labels' probabilities λ², 2λ(1−λ) and (1−λ)², shape (3, 1 or N, 1, 1).
 
     λ is kept off its ends, where they would be infinite; between, they are convex in the label.
@@ -216,12 +216,12 @@ def pixel_range(images_NCHW: Tensor) -> tuple[Tensor, Tensor]:
     return low_1C11, images_NCHW.amax(dim=(0, 2, 3), keepdim=True)
 
 
-def _side(block: int, at_most: int) -> int:
+def _moved_side(block: int, at_most: int) -> int:
     """Return the greatest divisor of the block's side that is at most `at_most`."""
     return next(side for side in range(min(block, at_most), 0, -1) if block % side == 0)
 
 
-def _transport(
+def _transport_images(
     own_NCHW: Tensor,
     partner_NCHW: Tensor,
     permutation_N: Tensor,
@@ -234,10 +234,10 @@ def _transport(
     height, width = own_NCHW.shape[2:]
     high, wide = height // mask_NRC.shape[1], width // mask_NRC.shape[2]
     if transport != "block":
-        high, wide = _side(high, transport), _side(wide, transport)
+        high, wide = _moved_side(high, transport), _moved_side(wide, transport)
     rows, columns = height // high, width // wide
-    shares_NRC = _shares(saliency_NHW, rows, columns)
-    mask_NRC = _enlarge(mask_NRC, rows, columns)
+    shares_NRC = _saliency_shares(saliency_NHW, rows, columns)
+    mask_NRC = _enlarge_grid(mask_NRC, rows, columns)
     # Own images and partners together: half as many kernels.
     own_NT, partner_NT = transport_plan(
         torch.cat((shares_NRC, shares_NRC[permutation_N])),
@@ -250,7 +250,7 @@ def _transport(
     )
 
 
-def _enlarge(grid_NRC: Tensor, rows: int, columns: int) -> Tensor:
+def _enlarge_grid(grid_NRC: Tensor, rows: int, columns: int) -> Tensor:
     """Return the grid with each block repeated to fill `rows` and `columns`."""
     down, across = rows // grid_NRC.shape[1], columns // grid_NRC.shape[2]
     return grid_NRC.repeat_interleave(down, dim=1).repeat_interleave(across, dim=2)

@@ -89,7 +89,7 @@ def move_blocks(images_NCHW: Tensor, source_NT: Tensor, *, rows: int, columns: i
 
 
 @dataclass(frozen=True)
-class _Nearest:
+class _NearestPlaces:
     """For each of the T blocks of a grid, its K nearest places, from its own on.
 
     Of the two kinds of place, wanted (0) and not (1), a block's cheapest is the nearest still open.
@@ -126,7 +126,7 @@ class _Nearest:
 
 
 @cache
-def _nearest_places(rows: int, columns: int, device: torch.device) -> _Nearest:
+def _nearest_places(rows: int, columns: int, device: torch.device) -> _NearestPlaces:
     yx_T2 = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
     squared_TT = (yx_T2.unsqueeze(0) - yx_T2.unsqueeze(1)).square().sum(dim=2)
     squared_TK, place_TK = (part[:, :NEAREST] for part in squared_TT.sort(dim=1, stable=True))
@@ -135,4 +135,4 @@ def _nearest_places(rows: int, columns: int, device: torch.device) -> _Nearest:
     bit_TT.scatter_(1, place_TK, power_K.expand_as(place_TK))
     length = max(rows, columns, 2) - 1
     tables = (place_TK, squared_TK / length**2, bit_TT.T)
-    return _Nearest(*(table.contiguous().to(device) for table in tables))
+    return _NearestPlaces(*(table.contiguous().to(device) for table in tables))

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from trainables import plugins
 from trainables.networks._network import Network
-from trainables.settings import parse
+from trainables.settings import parse_settings
 
 if TYPE_CHECKING:
     from trainables.networks._network import NetworkSettings as AnySettings
 else:
     AnySettings = plugins.any_settings(__name__)
 
-__all__ = ["AnySettings", "Network", "build", "embedder", "names_with_embedding"]
+__all__ = ["AnySettings", "Network", "build", "embedder_of", "names_with_embedding"]
 
 
 def build(
@@ -35,11 +35,11 @@ def build(
     Raises:
         pydantic.ValidationError: if the name or an option is unknown or a value is bad.
     """
-    settings = parse(AnySettings, {"name": name, **options})
+    settings = parse_settings(AnySettings, {"name": name, **options})
     return settings.build(num_classes=num_classes, in_channels=in_channels, image_size=image_size)
 
 
-def embedder(name: str) -> Callable[[Network, Tensor], Tensor] | None:
+def embedder_of(name: str) -> Callable[[Network, Tensor], Tensor] | None:
     """Return what gives the network's 2-D embedding of images: `embed` in its module, or None."""
     found: Callable[[Network, Tensor], Tensor] | None
     found = getattr(importlib.import_module(f"{__name__}.{name}"), "embed", None)
@@ -48,4 +48,4 @@ def embedder(name: str) -> Callable[[Network, Tensor], Tensor] | None:
 
 def names_with_embedding() -> tuple[str, ...]:
     """Return the names of the networks that have a 2-D embedding."""
-    return tuple(name for name in plugins.names(__name__) if embedder(name))
+    return tuple(name for name in plugins.component_names(__name__) if embedder_of(name))

@@ -18,7 +18,7 @@ uncompiled after eight, and compute other bits."""
 Pass = Callable[[Sequence[nn.Module], Tensor], Tensor]
 
 
-def run(stages: Sequence[nn.Module], maps: Tensor) -> Tensor:
+def run_stages(stages: Sequence[nn.Module], maps: Tensor) -> Tensor:
     """Return what the last stage makes of what the first is fed."""
     for stage in stages:
         maps = stage(maps)
@@ -40,6 +40,9 @@ def compiled_run() -> Pass:
     differentiation.donated_buffer = False
     known = "deterministic" in _inductor.list_options()  # not to torch 2.9
     compiled: Pass = torch.compile(
-        run, fullgraph=True, dynamic=False, options={"deterministic": True} if known else None
+        run_stages,
+        fullgraph=True,
+        dynamic=False,
+        options={"deterministic": True} if known else None,
     )
     return compiled

@@ -40,7 +40,7 @@ class Network(nn.Module):
         return self._run((*tuple(self.stages)[stages:], self.neck), maps_NCHW)
 
     def _run(self, stages: Sequence[nn.Module], maps: Tensor) -> Tensor:
-        run = _compilation.compiled_run() if self.compiled else _compilation.run
+        run = _compilation.compiled_run() if self.compiled else _compilation.run_stages
         return run(stages, maps)
 
     @contextmanager

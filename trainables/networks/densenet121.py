@@ -39,7 +39,7 @@ class Settings:
             block = _dense_block(channels, layers, growth=self.growth)
             grown = channels + layers * self.growth
             channels = grown // 2  # compression θ = 0.5
-            stages.append(nn.Sequential(block, _transition(grown, channels)))
+            stages.append(nn.Sequential(block, _transition_layer(grown, channels)))
         block = _dense_block(channels, BLOCKS[-1], growth=self.growth)
         channels += BLOCKS[-1] * self.growth
         stages.append(nn.Sequential(block, nn.BatchNorm2d(channels), nn.ReLU()))
@@ -57,7 +57,7 @@ def _dense_block(channels: int, layers: int, *, growth: int) -> nn.Sequential:
     )
 
 
-def _transition(channels_in: int, channels_out: int) -> nn.Sequential:
+def _transition_layer(channels_in: int, channels_out: int) -> nn.Sequential:
     return nn.Sequential(
         nn.BatchNorm2d(channels_in),
         nn.ReLU(),

@@ -51,14 +51,14 @@ def build_stages(settings: StagesSettings, *, in_channels: int) -> nn.Sequential
     )
     return nn.Sequential(
         stem,
-        _stage(width, width, stride=1),
-        _stage(width, 2 * width, stride=2),
-        _stage(2 * width, 4 * width, stride=2),
-        _stage(4 * width, 8 * width, stride=2),
+        _build_stage(width, width, stride=1),
+        _build_stage(width, 2 * width, stride=2),
+        _build_stage(2 * width, 4 * width, stride=2),
+        _build_stage(4 * width, 8 * width, stride=2),
     )
 
 
-def _stage(channels_in: int, channels_out: int, *, stride: int) -> nn.Sequential:
+def _build_stage(channels_in: int, channels_out: int, *, stride: int) -> nn.Sequential:
     return nn.Sequential(
         PreActBlock(channels_in, channels_out, stride=stride),
         PreActBlock(channels_out, channels_out, stride=1),

@@ -38,10 +38,10 @@ class Settings:
         return Network(
             stages=nn.Sequential(
                 stem,
-                _stage(width, width, blocks=3, stride=1),
-                _stage(4 * width, 2 * width, blocks=4, stride=2),
-                _stage(8 * width, 4 * width, blocks=6, stride=2),
-                _stage(16 * width, 8 * width, blocks=3, stride=2),
+                _build_stage(width, width, blocks=3, stride=1),
+                _build_stage(4 * width, 2 * width, blocks=4, stride=2),
+                _build_stage(8 * width, 4 * width, blocks=6, stride=2),
+                _build_stage(16 * width, 8 * width, blocks=3, stride=2),
             ),
             neck=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
             num_features=32 * width,
@@ -49,7 +49,7 @@ class Settings:
         )
 
 
-def _stage(channels_in: int, channels: int, *, blocks: int, stride: int) -> nn.Sequential:
+def _build_stage(channels_in: int, channels: int, *, blocks: int, stride: int) -> nn.Sequential:
     first = Bottleneck(channels_in, channels, stride=stride)
     rest = (Bottleneck(EXPANSION * channels, channels, stride=1) for _ in range(blocks - 1))
     return nn.Sequential(first, *rest)

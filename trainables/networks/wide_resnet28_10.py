@@ -32,10 +32,10 @@ class Settings:
         return Network(
             stages=nn.Sequential(
                 nn.Conv2d(in_channels, STEM_CHANNELS, 3, padding=1, bias=False),
-                _stage(STEM_CHANNELS, first, stride=1),
-                _stage(first, second, stride=2),
+                _build_stage(STEM_CHANNELS, first, stride=1),
+                _build_stage(first, second, stride=2),
                 # The last maps are normalised and activated, as every block does to its input.
-                _stage(second, third, stride=2).extend([nn.BatchNorm2d(third), nn.ReLU()]),
+                _build_stage(second, third, stride=2).extend([nn.BatchNorm2d(third), nn.ReLU()]),
             ),
             neck=nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
             num_features=third,
@@ -43,7 +43,7 @@ class Settings:
         )
 
 
-def _stage(channels_in: int, channels_out: int, *, stride: int) -> nn.Sequential:
+def _build_stage(channels_in: int, channels_out: int, *, stride: int) -> nn.Sequential:
     first = WideBlock(channels_in, channels_out, stride=stride)
     rest = (WideBlock(channels_out, channels_out, stride=1) for _ in range(BLOCKS - 1))
     return nn.Sequential(first, *rest)

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trainables import plugins
-from trainables.regularizers._regularizer import Batch, Comparison, RegularizerModule
-from trainables.settings import parse
+from trainables.regularizers._regularizer import RegularizerModule, TargetComparison, TrainingBatch
+from trainables.settings import parse_settings
 
 if TYPE_CHECKING:
     from trainables.regularizers._regularizer import RegularizerSettings as AnySettings
 else:
     AnySettings = plugins.any_settings(__name__)
 
-__all__ = ["AnySettings", "Batch", "Comparison", "RegularizerModule", "build"]
+__all__ = ["AnySettings", "RegularizerModule", "TargetComparison", "TrainingBatch", "build"]
 
 
 def build(
@@ -28,5 +28,5 @@ def build(
     Raises:
         pydantic.ValidationError: if a name or key is unknown or a value is bad.
     """
-    chosen = parse(AnySettings, dict(settings))
+    chosen = parse_settings(AnySettings, dict(settings))
     return chosen.build(num_classes=num_classes, num_features=num_features)

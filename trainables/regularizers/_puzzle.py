@@ -115,7 +115,11 @@ def puzzle_batch(
     Raises:
         ValueError: if a number of blocks does not divide the height and the width of the images.
     """
-    noise = _Noise(settings, images_NCHW, generator) if settings.adversarial_probability else None
+    noise = (
+        _AdversarialNoise(settings, images_NCHW, generator)
+        if settings.adversarial_probability
+        else None
+    )
     input_NCHW = noise.start_NCHW if noise else images_NCHW
     clean_loss, gradient_NCHW = _input_gradient(
         network, input_NCHW, targets_NC, keep_loss=settings.clean_weight > 0
@@ -154,14 +158,14 @@ def _input_gradient(
     """
     images_NCHW = images_NCHW.detach().requires_grad_()
     alone = network.compiled and not keep_loss
-    with torch.enable_grad(), _mode(network, training=keep_loss), _weights_fixed(network, alone):
+    with torch.enable_grad(), _in_mode(network, training=keep_loss), _weights_fixed(network, alone):
         loss = soft_target_cross_entropy(network(images_NCHW), targets_NC)
     (gradient_NCHW,) = torch.autograd.grad(loss, images_NCHW, retain_graph=keep_loss)
     return (loss if keep_loss else loss.detach()), gradient_NCHW.float()
 
 
 @contextmanager
-def _mode(network: Network, *, training: bool) -> Iterator[None]:
+def _in_mode(network: Network, *, training: bool) -> Iterator[None]:
     before = network.training
     network.train(training)
     try:
@@ -185,7 +189,7 @@ def _weights_fixed(network: Network, wanted: bool) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-class _Noise:
+class _AdversarialNoise:
     """One step of the fast gradient sign method from a random start, within ±ε of each pixel."""
 
     def __init__(

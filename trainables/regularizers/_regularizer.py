@@ -15,7 +15,7 @@ from trainables.targets import Loss, smooth_one_hot, soft_target_loss
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class TrainingBatch:
     """What a training step is given."""
 
     images_NCHW: Tensor
@@ -34,7 +34,7 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class TargetComparison:
     """What a training step compares: the network's predictions and their targets."""
 
     logits_NC: Tensor
@@ -86,11 +86,11 @@ class RegularizerModule(nn.Module, ABC, Generic[AnySmoothing]):
             number = torch.tensor(getattr(settings, name), dtype=torch.float64)
             self.register_buffer(name, number, persistent=False)
         self.num_classes = num_classes
-        self.observer: Callable[[Comparison], None] | None = None
+        self.observer: Callable[[TargetComparison], None] | None = None
         """Shown what each training step compares, if set; it must not wait for the device."""
 
     @abstractmethod
-    def compare(self, network: Network, batch: Batch) -> Comparison:
+    def compare(self, network: Network, batch: TrainingBatch) -> TargetComparison:
         """Return what one training step compares, of a network in training mode."""
 
     def variant(self, step: int, *, seed: int) -> Hashable:
@@ -123,9 +123,9 @@ class RegularizerModule(nn.Module, ABC, Generic[AnySmoothing]):
     @final
     def batch(
         self, images_NCHW: Tensor, labels_N: Tensor, *, variant: Any, generator: torch.Generator
-    ) -> Batch:
+    ) -> TrainingBatch:
         """Return what `compare` is given."""
-        return Batch(
+        return TrainingBatch(
             images_NCHW=images_NCHW,
             targets_NC=smooth_one_hot(labels_N, self.num_classes, self.smoothing),
             variant=variant,
@@ -156,7 +156,7 @@ class RegularizerModule(nn.Module, ABC, Generic[AnySmoothing]):
         return self.loss_of(network, batch)
 
     @final
-    def loss_of(self, network: Network, batch: Batch) -> Tensor:
+    def loss_of(self, network: Network, batch: TrainingBatch) -> Tensor:
         """Return the scalar loss of one training step whose variant is known."""
         comparison = self.compare(network, batch)
         if self.observer is not None:

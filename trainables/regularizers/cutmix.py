@@ -7,10 +7,10 @@ import torch
 from trainables import mixing, randomness
 from trainables.networks import Network
 from trainables.regularizers._regularizer import (
-    Batch,
-    Comparison,
     RegularizerModule,
     SmoothingSettings,
+    TargetComparison,
+    TrainingBatch,
 )
 from trainables.settings import Positive, Share, settings
 from trainables.targets import mix_targets
@@ -35,11 +35,11 @@ class Settings(SmoothingSettings):
 class CutMix(RegularizerModule[Settings]):
     """One λ, one box and one permutation per batch."""
 
-    def compare(self, network: Network, batch: Batch) -> Comparison:
+    def compare(self, network: Network, batch: TrainingBatch) -> TargetComparison:
         """Return what one training step compares."""
         generator, device = batch.generator, batch.images_NCHW.device
         height, width = batch.images_NCHW.shape[2:]
-        lam = randomness.beta(self.settings.alpha, generator=generator)
+        lam = randomness.draw_beta(self.settings.alpha, generator=generator)
         if self.settings.probability < 1:
             mixed = torch.rand((), generator=generator, device=device) < self.settings.probability
             lam = lam.masked_fill(~mixed, 1.0)  # an empty box; on the device, nothing waits
@@ -50,4 +50,4 @@ class CutMix(RegularizerModule[Settings]):
         box = mixing.cutmix_box(height, width, lam, center_yx)
         mixed_NCHW, lam = mixing.cutmix(batch.images_NCHW, permutation_N, box)
         targets_NC = mix_targets(batch.targets_NC, permutation_N, lam)
-        return Comparison(logits_NC=network(mixed_NCHW), targets_NC=targets_NC, mixed=True)
+        return TargetComparison(logits_NC=network(mixed_NCHW), targets_NC=targets_NC, mixed=True)

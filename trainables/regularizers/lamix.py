@@ -15,10 +15,10 @@ from trainables import mixing
 from trainables.networks import Network
 from trainables.regularizers._puzzle import PuzzleSettings, check_blocks, draw_blocks, puzzle_batch
 from trainables.regularizers._regularizer import (
-    Batch,
-    Comparison,
     RegularizerModule,
     SmoothingSettings,
+    TargetComparison,
+    TrainingBatch,
 )
 from trainables.settings import Flag, Share, settings
 from trainables.targets import Loss, global_soft_label, mix_targets
@@ -81,7 +81,7 @@ class Settings(SmoothingSettings):
         return LaMix(self, num_classes=num_classes, num_features=num_features)
 
 
-class Variant(NamedTuple):
+class StepVariant(NamedTuple):
     """What the host decides about a step."""
 
     mixed: bool
@@ -107,22 +107,22 @@ class LaMix(RegularizerModule[Settings]):
         if settings.mixing == "puzzlemix":
             self.puzzle = settings.puzzlemix or PuzzleSettings()
 
-    def variant(self, step: int, *, seed: int) -> Variant:
+    def variant(self, step: int, *, seed: int) -> StepVariant:
         """Return whether the step mixes, and by how many blocks."""
         mixed = self.alternation != "even_odd" or step % 2 == 1
         if not mixed or self.puzzle is None:
-            return Variant(mixed, None)
-        return Variant(mixed, draw_blocks(self.puzzle, step=step, seed=seed))
+            return StepVariant(mixed, None)
+        return StepVariant(mixed, draw_blocks(self.puzzle, step=step, seed=seed))
 
     @property
     def waits_for_device(self) -> bool:
         """Whether PuzzleMix finds its mask on the CPU."""
         return self.puzzle is not None and self.puzzle.solver == "exact"
 
-    def compare(self, network: Network, batch: Batch) -> Comparison:
+    def compare(self, network: Network, batch: TrainingBatch) -> TargetComparison:
         """Return what one training step compares."""
         original = (batch.images_NCHW, batch.targets_NC)
-        variant: Variant = batch.variant
+        variant: StepVariant = batch.variant
         if not variant.mixed:
             return self.compare_batch(network, *original, mixed=False)
         *mixed, clean_loss = self.mix(
@@ -200,7 +200,7 @@ class LaMix(RegularizerModule[Settings]):
             global_NC = global_NC.detach()
         return beta * local_NC + (1 - beta) * global_NC, global_NC  # Eq. 10
 
-    def _draw_lam(self, batch: Batch) -> Tensor | float:
+    def _draw_lam(self, batch: TrainingBatch) -> Tensor | float:
         """Return λ of the label, a scalar or one per sample."""
         generator = batch.generator
         match self.settings.lam:
@@ -221,11 +221,11 @@ class LaMix(RegularizerModule[Settings]):
         *,
         mixed: bool | Tensor,
         clean_loss: Tensor | None = None,
-    ) -> Comparison:
+    ) -> TargetComparison:
         """Return what is compared of a batch, original or mixed, given its local soft label."""
         features_NM = network.features(images_NCHW)  # Eq. 6
         targets_NC, global_NC = self.soft_targets(features_NM, local_NC)
-        return Comparison(  # by Eq. 11
+        return TargetComparison(  # by Eq. 11
             logits_NC=network.classifier(features_NM),  # Eq. 7
             targets_NC=targets_NC,
             global_NC=global_NC,
@@ -235,11 +235,13 @@ class LaMix(RegularizerModule[Settings]):
         )
 
 
-def _side_by_side(mixed: Comparison, original: Comparison, *, clean_loss: Tensor) -> Comparison:
+def _side_by_side(
+    mixed: TargetComparison, original: TargetComparison, *, clean_loss: Tensor
+) -> TargetComparison:
     """Return two batches of equal size as one, whose loss is the mean of theirs."""
     size, device = len(mixed.logits_NC), mixed.logits_NC.device
     labels_NC = [part.global_NC for part in (mixed, original) if part.global_NC is not None]
-    return Comparison(
+    return TargetComparison(
         logits_NC=torch.cat((mixed.logits_NC, original.logits_NC)),
         targets_NC=torch.cat((mixed.targets_NC, original.targets_NC)),
         global_NC=torch.cat(labels_NC) if labels_NC else None,

@@ -7,10 +7,10 @@ from annotated_types import MinLen
 from trainables import mixing, randomness
 from trainables.networks import Network
 from trainables.regularizers._regularizer import (
-    Batch,
-    Comparison,
     RegularizerModule,
     SmoothingSettings,
+    TargetComparison,
+    TrainingBatch,
 )
 from trainables.settings import Index, Positive, settings
 from trainables.targets import mix_targets
@@ -50,13 +50,13 @@ class ManifoldMixup(RegularizerModule[Settings]):
         draw = randomness.derive_seed(seed, "layer", step)
         return self.settings.layers[draw % len(self.settings.layers)]
 
-    def compare(self, network: Network, batch: Batch) -> Comparison:
+    def compare(self, network: Network, batch: TrainingBatch) -> TargetComparison:
         """Return what one training step compares."""
-        lam = randomness.beta(self.settings.alpha, generator=batch.generator)
+        lam = randomness.draw_beta(self.settings.alpha, generator=batch.generator)
         permutation_N = batch.permutation()
         layer: int = batch.variant
         maps_NCHW = network.maps_after(batch.images_NCHW, stages=layer)
         maps_NCHW = mixing.mixup(maps_NCHW, permutation_N, lam)
         logits_NC = network.classifier(network.features_after(maps_NCHW, stages=layer))
         targets_NC = mix_targets(batch.targets_NC, permutation_N, lam)
-        return Comparison(logits_NC=logits_NC, targets_NC=targets_NC, mixed=True)
+        return TargetComparison(logits_NC=logits_NC, targets_NC=targets_NC, mixed=True)

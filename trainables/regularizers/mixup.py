@@ -5,10 +5,10 @@ from typing import Literal
 from trainables import mixing, randomness
 from trainables.networks import Network
 from trainables.regularizers._regularizer import (
-    Batch,
-    Comparison,
     RegularizerModule,
     SmoothingSettings,
+    TargetComparison,
+    TrainingBatch,
 )
 from trainables.settings import Positive, settings
 from trainables.targets import mix_targets
@@ -31,10 +31,10 @@ class Settings(SmoothingSettings):
 class Mixup(RegularizerModule[Settings]):
     """One λ and one permutation per batch; every batch is mixed."""
 
-    def compare(self, network: Network, batch: Batch) -> Comparison:
+    def compare(self, network: Network, batch: TrainingBatch) -> TargetComparison:
         """Return what one training step compares."""
-        lam = randomness.beta(self.settings.alpha, generator=batch.generator)
+        lam = randomness.draw_beta(self.settings.alpha, generator=batch.generator)
         permutation_N = batch.permutation()
         mixed_NCHW = mixing.mixup(batch.images_NCHW, permutation_N, lam)
         targets_NC = mix_targets(batch.targets_NC, permutation_N, lam)  # Eq. 2
-        return Comparison(logits_NC=network(mixed_NCHW), targets_NC=targets_NC, mixed=True)
+        return TargetComparison(logits_NC=network(mixed_NCHW), targets_NC=targets_NC, mixed=True)

@@ -6,10 +6,10 @@ from trainables import randomness
 from trainables.networks import Network
 from trainables.regularizers._puzzle import PuzzleSettings, check_blocks, draw_blocks, puzzle_batch
 from trainables.regularizers._regularizer import (
-    Batch,
-    Comparison,
     RegularizerModule,
     SmoothingSettings,
+    TargetComparison,
+    TrainingBatch,
 )
 from trainables.settings import Positive, settings
 from trainables.targets import Loss, mix_targets
@@ -47,9 +47,9 @@ class PuzzleMix(RegularizerModule[Settings]):
         """Whether the mask is found on the CPU."""
         return self.settings.solver == "exact"
 
-    def compare(self, network: Network, batch: Batch) -> Comparison:
+    def compare(self, network: Network, batch: TrainingBatch) -> TargetComparison:
         """Return what one training step compares."""
-        lam = randomness.beta(self.settings.alpha, generator=batch.generator)
+        lam = randomness.draw_beta(self.settings.alpha, generator=batch.generator)
         permutation_N = batch.permutation()
         mixed = puzzle_batch(
             self.settings,
@@ -62,7 +62,7 @@ class PuzzleMix(RegularizerModule[Settings]):
             loss=self.settings.loss,
             generator=batch.generator,
         )
-        return Comparison(
+        return TargetComparison(
             logits_NC=network(mixed.images_NCHW),
             targets_NC=mix_targets(batch.targets_NC, permutation_N, mixed.lam_N),
             mixed=True,

@@ -4,10 +4,10 @@ from typing import Literal
 
 from trainables.networks import Network
 from trainables.regularizers._regularizer import (
-    Batch,
-    Comparison,
     RegularizerModule,
     SmoothingSettings,
+    TargetComparison,
+    TrainingBatch,
 )
 from trainables.settings import settings
 
@@ -27,7 +27,7 @@ class Settings(SmoothingSettings):
 class Vanilla(RegularizerModule[Settings]):
     """Cross entropy on the original batch."""
 
-    def compare(self, network: Network, batch: Batch) -> Comparison:
+    def compare(self, network: Network, batch: TrainingBatch) -> TargetComparison:
         """Return what one training step compares."""
         logits_NC = network(batch.images_NCHW)
-        return Comparison(logits_NC=logits_NC, targets_NC=batch.targets_NC, mixed=False)
+        return TargetComparison(logits_NC=logits_NC, targets_NC=batch.targets_NC, mixed=False)

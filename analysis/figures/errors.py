@@ -1,0 +1,291 @@
+"""Errors against what was searched (Figs. 4 and 6), and the course of a search."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.figures.curves import (
+    INTERVAL_NOTE,
+    MOST_CURVES,
+)
+from analysis.figures.model import (
+    Axis,
+    Figure,
+    Floats,
+    LineMark,
+    Mark,
+    Panel,
+    PointMarks,
+)
+from analysis.tables.configurations import (
+    DATA,
+    TEST,
+    completed_trials,
+    hashable_value,
+    setting_text,
+)
+from analysis.tables.display_names import (
+    axis_name,
+    count_text,
+    display_name,
+    setting_value_text,
+    with_capital,
+)
+
+DODGE = 0.12
+"""Points of one category stand this far apart."""
+MANY_CONFIGURATIONS = 60
+"""From here on the points of a search carry no error bars."""
+
+
+def error_by_factor(
+    table: pd.DataFrame,
+    frame: pd.DataFrame,
+    factors: Sequence[str],
+    *,
+    objective: str = "validation_error",
+    test: str = TEST,
+    space: Mapping[str, Any] | None = None,
+    name: str = "error-by-factor",
+) -> Figure | None:
+    """Return error against each searched factor, with its interval over seeds (Figs. 4, 6).
+
+    One factor: the objective and the test error against it, the single seeds behind. Two to six
+    curves' worth of further factors: one curve each. More: one panel per factor, one point per
+    configuration.
+
+    Args:
+        table: as from `tables.over_configurations`.
+        frame: the trials that it was made from.
+        factors: the factors that it shows, the first one first.
+        objective: the metric that selects.
+        test: the metric that is reported.
+        space: the searched paths; a logarithmic range gets a logarithmic axis.
+        name: of the figure's files.
+
+    Returns:
+        The figure, or None where no configuration has a number or nothing varies.
+    """
+    table = table[table[f"{objective}_n"] > 0]
+    factors = [factor for factor in factors if table[factor].map(hashable_value).nunique() > 1]
+    if table.empty or not factors:
+        return None
+    runs = tuple(run for ids in table["run_ids"] for run in ids)
+    if DATA in factors:
+        return _by_data_set(table, frame, factors, test, space, name, runs)
+    if len(factors) == 1:
+        panel = _against_one(table, frame, factors[0], [objective, test], space)
+        caption = f"{INTERVAL_NOTE}; small points: single seeds."
+        return Figure(name, f"Error against {display_name(factors[0])}", caption, [panel], 1, runs)
+    by = _curve_factor(table, factors)
+    if by is not None:
+        others = [factor for factor in factors if factor != by]
+        metrics = [metric for metric in dict.fromkeys([objective, test]) if f"{metric}_n" in table]
+        panels = [_curves_by_factor(table, by, others, metric, space) for metric in metrics]
+        caption = f"One curve for each {' and '.join(map(display_name, others))}. {INTERVAL_NOTE}."
+        return Figure(name, f"Error against {display_name(by)}", caption, panels, len(panels), runs)
+    panels = [_factor_panel(table, factor, objective, space) for factor in factors]
+    caption = (
+        f"{with_capital(display_name(objective))}, one point per configuration: its mean over "
+        "seeds; the best is an orange square. All other factors vary along."
+    )
+    return Figure(name, "Error against each factor", caption, panels, min(2, len(panels)), runs)
+
+
+def search_course(
+    table: pd.DataFrame, frame: pd.DataFrame, *, objective: str = "validation_error"
+) -> Figure | None:
+    """Return the objective of each configuration in the order in which they were tried.
+
+    Returns:
+        The figure, or None with fewer than five configurations that have a number.
+    """
+    order = {key: i for i, key in enumerate(dict.fromkeys(frame["configuration"]))}
+    tried = table[table[f"{objective}_n"] > 0]
+    tried = tried.sort_values("configuration", key=lambda keys: keys.map(order))
+    if len(tried) < 5:
+        return None
+    number = np.arange(1, len(tried) + 1, dtype=float)
+    mean = tried[f"{objective}_mean"].to_numpy(dtype=float)
+    best = LineMark(number, np.minimum.accumulate(mean), "lowest so far", 1)
+    many = len(tried) > MANY_CONFIGURATIONS
+    single = PointMarks(
+        number,
+        mean,
+        "configuration",
+        0,
+        low=None if many else tried[f"{objective}_low"].to_numpy(dtype=float),
+        high=None if many else tried[f"{objective}_high"].to_numpy(dtype=float),
+    )
+    panel = Panel(
+        [single, best], Axis("configurations tried", whole=True), Axis(axis_name(objective))
+    )
+    bars = "" if many else f" {INTERVAL_NOTE}."
+    caption = f"The course of the search: each configuration's mean over seeds.{bars}"
+    runs = tuple(run for ids in tried["run_ids"] for run in ids)
+    return Figure("search-course", "The course of the search", caption, [panel], 1, runs)
+
+
+def _by_data_set(
+    table: pd.DataFrame,
+    frame: pd.DataFrame,
+    factors: Sequence[str],
+    test: str,
+    space: Mapping[str, Any] | None,
+    name: str,
+    runs: tuple[str, ...],
+) -> Figure | None:
+    """Return a panel of test errors per data set, or None where the rest makes too many curves."""
+    rest = [factor for factor in factors if factor != DATA]
+    by = _curve_factor(table, rest, within=[DATA]) if rest else None
+    if by is None:
+        return None
+    others = [factor for factor in rest if factor != by]
+    panels = []
+    for data in table[DATA].unique():
+        panel = _curves_by_factor(table[table[DATA] == data], by, others, test, space)
+        panels.append(replace(panel, title=display_name(str(data))))
+    caption = f"{with_capital(display_name(test))}, one panel per data set. {INTERVAL_NOTE}."
+    return Figure(
+        name, f"Error against {display_name(by)}", caption, panels, min(2, len(panels)), runs
+    )
+
+
+def _against_one(
+    table: pd.DataFrame,
+    frame: pd.DataFrame,
+    factor: str,
+    metrics: Sequence[str],
+    space: Mapping[str, Any] | None,
+) -> Panel:
+    """Return the panel of a single factor: one curve per metric, the seeds behind."""
+    table, at, x_axis = _axis_positions(table, factor, space)
+    place = dict(zip(table["configuration"], at, strict=True))
+    trials = completed_trials(frame)
+    marks: list[Mark] = []
+    for style, metric in enumerate(dict.fromkeys(metrics)):
+        if f"{metric}_n" not in table or not table[f"{metric}_n"].sum():
+            continue
+        seeds = trials[trials["configuration"].isin(place) & trials[metric].notna()]
+        aside = DODGE * (style - 0.5) if x_axis.ticks else 0.0
+        marks.append(PointMarks(
+            seeds["configuration"].map(place).to_numpy(dtype=float) + aside,
+            seeds[metric].to_numpy(dtype=float),
+            quiet=True,
+            labels=[f"seed {seed}" for seed in seeds["seed"]],
+        ))  # fmt: skip
+        marks.append(_with_interval(table, at + aside, metric, display_name(metric), style, x_axis))
+    drawn = list(dict.fromkeys(metrics))
+    y_title = (
+        "error (%)" if len(drawn) > 1 and all("error" in m for m in drawn) else axis_name(drawn[0])
+    )
+    return Panel(marks, x_axis, Axis(y_title))
+
+
+def _curves_by_factor(
+    table: pd.DataFrame,
+    by: str,
+    others: Sequence[str],
+    metric: str,
+    space: Mapping[str, Any] | None,
+) -> Panel:
+    table, at, x_axis = _axis_positions(table, by, space)
+    keys = _combination_texts(table, others)
+    order = list(dict.fromkeys(sorted(keys)))
+    marks: list[Mark] = []
+    for style, key in enumerate(order):
+        aside = DODGE * (style - (len(order) - 1) / 2) if x_axis.ticks else 0.0
+        chosen = (keys == key).to_numpy()
+        marks.append(_with_interval(table[chosen], at[chosen] + aside, metric, key, style, x_axis))
+    return Panel(marks, x_axis, Axis(axis_name(metric)))
+
+
+def _factor_panel(
+    table: pd.DataFrame, factor: str, objective: str, space: Mapping[str, Any] | None
+) -> Panel:
+    table, at, x_axis = _axis_positions(table[table[factor].notna()], factor, space)
+    mean = table[f"{objective}_mean"].to_numpy(dtype=float)
+    best = table["best"].to_numpy(dtype=bool)
+    labels = [_seeds_label(n) for n in table["n"]]
+    marks: list[Mark] = [
+        PointMarks(at[~best], mean[~best], "configuration", 0,
+               labels=[text for text, b in zip(labels, best, strict=True) if not b]),
+        PointMarks(at[best], mean[best], "best", 1,
+               labels=[text for text, b in zip(labels, best, strict=True) if b]),
+    ]  # fmt: skip
+    return Panel([m for m in marks if len(m.x)], x_axis, Axis(axis_name(objective)))  # type: ignore[union-attr]
+
+
+def _seeds_label(n: int) -> str:
+    return f"mean of {count_text(int(n), 'seed')}"
+
+
+def _with_interval(
+    table: pd.DataFrame, at: Floats, metric: str, name: str, style: int, x_axis: Axis
+) -> Mark:
+    order = np.argsort(at, kind="stable")
+    values = {
+        part: table[f"{metric}_{part}"].to_numpy(dtype=float)[order]
+        for part in ("mean", "low", "high")
+    }
+    if x_axis.ticks:  # categories have no order to connect
+        return PointMarks(at[order], values["mean"], name, style, values["low"], values["high"])
+    return LineMark(at[order], values["mean"], name, style, values["low"], values["high"],
+                markers=True, band=False)  # fmt: skip
+
+
+def _axis_positions(
+    table: pd.DataFrame, factor: str, space: Mapping[str, Any] | None
+) -> tuple[pd.DataFrame, Floats, Axis]:
+    """Return the table, where each row stands along the factor's axis, and the axis."""
+    values = table[factor]
+    if _is_numeric(values):
+        at = values.to_numpy(dtype=float)
+        return table, at, Axis(axis_name(factor), log=_is_logarithmic(factor, at, space))
+    texts = [setting_value_text(value) for value in values]
+    place = {text: float(i) for i, text in enumerate(sorted(set(texts)))}
+    ticks = {i: text for text, i in place.items()}
+    return table, np.array([place[text] for text in texts]), Axis(axis_name(factor), ticks=ticks)
+
+
+def _is_numeric(values: "pd.Series[Any]") -> bool:
+    flags = isinstance(values.dtype, np.dtype) and values.dtype == bool
+    return not flags and all(
+        isinstance(value, int | float | np.number)
+        and not isinstance(value, bool)
+        and value == value
+        for value in values
+    )
+
+
+def _is_logarithmic(factor: str, at: Floats, space: Mapping[str, Any] | None) -> bool:
+    spec = (space or {}).get(factor)
+    if isinstance(spec, Mapping) and spec.get("log"):
+        return True
+    return bool(at.min() > 0 and at.max() / at.min() >= 100)
+
+
+def _curve_factor(
+    table: pd.DataFrame, factors: Sequence[str], within: Sequence[str] = ()
+) -> str | None:
+    """Return the factor to stand along the axis if the others leave few curves, else None."""
+    for factor in sorted(factors, key=lambda name: not _is_numeric(table.loc[:, name])):
+        others = [name for name in factors if name != factor]
+        curves = _combination_texts(table, others)
+        groups = [table[name] for name in within]
+        levels = table.groupby([curves, *groups])[factor].agg(
+            lambda v: v.map(hashable_value).nunique()
+        )
+        repeats = table.groupby([curves, *groups, table[factor].map(hashable_value)]).size()
+        if curves.nunique() <= MOST_CURVES and (levels >= 2).all() and (repeats == 1).all():
+            return factor
+    return None
+
+
+def _combination_texts(table: pd.DataFrame, factors: Sequence[str]) -> "pd.Series[Any]":
+    """Return for each row what its other factors are, as one text."""
+    texts = [setting_text(row, factors) for _, row in table.iterrows()]
+    return pd.Series(texts, index=table.index, dtype=object)

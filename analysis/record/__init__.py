@@ -1,0 +1,1 @@
+"""The record as MLflow holds it: its vocabulary, its client, its values."""

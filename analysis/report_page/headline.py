@@ -1,0 +1,139 @@
+"""The answer of a study in one sentence, no stronger than its record."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.paper import reproduction
+from analysis.paper.reproduction import ComparedCell
+from analysis.statistics.summary import SeedSummary
+from analysis.tables.configurations import (
+    DATA,
+    PARTS,
+    TEST,
+    data_sets,
+    hashable_value,
+    setting_text,
+    spread_text,
+)
+from analysis.tables.display_names import count_text, display_name, number_text
+from analysis.tables.paired import PairedContrast
+
+
+def headline_of(
+    table: pd.DataFrame,
+    factors: Sequence[str],
+    contrasts: Sequence[PairedContrast],
+    compared: Sequence[ComparedCell] = (),
+    *,
+    objective: str = "validation_error",
+    test: str = TEST,
+    selects: bool = True,
+) -> str:
+    """Return the sentence.
+
+    Args:
+        table: as from `tables.over_configurations`.
+        factors: what names a configuration.
+        contrasts: the others against the best one, the next best first.
+        compared: the cells of the paper, if the study makes one of its tables again.
+        objective: the metric that selects.
+        test: the metric that is reported.
+        selects: whether the study chooses a best configuration.
+    """
+    if any(cell.ours.n for cell in compared):
+        return reproduction.tally_sentence(compared)
+    if not selects and (table["n"] > 0).any():
+        return _list_methods(table[table["n"] > 0], factors, test)
+    if table.empty or not table["best"].any():
+        unfinished = int(table["unfinished"].sum()) if len(table) else 0
+        return (
+            "No answer yet: no configuration has run in full, "
+            f"{count_text(unfinished, 'trial')} under way."
+        )
+    best = table.iloc[0]
+    groups = data_sets(table)
+    if groups.nunique() > 1:
+        parts = [_on_data(row, factors, objective) for _, row in table[table["best"]].iterrows()]
+        return f"Lowest {display_name(objective)}: {'; '.join(parts)}."
+    if table["best"].sum() > 1:
+        return (
+            f"{int(table['best'].sum())} of {count_text(len(table), 'configuration')} are best in "
+            "the sense that none is better in one objective without being worse in another."
+        )
+    text = (
+        f"Lowest {display_name(objective)} with {setting_text(best, factors)}: "
+        f"{_with_unit(_error_summary(best, objective), objective)} over "
+        f"{count_text(int(best['n']), 'seed')}"
+    )
+    if f"{test}_n" in table and best[f"{test}_n"]:
+        what, _, which = display_name(test).partition(", ")
+        text += f", {what} {_with_unit(_error_summary(best, test), test)}"
+        text += f" ({which})" if which else ""
+    return f"{text}{_next_best(contrasts)}."
+
+
+def _list_methods(table: pd.DataFrame, factors: Sequence[str], test: str) -> str:
+    """Return which methods are lowest how often, or else the lowest and the highest test error."""
+    what, _, which = display_name(test).partition(", ")
+    subject = f"{what.capitalize()}{f' ({which})' if which else ''}"
+    methods = [name for name in factors if name.startswith("regularizer.")]
+    cases = [name for name in factors if name not in methods]
+    order = table.sort_values(f"{test}_mean")
+    if methods and cases:
+        groups = order.groupby([order[name].map(hashable_value) for name in cases], dropna=False)
+        lowest = groups.head(1)
+        counts = Counter(setting_text(row, methods) for _, row in lowest.iterrows())
+        (first, most), *others = counts.most_common()
+        listed = "".join(f", with {name} in {count}" for name, count in others)
+        return (
+            f"{subject} is lowest with {first} in {most} of "
+            f"{count_text(len(lowest), 'case')}{listed} "
+            f"(a case: {' and '.join(_subject_of(name) for name in cases)})."
+        )
+    ends = [order.iloc[0], order.iloc[-1]] if len(order) > 1 else [order.iloc[0]]
+    parts = [
+        f"{_with_unit(_error_summary(row, test), test)} with {setting_text(row, factors)}"
+        for row in ends
+    ]
+    return f"{subject} from {' to '.join(parts)}."
+
+
+def _subject_of(name: str) -> str:
+    """Return what a setting is about: `network` for `network.name`."""
+    return name.removesuffix(".name").rpartition(".")[2]
+
+
+def _on_data(row: "pd.Series[Any]", factors: Sequence[str], objective: str) -> str:
+    rest = [name for name in factors if name != DATA]
+    reached = _with_unit(_error_summary(row, objective), objective)
+    return f"on {display_name(str(row[DATA]))} {reached} with {setting_text(row, rest)}"
+
+
+def _next_best(contrasts: Sequence[PairedContrast]) -> str:
+    if not contrasts or contrasts[0].paired.n < 2:
+        return ""
+    pair = contrasts[0].paired
+    seen = (
+        f"{number_text(abs(pair.mean))} points [{number_text(pair.low)}, {number_text(pair.high)}]"
+    )
+    if pair.low <= 0 <= pair.high:
+        return (
+            f"; its test error cannot be told apart from that of the next, {contrasts[0].name} "
+            f"(paired difference {number_text(pair.mean)} points [{number_text(pair.low)}, "
+            f"{number_text(pair.high)}])"
+        )
+    if pair.mean > 0:
+        return f"; the next, {contrasts[0].name}, has a test error higher by {seen}"
+    return f"; yet on test data the next, {contrasts[0].name}, is better by {seen}"
+
+
+def _error_summary(row: "pd.Series[Any]", metric: str) -> SeedSummary:
+    values = {part: row[f"{metric}_{part}"] for part in PARTS}
+    return SeedSummary(**values)
+
+
+def _with_unit(summary: SeedSummary, metric: str) -> str:
+    return f"{spread_text(summary)}{'%' if 'error' in metric else ''}"

@@ -1,0 +1,208 @@
+"""The report's files: one HTML page that opens without a network, and its tables."""
+
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from analysis import trials
+from analysis.figures import draw_matplotlib, draw_plotly
+from analysis.paper import cells, reproduction
+from analysis.report_page.gather import ReportMaterial
+from analysis.tables import configurations, paired, rendering
+from analysis.tables.configurations import TEST, setting_text
+from analysis.tables.display_names import count_text, display_name, number_text, setting_value_text
+from analysis.tables.rendering import TableCell, TableGrid
+
+MOST_ROWS = 25
+"""Configurations shown in the page; the tables beside it hold all."""
+TEMPLATE = "report.html"
+
+
+def write_report(material: ReportMaterial, output: Path) -> Path:
+    """Write the report's files under `output` and return their folder."""
+    name = re.sub(r"[^\w.-]+", "_", f"{material.info.study}-{material.info.scale}")
+    folder = output / name
+    for old in ("tables", "figures"):  # a figure of an earlier report would look like this one's
+        shutil.rmtree(folder / old, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, grid in report_grids(material).items():
+        _write_table(folder / "tables", name, grid)
+    for figure in material.figures:
+        draw_matplotlib.save_figure(figure, folder / "figures")
+    (folder / "report.html").write_text(render_page(material), encoding="utf-8")
+    return folder
+
+
+def render_page(material: ReportMaterial) -> str:
+    """Return the HTML page."""
+    info, link = material.info, material.info.comparison_url
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    shown = configurations.configuration_grid(
+        material.table, material.factors, info.objectives, most=MOST_ROWS, selects=info.selects
+    )
+    html = {name: Markup(rendering.to_html(grid, link=link))
+            for name, grid in report_grids(material).items()}  # fmt: skip
+    reached = any(cell.ours.n for cell in material.compared)
+    return environment.get_template(TEMPLATE).render(
+        info=info,
+        answer=material.answer,
+        warnings=material.warnings,
+        facts=_fact_lines(material),
+        claim=cells.CLAIMS.get(cells.figure_of(info.study) or "", ""),
+        paper_table=html.get("paper", ""),
+        paper_details=html.get("verdicts", ""),
+        paper_note=""
+        if reached
+        else "No trial here has the data set, network and method of a "
+        "cell of the paper; its numbers stand for reference.",
+        configurations=Markup(rendering.to_html(shown, link=link)) if len(material.table) else "",
+        contrasts=html.get("against-best", ""),
+        figures=[
+            {
+                "name": figure.name,
+                "title": figure.title,
+                "caption": figure.caption,
+                "columns": figure.columns,
+                "html": Markup(draw_plotly.to_html(figure)),
+                "url": link(figure.runs) if 0 < len(figure.runs) <= 50 else "",
+            }
+            for figure in material.figures
+        ],
+        origin=_origin_lines(material),
+        local=not info.tracking_uri.startswith("http"),
+        ui=trials.LOCAL_UI,
+        trials=Markup(rendering.to_html(_trial_grid(material), link=link))
+        if len(material.frame)
+        else "",
+        trial_count=f"{len(material.frame):,}",
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        plotly_js=Markup(draw_plotly.plotly_js()),
+    )
+
+
+def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
+    """Return the report's tables by the name of their files."""
+    info = material.info
+    found = {
+        "configurations": configurations.configuration_grid(
+            material.table,
+            material.factors,
+            info.objectives,
+            title=f"{info.study}, {info.scale}",
+            selects=info.selects,
+        )
+    }
+    if material.contrasts:
+        several = configurations.data_sets(material.table).nunique() > 1
+        best = setting_text(material.table.iloc[0], material.factors)
+        reference = "best of its data set" if several else f"best, {best}"
+        found["against-best"] = paired.contrast_grid(
+            material.contrasts, title=f"Minus the {reference}"
+        )
+    if material.compared:
+        found["paper"] = reproduction.reproduction_grid(material.compared, info.study)
+        found["verdicts"] = reproduction.detail_grid(material.compared)
+    return found
+
+
+def _write_table(folder: Path, name: str, grid: TableGrid) -> None:
+    folder.mkdir(exist_ok=True)
+    texts = {
+        "csv": rendering.to_csv(grid),
+        "md": rendering.to_markdown(grid),
+        "tex": rendering.to_latex(grid, label=f"tab:{name}"),
+    }
+    for kind, text in texts.items():
+        (folder / f"{name}.{kind}").write_text(text, encoding="utf-8")
+
+
+def _fact_lines(material: ReportMaterial) -> list[tuple[str, str]]:
+    frame, info = material.frame, material.info
+    done = len(configurations.completed_trials(frame))
+    facts = [
+        ("configurations", f"{len(material.table):,}"),
+        ("trials run in full", f"{done:,} of {len(frame):,}"),
+    ]
+    if info.seeds:
+        facts.append(("seeds each", str(len(info.seeds))))
+    if info.search.get("sampler"):
+        facts.append(("sampler", str(info.search["sampler"])))
+    if "dataset.name" in frame and len(frame):
+        names = [display_name(str(name)) for name in frame["dataset.name"].unique()]
+        facts.append(("data", ", ".join(names) if len(names) < 3 else f"{len(names)} data sets"))
+    if {"epoch_seconds", "training.epochs"} <= set(frame.columns):
+        hours = (frame["epoch_seconds"] * frame["training.epochs"]).sum() / 3600
+        facts.append(("training time", f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"))
+    return facts
+
+
+def _origin_lines(material: ReportMaterial) -> list[tuple[str, str | Markup]]:
+    """Return what made the numbers: code, data, versions, runs."""
+    info, frame = material.info, material.frame
+    link = Markup('<a href="{}"><code>{}</code></a>')
+    rows: list[tuple[str, str | Markup]] = [
+        ("study run", link.format(info.url(info.run_id), info.run_id))
+    ]
+    names = {
+        "git_commit": "commit",
+        "data_fingerprint": "data fingerprint",
+        "python": "Python",
+        "torch": "torch",
+        "ray": "Ray",
+        "optuna": "Optuna",
+        "device": "device",
+        "precision": "precision",
+    }
+    for tag, name in names.items():
+        if tag in frame and len(values := frame[tag].dropna().unique()):
+            rows.append(
+                (name, Markup(", ").join(Markup("<code>{}</code>").format(v) for v in values))
+            )
+    if "git_dirty" in frame and len(frame):
+        dirty = int(frame["git_dirty"].sum())
+        rows.append(
+            ("uncommitted changes", f"in {count_text(dirty, 'trial')}" if dirty else "none")
+        )
+    if "adopted_from" in frame and (adopted := int(frame["adopted_from"].notna().sum())):
+        rows.append(
+            ("adopted", f"{count_text(adopted, 'trial')} of other studies with the same key")
+        )
+    fixed = [
+        f"{name}: {frame[name].iloc[0]}"
+        for name in configurations.settings_of(frame)
+        if len(frame) and frame[name].map(configurations.hashable_value).nunique(dropna=False) == 1
+    ]
+    if fixed:
+        rows.append(("the same for all", Markup("<code>{}</code>").format(", ".join(fixed))))
+    return rows
+
+
+def _trial_grid(material: ReportMaterial) -> TableGrid:
+    """Return one row per trial, with the link to its run."""
+    metrics = [name for name in (material.objective, TEST) if name in material.frame]
+    rows = []
+    for _, trial in material.frame.iterrows():
+        outcome = trial.get("outcome")
+        run = trial["run_id"]
+        rows.append(
+            [
+                TableCell(run[:8], runs=(run,)),
+                *(TableCell(setting_value_text(trial[name])) for name in material.factors),
+                TableCell(str(trial["seed"])),
+                TableCell(outcome.replace("_", " ") if isinstance(outcome, str) else "unfinished"),
+                *(TableCell(number_text(trial[name])) for name in metrics),
+                TableCell(str(trial.get("git_commit", ""))[:7]),
+            ]
+        )
+    names = ["run", *material.factors, "seed", "outcome", *map(display_name, metrics), "commit"]
+    numeric = [name == "seed" or name in map(display_name, metrics) for name in names]
+    return TableGrid(header=[("", name) for name in names], rows=rows, numeric=numeric)

@@ -1,0 +1,333 @@
+"""Tables over configurations: what each one reached, over its seeds.
+
+A configuration is *selected* on its objective, a validation error, and *reported* by a test error.
+The test error is that of the last epoch (`test_error_last`) unless another is asked for: it needs
+no validation share and nothing was selected by it. `test_error_at_best_validation` and
+`test_error_last10_median` are as honest; `test_error_best` is selected on the test data and serves
+only to compare with work that reports it.
+
+Works on the frame of `analysis.trials.load` and reads nothing. It loads quickly, since a study
+prints its table through it: keep plotting and statsmodels out.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.statistics.summary import SeedSummary, summarise_seeds
+from analysis.tables.display_names import display_name, number_text, setting_value_text, with_unit
+from analysis.tables.rendering import TableCell, TableGrid, to_text
+
+TEST = "test_error_last"
+"""The test error that tables report; see the module."""
+COMPLETED = "completed"
+LOST = ("diverged", "failed")
+"""Outcomes after which a trial has no number and will not get one."""
+DATA = "dataset.name"
+PARTS = ("n", "mean", "sd", "low", "high")
+
+Space = Mapping[str, Any]
+
+
+def settings_of(frame: pd.DataFrame) -> list[str]:
+    """Return the columns that are settings of a trial: those with a dot in their name."""
+    return [name for name in frame.columns if "." in str(name)]
+
+
+def factors_of(frame: pd.DataFrame, space: Space | None = None) -> list[str]:
+    """Return the settings by which configurations differ, those that were searched first.
+
+    Args:
+        frame: the trials.
+        space: the study's searched paths, where it is known. A searched path counts even if only
+            one value has been tried; of alternatives (`regularizer: [{…}, {…}]`) the settings
+            that vary count.
+    """
+    settings = settings_of(frame)
+    varied = [
+        name for name in settings if frame[name].map(hashable_value).nunique(dropna=False) > 1
+    ]
+    varied = [name for name in varied if not _is_implied(frame, name, varied)]
+    searched = [
+        name
+        for path in space or {}
+        for name in settings
+        if name == path or (name.startswith(f"{path}.") and name in varied)
+    ]
+    return list(dict.fromkeys([*searched, *varied]))
+
+
+def over_configurations(
+    frame: pd.DataFrame,
+    factors: Sequence[str],
+    objective: str | Sequence[str] = "validation_error",
+    *,
+    test: str = TEST,
+    seeds: int | None = None,
+    selects: bool = True,
+) -> pd.DataFrame:
+    """Return one row per configuration, the best by its objective first.
+
+    Only completed trials count: a trial that was stopped early, diverged or failed has no number at
+    full length. What became of the others stands in the counts beside.
+
+    Args:
+        frame: trials with `configuration`, `seed`, `outcome`, the factors and the metrics.
+        factors: settings to show, as from `factors_of`.
+        objective: the metric that selects, the mean over seeds, smaller is better. Of several
+            objectives all configurations that no other one dominates are the best. Where
+            `dataset.name` is a factor each data set has its own best.
+        test: the metric that is reported beside it.
+        seeds: how many seeds a configuration needs to be called best; None takes the most that
+            any has. A lucky single seed is no winner.
+        selects: whether one is to be called best at all, or the objective only orders them.
+
+    Returns:
+        `configuration`, the factors, for each metric `m` the columns `m_mean`, `m_sd`, `m_low`,
+        `m_high` (95%, Student's t) and `m_n`, then `n` (completed trials with an objective),
+        `trials`, `stopped_early`, `diverged`, `failed`, `unfinished`, `run_ids` (of the n) and
+        `best`.
+    """
+    objectives = [objective] if isinstance(objective, str) else list(objective)
+    metrics = list(dict.fromkeys([*objectives, test]))
+    rows = [
+        _configuration_row(str(key), trials, factors, metrics, objectives)
+        for key, trials in frame.groupby("configuration", sort=False)
+    ]
+    table = pd.DataFrame(rows, columns=_table_columns(factors, metrics))
+    table["best"] = False
+    groups = data_sets(table)
+    for group in groups.unique() if selects else ():
+        table.loc[groups == group, "best"] = _best_rows(table[groups == group], objectives, seeds)
+    table["_group"] = groups.map({group: i for i, group in enumerate(groups.unique())})
+    order = table.sort_values(
+        ["_group", "best", f"{objectives[0]}_mean"], ascending=[True, False, True], kind="stable"
+    )
+    return order.drop(columns="_group").reset_index(drop=True)
+
+
+def data_sets(table: pd.DataFrame) -> "pd.Series[Any]":
+    """Return the data set of each configuration; errors on different ones are not compared."""
+    if DATA in table:
+        return table[DATA].astype(str)
+    return pd.Series([""] * len(table), index=table.index, dtype=object)
+
+
+def configuration_grid(
+    table: pd.DataFrame,
+    factors: Sequence[str],
+    objective: str | Sequence[str] = "validation_error",
+    *,
+    test: str = TEST,
+    title: str = "",
+    most: int | None = None,
+    selects: bool = True,
+) -> TableGrid:
+    """Return a table over configurations as it is to be printed.
+
+    Args:
+        table: as from `over_configurations`, with the same factors, objective and test error.
+        factors: the columns to the left.
+        objective: the metrics that selected.
+        test: the metric reported.
+        title: above the table.
+        most: the number of rows to print; None means all. What is left out is said.
+        selects: as for `over_configurations`.
+    """
+    objectives = [objective] if isinstance(objective, str) else list(objective)
+    metrics = [name for name in dict.fromkeys([*objectives, test]) if f"{name}_mean" in table]
+    metrics = [name for name in metrics if table[f"{name}_n"].sum() or name in objectives]
+    troubles = [name for name in TROUBLES if (table[name] > 0).any()]
+    header = [("", display_name(name)) for name in factors]
+    for name in metrics:
+        header += [(with_unit(name), "mean ± sd"), (with_unit(name), "95% interval")]
+    header += [("", "seeds"), *(("", TROUBLES[name]) for name in troubles)]
+    shown = table if most is None else table.head(most)
+    rows = [_row_cells(row, factors, metrics, troubles) for _, row in shown.iterrows()]
+    several = data_sets(table).nunique() > 1
+    notes = [_selection_note(objectives, several=several) if selects else NOTHING_SELECTED]
+    if len(shown) < len(table):
+        notes.append(f"{len(table) - len(shown)} more configurations are left out.")
+    return TableGrid(
+        title=title,
+        header=header,
+        rows=rows,
+        notes=notes,
+        numeric=[False] * len(factors) + [True] * (len(header) - len(factors)),
+    )
+
+
+NOTHING_SELECTED = (
+    "Nothing is selected: the study compares, and no number here is the best of many."
+)
+TROUBLES = {
+    "unfinished": "unfinished",
+    "stopped_early": "stopped early",
+    "diverged": "diverged",
+    "failed": "failed",
+}
+"""The counts of trials without a number, and their headings; an empty column is not shown."""
+
+
+def as_text(
+    frame: pd.DataFrame,
+    factors: Sequence[str],
+    objective: str | Sequence[str] = "validation_error",
+    *,
+    test: str = TEST,
+    most: int | None = 20,
+    width: int | None = None,
+) -> str:
+    """Return the table over configurations of these trials as plain text for a terminal."""
+    table = over_configurations(frame, factors, objective, test=test)
+    return to_text(configuration_grid(table, factors, objective, test=test, most=most), width=width)
+
+
+def by_seed(frame: pd.DataFrame, configuration: str, metric: str) -> "pd.Series[Any]":
+    """Return a metric of a configuration's completed trials, indexed by seed."""
+    chosen = completed_trials(frame[frame["configuration"] == configuration])
+    if metric not in chosen:
+        return pd.Series(dtype=float)
+    values = chosen.drop_duplicates("seed", keep="last").set_index("seed")[metric]
+    return values.astype(float).dropna()
+
+
+def completed_trials(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials that ran in full."""
+    if "outcome" not in frame:
+        return frame.iloc[:0]
+    return frame[frame["outcome"] == COMPLETED]
+
+
+def hashable_value(value: Any) -> Hashable:
+    """Return a setting's value as something to group by; 1 and 1.0 are the same, True is not 1."""
+    if isinstance(value, list | tuple):
+        return tuple(hashable_value(item) for item in value)
+    if isinstance(value, bool | np.bool_):
+        return str(value)
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return None
+    return value
+
+
+def _is_implied(frame: pd.DataFrame, name: str, varied: Sequence[str]) -> bool:
+    """Return whether a setting only says which component it belongs to.
+
+    `regularizer.alpha` that is 1 for all of Mixup, 2 for all of Manifold Mixup and absent for all
+    others repeats `regularizer.name`.
+    """
+    component = f"{name.rpartition('.')[0]}.name"
+    if component == name or component not in varied:
+        return False
+    values = frame[name].map(hashable_value).groupby(frame[component])
+    return bool((values.nunique(dropna=False) == 1).all())
+
+
+def _configuration_row(
+    key: str,
+    trials: pd.DataFrame,
+    factors: Sequence[str],
+    metrics: Sequence[str],
+    objectives: Sequence[str],
+) -> dict[str, Any]:
+    outcomes = trials["outcome"] if "outcome" in trials else pd.Series([None] * len(trials))
+    # One number per seed: a trial on record twice would count for two.
+    full = completed_trials(trials).drop_duplicates("seed", keep="last")
+    if all(name in full for name in objectives):
+        full = full.dropna(subset=list(objectives))
+    row: dict[str, Any] = {"configuration": key}
+    row.update({name: trials[name].iloc[0] if name in trials else None for name in factors})
+    for name in metrics:
+        values = full[name].astype(float).dropna() if name in full else pd.Series(dtype=float)
+        summary = summarise_seeds(values)
+        row.update({f"{name}_{part}": getattr(summary, part) for part in PARTS})
+    known = ["completed", "stopped_early", *LOST]
+    return row | {
+        "n": len(full),
+        "trials": len(trials),
+        **{name: int((outcomes == name).sum()) for name in known[1:]},
+        "unfinished": int((~outcomes.isin(known)).sum()),
+        "run_ids": tuple(full["run_id"]) if "run_id" in full else (),
+    }
+
+
+def _table_columns(factors: Sequence[str], metrics: Sequence[str]) -> list[str]:
+    parts = [f"{name}_{part}" for name in metrics for part in PARTS]
+    counts = ["n", "trials", "stopped_early", *LOST, "unfinished", "run_ids"]
+    return ["configuration", *factors, *parts, *counts]
+
+
+def _best_rows(table: pd.DataFrame, objectives: Sequence[str], seeds: int | None) -> list[bool]:
+    """Return for each row whether it is best: with enough seeds and not dominated."""
+    needed = seeds if seeds is not None else (table["n"].max() if len(table) else 0)
+    means = table[[f"{name}_mean" for name in objectives]].to_numpy(dtype=float)
+    able = (table["n"] >= max(int(needed), 1)).to_numpy() & np.isfinite(means).all(axis=1)
+    best = [False] * len(table)
+    front: list[int] = []
+    # In this order none is dominated by one that comes later.
+    for i in sorted(map(int, np.flatnonzero(able)), key=lambda i: tuple(means[i])):
+        kept = means[front]
+        dominated = (kept <= means[i]).all(axis=1) & (kept < means[i]).any(axis=1)
+        best[i] = not dominated.any()
+        if best[i]:
+            front.append(i)
+    return best
+
+
+def _row_cells(
+    row: "pd.Series[Any]", factors: Sequence[str], metrics: Sequence[str], troubles: Iterable[str]
+) -> list[TableCell]:
+    best = bool(row["best"])
+    cells = [TableCell(setting_value_text(row[name]), strong=best) for name in factors]
+    runs = tuple(row["run_ids"])
+    for name in metrics:
+        summary = SeedSummary(*(row[f"{name}_{part}"] for part in PARTS))
+        cells.append(TableCell(spread_text(summary), strong=best, runs=runs))
+        cells.append(TableCell(interval_text(summary.low, summary.high)))
+    cells.append(TableCell(str(row["n"])))
+    return cells + [TableCell(str(row[name]) if row[name] else "") for name in troubles]
+
+
+def setting_text(row: "pd.Series[Any]", factors: Sequence[str]) -> str:
+    """Return the factors of a configuration in words: `LaMix, beta = 0.5, …`."""
+    held = [name for name in factors if hashable_value(row[name]) is not None]
+    parts = [
+        setting_value_text(row[name])
+        if name.endswith(".name")
+        else f"{short_name(name, factors)} = {setting_value_text(row[name])}"
+        for name in held
+    ]
+    return ", ".join(parts) or "the only configuration"
+
+
+def short_name(name: str, names: Sequence[str]) -> str:
+    """Return the last part of a dotted name where several are listed and it tells them apart."""
+    last = name.rpartition(".")[2]
+    alone = sum(other.rpartition(".")[2] == last for other in names) == 1
+    return last if len(names) > 1 and alone else name
+
+
+def spread_text(summary: SeedSummary) -> str:
+    """Return ``19.38 ± 0.16``, or the mean alone for one value."""
+    if summary.n == 0:
+        return "–"
+    if np.isnan(summary.sd):
+        return number_text(summary.mean)
+    return f"{number_text(summary.mean)} ± {number_text(summary.sd)}"
+
+
+def interval_text(low: float, high: float) -> str:
+    """Return ``[19.18, 19.58]``, or a dash where there is none."""
+    return "–" if np.isnan(low) else f"[{number_text(low)}, {number_text(high)}]"
+
+
+def _selection_note(objectives: Sequence[str], *, several: bool) -> str:
+    chosen = " and ".join(display_name(name) for name in objectives)
+    chosen += " on its data set" if several else ""
+    if any(name.startswith("test_") for name in objectives):
+        return (
+            f"Bold: best by {chosen}, chosen on test data: its own test error is too low by that."
+        )
+    return f"Bold: best by {chosen}; the test error took no part in the choice."

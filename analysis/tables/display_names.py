@@ -1,0 +1,98 @@
+"""How names and numbers are written for readers: one spelling for tables, figures and reports."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+WORDS = {
+    "validation_error": "validation error",
+    "best_validation_error": "best validation error",
+    "test_error": "test error",
+    "test_error_last": "test error, last epoch",
+    "test_error_last10_median": "test error, median of the last 10 epochs",
+    "test_error_at_best_validation": "test error at the best validation epoch",
+    "test_error_best": "test error, best epoch",
+    "train_loss": "training loss",
+    "train_error": "training error",
+    "epoch_seconds": "seconds per epoch",
+    "images_per_second": "images per second",
+    "peak_memory_mb": "peak memory (MB)",
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "svhn": "SVHN",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "tiny_imagenet": "Tiny-ImageNet",
+    "preact_resnet18": "PreAct ResNet-18",
+    "resnet50": "ResNet-50",
+    "lenet": "LeNet",
+    "wide_resnet28_10": "WideResNet-28-10",
+    "densenet121": "DenseNet-121",
+    "vanilla": "Vanilla",
+    "mixup": "Mixup",
+    "cutmix": "CutMix",
+    "puzzlemix": "PuzzleMix",
+    "manifold_mixup": "Manifold Mixup",
+    "lamix": "LaMix",
+    "lamix_puzzlemix": "LaMix over PuzzleMix",
+}
+"""What a name of the record is called in prose; a name that is not here speaks for itself."""
+
+
+AXES = {
+    "regularizer.beta": "β, share of the local label (regularizer.beta)",
+    "regularizer.smoothing": "ε of label smoothing (regularizer.smoothing)",
+    "regularizer.alpha": "α of λ ~ Beta(α, α) (regularizer.alpha)",
+}
+"""What stands along an axis for a setting whose name alone says little."""
+
+
+def axis_name(name: str) -> str:
+    """Return what stands along an axis for a setting or a metric, with its unit."""
+    return AXES.get(name, with_unit(name))
+
+
+def display_name(name: str) -> str:
+    """Return what a reader is to see for a name of the record."""
+    return WORDS.get(name, name)
+
+
+def with_unit(name: str) -> str:
+    """Return what a metric is called, with its unit where that is percent."""
+    return f"{display_name(name)} (%)" if "error" in name else display_name(name)
+
+
+def with_capital(text: str) -> str:
+    """Return the text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def number_text(value: float, digits: int = 2) -> str:
+    """Return a measured number with two decimals; a dash for none."""
+    if value is None or math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    text = f"{value:.{digits}f}"
+    return "0.00" if text == "-0.00" else text.replace("-", "−")
+
+
+def setting_value_text(value: Any) -> str:
+    """Return a setting's value: numbers with up to four significant digits, lists in brackets."""
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(setting_value_text(item) for item in value) + "]"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, int | float | np.integer) and float(value).is_integer():
+        return str(int(value)) if abs(int(value)) < 1_000_000 else f"{value:.4g}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return display_name(str(value))
+
+
+def count_text(count: int, noun: str) -> str:
+    """Return ``1 seed``, ``5 seeds``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

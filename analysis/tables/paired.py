@@ -1,0 +1,118 @@
+"""Configurations against one of them, paired by seed, corrected for their number."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.statistics.summary import PairedDifference, holm_correction, paired_difference
+from analysis.tables.configurations import TEST, by_seed, data_sets, setting_text
+from analysis.tables.configurations import interval_text as printed
+from analysis.tables.display_names import display_name, number_text
+from analysis.tables.rendering import TableCell, TableGrid
+
+
+@dataclass(frozen=True)
+class PairedContrast:
+    """One configuration minus the reference."""
+
+    name: str
+    paired: PairedDifference
+    holm_p: float
+    """p corrected over the table's comparisons."""
+
+
+def contrasts_against(
+    reference: "pd.Series[Any]", others: Mapping[str, "pd.Series[Any]"]
+) -> list[PairedContrast]:
+    """Return each other minus the reference, p corrected by Holm over them all.
+
+    Args:
+        reference: values indexed by seed.
+        others: likewise, by name.
+    """
+    return _with_correction(
+        {name: paired_difference(values, reference) for name, values in others.items()}
+    )
+
+
+def _with_correction(pairs: Mapping[str, PairedDifference]) -> list[PairedContrast]:
+    corrected = holm_correction([pair.p for pair in pairs.values()])
+    return [
+        PairedContrast(name, pair, p)
+        for (name, pair), p in zip(pairs.items(), corrected, strict=True)
+    ]
+
+
+def contrasts_with_best(
+    frame: pd.DataFrame,
+    table: pd.DataFrame,
+    factors: Sequence[str],
+    *,
+    test: str = TEST,
+    most: int = 12,
+) -> list[PairedContrast]:
+    """Return the configurations next to the best one, each minus the best, by test error.
+
+    Args:
+        frame: the trials.
+        table: as from `tables.over_configurations`; the first row of each data set is the
+            reference of that data set.
+        factors: what names a configuration.
+        test: the metric compared.
+        most: how many to compare.
+    """
+    pairs: dict[str, PairedDifference] = {}
+    groups = data_sets(table)
+    for group in groups.unique():
+        ran = table[(groups == group) & (table["n"] > 0)]
+        if ran.empty or not ran["best"].iloc[0]:
+            continue
+        best = by_seed(frame, ran["configuration"].iloc[0], test)
+        for _, row in ran.iloc[1 : most // groups.nunique() + 1].iterrows():
+            values = by_seed(frame, row["configuration"], test)
+            pairs[setting_text(row, factors)] = paired_difference(values, best)
+    return _with_correction(pairs)
+
+
+def contrast_grid(
+    contrasts: Sequence[PairedContrast], *, title: str, test: str = TEST
+) -> TableGrid:
+    """Return the contrasts as a table to be printed."""
+    rows = [
+        [
+            TableCell(contrast.name),
+            TableCell(number_text(contrast.paired.mean)),
+            TableCell(printed(contrast.paired.low, contrast.paired.high)),
+            TableCell(str(contrast.paired.n)),
+            TableCell(p_text(contrast.paired.p)),
+            TableCell(p_text(contrast.holm_p)),
+        ]
+        for contrast in contrasts
+    ]
+    cautions = dict.fromkeys(c.paired.caution for c in contrasts if c.paired.caution)
+    notes = [
+        f"Differences of {display_name(test)}, paired by seed; p from the exact sign-flip "
+        "test, two-sided.",
+        *(f"{caution[0].upper()}{caution[1:]}." for caution in cautions),
+    ]
+    header = ["configuration", "difference (points)", "95% interval", "pairs", "p",
+              "p, Holm"]  # fmt: skip
+    return TableGrid(
+        title=title,
+        header=[("", name) for name in header],
+        rows=rows,
+        notes=notes,
+        numeric=[False, True, True, True, True, True],
+    )
+
+
+def p_text(p: float) -> str:
+    """Return a p value as printed: up to four decimals, `< .0001` below."""
+    if p != p:
+        return "–"
+    if p < 0.0001:
+        return "< .0001"
+    text = f"{p:.4f}".rstrip("0").rstrip(".")
+    return text.removeprefix("0")

@@ -1,0 +1,293 @@
+"""A table as text for the terminal, Markdown, LaTeX (booktabs), CSV and HTML, from one `Grid`."""
+
+import csv
+import html
+import io
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """What stands in one place of a table."""
+
+    text: str
+    strong: bool = False
+    """The best of its kind: bold, or starred where there is no bold."""
+    runs: tuple[str, ...] = ()
+    """The MLflow runs that a number rests on."""
+    title: str = ""
+    """A sentence about it, shown on request (HTML only)."""
+    mark: str = ""
+    """A class of its own, for colour (HTML only)."""
+    under: str = ""
+    """A second line in small print (HTML); in brackets elsewhere."""
+
+
+@dataclass(frozen=True)
+class TableGrid:
+    """A table ready to be printed."""
+
+    header: Sequence[tuple[str, str]]
+    """For each column its group, or an empty string, and its name."""
+    rows: Sequence[Sequence[TableCell]]
+    title: str = ""
+    notes: Sequence[str] = ()
+    numeric: Sequence[bool] = field(default_factory=list)
+    """For each column whether it holds numbers, which are set flush right."""
+
+    @property
+    def names(self) -> list[str]:
+        """Each column's group and name as one text."""
+        return [f"{group} {name}".strip() for group, name in self.header]
+
+    @property
+    def grouped(self) -> bool:
+        """Whether columns have groups."""
+        return any(group for group, _ in self.header)
+
+    def right(self, column: int) -> bool:
+        """Return whether a column is flush right."""
+        return bool(self.numeric) and bool(self.numeric[column])
+
+
+Link = Callable[[Sequence[str]], str]
+"""From run ids to the address that shows them."""
+
+
+def to_text(grid: TableGrid, *, width: int | None = None) -> str:
+    """Return aligned plain text; the best rows are starred.
+
+    Args:
+        grid: the table.
+        width: cut lines to it, for a terminal; None leaves them whole.
+    """
+    starred = any(cell.strong for row in grid.rows for cell in row)
+    body = [
+        ([_star_of(row)] if starred else []) + [_plain_line(cell) for cell in row]
+        for row in grid.rows
+    ]
+    lead = [""] if starred else []
+    header = lead + [name for _, name in grid.header]
+    right = [False] * len(lead) + [grid.right(i) for i in range(len(grid.header))]
+    widths = [max(_text_width(line[i]) for line in [header, *body]) for i in range(len(header))]
+    groups = [(name, count) for name, count in _has_groups(grid)] if grid.grouped else []
+    column = len(lead)
+    for name, count in groups:  # a group needs room for its name
+        taken = sum(widths[column : column + count]) + 2 * (count - 1)
+        widths[column + count - 1] += max(0, _text_width(name) - taken)
+        column += count
+
+    def line(cells: Sequence[str]) -> str:
+        parts = (_pad_cell(*cell) for cell in zip(cells, widths, right, strict=True))
+        return "  ".join(parts).rstrip()
+
+    lines = [grid.title] if grid.title else []
+    if groups:
+        lines.append(_group_line(groups, widths, len(lead)))
+    lines += [line(header), "  ".join("─" * size for size in widths), *map(line, body)]
+    if width is not None:
+        lines = [text if _text_width(text) <= width else text[: width - 1] + "…" for text in lines]
+    notes = [note.replace("Bold:", "*") for note in grid.notes]
+    return "\n".join([*lines, *notes]) + "\n"
+
+
+def to_markdown(grid: TableGrid) -> str:
+    """Return a GitHub-flavoured Markdown table."""
+    rule = ["---:" if grid.right(i) else "---" for i in range(len(grid.header))]
+    lines = [f"**{_escape_markdown(grid.title)}**", ""] if grid.title else []
+    lines.append(_without_bar(_escape_markdown(name) for name in grid.names))
+    lines.append(_without_bar(rule))
+    for row in grid.rows:
+        texts = (_escape_markdown(_plain_line(cell)) for cell in row)
+        lines.append(
+            _without_bar(
+                f"**{text}**" if cell.strong and text else text
+                for text, cell in zip(texts, row, strict=True)
+            )
+        )
+    if grid.notes:
+        lines += ["", *(_escape_markdown(note) for note in grid.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def to_latex(grid: TableGrid, *, label: str = "") -> str:
+    r"""Return a LaTeX table in the style of booktabs (``\usepackage{booktabs}``).
+
+    Args:
+        grid: the table.
+        label: for ``\ref``; empty leaves it out.
+    """
+    columns = "".join("r" if grid.right(i) else "l" for i in range(len(grid.header)))
+    lines = [r"\begin{table}", r"  \centering"]
+    if len(grid.header) > 8:
+        lines.append(r"  \footnotesize\setlength{\tabcolsep}{3pt}")
+    caption = " ".join(
+        _escape_latex(text) for text in [_end_sentence(grid.title), *grid.notes] if text
+    )
+    if caption:
+        lines.append(rf"  \caption{{{caption}}}")
+    if label:
+        lines.append(rf"  \label{{{label}}}")
+    lines += [rf"  \begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"    \toprule"]
+    if grid.grouped:
+        lines += _latex_groups(grid)
+    lines.append("    " + _latex_row(_escape_latex(name) for _, name in grid.header))
+    lines.append(r"    \midrule")
+    for row in grid.rows:
+        cells = (_escape_latex(_plain_line(cell)) for cell in row)
+        lines.append(
+            "    "
+            + _latex_row(
+                rf"\textbf{{{text}}}" if cell.strong and text else text
+                for text, cell in zip(cells, row, strict=True)
+            )
+        )
+    lines += [r"    \bottomrule", r"  \end{tabular}", r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def to_csv(grid: TableGrid) -> str:
+    """Return comma-separated values as printed; `best` tells the rows in bold."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([*grid.names, "best"])
+    for row in grid.rows:
+        best = "yes" if any(cell.strong for cell in row) else ""
+        writer.writerow([*(_plain_line(cell) for cell in row), best])
+    return buffer.getvalue()
+
+
+def to_html(grid: TableGrid, *, link: Link | None = None) -> str:
+    """Return a ``<table>`` in its scroll box, its notes below.
+
+    Args:
+        grid: the table.
+        link: makes a number with `runs` a link to them.
+    """
+    dense = ' class="dense"' if len(grid.header) > 9 else ""
+    parts = [f'<div class="scroll" tabindex="0"><table{dense}>']
+    if grid.title:
+        parts.append(f"<caption>{html.escape(grid.title)}</caption>")
+    parts.append("<thead>")
+    if grid.grouped:
+        parts.append(
+            "<tr>"
+            + "".join(
+                f'<th colspan="{count}" scope="colgroup"{" class=group" if name else ""}>'
+                f"{html.escape(name)}</th>"
+                for name, count in _has_groups(grid)
+            )
+            + "</tr>"
+        )
+    parts.append(
+        "<tr>"
+        + "".join(
+            f'<th scope="col"{_is_right(grid, i)}>{html.escape(name)}</th>'
+            for i, (_, name) in enumerate(grid.header)
+        )
+        + "</tr></thead><tbody>"
+    )
+    for row in grid.rows:
+        cells = (_html_cell(cell, _is_right(grid, i), link) for i, cell in enumerate(row))
+        parts.append("<tr>" + "".join(cells) + "</tr>")
+    parts.append("</tbody></table></div>")
+    parts += [f'<p class="note">{html.escape(note)}</p>' for note in grid.notes]
+    return "\n".join(parts)
+
+
+def _star_of(row: Sequence[TableCell]) -> str:
+    return "*" if any(cell.strong for cell in row) else ""
+
+
+def _group_line(groups: list[tuple[str, int]], widths: list[int], column: int) -> str:
+    parts = [" " * size for size in widths[:column]]
+    for name, count in groups:
+        room = sum(widths[column : column + count]) + 2 * (count - 1)
+        parts.append(_pad_cell(name, room, right=True))
+        column += count
+    return "  ".join(parts).rstrip()
+
+
+def _plain_line(cell: TableCell) -> str:
+    return f"{cell.text} ({cell.under})" if cell.under else cell.text
+
+
+def _text_width(text: str) -> int:
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(bool(unicodedata.combining(char)) for char in text)
+
+
+def _pad_cell(text: str, width: int, right: bool) -> str:
+    space = " " * (width - _text_width(text))
+    return space + text if right else text + space
+
+
+def _without_bar(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _escape_markdown(text: str) -> str:
+    for char in "\\|*_`":
+        text = text.replace(char, f"\\{char}")
+    return text.replace("<", "&lt;")
+
+
+LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "±": r"$\pm$", "−": r"$-$", "–": "--", "∞": r"$\infty$", "…": r"\dots{}", "≠": r"$\neq$",
+    "β": r"$\beta$", "λ": r"$\lambda$", "ε": r"$\varepsilon$", "α": r"$\alpha$",
+    "<": r"\textless{}", ">": r"\textgreater{}", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$",
+}  # fmt: skip
+"""What pdfLaTeX does not take as it stands."""
+
+
+def _escape_latex(text: str) -> str:
+    return "".join(LATEX.get(char, char) for char in text)
+
+
+def _end_sentence(text: str) -> str:
+    return text if not text or text[-1] in ".?!" else f"{text}."
+
+
+def _has_groups(grid: TableGrid) -> list[tuple[str, int]]:
+    return [(name, len(list(run))) for name, run in groupby(group for group, _ in grid.header)]
+
+
+def _latex_groups(grid: TableGrid) -> list[str]:
+    cells, rules, column = [], [], 1
+    for name, count in _has_groups(grid):
+        last = column + count - 1
+        if name:
+            cells.append(rf"\multicolumn{{{count}}}{{c}}{{{_escape_latex(name)}}}")
+            rules.append(rf"\cmidrule(lr){{{column}-{last}}}")
+        else:
+            cells += [""] * count
+        column = last + 1
+    return ["    " + _latex_row(cells), "    " + " ".join(rules)]
+
+
+def _latex_row(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _is_right(grid: TableGrid, column: int) -> str:
+    return ' class="number"' if grid.right(column) else ""
+
+
+def _html_cell(cell: TableCell, attributes: str, link: Link | None) -> str:
+    text = html.escape(cell.text)
+    if cell.strong and text:
+        text = f"<strong>{text}</strong>"
+    if cell.runs and link is not None and text:
+        title = html.escape("MLflow runs: " + ", ".join(run[:8] for run in cell.runs))
+        text = f'<a href="{html.escape(link(cell.runs))}" title="{title}">{text}</a>'
+    if cell.mark:
+        text = f'<span class="mark {html.escape(cell.mark)}">{text}</span>'
+    if cell.under:
+        text += f'<span class="under">{html.escape(cell.under)}</span>'
+    title = f' title="{html.escape(cell.title)}"' if cell.title else ""
+    return f"<td{attributes}{title}>{text}</td>"

@@ -1,0 +1,256 @@
+"""The Ray cluster that a study runs on: connecting, nodes, GPUs to measure on."""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import ray
+from ray.exceptions import GetTimeoutError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+import trainables
+from analysis.record import credentials
+from study.scheduling.gpu_shares import GpuBench
+from study.scheduling.nodes import ClusterNode, room_for
+from trainables.configuration import Configuration
+from trainables.devices import first_gpu
+from trainables.probe import TrialProbe, side_by_side
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 10.0
+"""How long an existing cluster is given to answer at all."""
+JOIN_SECONDS = 60.0
+"""How long an existing cluster is given until a node has room for a trial."""
+HEAD_SECONDS = 40.0
+"""How long the head may fail to answer; after 60 s Ray ends the process itself, without a word."""
+MEASURE_SECONDS = 900.0
+"""How long a measurement on a GPU may take, until one is free included."""
+
+NOISY = (
+    "ray._private.authentication.authentication_token_setup",  # the display says it better
+    "ray.tune.analysis.experiment_analysis",  # looks for logs that are turned off
+)
+"""Loggers whose warnings are of no use."""
+
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+
+class ClusterError(Exception):
+    """The cluster cannot run the study; nothing was started."""
+
+
+@contextmanager
+def connect_cluster(log_file: Path) -> Iterator["RayCluster"]:
+    """Connect to the cluster at RAY_ADDRESS, or start one on this machine, until the block ends.
+
+    Args:
+        log_file: where Ray's own messages go.
+
+    Raises:
+        ClusterError: if no cluster answers there.
+    """
+    handler = logging.FileHandler(log_file)
+    handler.setFormatter(credentials.HidingFormatter(logging.BASIC_FORMAT))
+    for name in ("ray", "ray.tune"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # Ray prints some of its messages; the console of a launch has its own hold of the terminal.
+    stream = handler.stream
+    try:
+        with redirect_stdout(stream), redirect_stderr(stream), _connect_ray() as found:
+            yield found
+    finally:
+        with suppress(OSError):  # what a full disk has no room for is lost
+            handler.close()
+
+
+@contextmanager
+def _connect_ray() -> Iterator["RayCluster"]:
+    address = os.environ.get("RAY_ADDRESS", "")
+    existing = address not in ("", "local")
+    try:
+        _refuse_addresses(address)
+        context = ray.init(
+            # Not None: that would be whatever Ray was started last on this machine.
+            address=address if existing else "local",
+            include_dashboard=None if existing else True,
+            runtime_env=_code_environment() if existing else None,
+            log_to_driver=False,
+            logging_level=logging.WARNING,
+            configure_logging=False,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        where = f"the Ray cluster at {address}" if existing else "a local Ray"
+        raise ClusterError(f"cannot use {where}: {error}") from error
+    protect_token()
+    try:
+        url = context.dashboard_url
+        yield RayCluster(
+            existing=existing,
+            head=ray.get_runtime_context().gcs_address,
+            dashboard=f"http://{url}" if url else None,
+            token=os.environ.get("RAY_AUTH_MODE") == "token",
+        )
+    finally:
+        ray.shutdown()
+
+
+def _refuse_addresses(address: str) -> None:
+    """Refuse addresses where nothing listens, and those that a process that drives cannot use."""
+    if address.startswith(("ray://", "http://", "https://")):
+        raise ValueError(
+            "a launch drives the trials from a node of the cluster; from elsewhere, "
+            "`ray job submit --working-dir . -- python -m study.launch …` takes it there"
+        )
+    if address.rpartition(":")[2].isdecimal():  # Ray itself would try again for minutes
+        _check_port(address)
+
+
+def _check_port(address: str) -> None:
+    """Open a connection and close it.
+
+    Raises:
+        OSError: if nothing answers there.
+    """
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS):
+        pass
+
+
+def _code_environment() -> dict[str, Any]:
+    """Return the runtime environment that takes the training code to every node."""
+    return {"py_modules": [str(Path(trainables.__file__).parent)], "excludes": ["__pycache__"]}
+
+
+def protect_token() -> None:
+    """Ray writes its access token readable by all; it is its owner's alone."""
+    token = Path.home() / ".ray" / "auth_token"
+    if token.exists():
+        token.chmod(0o600)
+
+
+@dataclass(frozen=True)
+class RayCluster:
+    """The Ray cluster that the study runs on."""
+
+    existing: bool
+    """Whether it was there before; a local one is of this launch alone."""
+    head: str
+    """Where the head answers, as host:port."""
+    dashboard: str | None
+    """The dashboard's address, or None where there is none."""
+    token: bool
+    """Whether the dashboard asks for a token, which ``ray get-auth-token`` prints."""
+
+    def nodes(self) -> list[ClusterNode]:
+        """Return the nodes that are there now."""
+        return [
+            ClusterNode(
+                id=node["NodeID"],
+                host=node["NodeName"],
+                cpus=node["Resources"].get("CPU", 0),
+                gpus=node["Resources"].get("GPU", 0),
+            )
+            for node in ray.nodes()
+            if node["Alive"]
+        ]
+
+    @contextmanager
+    def watched(self, on_loss: Callable[[], None]) -> Iterator[None]:
+        """Call `on_loss`, from another thread, if the head is lost before the block ends.
+
+        The thread that drives Ray cannot hear of it: each call of Ray's waits for the head.
+        """
+        over = threading.Event()
+        threading.Thread(target=self._watch, args=(over, on_loss), daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
+
+    def _watch(self, over: threading.Event, on_loss: Callable[[], None]) -> None:
+        heard = time.monotonic()
+        while not over.wait(1):
+            try:
+                _check_port(self.head)
+                heard = time.monotonic()
+            except OSError as error:
+                if time.monotonic() - heard > HEAD_SECONDS:
+                    log.warning("the head at %s does not answer: %s", self.head, error)
+                    on_loss()
+                    return
+
+    def wait_for_room(self, cpus: float, gpus: float) -> list[ClusterNode]:
+        """Return the nodes once one has room for a trial; those of a young cluster may yet join.
+
+        Raises:
+            ClusterError: saying what is asked for and what there is.
+        """
+        deadline = time.monotonic() + (JOIN_SECONDS if self.existing else 0)
+        while not room_for(nodes := self.nodes(), cpus, gpus):
+            if time.monotonic() >= deadline:
+                have = "; ".join(f"{n.cpus:g} CPUs and {n.gpus:g} GPUs" for n in nodes)
+                raise ClusterError(
+                    f"a trial asks for {cpus:g} CPUs and {gpus:g} GPUs (`resources` in the study "
+                    f"file), but no node of the cluster has them: {have}"
+                )
+            time.sleep(1)
+        return nodes
+
+    def bench(self, data: Path, *, cpus: float) -> GpuBench | None:
+        """Return a GPU of the nodes that are there now, to measure trials on, or None.
+
+        Args:
+            data: the folder of the data sets.
+            cpus: of a trial.
+
+        Raises:
+            ClusterError: if Ray has a GPU that PyTorch does not find.
+        """
+        node = max(self.nodes(), key=lambda node: node.gpus)
+        if node.gpus < 1:
+            return None
+        found = self._on_gpu(node, first_gpu)
+        if found is None:
+            raise ClusterError(f"node {node.name} has {node.size}, but PyTorch finds no GPU there")
+
+        def probe(configuration: Configuration, count: int) -> list[TrialProbe]:
+            threads = max(1, int(cpus))
+            return self._on_gpu(
+                node, side_by_side, configuration, count, data=data, device="cuda", threads=threads
+            )
+
+        return GpuBench(found, node.beside_gpu(cpus), probe)
+
+    def _on_gpu(
+        self,
+        node: ClusterNode,
+        function: Callable[Arguments, Answer],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Answer:
+        """Return what a function returns where it has a GPU of the node to itself."""
+        where = NodeAffinitySchedulingStrategy(node.id, soft=False)
+        # Its process ends with it (`max_calls`): it would keep some of the memory for itself.
+        task = ray.remote(num_cpus=0, num_gpus=1, max_calls=1, max_retries=0)(function)
+        reference = task.options(scheduling_strategy=where).remote(*args, **kwargs)
+        try:
+            answer: Answer = ray.get(reference, timeout=MEASURE_SECONDS)
+        except GetTimeoutError as error:
+            ray.cancel(reference, force=True)
+            raise ClusterError(
+                f"no GPU of node {node.name} was free to measure within {MEASURE_SECONDS:g} s"
+            ) from error
+        return answer

@@ -1,0 +1,145 @@
+"""Ray Tune's searcher, scheduler, callback and stopper, each a thin adapter to the runner."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from ray import tune
+from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+from ray.tune.stopper import Stopper
+
+
+class TuneListener(Protocol):
+    """Whoever runs trials by Ray Tune, as the adapters see it. Trials go by Ray Tune's own ids."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no further trial may begin."""
+        ...
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether no trial is under way."""
+        ...
+
+    def suggest(self, tune_id: str) -> Any:
+        """Return the next trial's config, None while there is none, or Ray Tune's last word."""
+        ...
+
+    def started(self, tune_id: str) -> None:
+        """Take note that an actor has taken a trial up."""
+        ...
+
+    def result(self, tune_id: str, result: dict[str, Any]) -> str:
+        """Take a result; return Ray Tune's word for what is to happen with the trial."""
+        ...
+
+    def ended(self, tune_id: str, result: dict[str, Any]) -> None:
+        """Take note that a trial is trained to its end or stopped early."""
+        ...
+
+    def paused(self, tune_id: str) -> None:
+        """Take note that a trial is saved and at rest."""
+        ...
+
+    def failed(self, tune_id: str, failure: str) -> None:
+        """Take note that an attempt at a trial failed, with its traceback."""
+        ...
+
+
+class TuneSearcher(Searcher):
+    """Asks the runner for trials."""
+
+    def __init__(self, listener: TuneListener) -> None:
+        super().__init__(metric="done", mode="max")
+        self.listener = listener
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next trial's config, None while there is none, or Ray Tune's last word."""
+        return self.listener.suggest(trial_id)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Leave it to the scheduler, which hears of each end with its cause."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: the study is rebuilt from the records."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Refuse: what there is to do follows from the records."""
+        raise NotImplementedError("a study is resumed by launching it again")
+
+
+class TuneScheduler(FIFOScheduler):
+    """Tells the runner what happens to trials."""
+
+    def __init__(self, listener: TuneListener) -> None:
+        super().__init__()
+        self.listener = listener
+        self._live: list[TuneTrial] = []
+
+    def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
+        """Remember a trial that waits."""
+        self._live.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any, **kwargs: Any) -> TuneTrial | None:
+        """Choose the first that waits; Ray Tune's own would look at all that have ended as well."""
+        self._live = [trial for trial in self._live if not trial.is_finished()]
+        if self.listener.stopping:
+            return None  # or a trial that was saved and paused would go on
+        return next((t for t in self._live if t.status == TuneTrial.PENDING), None)
+
+    def on_trial_result(
+        self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]
+    ) -> str:
+        """Pass a result on; return what is to happen with the trial."""
+        return self.listener.result(trial.trial_id, result)
+
+    def on_trial_complete(
+        self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]
+    ) -> None:
+        """Pass on that a trial has ended as it should."""
+        self.listener.ended(trial.trial_id, result)
+
+    def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
+        """Pass on that a trial has failed, with its traceback."""
+        # The file on this machine: where Ray Tune's own getter looks, it arrives only later.
+        file = trial.error_file
+        failure = Path(file).read_text() if file and Path(file).exists() else "its process died"
+        self.listener.failed(trial.trial_id, failure)
+
+
+class TuneCallback(tune.Callback):
+    """Hears what a scheduler does not: that a trial has an actor, that it is saved."""
+
+    def __init__(self, listener: TuneListener) -> None:
+        self.listener = listener
+
+    def on_trial_start(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
+    ) -> None:
+        """Pass on that an actor has taken a trial up."""
+        self.listener.started(trial.trial_id)
+
+    def on_trial_save(
+        self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
+    ) -> None:
+        """Pass on that a trial is saved."""
+        self.listener.paused(trial.trial_id)
+
+
+class TuneStopper(Stopper):
+    """Ends Ray Tune's loop once the study was told to stop and every trial is at rest."""
+
+    def __init__(self, listener: TuneListener) -> None:
+        self.listener = listener
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Stop no single trial: the scheduler does."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether the loop is to end."""
+        return self.listener.stopping and self.listener.at_rest

@@ -1,0 +1,1 @@
+"""The study file: read, resolved for one scale, and validated before anything starts."""

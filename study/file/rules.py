@@ -1,0 +1,212 @@
+"""What must hold in a study file beyond the types of its keys."""
+
+import math
+import re
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+import pydantic
+
+from study.file import document, space
+from study.file import points as file_points
+from study.file.document import DocumentSection
+from study.file.messages import problems_of
+from study.file.points import with_labels
+from study.file.problems import FileProblem
+from study.file.settings import (
+    LEARNING_SAMPLERS,
+    SearchSettings,
+    Study,
+)
+from study.file.space import Point, Space, SpaceError
+from trainables.configuration import Configuration, parse_configuration
+from trainables.settings import nearest_word, parse_settings
+
+MOST_COMBINATIONS = 2000
+"""How many configurations are checked before a study starts."""
+
+
+def find_problems(resolved: DocumentSection) -> Iterator[FileProblem]:
+    """Yield every mistake that can be found without guessing what another one was to mean."""
+    try:
+        study: Study = parse_settings(Study, document.as_plain_data(resolved))
+    except pydantic.ValidationError as error:
+        for path, rule in problems_of(error, Study):
+            yield _problem_at(resolved, path, rule)
+        search = document.as_plain_data(resolved).get("search")
+        section = search.get("space", {}) if isinstance(search, Mapping) else {}
+        searched = yield from _space_problems(section, resolved)
+        trial = resolved.get("trial")
+        if searched is not None and isinstance(trial, Mapping):
+            yield from _trial_problems(document.as_plain_data(trial), searched, section, resolved)
+        return
+    searched = yield from _space_problems(study.search.space, resolved)
+    if searched is not None:
+        yield from _search_problems(study.search, searched, resolved)
+        valid = yield from _trial_problems(study.trial, searched, study.search.space, resolved)
+        yield from _validation_problems(study.search, valid, resolved)
+
+
+def _space_problems(
+    section: Any, resolved: DocumentSection
+) -> Generator[FileProblem, None, Space | None]:
+    """Yield what is wrong with the space, and return it if nothing is."""
+    if not isinstance(section, Mapping):
+        return None
+    right = True
+    for part in (*({path: value} for path, value in section.items()), section):
+        try:
+            searched = space.parse_space(part)
+        except SpaceError as error:
+            right = False
+            yield _problem_at(resolved, _space_path(error.path, section), str(error))
+    return searched if right else None
+
+
+def _search_problems(
+    search: SearchSettings, searched: Space, resolved: DocumentSection
+) -> Iterator[FileProblem]:
+    """Yield what is wrong between the settings of the search."""
+
+    def problem(path: str, rule: str) -> FileProblem:
+        return _problem_at(resolved, f"search.{path}", rule)
+
+    if search.sampler == "grid":
+        if search.configurations is not None:
+            yield problem("configurations", "a grid takes every point once; leave it out")
+        if search.enqueue:
+            yield problem("enqueue", "a grid takes every point in order; leave it out")
+        try:
+            file_points.grid_size(searched)
+        except SpaceError as error:
+            yield _problem_at(resolved, _space_path(error.path, search.space), str(error))
+    else:
+        if search.configurations is None:
+            yield problem("configurations", f"is required with `sampler: {search.sampler}`")
+        if not searched:
+            yield problem("space", "is empty: there is nothing to search; use `sampler: grid`")
+    if len(set(search.seed_list)) < len(search.seed_list):
+        yield problem("seeds", f"must be distinct, but got {list(search.seed_list)}")
+    if len(set(search.objectives)) < len(search.objectives):
+        yield problem("objective", f"must be distinct, but got {list(search.objectives)}")
+    if not search.selects and search.sampler in LEARNING_SAMPLERS:
+        yield problem(
+            "objective",
+            "train_loss says nothing of unseen images, so no search may follow it; use "
+            f"`sampler: grid`, random or qmc, or another objective, but got {search.sampler}",
+        )
+    if len(search.objectives) > 1 and search.early_stopping is not None:
+        yield problem("early_stopping", "needs a single objective, but there are several")
+    if search.sampler in ("gp", "cmaes") and len(search.objectives) > 1:
+        yield problem("sampler", f"{search.sampler} needs a single objective; use tpe or nsga2")
+    for index, point in enumerate(search.enqueue):
+        labelled = with_labels(searched, point)
+        for path, value in labelled.items():
+            rule = _enqueue_rule(searched, labelled, path, value)
+            if rule:
+                yield problem(f"enqueue[{index}].{path}", rule)
+
+
+def _enqueue_rule(searched: Space, point: Point, path: str, value: Any) -> str | None:
+    domains = space.domains_by_path(searched)
+    if path not in domains:
+        return f"is not searched; searched are {', '.join(domains)}{nearest_word(path, domains)}"
+    domain = file_points.reached_domains(searched, point).get(path)
+    if domain is None:
+        return "is searched within an alternative alone; say first which alternative it is"
+    if domain.contains(value):
+        return None
+    if isinstance(domain, space.Choice):
+        known = ", ".join(map(str, domain.labels))
+        close = nearest_word(value, map(str, domain.labels))
+        return f"must be one of {known}, but got `{value}`{close}"
+    step = f" in steps of {domain.step}" if domain.step else ""
+    return f"must be from {domain.low} to {domain.high}{step}, but got `{value}`"
+
+
+def _trial_problems(
+    trial: Mapping[str, Any], searched: Space, section: Mapping[str, Any], resolved: DocumentSection
+) -> Generator[FileProblem, None, list[Configuration]]:
+    """Yield what is wrong with any configuration of the space, ends of ranges included.
+
+    Returns the configurations that are right.
+    """
+    for path in searched:
+        if _is_given(trial, path):
+            rule = "is searched (`search.space`), so that a value here would be ignored"
+            yield _problem_at(resolved, f"trial.{path}", rule)
+    valid = []
+    for point in file_points.end_combinations(searched, most=MOST_COMBINATIONS):
+        try:
+            valid.append(parse_configuration(file_points.apply_point(trial, point, searched)))
+        except SpaceError as error:
+            yield _problem_at(resolved, _space_path(error.path, section), str(error))
+        except pydantic.ValidationError as error:
+            for path, rule in problems_of(error, Configuration):
+                searched_by = _searched_at(path, point)
+                if searched_by is None:
+                    yield _problem_at(resolved, f"trial.{path}".rstrip("."), rule)
+                else:
+                    where = _space_path(searched_by, section)
+                    yield _problem_at(resolved, where, f"{rule} (searched value of {searched_by})")
+    return valid
+
+
+def _validation_problems(
+    search: SearchSettings, configurations: list[Configuration], resolved: DocumentSection
+) -> Iterator[FileProblem]:
+    """Yield what the search measures and the trials do not."""
+    unvalidated = any(not c.dataset.validation for c in configurations)
+    for objective in search.objectives:
+        if unvalidated and "validation" in objective:
+            rule = f"{objective} needs a validation share, but `trial.dataset.validation` is 0"
+            yield _problem_at(resolved, "search.objective", rule)
+    if search.early_stopping is None:
+        return
+    if unvalidated:
+        rule = "needs a validation share, but `trial.dataset.validation` is 0"
+        yield _problem_at(resolved, "search.early_stopping", rule)
+    epochs = min((c.training.epochs for c in configurations), default=math.inf)
+    grace = search.early_stopping.grace_period
+    if grace >= epochs:
+        rule = f"must be below the {epochs} epochs of a trial, but got `{grace}`"
+        yield _problem_at(resolved, "search.early_stopping.grace_period", rule)
+
+
+def _is_given(trial: Mapping[str, Any], path: str) -> bool:
+    """Return whether `trial` sets what is searched; the mere name of a component may stay."""
+    value: Any = trial
+    for part in path.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return False
+        value = value[part]
+    return value is not None and not (isinstance(value, Mapping) and set(value) <= {"name"})
+
+
+def _searched_at(path: str, point: Point) -> str | None:
+    """Return the searched path that decides `path`: itself or one it lies below."""
+    return max(
+        (p for p in point if path == p or path.startswith(f"{p}.") or p.startswith(f"{path}.")),
+        key=len,
+        default=None,
+    )
+
+
+def _space_path(path: str, section: Mapping[str, Any]) -> str:
+    """Return where in the file a searched path stands: an inner one, in its alternatives' list."""
+    keys = [key for key in section if path == key or path.startswith(f"{key}.")]
+    return f"search.space.{max(keys, key=len)}" if keys else f"search.space.{path}"
+
+
+def _problem_at(resolved: DocumentSection, path: str, rule: str) -> FileProblem:
+    return FileProblem(path, rule, document.line_of(resolved, _keys_to(path)))
+
+
+def _keys_to(path: str) -> list[str | int]:
+    """Return the keys and indices that lead to a path; below the space, a path is one key."""
+    prefix = "search.space."
+    if path.startswith(prefix):
+        return ["search", "space", path.removeprefix(prefix)]
+    if enqueued := re.fullmatch(r"search\.enqueue\[(\d+)\]\.(.+)", path):
+        return ["search", "enqueue", int(enqueued[1]), enqueued[2]]
+    return [int(n) if n else key for key, n in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path)]

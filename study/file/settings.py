@@ -1,0 +1,127 @@
+"""The keys of a study file, typed: what each means, its unit and its range."""
+
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, MinLen
+from pydantic import Field, Strict
+
+from trainables.settings import Count, Index, NonNegative, Positive, settings
+
+Objective = Literal[
+    "validation_error", "best_validation_error", "epoch_seconds", "peak_memory_mb", "train_loss"
+]
+LEARNING_SAMPLERS = ("tpe", "gp", "cmaes", "nsga2")
+"""Samplers whose next configuration depends on the results so far."""
+
+
+@settings
+class Asha:
+    """Asynchronous successive halving. Li et al. 2020, arXiv:1810.05934."""
+
+    name: Literal["asha"] = "asha"
+    grace_period: Count = 1
+    """Epochs that every configuration gets."""
+    reduction_factor: Annotated[int, Strict(), Ge(2)] = 4
+    """One in so many configurations goes on at each rung."""
+
+
+@settings
+class Median:
+    """Stop a configuration that is worse than the median of the others at the same epoch."""
+
+    name: Literal["median"] = "median"
+    grace_period: Count = 1
+    """Epochs that every configuration gets."""
+    startup_configurations: Count = 5
+    """Configurations that must have ended before the first is stopped."""
+
+
+@settings
+class Hyperband:
+    """HyperBand: several brackets of successive halving. Li et al. 2018, arXiv:1603.06560."""
+
+    name: Literal["hyperband"] = "hyperband"
+    grace_period: Count = 1
+    """Epochs that every configuration gets."""
+    reduction_factor: Annotated[int, Strict(), Ge(2)] = 3
+    """One in so many configurations goes on at each rung."""
+
+
+EarlyStopping = Annotated[Asha | Median | Hyperband, Field(discriminator="name")]
+
+
+@settings
+class SearchSettings:
+    """What is searched, how, and by what it is judged."""
+
+    sampler: Literal["tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2"] = "tpe"
+    """Optuna's sampler; `grid` takes every point of the space once."""
+    sampler_seed: Index = 0
+    """Keys the sampler's randomness."""
+    configurations: Count | None = None
+    """How many points of the space are tried; not with `grid`."""
+    seeds: Count | Annotated[tuple[Index, ...], MinLen(1)] = 5
+    """How many seeds (0, 1, 2, …), or which; a configuration is judged by its mean over them."""
+    space: dict[str, Any] = Field(default_factory=dict)
+    """Dotted path from `trial` → range {low, high, step, log} or list of choices."""
+    enqueue: tuple[dict[str, Any], ...] = ()
+    """Points to try first; a path left out is chosen by the sampler."""
+    objective: Objective | Annotated[tuple[Objective, ...], MinLen(1)] = "validation_error"
+    """What is minimised, in the last epoch (or the best, where it says so). `train_loss` selects
+    nothing: it is for tables of chosen configurations that train on all images."""
+    early_stopping: EarlyStopping | None = None
+    """Ends configurations that do badly; null trains all to the end."""
+
+    @property
+    def seed_list(self) -> tuple[int, ...]:
+        """The seeds themselves."""
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The objectives as a tuple, also when there is one."""
+        return (self.objective,) if isinstance(self.objective, str) else self.objective
+
+    @property
+    def selects(self) -> bool:
+        """Whether a best configuration is chosen."""
+        return "train_loss" not in self.objectives
+
+
+@settings
+class ResourceSettings:
+    """A trial's share of a machine."""
+
+    gpus: NonNegative | Literal["auto"] = 0.0
+    """GPUs, fractions allowed; 0 trains on the CPU. `auto` measures, before trials start, how many
+    of each kind share a GPU best."""
+    cpus: Positive = 1.0
+    """CPU cores, and threads."""
+
+
+@settings
+class CheckpointSettings:
+    """How often unfinished trials are saved."""
+
+    at_least_every_seconds: Positive = 300.0
+    """Saved sooner where a save costs less than 2% of the time since the last."""
+
+
+@settings
+class Study:
+    """A study file, resolved for one scale."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    """The study's name, and the MLflow experiment's."""
+    question: str
+    """What the study asks, in a sentence."""
+    trial: dict[str, Any]
+    """What all trials share: dataset, network, regularizer, training."""
+    search: SearchSettings
+    """What is searched."""
+    resources: ResourceSettings = ResourceSettings()
+    """A trial's share of a machine."""
+    checkpoints: CheckpointSettings = CheckpointSettings()
+    """How often unfinished trials are saved."""
+    scales: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    """Named overrides of everything above; `quick` is the default, `paper` the paper's setting."""

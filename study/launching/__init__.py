@@ -1,0 +1,1 @@
+"""One launch, from the valid study file to the exit status."""

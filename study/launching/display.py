@@ -1,0 +1,227 @@
+"""What the user sees while a study runs: a live display on a terminal, plain lines elsewhere."""
+
+import statistics
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from study.scheduling.scheduler import StudyScheduler
+from study.trials import ConfigurationTrials, Trial, describe_point
+
+LINE_SECONDS = 10.0
+"""How often a line is printed where there is no terminal."""
+DRAWING = 0.02
+"""The share of the time that drawing may take: it adds up all trials, and there may be many."""
+EARLY = 20
+"""Seconds before which no pace is given and no time left is guessed."""
+
+
+class LaunchDisplay:
+    """Shows how far an agenda is. It is told of changes and draws when it is time."""
+
+    def __init__(
+        self,
+        agenda: StudyScheduler,
+        console: Console,
+        *,
+        facts: list[tuple[str, str]],
+        trouble: Callable[[], str] = lambda: "",
+    ) -> None:
+        """Prepare.
+
+        Args:
+            agenda: what to show.
+            console: where.
+            facts: label and text of what does not change: dashboard, MLflow UI, log.
+            trouble: asked at each drawing what else the user should know; empty if nothing.
+        """
+        self.agenda = agenda
+        self.console = console
+        self.facts = facts
+        self.trouble = trouble
+        self.place: Callable[[], str] = lambda: ""
+        """Asked at each drawing how the nodes are used; empty if there is nothing to say."""
+        self.noticed: set[str] = set()
+        self.started = time.monotonic()
+        self._last_line = float("-inf")
+        self._drawn: RenderableType = ""
+        self._next_drawing = float("-inf")
+        self._live = Live(
+            console=console,
+            get_renderable=self._picture,
+            refresh_per_second=2,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> Self:
+        for label, text in self.facts:
+            self.console.print(f"[dim]{label:<10}[/]{text}", highlight=False, soft_wrap=True)
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Give the terminal back, with a last line."""
+        self._live.stop()
+        self._line()
+
+    def changed(self) -> None:
+        """Take note that something happened."""
+        if not self.console.is_terminal and time.monotonic() - self._last_line >= LINE_SECONDS:
+            self._line()
+
+    def say(self, text: str) -> None:
+        """Show a sentence above the display, and keep it there."""
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def notice(self, text: str) -> None:
+        """Show a sentence above the display once, however often it is said."""
+        if text not in self.noticed:
+            self.noticed.add(text)
+            self.say(text)
+
+    def _line(self) -> None:
+        self._last_line = time.monotonic()
+        stamp = time.strftime("%H:%M:%S")
+        self.console.print(
+            f"{stamp}  {' · '.join([self._counts(), *self._parts()])}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def _picture(self) -> RenderableType:
+        began = time.monotonic()
+        if began >= self._next_drawing:
+            self._drawn = self._draw()
+            ended = time.monotonic()
+            self._next_drawing = ended + (ended - began) / DRAWING
+        return self._drawn
+
+    def _draw(self) -> RenderableType:
+        done, total = self._trials()
+        bar = Table.grid(padding=(0, 1))
+        bar.add_row(ProgressBar(total=total, completed=done, width=40), self._counts())
+        rows = Table.grid(padding=(0, 2))
+        for trial in sorted(self.agenda.running, key=lambda trial: (trial.number, trial.seed)):
+            rows.add_row(f"  {trial.name}", _progress_text(trial))
+        lines: list[RenderableType] = [bar, rows]
+        lines += [Text(part) for part in self._parts()]
+        return Group(*lines)
+
+    def _parts(self) -> list[str]:
+        """Return what there is to say beside the counts."""
+        parts = [self.place(), self._best(), self._pace(), self._time_left()]
+        return [part for part in (*parts, self.trouble()) if part]
+
+    def _trials(self) -> tuple[int, int]:
+        """Return how many trials are done and how many there are to be."""
+        seeds = len(self.agenda.study.search.seed_list)
+        unasked = self.agenda.study.configurations - len(self.agenda.plans)
+        done = sum(_is_settled(trial, plan) for plan in self.agenda.plans for trial in plan.trials)
+        return done, sum(len(plan.trials) for plan in self.agenda.plans) + unasked * seeds
+
+    def _counts(self) -> str:
+        done, total = self._trials()
+        running = len(self.agenda.running)
+        failed = sum(trial.outcome == "failed" for trial in self.agenda.trials.values())
+        text = f"{done} of {total} trials done · {running} running · {total - done - running} to do"
+        return f"{text} · {failed} failed" if failed else text
+
+    def _best(self) -> str:
+        objectives = self.agenda.study.search.objectives
+        judged = [plan for plan in self.agenda.plans if plan.judgement.state == "complete"]
+        if not judged or len(objectives) > 1 or not self.agenda.study.search.selects:
+            return ""
+        best = min(judged, key=lambda plan: plan.judgement.values[0])
+        return (
+            f"best so far: {describe_point(best.point)}, {objectives[0]} {_mean_and_spread(best)}"
+        )
+
+    def _pace(self) -> str:
+        """Return how many trials an hour this launch trains; those under way count in part."""
+        elapsed = time.monotonic() - self.started
+        trials = sum(
+            _epochs_trained_here(trial) / trial.epochs for trial in self.agenda.trials.values()
+        )
+        if elapsed < EARLY or trials < 1:
+            return ""
+        per_hour = trials / elapsed * 3600
+        return f"{per_hour:,.{0 if per_hour >= 10 else 1}f} trials an hour"
+
+    def _time_left(self) -> str:
+        elapsed = time.monotonic() - self.started
+        trained = sum(map(_epochs_trained_here, self.agenda.trials.values()))
+        if elapsed < EARLY or trained <= 0:
+            return ""
+        _, total = self._trials()
+        typical = statistics.fmean(t.epochs for t in self.agenda.trials.values())
+        left = max(0.0, total * typical - self._epochs_done())
+        return f"about {duration_text(left * elapsed / trained)} left"
+
+    def _epochs_done(self) -> float:
+        return sum(
+            trial.epochs if _is_settled(trial, plan) else _epochs_done(trial)
+            for plan in self.agenda.plans
+            for trial in plan.trials
+        )
+
+
+def _is_settled(trial: Trial, plan: ConfigurationTrials) -> bool:
+    """Return whether nothing more is to be done for the trial."""
+    return trial.state == "done" or (plan.judged and trial.state == "todo")
+
+
+def _epochs_done(trial: Trial) -> int:
+    """Return how many epochs of a trial are done; those of one that has ended are let go of."""
+    return trial.epochs if trial.state == "done" else len(trial.history)
+
+
+def _epochs_trained_here(trial: Trial) -> int:
+    """Return how many of them this launch has done."""
+    return _epochs_done(trial) - trial.found
+
+
+def _progress_text(trial: Trial) -> str:
+    if not trial.history:
+        return "starting"
+    last = trial.history[-1]
+    error = last.validation_error if last.validation_error is not None else last.test_error
+    return (
+        f"epoch {last.epoch}/{trial.epochs}  error {error:.2f}%  {last.images_per_second:,.0f} im/s"
+    )
+
+
+def _mean_and_spread(plan: ConfigurationTrials) -> str:
+    values = [trial.values[0] for trial in plan.trials]
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return f"{mean:.2f} (1 seed)"
+    return f"{mean:.2f} ± {statistics.stdev(values):.2f} ({len(values)} seeds)"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as people say it: ``40 s``, ``12 min``, ``3 h 20 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours < 48 else f"{hours / 24:.1f} days"

@@ -1,0 +1,31 @@
+"""Where a result comes from: commit, versions, device."""
+
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@cache
+def provenance_tags() -> dict[str, str]:
+    """Return the tags that say which code and which versions run here."""
+    commit = _ask_git("rev-parse", "HEAD")
+    return {
+        "git_commit": commit or "unknown",
+        "git_dirty": str(bool(_ask_git("status", "--porcelain"))).lower() if commit else "unknown",
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("torch", "ray", "optuna", "mlflow")},
+    }
+
+
+def _ask_git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

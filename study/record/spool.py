@@ -1,0 +1,163 @@
+"""A write-ahead file of records: what is in it survives the process, and is written when it can be.
+
+Whoever produces a record appends it here and goes on; one thread delivers the records in order. A
+record stays in the file until it and all before it are delivered, so delivery must be repeatable.
+"""
+
+import errno
+import json
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+Entry = Mapping[str, Any]
+
+
+class UnreachableError(Exception):
+    """The receiver cannot be reached now; the same record may go through later."""
+
+
+class RecordSpool:
+    """Appends records to a file and delivers them in order from a thread of its own."""
+
+    RETRY_SECONDS = (0.5, 1, 2, 5, 10)
+    """Waits between attempts while the receiver is away; the last one repeats."""
+
+    def __init__(self, path: Path, deliver: Callable[[Entry], None]) -> None:
+        """Open the spool; `start` delivers what an earlier process left in it.
+
+        Args:
+            path: the file.
+            deliver: called with one record at a time; raises `Unreachable` to be asked again.
+        """
+        self.path = path
+        self.deliver = deliver
+        self.refused: list[str] = []
+        """What the receiver refused for good, in words."""
+        self.away_since: float | None = None
+        """When the receiver was first missed (`time.time()`), or None while it answers."""
+        self.away_because = ""
+        """What the last attempt to reach it came to."""
+        self._changed = threading.Condition()
+        self.unsaved: str = ""
+        """Why the newest records are in memory alone, or nothing; see `append`."""
+        self._entries, whole = _read_entries(path)
+        self._file = path.open("ab", buffering=0)
+        self._file.truncate(whole)  # or the next record would continue a line cut short
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
+
+    def __len__(self) -> int:
+        """Return how many records wait."""
+        return len(self._entries)
+
+    def start(self) -> None:
+        """Start delivering."""
+        self._thread.start()
+
+    def append(self, entry: Entry) -> None:
+        """Put a record on file; it is delivered soon.
+
+        Where the disk is full the record is kept in memory, and delivered all the same.
+        """
+        line = f"{json.dumps(entry)}\n".encode()
+        with self._changed:
+            self._save(line)
+            self._entries.append(entry)
+            self._changed.notify_all()
+
+    def _save(self, line: bytes) -> None:
+        # Unbuffered: once written it is out of this process, and a kill -9 cannot lose it any more.
+        size = self._file.seek(0, os.SEEK_END)
+        try:
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            self._file.truncate(size)
+            self.unsaved = self.unsaved or str(error)
+            log.warning("cannot write %s: %s", self.path, error)
+
+    def drain(self, timeout: float) -> bool:
+        """Wait until all records are delivered; return False if for `timeout` seconds none was."""
+        with self._changed:
+            while waiting := len(self._entries):
+                if not self._changed.wait_for(lambda: len(self._entries) < waiting, timeout):  # noqa: B023
+                    return False
+        return True
+
+    def close(self, timeout: float) -> bool:
+        """Deliver as `drain` does and stop; the rest stays on file."""
+        drained = self.drain(timeout)
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout=1)
+        with self._changed:
+            self._file.close()
+        return drained
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._entries or self._closing)
+                if self._closing:
+                    return
+                entry = self._entries[0]
+            if not self._deliver(entry):
+                return
+            with self._changed:
+                if self._file.closed:
+                    return  # it comes again from the file, which does no harm
+                self._entries.popleft()
+                if not self._entries:
+                    self._file.truncate(0)
+                    self.unsaved = ""
+                self._changed.notify_all()
+
+    def _deliver(self, entry: Entry) -> bool:
+        """Deliver one record, waiting for the receiver; return False if closed meanwhile."""
+        for attempt in range(10**9):
+            try:
+                self.deliver(entry)
+            except UnreachableError as error:
+                self.away_since = self.away_since or time.time()
+                self.away_because = str(error)
+                log.warning("cannot record now, %d wait: %s", len(self), error)
+                wait = self.RETRY_SECONDS[min(attempt, len(self.RETRY_SECONDS) - 1)]
+                with self._changed:
+                    if self._changed.wait_for(lambda: self._closing, wait):
+                        return False
+            except Exception as error:
+                log.exception("a record was refused: %s", entry)
+                self.refused.append(f"{type(error).__name__}: {error}")
+                return True
+            else:
+                self.away_since = None
+                return True
+        return False
+
+
+def _read_entries(path: Path) -> tuple[deque[Entry], int]:
+    """Return the records of a file and how many bytes they take.
+
+    A last line that a dying process cut short is no record.
+    """
+    content = path.read_bytes() if path.exists() else b""
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        log.warning("%s: dropping a line cut short", path)
+    entries: deque[Entry] = deque()
+    for line in content[:whole].splitlines():
+        try:
+            entries.append(json.loads(line))
+        except ValueError:  # a disk that lost power may hold anything
+            log.warning("%s: skipping what is no record: %r", path, line[:200])
+    return entries, whole

@@ -1,0 +1,1 @@
+"""The search, in Optuna: which configuration is next, and how each did."""

@@ -1,0 +1,248 @@
+"""The Optuna study of one study at one scale: its trials are configurations."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import StorageInternalError
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from study.file import points, space
+from study.file.resolved import ResolvedStudy
+from study.file.space import Point
+from study.search.optuna_trials import (
+    OPTUNA_STATES,
+    TrialChooser,
+    distribution_of,
+    distributions_of,
+    frozen_trial_of,
+    result_of_trial,
+)
+from study.search.samplers import build_pruner, build_sampler
+from study.search.sequences import SequenceCursor, build_sequence
+from study.trials import ConfigurationResult, Suggestion
+
+RULES_ATTRIBUTE = "early_stopping"
+"""Where the Optuna study keeps the rule of early stopping."""
+RUNG_PREFIX = "completed_rung_"
+"""Begins the names under which Optuna's pruners note how a configuration did at a rung."""
+GENERATION_ATTRIBUTE = optuna.samplers.NSGAIISampler._get_generation_key()
+"""Where NSGA-II notes a configuration's generation."""
+
+
+class SearchError(Exception):
+    """Optuna's storage cannot be used; nothing was started."""
+
+
+class OptunaStudy:
+    """The configurations of one study at one scale."""
+
+    def __init__(self, study: ResolvedStudy, storage: Path) -> None:
+        """Open the storage, a SQLite file, or create it.
+
+        Raises:
+            SearchError: if that is not possible.
+        """
+        self.study = study
+        self.path = storage
+        self.name = f"{study.name}-{study.scale}"
+        self.sequence = build_sequence(study)
+        self.distributions = {
+            path: [distribution_of(domain) for domain in domains]
+            for path, domains in space.domains_by_path(study.space).items()
+        }
+        try:
+            self._open()
+        except (StorageInternalError, SQLAlchemyError) as error:
+            reason = str(error).splitlines()[0]
+            raise SearchError(f"cannot use Optuna's storage {storage}: {reason}") from error
+
+    def _open(self) -> None:
+        self._storage = optuna.storages.RDBStorage(_sqlite_url(self.path))
+        self._optuna = optuna.create_study(
+            study_name=self.name,
+            storage=self._storage,
+            directions=["minimize"] * len(self.study.search.objectives),
+            pruner=build_pruner(self.study),
+            load_if_exists=True,
+        )
+        if not self._optuna.metric_names:
+            self._optuna.set_metric_names(list(self.study.search.objectives))
+        self._cursor: SequenceCursor | None = None
+
+    def asked(self) -> list[Suggestion]:
+        """Return all configurations chosen so far, by number.
+
+        One that a dead process left half chosen is chosen to the end, as it would have been. Where
+        the storage is outdated it stays half, which is no point of the space.
+        """
+        outdated = self.outdated
+        return [
+            Suggestion(
+                trial.number,
+                dict(trial.params) if outdated else self._point(trial),
+                result_of_trial(trial),
+            )
+            for trial in self._optuna.get_trials(deepcopy=False)
+            if trial.state != TrialState.WAITING
+        ]
+
+    def _point(self, trial: FrozenTrial) -> Point:
+        if trial.state == TrialState.RUNNING and not points.is_point_of(
+            trial.params, self.study.space
+        ):
+            return self._choose(optuna.trial.Trial(self._optuna, trial._trial_id), trial.number)
+        return dict(trial.params)
+
+    def ask(self) -> Suggestion:
+        """Choose the next configuration and put it on record.
+
+        For samplers that do not learn it is a function of the study file, the sampler's seed and
+        its number; for the others, also of what was told before.
+        """
+        running = ConfigurationResult("running")
+        if self.sequence is not None:
+            if self._cursor is None:
+                taken = [trial.params for trial in self._optuna.get_trials(deepcopy=False)]
+                self._cursor = SequenceCursor(self.sequence, taken)
+            number, point = self._cursor.next()
+            self._optuna.add_trial(frozen_trial_of(point, self.study, running, {}))
+            return Suggestion(number, point, running)
+        asked = self._optuna.get_trials(deepcopy=False)
+        untried = self._first_untried([trial.params for trial in asked])
+        if untried is not None and all(trial.state != TrialState.WAITING for trial in asked):
+            self._optuna.enqueue_trial(untried)
+        self._optuna.sampler = self._sampler(len(asked))
+        trial = self._optuna.ask()
+        return Suggestion(trial.number, self._choose(trial, trial.number), running)
+
+    def upcoming(self, count: int) -> list[Point]:
+        """Return the next configurations, as far as the sampler does not learn, asking for none."""
+        if self.sequence is None:
+            return []
+        taken = [trial.params for trial in self._optuna.get_trials(deepcopy=False)]
+        cursor = SequenceCursor(self.sequence, taken)
+        return [cursor.next()[1] for _ in range(count)]
+
+    def _first_untried(self, asked: Sequence[Point]) -> Point | None:
+        """Return the first enqueued point, perhaps a new one of an old study, not tried yet."""
+        for point in self.study.enqueued():
+            if not any(point.items() <= tried.items() for tried in asked):
+                return point
+        return None
+
+    def _choose(self, trial: optuna.trial.Trial, number: int) -> Point:
+        self._optuna.sampler = self._sampler(number)
+        return points.walk_space(self.study.space, TrialChooser(trial))
+
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        if self.study.search.sampler != "cmaes":
+            return build_sampler(self.study, number)
+        return build_sampler(self.study, number, known=self._optuna.get_trials(deepcopy=False))
+
+    def report(self, number: int, epoch: int, value: float) -> bool:
+        """Report the mean at an epoch; return whether the configuration is to be stopped early."""
+        trial = optuna.trial.Trial(self._optuna, self._id(number))
+        trial.report(value, epoch)
+        return bool(trial.should_prune())
+
+    def tell(self, number: int, judgement: ConfigurationResult) -> None:
+        """Record how a configuration ended; a state other than running, told once."""
+        values = list(judgement.values) if judgement.state == "complete" else None
+        self._optuna.tell(number, values, state=OPTUNA_STATES[judgement.state])
+
+    def _id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._optuna._study_id, number)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the storage was made for another space or other objectives."""
+        return self._optuna.metric_names != list(self.study.search.objectives) or not all(
+            self._fits(trial) for trial in self._optuna.get_trials(deepcopy=False)
+        )
+
+    def _fits(self, trial: FrozenTrial) -> bool:
+        if points.is_point_of(trial.params, self.study.space):
+            return bool(trial.distributions == distributions_of(trial.params, self.study))
+        return all(
+            distribution in self.distributions.get(path, ())
+            for path, distribution in trial.distributions.items()
+        )
+
+    @property
+    def rules_changed(self) -> bool:
+        """Whether the configurations that were stopped early fell to another rule than today's."""
+        return self._optuna.user_attrs.get(
+            RULES_ATTRIBUTE, _stopping_rules(self.study)
+        ) != _stopping_rules(self.study)
+
+    def note_rules(self) -> None:
+        """Remember by which rule configurations are stopped early from now on."""
+        if self._optuna.user_attrs.get(RULES_ATTRIBUTE) != _stopping_rules(self.study):
+            self._optuna.set_user_attr(RULES_ATTRIBUTE, _stopping_rules(self.study))
+
+    def rebuild(self, configurations: Sequence[tuple[Point, ConfigurationResult]]) -> None:
+        """Write the storage anew with these configurations, numbered in order, in one move.
+
+        Needed where Optuna's own rules forbid the change: a judged configuration that is judged
+        again over more seeds, a choice that has a new alternative.
+        """
+        notes = self._notes()
+        # NSGA-II breeds from generations that were whole: it begins anew, with all that is known.
+        first = {GENERATION_ATTRIBUTE: 0} if self.study.search.sampler == "nsga2" else {}
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+        fresh = self.path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        storage = optuna.storages.RDBStorage(_sqlite_url(fresh))
+        study = optuna.create_study(
+            study_name=self.name,
+            storage=storage,
+            directions=["minimize"] * len(self.study.search.objectives),
+        )
+        study.add_trials(
+            [
+                frozen_trial_of(
+                    point,
+                    self.study,
+                    judgement,
+                    {**notes.get(points.point_word(point), {}), **first},
+                )
+                for point, judgement in configurations
+            ]
+        )
+        storage.remove_session()
+        storage.engine.dispose()
+        os.replace(fresh, self.path)
+        self._open()
+
+    def _notes(self) -> dict[str, dict[str, Any]]:
+        """Return by point what samplers and pruners have noted of it, where that still holds.
+
+        It does not where the configuration's space has changed, nor, for the rungs of early
+        stopping, where the rule has.
+        """
+        changed = self.rules_changed
+        return {
+            points.point_word(trial.params): {
+                name: note
+                for name, note in trial.system_attrs.items()
+                if not (changed and name.startswith(RUNG_PREFIX))
+            }
+            for trial in self._optuna.get_trials(deepcopy=False)
+            if points.is_point_of(trial.params, self.study.space)
+            and trial.distributions == distributions_of(trial.params, self.study)
+        }
+
+
+def _stopping_rules(study: ResolvedStudy) -> dict[str, Any] | None:
+    rules = study.search.early_stopping
+    return None if rules is None else asdict(rules)
+
+
+def _sqlite_url(path: Path) -> str:
+    return f"sqlite:///{path}"

@@ -1,0 +1,351 @@
+"""Shares of GPUs: the decision by hand, the measuring on the CPU and, where there is one, a GPU."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from study.file.settings import ResourceSettings
+from study.scheduling.gpu_shares import (
+    GpuBench,
+    GpuShares,
+    ShareError,
+    ShareMeasurement,
+    best_count,
+    describe_share,
+    measurement_of,
+    next_to_measure,
+)
+from study.scheduling.scheduler import StudyScheduler
+from study.search.optuna_study import OptunaStudy
+from study.trials import cost_class
+from trainables import probe
+from trainables.configuration import parse_configuration
+from trainables.devices import GpuDevice, first_gpu
+from trainables.probe import TrialProbe
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+AUTO = ResourceSettings(gpus="auto")
+CARD = GpuDevice("a card", 10_000)
+
+
+def trial(**settings):
+    return parse_configuration(
+        {
+            "dataset": {"name": "digits"},
+            "network": {"name": "lenet"},
+            "regularizer": {"name": "vanilla"},
+            "training": {"batch_size": 32, "epochs": 50, "milestones": []},
+            **settings,
+        }
+    )
+
+
+def figures(*speeds, taken_mb=1000):
+    """What 1, 2, 4, … trials did side by side."""
+    return {2**i: ShareMeasurement(speed, 2**i * taken_mb) for i, speed in enumerate(speeds)}
+
+
+def bench(*, most=16, memory_mb=10_000, run=None):
+    return GpuBench(GpuDevice("a card", memory_mb), most, run)
+
+
+# The decision
+
+
+@pytest.mark.parametrize(
+    ("speeds", "best"),
+    [
+        ((10,), 1),
+        ((10, 9), 1),  # sharing loses
+        ((10, 10.4), 1),  # below the noise
+        ((10, 10.5), 2),
+        ((10, 18, 25), 4),
+        ((10, 18, 18.5), 2),
+        ((10, 18, 12), 2),
+        ((10, 0), 1),  # out of memory
+        ((10, 18, 0), 2),
+    ],
+)
+def test_twice_as_many_share_a_gpu_for_as_long_as_that_pays(speeds, best):
+    assert best_count(figures(*speeds), bench()) == best
+
+
+@pytest.mark.parametrize(
+    ("taken_mb", "best"),
+    [
+        (2170, 4),  # 4 x 2170 x 1.15 = 9,982 of 10,000
+        (2180, 2),
+        (4340, 2),
+        (4350, 1),
+        (9900, 1),  # one alone has it all
+    ],
+)
+def test_all_that_share_a_gpu_must_fit_into_it_with_a_margin(taken_mb, best):
+    assert best_count(figures(10, 18, 30, taken_mb=taken_mb), bench()) == best
+
+
+@pytest.mark.parametrize(("most", "best"), [(1, 1), (2, 2), (3, 2), (4, 4)])
+def test_no_more_share_a_gpu_than_the_cpus_have_room_for(most, best):
+    assert best_count(figures(10, 18, 30), bench(most=most)) == best
+
+
+@pytest.mark.parametrize(
+    ("known", "wanted"),
+    [
+        ((), 1),
+        ((10,), 2),
+        ((10, 18), 4),
+        ((10, 10.1), None),
+        ((10, 0), None),
+        ((10, 18, 30), 8),
+        ((10, 18, 30, 50), 16),  # 16 x 500 x 1.15 = 9,200 MB
+        ((10, 18, 30, 50, 90), None),  # more than 16 are not tried
+    ],
+)
+def test_twice_as_many_are_measured_for_as_long_as_that_pays(known, wanted):
+    assert next_to_measure(figures(*known, taken_mb=500), bench()) == wanted
+
+
+def test_what_cannot_fit_is_not_measured():
+    assert next_to_measure(figures(10, taken_mb=4350), bench()) is None
+    assert next_to_measure(figures(10), bench(most=1)) is None
+
+
+def test_speeds_side_by_side_add_up():
+    probes = [
+        TrialProbe(1.0, seconds, 300.0, taken, "a card") for seconds, taken in [(2, 900), (4, 950)]
+    ]
+    assert measurement_of(probes) == ShareMeasurement(0.75, 950, epoch_seconds=3, peak_mb=300)
+    assert measurement_of([]).epochs_per_second == 0
+
+
+@pytest.mark.parametrize(
+    ("speeds", "taken_mb", "most", "said"),
+    [
+        ((10, 18, 18), 1000, 16, "2 trials share a GPU; 2 side by side train 1.80 times what one "),
+        ((10, 9), 1000, 16, "a trial gets a GPU of its own; 2 side by side train 0.90 times"),
+        ((10, 0), 1000, 16, "a trial gets a GPU of its own; 2 do not fit into its memory; one "),
+        ((10,), 6000, 16, "of its own; 2 would not fit into its memory; one takes 6,000 of 10,000"),
+        ((10, 18), 1000, 3, "2 trials share a GPU; 2 side by side train 1.80 times what one does; "
+                            "the CPUs have no room for 4; one takes 1,000 of 10,000 MB (a card)"),
+    ],
+)  # fmt: skip
+def test_a_sentence_says_what_was_chosen_and_why(speeds, taken_mb, most, said):
+    told = describe_share(trial(), figures(*speeds, taken_mb=taken_mb), bench(most=most))
+    assert told.startswith("lenet on digits, vanilla, batches of 32: ")
+    assert said in told
+
+
+# The shares of a study
+
+
+class Cards:
+    """Says what so many side by side do, and remembers that it was asked."""
+
+    def __init__(self, speed_of):
+        self.speed_of = speed_of
+        self.asked = []
+
+    def __call__(self, configuration, count):
+        self.asked.append((configuration.network.name, count))
+        speed = self.speed_of(configuration, count)
+        return (
+            [TrialProbe(1.0, count / speed, 300.0, 500.0 * count, "a card")] * count
+            if speed
+            else []
+        )
+
+
+SMALL, LARGE = trial(), trial(network={"name": "preact_resnet18"})
+
+
+def speed(configuration, count):
+    """A small network gains by every neighbour, a large one loses."""
+    return count if configuration.network.name == "lenet" else 1 / count
+
+
+def settled(file=None, *, run, configurations=(SMALL, LARGE), most=4):
+    said = []
+    shares = GpuShares(AUTO, file)
+    shares.settle(configurations, bench(run=run, most=most), say=said.append)
+    return shares, said
+
+
+def test_each_kind_of_trial_gets_its_own_share():
+    cards = Cards(speed)
+    shares, said = settled(run=cards)
+    assert cards.asked == [(name, n) for name, most in [("lenet", 4), ("preact_resnet18", 2)]
+                           for n in (1, 2, 4) if n <= most]  # fmt: skip
+    assert (shares.of(SMALL), shares.of(LARGE)) == (0.25, 1.0)
+    assert shares.distinct == [1.0, 0.25]
+    assert [line.partition(";")[0].rpartition(": ")[2] for line in said if ";" in line] == [
+        "4 trials share a GPU",
+        "a trial gets a GPU of its own",
+    ]
+
+
+def test_a_kind_that_was_not_measured_gets_the_largest_share():
+    shares, _ = settled(run=Cards(speed))
+    between = trial(training={"batch_size": 50, "epochs": 50, "milestones": []})
+    assert shares.of(between) == 1.0
+
+
+def test_what_was_measured_is_remembered(tmp_path):
+    file = tmp_path / "shares.json"
+    before, _ = settled(file, run=Cards(speed))
+    cards = Cards(speed)
+    again, said = settled(file, run=cards)
+    assert cards.asked == []
+    assert again.figures == before.figures
+    assert len(said) == 2  # what was chosen is said again
+
+
+def test_room_for_more_than_before_is_measured_on(tmp_path):
+    file = tmp_path / "shares.json"
+    settled(file, run=Cards(speed), configurations=[SMALL], most=2)
+    cards = Cards(speed)
+    shares, _ = settled(file, run=cards, configurations=[SMALL], most=8)
+    assert cards.asked == [("lenet", 4), ("lenet", 8)]
+    assert shares.of(SMALL) == 1 / 8
+
+
+def test_another_card_is_measured_anew(tmp_path):
+    file = tmp_path / "shares.json"
+    settled(file, run=Cards(speed), configurations=[SMALL])
+    cards = Cards(speed)
+    shares = GpuShares(AUTO, file)
+    shares.settle([SMALL], GpuBench(GpuDevice("another", 10_000), 2, cards), say=lambda _: None)
+    assert cards.asked == [("lenet", 1), ("lenet", 2)]
+
+
+def test_a_damaged_file_of_figures_is_measured_anew(tmp_path):
+    file = tmp_path / "shares.json"
+    file.write_text('{"half')
+    shares, _ = settled(file, run=Cards(speed))
+    assert shares.of(SMALL) == 0.25
+    assert settled(file, run=None)[0].of(SMALL) == 0.25
+
+
+def test_a_trial_that_ran_out_of_memory_teaches_the_next_launch(tmp_path):
+    file = tmp_path / "shares.json"
+    shares, _ = settled(file, run=Cards(speed))
+    shares.ran_out(cost_class(SMALL), 0.25)
+    assert shares.of(SMALL) == 0.5
+    cards = Cards(speed)
+    assert settled(file, run=cards)[0].of(SMALL) == 0.5
+    assert cards.asked == []
+
+
+def test_without_a_gpu_auto_means_the_cpu():
+    said = []
+    shares = GpuShares(AUTO)
+    shares.settle([SMALL], None, say=said.append)
+    assert shares.of(SMALL) == 0.0 and shares.distinct == [0.0]
+    assert said == ["There is no GPU here: with `gpus: auto` trials train on CPUs."]
+
+
+def test_a_share_that_is_given_is_not_measured():
+    shares = GpuShares(ResourceSettings(gpus=0.25))
+    shares.settle([SMALL], bench(run=None), say=lambda _: pytest.fail("nothing to say"))
+    assert (shares.of(SMALL), shares.of(LARGE), shares.largest) == (0.25, 0.25, 0.25)
+
+
+def test_a_trial_too_large_for_a_gpu_is_refused():
+    with pytest.raises(ShareError, match="a whole GPU, 10,000 MB of a card, does not hold a trial"):
+        settled(run=Cards(lambda configuration, count: 0))
+
+
+def test_a_trial_that_cannot_be_measured_is_named():
+    def fails(configuration, count):
+        raise ValueError("no such thing")
+
+    with pytest.raises(ShareError, match=r"lenet on digits.*ValueError: no such thing; give a num"):
+        settled(run=fails)
+
+
+def test_a_trial_is_handed_out_with_the_share_of_its_kind(make, storage):
+    study = make(configurations=1, seeds=2)
+    shares = GpuShares(AUTO)
+
+    class Record:  # takes everything
+        def finished_elsewhere(self, key):
+            return None
+
+        def __getattr__(self, name):
+            return lambda *args, **named: None
+
+    agenda = StudyScheduler(
+        study,
+        OptunaStudy(study, storage()),
+        Record(),
+        data_of=lambda c: "feed",
+        provenance={},
+        shares=shares,
+    )
+    shares.settle(study.extremes(), bench(run=Cards(speed), most=4), say=lambda _: None)
+    first = agenda.next()
+    assert first.gpus == 0.25
+    agenda.failed(first, "OutOfMemoryError", out_of_memory=True)
+    assert agenda.next() is first and first.gpus == 0.5
+    assert agenda.next().gpus == 0.5  # the others are not sent into the same
+
+
+# The measuring
+
+
+def test_trials_are_measured_while_all_of_them_train(tmp_path):
+    few = trial(training={"batch_size": 32, "epochs": 100_000, "milestones": []})
+
+    def run(configuration, count):
+        return probe.side_by_side(configuration, count, data=tmp_path, device="cpu")
+
+    found = GpuBench(GpuDevice("this CPU", 100_000), 2, run)
+    shares = GpuShares(AUTO)
+    shares.settle([few], found, say=lambda _: None)
+    one, two = (shares.figures[cost_class(few)][n] for n in (1, 2))
+    assert one.epochs_per_second > 0 and two.epochs_per_second > 0
+    assert 100 < one.taken_mb < 100_000
+    assert shares.of(few) in (0.5, 1.0)
+
+
+def test_an_error_of_one_trial_ends_the_measurement_of_all(tmp_path):
+    missing = trial(dataset={"name": "image_folder", "path": "nowhere"})
+    with pytest.raises(Exception, match="must hold a folder of images for each class"):
+        probe.side_by_side(missing, 2, data=tmp_path, device="cpu")
+
+
+@pytest.fixture
+def cluster():
+    """A local Ray that believes in a GPU."""
+    import ray
+
+    from study.execution.cluster import RayCluster
+
+    ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    yield RayCluster(existing=False, head="", dashboard=None, token=False)
+    ray.shutdown()
+
+
+def test_a_measurement_is_a_task_that_has_a_gpu_of_the_cluster_to_itself(cluster, tmp_path):
+    (node,) = cluster.nodes()
+    probes = cluster._on_gpu(node, probe.side_by_side, SMALL, 2, data=tmp_path, device="cpu")
+    assert len(probes) == 2 and all(found.epoch_seconds > 0 for found in probes)
+    if not torch.cuda.is_available():
+        with pytest.raises(Exception, match="has 2 CPUs, 1 GPU, but PyTorch finds no GPU there"):
+            cluster.bench(tmp_path, cpus=1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_trials_are_measured_on_a_gpu(tmp_path: Path):
+    card = first_gpu()
+
+    def run(configuration, count):
+        return probe.side_by_side(configuration, count, data=tmp_path, device="cuda")
+
+    shares = GpuShares(AUTO)
+    shares.settle([SMALL], GpuBench(card, 4, run), say=print)
+    known = shares.figures[cost_class(SMALL)]
+    assert known[1].peak_mb < known[1].taken_mb < card.memory_mb
+    assert 0 < shares.of(SMALL) <= 1
