@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from analysis import trials
+from analysis.record import client
 from analysis.record.values import typed_param
 from tests.analysis.record_writer import BASE, TAGS
 
@@ -122,7 +123,7 @@ def test_the_tracking_uri_defaults_to_mlflows_own(store, monkeypatch):
 
 
 def test_many_trials_come_in_pages(store, monkeypatch):
-    monkeypatch.setattr(trials, "PAGE", 4)
+    monkeypatch.setattr(client, "PAGE", 4)
     assert trials.load("beta", tracking_uri=store.uri)["run_id"].nunique() == 15
 
 

@@ -367,6 +367,17 @@ def test_a_record_that_is_wrong_is_refused_at_once(client, opened, monkeypatch):
     assert f"begin of trial {KEY}: " in refused and "a//b" in refused
 
 
+def test_a_line_of_a_kind_that_nobody_knows_is_refused_and_holds_up_no_other(client, opened):
+    record = opened()
+    record.spool.append({"kind": "deleted", "key": KEY})
+    other = "f" * 16
+    record.begin(other, name="x", params=PARAMS, tags=TAGS)
+    assert record.spool.drain(20)
+    (refused,) = record.spool.refused
+    assert "no kind of entry is called 'deleted'" in refused
+    assert set(record.trials()) == {other}
+
+
 # Further processes
 
 
