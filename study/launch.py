@@ -17,9 +17,8 @@ from analysis.record import credentials
 from study import state
 from study.file.problems import StudyFileError
 from study.file.resolved import DEFAULT_SCALE, ResolvedStudy, load_study
+from study.launching.exit_status import BAD_INPUT, INTERRUPTED
 from study.lock import StudyHeldError, hold_study
-
-BAD_INPUT, INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,8 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _launch_study(
     study: ResolvedStudy, options: argparse.Namespace, console: Console, *, given: Sequence[str]
 ) -> int:
-    # Imported late, since it takes seconds: a mistake in the study file is said before.
-    from study.launching.study_launch import LaunchRefusedError, StudyLaunch
+    # Late: PyTorch, Optuna and MLflow take about 4 s; a mistake in the study file is said before.
+    from study.launching.planning import plan_study
+    from study.launching.running import run_study
+    from study.launching.study_launch import LaunchRefusedError, prepare_launch
 
     try:
         folder = state.StateFolder.open(options.state, study.name, study.scale)
@@ -56,13 +57,13 @@ def _launch_study(
     try:
         if options.plan:
             with folder.copy() as copied:
-                session = StudyLaunch(
+                launch = prepare_launch(
                     study, console, folder=copied, data=data, command=command, planning=True
                 )
-                return session.plan(options.address)
+                return plan_study(launch, options.address)
         with hold_study(folder.lock):
-            session = StudyLaunch(study, console, folder=folder, data=data, command=command)
-            return session.run(options.address)
+            launch = prepare_launch(study, console, folder=folder, data=data, command=command)
+            return run_study(launch, options.address)
     except LaunchRefusedError as error:
         return _print_refusal(f"{study.source}: {error}")
 

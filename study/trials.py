@@ -1,12 +1,15 @@
 """What is known of a study's configurations and trials: plain data, shared by all modules."""
 
+import json
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from analysis.record.names import COMPLETED, DIVERGED, Outcome
 from study.file.space import Point
-from trainables.configuration import Configuration
+from trainables.configuration import Configuration, SettingsKey, settings_key
 from trainables.metrics import EpochMetrics
 
 ResultState = Literal["running", "complete", "pruned", "failed"]
@@ -15,29 +18,24 @@ TRAINED_TO_THE_END: tuple[Outcome, ...] = (COMPLETED, DIVERGED)
 """Outcomes of a trial of which nothing is missing."""
 
 
-CostClass = tuple[str, str, str, int]
-"""What decides a trial's speed and memory: data set, network, regularizer, batch size."""
+CostClass = SettingsKey
+"""What decides a trial's speed and memory: all settings but those that cost nothing."""
 
 
 def cost_class(configuration: Configuration) -> CostClass:
-    """Return the kind of a configuration."""
-    return (
-        configuration.dataset.name,
-        str(configuration.network),
-        configuration.regularizer.name,
-        configuration.training.batch_size,
-    )
+    """Return the cost class of a configuration: trials of one class cost the same."""
+    return settings_key(configuration, "cost")
 
 
 @dataclass(frozen=True)
 class ConfigurationResult:
-    """What is known of a configuration."""
+    """How a configuration did, as far as that is known."""
 
     state: ResultState
     values: tuple[float, ...] = ()
-    """One per objective, mean over the seeds; of a complete configuration alone."""
+    """One per objective, the mean over the seeds; empty unless the configuration is complete."""
     intermediate: Mapping[int, float] = field(default_factory=dict)
-    """Epoch → mean over the seeds that had begun."""
+    """Epoch → the mean over the seeds that had begun by then."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class RecordedTrial:
     tags: Mapping[str, str]
 
     @property
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether the trial was trained to its end, so that nothing of it is missing."""
         return self.status == "FINISHED" and self.outcome in TRAINED_TO_THE_END
 
@@ -78,21 +76,22 @@ class Trial:
     configuration_key: str
     seed: int
     number: int
-    """Of the first configuration that holds it."""
+    """The number of the first configuration that holds the trial."""
     point: Point
     data: str
-    """Fingerprint of its data set."""
+    """The fingerprint of the trial's data set."""
     gpus: float = 0.0
-    """Its share, once it is handed out; larger than others' after it ran out of memory."""
+    """The trial's share of a GPU, once it is handed out. The share grows when the trial runs out of
+    memory."""
     state: Literal["todo", "assigned", "running", "done"] = "todo"
-    """Assigned is handed out for execution, running is taken up by an actor."""
+    """An assigned trial is handed out for execution; an actor has taken up a running one."""
     outcome: Outcome | None = None
     recorded: bool = False
-    """Whether it has a run."""
+    """Whether the trial has a run in MLflow."""
     cut_off: bool = False
-    """Whether it was begun and not brought to an end, here or by an earlier launch."""
+    """Whether this launch or an earlier one began the trial and did not end it."""
     found: int = 0
-    """Epochs that this launch found trained, here or in another study."""
+    """Epochs that were trained before this launch took the trial up."""
     history: list[EpochMetrics] = field(default_factory=list)
     values: tuple[float, ...] = ()
     """One per objective, once done."""
@@ -104,15 +103,30 @@ class Trial:
         """Epochs planned."""
         return self.configuration.training.epochs
 
+    @cached_property
+    def cost_class(self) -> CostClass:
+        """The cost class of the trial's configuration."""
+        return cost_class(self.configuration)
+
     @property
-    def finished(self) -> bool:
-        """Whether it was trained to its end."""
-        return self.outcome in TRAINED_TO_THE_END
+    def is_finished(self) -> bool:
+        """Whether the trial was trained to its end."""
+        return self.outcome in ("completed", "diverged")
 
     @property
     def name(self) -> str:
         """What people call it: the searched values and the seed."""
         return f"{describe_point(self.point)} seed={self.seed}".strip()
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that say which configuration and data the trial is of."""
+        return {
+            "configuration": self.configuration_key,
+            "configuration_number": str(self.number),
+            "point": json.dumps(self.point),
+            "data_fingerprint": self.data,
+        }
 
 
 @dataclass(eq=False)
@@ -123,13 +137,32 @@ class ConfigurationTrials:
     point: Point
     trials: list[Trial]
     judgement: ConfigurationResult
+    """What the search was told of the configuration."""
     reported: int = 0
     """The last epoch whose mean the search was told."""
 
     @property
-    def judged(self) -> bool:
-        """Whether nothing more is to be done for it."""
+    def is_judged(self) -> bool:
+        """Whether nothing more is to be done for the configuration."""
         return self.judgement.state != "running"
+
+    @property
+    def result(self) -> ConfigurationResult:
+        """How the configuration stands by its trials alone, whether or not it was stopped early."""
+        intermediate = self.judgement.intermediate
+        if all(trial.is_finished for trial in self.trials):
+            by_objective = zip(*(trial.values for trial in self.trials), strict=True)
+            means = tuple(statistics.fmean(values) for values in by_objective)
+            return ConfigurationResult("complete", means, intermediate)
+        if all(trial.state == "done" for trial in self.trials):
+            return ConfigurationResult("failed")
+        return ConfigurationResult("running", (), intermediate)
+
+    def drop_histories(self) -> None:
+        """Drop the epochs of ended trials: nobody asks again, and thousands fill a memory."""
+        for trial in self.trials:
+            if trial.state == "done":
+                trial.history = []
 
 
 def describe_point(point: Mapping[str, object]) -> str:

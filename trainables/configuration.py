@@ -3,8 +3,8 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Hashable, Iterator, Mapping
+from functools import cache, lru_cache
 from typing import Any, Self
 
 import torch
@@ -13,7 +13,16 @@ from pydantic import model_validator
 from trainables import datasets, networks, regularizers
 from trainables.diagnostics import DiagnosticsSettings
 from trainables.recipe import TrainingSettings
-from trainables.settings import parse_settings, settings
+from trainables.settings import (
+    Exempt,
+    SettingsKeyName,
+    exempt_settings,
+    parse_settings,
+    settings,
+)
+
+SettingsKey = tuple[tuple[str, Hashable], ...]
+"""Dotted paths of settings with their values."""
 
 
 @settings
@@ -99,3 +108,48 @@ def _non_defaults(part: Any) -> dict[str, Any]:
         for field, value in values.items()
         if field.name == "name" or value != field.default
     }
+
+
+def settings_key(part: Any, key: SettingsKeyName) -> SettingsKey:
+    """Return all settings of `part` but those that are marked as exempt from the key.
+
+    Configurations with equal keys cost the same to train, or may share a recorded training step.
+
+    Args:
+        part: a configuration, or any other settings dataclass.
+        key: which key; see `SettingsKeyName`.
+    """
+    return tuple(_key_items(part, key, ""))
+
+
+def _key_items(part: Any, key: SettingsKeyName, prefix: str) -> Iterator[tuple[str, Hashable]]:
+    for name, mark in _keyed_fields(part.__class__, key):
+        path, value = f"{prefix}{name}", getattr(part, name)
+        if mark is not None:
+            yield path, 0 if value == 0 else "not 0"
+        elif dataclasses.is_dataclass(value):
+            yield from _key_items(value, key, f"{path}.")
+        else:
+            yield path, _hashable(value, key)
+
+
+@cache
+def _keyed_fields(cls: Any, key: SettingsKeyName) -> tuple[tuple[str, Exempt | None], ...]:
+    """Return the fields that the key holds; with its mark a field of which it holds only the 0."""
+    marks = exempt_settings(cls, key)
+    names = [field.name for field in dataclasses.fields(cls)]
+    return tuple(
+        (name, marks.get(name)) for name in names if name not in marks or marks[name].but_zero
+    )
+
+
+def _hashable(value: Any, key: SettingsKeyName) -> Hashable:
+    """Return a setting's value as something that can key a dictionary."""
+    if dataclasses.is_dataclass(value):
+        return settings_key(value, key)
+    if isinstance(value, Mapping):
+        return tuple((name, _hashable(item, key)) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(_hashable(item, key) for item in value)
+    found: Hashable = value
+    return found

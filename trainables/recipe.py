@@ -13,7 +13,7 @@ from annotated_types import Ge, Lt
 from pydantic import Strict, model_validator
 from pydantic_core import ArgsKwargs
 
-from trainables.settings import Count, Flag, Index, NonNegative, Positive, settings
+from trainables.settings import Count, Exempt, Flag, Index, NonNegative, Positive, settings
 
 RecipeName = Literal["section_3_1", "section_3_2"]
 RECIPES: dict[str, dict[str, Any]] = {
@@ -29,6 +29,10 @@ RECIPES: dict[str, dict[str, Any]] = {
 """What each recipe says where the study file does not."""
 
 
+PACE = Exempt("cost", "a step takes the same time at every learning rate")
+RATE = Exempt("step", "the update reads the learning rate anew at each step")
+
+
 def _with_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
     return {**RECIPES.get(str(given.get("recipe")), {}), **given}
 
@@ -37,26 +41,45 @@ def _with_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
 class TrainingSettings:
     """SGD; the defaults are the paper's Section 3.1."""
 
-    recipe: RecipeName = "section_3_1"
+    recipe: Annotated[
+        RecipeName,
+        Exempt("cost", "it acts through the settings that it fills in"),
+        Exempt("step", "it acts through the settings that it fills in"),
+    ] = "section_3_1"
     """Which of the paper's recipes holds for the settings that are not given."""
-    epochs: Count = 400
+    epochs: Annotated[
+        Count,
+        Exempt("cost", "the cost is that of one epoch"),
+        Exempt("step", "a step is the same in every epoch"),
+    ] = 400
     """Passes over the training images."""
     batch_size: Count = 128
     """Images per step; the last, smaller batch of an epoch is kept."""
-    learning_rate: Positive = 0.1
+    learning_rate: Annotated[Positive, PACE, RATE] = 0.1
     """At the start; see `schedule`."""
-    momentum: Annotated[float, Strict(), Ge(0), Lt(1)] = 0.9
+    momentum: Annotated[
+        float,
+        Strict(),
+        Ge(0),
+        Lt(1),
+        Exempt("cost", "only without momentum there is no buffer of it", but_zero=True),
+    ] = 0.9
     """In [0, 1)."""
     nesterov: Flag = False
     """Nesterov's momentum."""
-    weight_decay: NonNegative = 1e-4
+    weight_decay: Annotated[
+        NonNegative, Exempt("cost", "only a decay of 0 is left out of the update", but_zero=True)
+    ] = 1e-4
     """L2 penalty on all parameters, the regularizer's own included."""
-    schedule: Literal["steps", "cosine"] = "steps"
+    schedule: Annotated[Literal["steps", "cosine"], PACE, RATE] = "steps"
     """`steps` divides the learning rate by 10 at each milestone; `cosine` lowers it to 0."""
-    milestones: tuple[Index, ...] = (100, 150)
+    milestones: Annotated[tuple[Index, ...], PACE, RATE] = (100, 150)
     """As mixup-cifar10 counts: the rate falls after the epoch with this number counted from 0, so
     that [100, 150] trains 101 epochs at the full rate, 50 at a tenth, the rest at a hundredth."""
-    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    precision: Annotated[
+        Literal["fp32", "bf16", "auto"],
+        Exempt("step", "the precision that the device chose is compared in its place"),
+    ] = "fp32"
     """Of the forward and backward pass; parameters and statistics stay in fp32. `auto` is bf16 on
     a device with instructions for it, else fp32; a trial's tag `precision` says which it was."""
     compile: Flag = False

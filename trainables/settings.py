@@ -7,8 +7,8 @@ under each field states its meaning, unit and range; all of it reaches the JSON 
 
 import dataclasses
 import difflib
-from collections.abc import Iterable
-from typing import Annotated, Any, TypeVar, cast, dataclass_transform
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform
 
 import pydantic
 from annotated_types import Ge, Gt, Le
@@ -24,6 +24,38 @@ Positive = Annotated[float, Strict(), Gt(0)]
 NonNegative = Annotated[float, Strict(), Ge(0)]
 Count = Annotated[int, Strict(), Ge(1)]
 Index = Annotated[int, Strict(), Ge(0)]
+
+SettingsKeyName = Literal["cost", "step"]
+"""A key of settings: `cost` holds what decides how fast a trial trains and what memory it takes,
+`step` what a recorded training step holds."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Exempt:
+    """Marks a setting that a key of settings leaves out: ``Annotated[Share, Exempt("cost", …)]``.
+
+    A setting without a mark is part of every key, so a new setting is safe before anyone has
+    thought about it.
+    """
+
+    key: SettingsKeyName
+    """The key that leaves the setting out."""
+    reason: str
+    """Why the key may leave it out."""
+    but_zero: bool = False
+    """Whether the key still tells 0 from all other values."""
+
+
+def exempt_settings(cls: type, key: SettingsKeyName) -> Mapping[str, Exempt]:
+    """Return the settings of a class that a key leaves out, by name, each with its mark."""
+    fields: Mapping[str, Any] = getattr(cls, "__pydantic_fields__", {})
+    return {
+        name: mark
+        for name, field in fields.items()
+        for mark in field.metadata
+        if isinstance(mark, Exempt) and mark.key == key
+    }
+
 
 CONFIG = ConfigDict(
     extra="forbid",

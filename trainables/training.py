@@ -77,10 +77,10 @@ class Trainer:
         self.step = self.warmth.step_on(
             network,
             regularizer,
-            training,
+            self.configuration,
             precision=precision,
             device=self.device,
-            shape=(self.configuration.network, self.configuration.dataset, splits.fingerprint),
+            data=splits.fingerprint,
         )
         self.network, self.regularizer = self.step.network, self.step.regularizer
         self.images = TrainingImages(splits, batch_size=training.batch_size, device=self.device)

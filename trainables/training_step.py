@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainables.configuration import Configuration, settings_key
 from trainables.cuda_graphs import CudaRecorder, RecordingFailedError, StepRecordings
 from trainables.devices import Precision
 from trainables.memory import PeakMemory
@@ -191,33 +192,33 @@ class StepCache:
         self,
         network: Network,
         regularizer: RegularizerModule[Any],
-        training: TrainingSettings,
+        configuration: Configuration,
         *,
         precision: Precision,
         device: torch.device,
-        shape: object,
+        data: str,
     ) -> TrainingStep:
         """Return a step at its start: the last one's, if it differs in nothing that is recorded.
 
         Args:
-            network: at its start, as the regularizer.
-            regularizer: whose dials may be others.
-            training: whose learning rate and schedule may be others.
+            network: at its start, as the configuration says.
+            regularizer: at its start, as the configuration says.
+            configuration: may differ from the last one's in settings that no recording holds.
             precision: of the step.
             device: of the step.
-            shape: equal for equal networks and data.
+            data: fingerprint of the data set.
         """
-        fixed = (
-            *(training.batch_size, training.momentum, training.nesterov, training.weight_decay),
-            training.compile,
-        )
-        key = (shape, type(regularizer), regularizer.fixed_settings, fixed, precision, device)
+        key = (settings_key(configuration, "step"), data, precision, device)
         if self.step is not None and self.key == key:
             self.step.restart(network, regularizer)
         else:
             self.step = None  # its memory is free before this one's is taken
             self.step = TrainingStep(
-                network, regularizer, training, precision=precision, device=device
+                network,
+                regularizer,
+                configuration.training,
+                precision=precision,
+                device=device,
             )
             self.key = key
         return self.step

@@ -60,19 +60,19 @@ class NodeAdmission:
         if self.cluster.existing:
             StorageFolder(self.question.checkpoints).delete(self.question.token)
 
-    def check(self) -> list[str]:
+    def check_nodes(self) -> list[str]:
         """Look at the nodes that are there at the start; return what speaks against which."""
         for node in self.cluster.nodes():
-            self._meet(node)
+            self._ask_node(node)
         asked = dict(self._asked)
         if asked:
             ray.wait([*asked.values()], num_returns=len(asked), timeout=LOOK_SECONDS)
-        reasons = [f"{self._known[id].name}: {why}" for id in asked if (why := self._reason(id))]
+        reasons = [f"{self._known[id].name}: {why}" for id in asked if (why := self._fault_of(id))]
         self._asked.clear()
         return reasons
 
-    def usable(self) -> tuple[list[ClusterNode], list[str]]:
-        """Return the nodes that trials may run on now, and what happened to nodes, in words."""
+    def follow_nodes(self) -> tuple[list[ClusterNode], list[str]]:
+        """Ask nodes that have come; return those for trials, and in words what has happened."""
         nodes = {node.id: node for node in self.cluster.nodes()}
         gone = self._known.keys() - nodes.keys()
         self.lost |= gone
@@ -80,15 +80,15 @@ class NodeAdmission:
         self._known = {id: node for id, node in self._known.items() if id in nodes}
         for node in nodes.values():
             if node.id not in self._known:
-                self._meet(node)
-        said += [self._welcome(self._known[id]) for id in self._answered()]
+                self._ask_node(node)
+        said += [self._admit_or_refuse(self._known[id]) for id in self._answered_ids()]
         return [n for n in nodes.values() if n.id not in self.unfit | self._asked.keys()], said
 
-    def name(self, id: str) -> str:
+    def node_name(self, id: str) -> str:
         """Return what people call a node."""
         return self._known[id].name if id in self._known else id[:6]
 
-    def _meet(self, node: ClusterNode) -> None:
+    def _ask_node(self, node: ClusterNode) -> None:
         self._known[node.id] = node
         if self.cluster.existing and node.room(*self.share):
             where = NodeAffinitySchedulingStrategy(node.id, soft=False)
@@ -97,22 +97,22 @@ class NodeAdmission:
             )
             self._asked[node.id] = task.remote(self.question)
 
-    def _answered(self) -> list[str]:
+    def _answered_ids(self) -> list[str]:
         """Return the ids of those newcomers that have answered; one that is lost never will."""
         self._asked = {id: ref for id, ref in self._asked.items() if id in self._known}
         refs = [*self._asked.values()]
         ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0) if refs else ([], [])
         return [id for id, ref in self._asked.items() if ref in ready]
 
-    def _welcome(self, node: ClusterNode) -> str:
-        reason = self._reason(node.id)
+    def _admit_or_refuse(self, node: ClusterNode) -> str:
+        reason = self._fault_of(node.id)
         del self._asked[node.id]
         if not reason:
             return f"Node {node.name} has joined: {node.size}."
         self.unfit.add(node.id)
         return f"Node {node.name} has joined, but no trial is begun there: {reason}"
 
-    def _reason(self, id: str) -> str:
+    def _fault_of(self, id: str) -> str:
         """Return what speaks against a node, or nothing."""
         try:
             sight = ray.get(self._asked[id], timeout=0)

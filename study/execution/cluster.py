@@ -174,13 +174,13 @@ class RayCluster:
         The thread that drives Ray cannot hear of it: each call of Ray's waits for the head.
         """
         over = threading.Event()
-        threading.Thread(target=self._watch, args=(over, on_loss), daemon=True).start()
+        threading.Thread(target=self._watch_head, args=(over, on_loss), daemon=True).start()
         try:
             yield
         finally:
             over.set()
 
-    def _watch(self, over: threading.Event, on_loss: Callable[[], None]) -> None:
+    def _watch_head(self, over: threading.Event, on_loss: Callable[[], None]) -> None:
         heard = time.monotonic()
         while not over.wait(1):
             try:

@@ -16,7 +16,7 @@ from study.execution.cluster import Answer, Arguments, log
 from study.execution.tune_adapters import TuneCallback, TuneScheduler, TuneSearcher, TuneStopper
 from study.scheduling.nodes import ClusterNode, StragglerDetector, part_taken, room_for
 from study.scheduling.scheduler import StudyScheduler
-from study.trials import Trial, cost_class, describe_point
+from study.trials import Trial, describe_point
 from trainables.configuration import as_dict
 from trainables.metrics import EpochMetrics
 from trainables.storage import StorageFolder
@@ -47,12 +47,12 @@ def _ends_the_run(
 
 
 class TrialRunner:
-    """One run of Ray Tune over an agenda."""
+    """One run of Ray Tune over a scheduler's trials."""
 
     def __init__(
         self,
-        agenda: StudyScheduler,
-        guard: NodeAdmission,
+        scheduler: StudyScheduler,
+        admission: NodeAdmission,
         *,
         scratch: str,
         discard: Callable[[str], None],
@@ -62,15 +62,15 @@ class TrialRunner:
         """Prepare.
 
         Args:
-            agenda: says what to run and hears what happened.
-            guard: knows the nodes, the data and where trials save themselves.
+            scheduler: says what to run and hears what happened.
+            admission: knows the nodes, the data and where trials save themselves.
             scratch: for Ray Tune's own files, seen by all nodes: an absolute path or a URI.
             discard: deletes the checkpoint of a trial by its key, once it has ended.
             on_change: called after everything that happened.
             on_notice: called with what the user should know, perhaps again and again.
         """
-        self.agenda = agenda
-        self.guard = guard
+        self.scheduler = scheduler
+        self.admission = admission
         self.scratch = scratch
         self.discard = discard
         self.on_change = on_change
@@ -83,19 +83,19 @@ class TrialRunner:
         self._node_of: dict[Trial, str] = {}
         self._failed_on: dict[str, list[Trial]] = {}
         """Trials whose process went away, by their node; whether it is lost too shows later."""
-        self._pace = StragglerDetector()
+        self._stragglers = StragglerDetector()
         self._nodes: list[ClusterNode] = []
         self._nodes_at = float("-inf")
 
     @property
-    def stopping(self) -> bool:
+    def is_stopping(self) -> bool:
         """Whether no further trial may begin."""
-        return self.agenda.stopping
+        return self.scheduler.stopping
 
     @property
-    def at_rest(self) -> bool:
+    def is_at_rest(self) -> bool:
         """Whether no trial is under way."""
-        return not self.agenda.running
+        return not self.scheduler.running
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle as nothing: Ray Tune saves what it is given, for a restore that is not its job."""
@@ -106,7 +106,7 @@ class TrialRunner:
         return self
 
     def run(self) -> None:
-        """Run until the agenda is finished, or has been told to stop and all trials are saved."""
+        """Run until the study is finished, or until it is told to stop and all trials are saved."""
         with self._scratch() as scratch:
             try:
                 self._tuner(scratch).fit()
@@ -142,7 +142,7 @@ class TrialRunner:
     @contextmanager
     def _scratch(self) -> Iterator[str]:
         """Lend Ray Tune a folder: its actors look for it on whichever node they run."""
-        if not self.guard.cluster.existing:
+        if not self.admission.cluster.existing:
             with tempfile.TemporaryDirectory(prefix="study-tune-") as folder:
                 yield folder
             return
@@ -153,142 +153,144 @@ class TrialRunner:
             shared.destroy()
 
     def abandon(self) -> None:
-        """Note that what is still handed out comes to nothing in this launch."""
+        """Give the trials up that are still handed out; a later launch goes on with them."""
         for trial in self.by_tune_id.values():
             if trial.state == "running":
-                self.agenda.interrupted(trial)
+                self.scheduler.note_interrupted(trial)
             else:
-                self.agenda.withdraw(trial)
+                self.scheduler.take_back(trial)
         self.by_tune_id.clear()
 
-    def assignment(self, trial: Trial) -> TrialAssignment:
+    def _assignment_of(self, trial: Trial) -> TrialAssignment:
         """Return what an actor needs to know of a trial."""
         return TrialAssignment(
-            name=f"{self.agenda.study.name} {trial.name}",
-            study=self.agenda.study.name,
+            name=f"{self.scheduler.study.name} {trial.name}",
+            study=self.scheduler.study.name,
             point=describe_point(trial.point),
             configuration=as_dict(trial.configuration),
             seed=trial.seed,
             key=trial.key,
-            data=str(self.guard.question.data),
-            checkpoints=self.guard.question.checkpoints,
-            checkpoint_seconds=self.agenda.study.checkpoints.at_least_every_seconds,
-            cpus=self.agenda.study.resources.cpus,
+            data=str(self.admission.question.data),
+            checkpoints=self.admission.question.checkpoints,
+            checkpoint_seconds=self.scheduler.study.checkpoints.at_least_every_seconds,
+            cpus=self.scheduler.study.resources.cpus,
             gpus=trial.gpus,
-            avoid=sorted(self.guard.unfit),
+            avoid=sorted(self.admission.unfit),
         )
 
     @_ends_the_run
-    def suggest(self, tune_id: str) -> TrialAssignment | str | None:
-        """Return the next trial, None while there is none, or the word that there is no more."""
-        agenda = self.agenda
-        if (agenda.finished or agenda.stopping) and not agenda.active:
+    def hand_out_config(self, tune_id: str) -> TrialAssignment | str | None:
+        """Hand out the next trial, None while there is none, or the word that there is no more."""
+        scheduler = self.scheduler
+        if (scheduler.is_finished or scheduler.stopping) and not scheduler.active:
             return str(Searcher.FINISHED)
         # One more than fits, so that an actor that becomes free is reused at once.
-        if self._taken(self._usable(), agenda.active) > 1 + 1e-9:
+        if self._taken(self._usable_nodes(), scheduler.active) > 1 + 1e-9:
             return None
-        trial = agenda.next()
+        trial = scheduler.hand_out_trial()
         if trial is None:
             return None
         self.by_tune_id[tune_id] = trial
-        return self.assignment(trial)
+        return self._assignment_of(trial)
 
     def _taken(self, nodes: Sequence[ClusterNode], trials: Iterable[Trial]) -> float:
         """Return which part of the nodes' places trials take; above 1 not all of them fit."""
-        cpus = self.agenda.study.resources.cpus
+        cpus = self.scheduler.study.resources.cpus
         return part_taken(nodes, [(cpus, trial.gpus) for trial in trials])
 
-    def _usable(self) -> list[ClusterNode]:
-        """Return the nodes for trials; once a second those that come and go count."""
+    def _usable_nodes(self) -> list[ClusterNode]:
+        """Return the nodes for trials; once a second look which nodes have come or gone."""
         if time.monotonic() - self._nodes_at > 1:
-            self._nodes, said = self.guard.usable()
+            self._nodes, said = self.admission.follow_nodes()
             self._nodes_at = time.monotonic()
             for sentence in said:
                 self.on_notice(sentence)
-            for id in self._failed_on.keys() & self.guard.lost:
+            for id in self._failed_on.keys() & self.admission.lost:
                 for trial in self._failed_on.pop(id):
-                    self.agenda.forgive(trial)
+                    self.scheduler.forgive_failure(trial)
         return self._nodes
 
-    def place(self) -> str:
-        """Return how far the nodes are used, in words; nothing of a single one."""
+    def occupancy(self) -> str:
+        """Return in words how far the nodes are used; nothing where there is only one."""
         if len(self._nodes) < 2:
             return ""
-        cpus, shares = self.agenda.study.resources.cpus, self.agenda.shares.distinct
+        cpus, shares = self.scheduler.study.resources.cpus, self.scheduler.shares.sizes
         if len(shares) > 1:
-            part = self._taken(self._nodes, self.agenda.running)
+            part = self._taken(self._nodes, self.scheduler.running)
             return f"{part:.0%} of the places taken on {len(self._nodes)} nodes"
         places = room_for(self._nodes, cpus, *shares)
-        return f"{len(self.agenda.running)} of {places} places taken on {len(self._nodes)} nodes"
+        return f"{len(self.scheduler.running)} of {places} places taken on {len(self._nodes)} nodes"
 
     @_ends_the_run
-    def started(self, tune_id: str) -> None:
+    def note_started(self, tune_id: str) -> None:
         """Note that an actor has taken a trial up."""
-        self.agenda.begin(self.by_tune_id[tune_id])
+        self.scheduler.note_begun(self.by_tune_id[tune_id])
         self.on_change()
 
     @_ends_the_run
-    def result(self, tune_id: str, result: dict[str, Any]) -> str:
+    def note_result(self, tune_id: str, result: dict[str, Any]) -> str:
         """Note a result and return Ray Tune's word for what is to happen with the trial."""
-        stop = self._epochs(tune_id, result)
+        stop = self._note_epochs(tune_id, result)
         if stop:
             return str(TrialScheduler.STOP)
-        if self.agenda.stopping and (result["between_epochs"] or not self.stop_between_epochs):
+        if self.scheduler.stopping and (result["between_epochs"] or not self.stop_between_epochs):
             return str(TrialScheduler.PAUSE)
         return str(TrialScheduler.CONTINUE)
 
-    def _epochs(self, tune_id: str, result: dict[str, Any]) -> bool:
+    def _note_epochs(self, tune_id: str, result: dict[str, Any]) -> bool:
         trial = self.by_tune_id[tune_id]
         epochs = [EpochMetrics(**metrics) for metrics in result["epochs"]]
-        stop = self.agenda.epochs(
+        stop = self.scheduler.note_epochs(
             trial, epochs, device=result["device"], precision=result["precision"]
         )
         self._node_of[trial] = result["node"]
-        name = self.guard.name(result["node"])
+        name = self.admission.node_name(result["node"])
         for epoch in epochs:
-            slow = self._pace.slow(name, cost_class(trial.configuration), epoch.images_per_second)
+            slow = self._stragglers.note_speed(name, trial.cost_class, epoch.images_per_second)
             if slow:
                 self.on_notice(slow)
         if result["notice"]:
-            where = f"Node {name}: " if self.guard.cluster.existing else ""
+            where = f"Node {name}: " if self.admission.cluster.existing else ""
             self.on_notice(f"{where}{result['notice']}")
         self.on_change()
         return stop
 
     @_ends_the_run
-    def ended(self, tune_id: str, result: dict[str, Any]) -> None:
+    def note_ended(self, tune_id: str, result: dict[str, Any]) -> None:
         """Note that a trial is trained to its end or stopped early."""
         if result["finished"]:  # Ray Tune keeps a last result from the scheduler
-            self._epochs(tune_id, result)
+            self._note_epochs(tune_id, result)
         trial = self.by_tune_id.pop(tune_id)
         self._node_of.pop(trial, None)
-        self.agenda.left(
-            trial, result.get("diagnostics", ()), location=self.guard.question.checkpoints
+        self.scheduler.record_diagnostics(
+            trial, result.get("diagnostics", ()), location=self.admission.question.checkpoints
         )
-        self.agenda.completed(trial)
+        self.scheduler.note_completed(trial)
         self.discard(trial.key)
         self.on_change()
 
     @_ends_the_run
-    def paused(self, tune_id: str) -> None:
+    def note_paused(self, tune_id: str) -> None:
         """Note that a trial is saved and at rest."""
-        self.agenda.interrupted(self.by_tune_id.pop(tune_id))
+        self.scheduler.note_interrupted(self.by_tune_id.pop(tune_id))
         self.on_change()
 
     @_ends_the_run
-    def failed(self, tune_id: str, failure: str) -> None:
+    def note_failed(self, tune_id: str, failure: str) -> None:
         """Note that an attempt at a trial failed, with its traceback."""
         trial = self.by_tune_id.pop(tune_id)
         node = self._node_of.pop(trial, "")
         if any(sign in failure for sign in NODE_LOST):
             log.warning("%s lost its node: %s", trial.name, failure)
-            self.agenda.lost(trial)
+            self.scheduler.note_lost(trial)
             self.on_change()
             return
         if any(sign in failure for sign in PROCESS_LOST):
             self._failed_on.setdefault(node, []).append(trial)
         if trial.state == "assigned":  # its setup failed: what failed should have a run
-            self.agenda.begin(trial)
-        if not self.agenda.failed(trial, failure, out_of_memory="OutOfMemoryError" in failure):
+            self.scheduler.note_begun(trial)
+        if not self.scheduler.note_failed(
+            trial, failure, out_of_memory="OutOfMemoryError" in failure
+        ):
             self.discard(trial.key)
         self.on_change()

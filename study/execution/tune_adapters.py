@@ -14,36 +14,36 @@ class TuneListener(Protocol):
     """Whoever runs trials by Ray Tune, as the adapters see it. Trials go by Ray Tune's own ids."""
 
     @property
-    def stopping(self) -> bool:
+    def is_stopping(self) -> bool:
         """Whether no further trial may begin."""
         ...
 
     @property
-    def at_rest(self) -> bool:
+    def is_at_rest(self) -> bool:
         """Whether no trial is under way."""
         ...
 
-    def suggest(self, tune_id: str) -> Any:
-        """Return the next trial's config, None while there is none, or Ray Tune's last word."""
+    def hand_out_config(self, tune_id: str) -> Any:
+        """Hand out the next trial's config, None while there is none, or Ray Tune's last word."""
         ...
 
-    def started(self, tune_id: str) -> None:
+    def note_started(self, tune_id: str) -> None:
         """Take note that an actor has taken a trial up."""
         ...
 
-    def result(self, tune_id: str, result: dict[str, Any]) -> str:
-        """Take a result; return Ray Tune's word for what is to happen with the trial."""
+    def note_result(self, tune_id: str, result: dict[str, Any]) -> str:
+        """Take note of a result; return Ray Tune's word for what is to happen with the trial."""
         ...
 
-    def ended(self, tune_id: str, result: dict[str, Any]) -> None:
+    def note_ended(self, tune_id: str, result: dict[str, Any]) -> None:
         """Take note that a trial is trained to its end or stopped early."""
         ...
 
-    def paused(self, tune_id: str) -> None:
+    def note_paused(self, tune_id: str) -> None:
         """Take note that a trial is saved and at rest."""
         ...
 
-    def failed(self, tune_id: str, failure: str) -> None:
+    def note_failed(self, tune_id: str, failure: str) -> None:
         """Take note that an attempt at a trial failed, with its traceback."""
         ...
 
@@ -56,8 +56,8 @@ class TuneSearcher(Searcher):
         self.listener = listener
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next trial's config, None while there is none, or Ray Tune's last word."""
-        return self.listener.suggest(trial_id)
+        """Hand out the next trial's config, None while there is none, or Ray Tune's last word."""
+        return self.listener.hand_out_config(trial_id)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -87,7 +87,7 @@ class TuneScheduler(FIFOScheduler):
     def choose_trial_to_run(self, tune_controller: Any, **kwargs: Any) -> TuneTrial | None:
         """Choose the first that waits; Ray Tune's own would look at all that have ended as well."""
         self._live = [trial for trial in self._live if not trial.is_finished()]
-        if self.listener.stopping:
+        if self.listener.is_stopping:
             return None  # or a trial that was saved and paused would go on
         return next((t for t in self._live if t.status == TuneTrial.PENDING), None)
 
@@ -95,20 +95,20 @@ class TuneScheduler(FIFOScheduler):
         self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]
     ) -> str:
         """Pass a result on; return what is to happen with the trial."""
-        return self.listener.result(trial.trial_id, result)
+        return self.listener.note_result(trial.trial_id, result)
 
     def on_trial_complete(
         self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]
     ) -> None:
         """Pass on that a trial has ended as it should."""
-        self.listener.ended(trial.trial_id, result)
+        self.listener.note_ended(trial.trial_id, result)
 
     def on_trial_error(self, tune_controller: Any, trial: TuneTrial) -> None:
         """Pass on that a trial has failed, with its traceback."""
         # The file on this machine: where Ray Tune's own getter looks, it arrives only later.
         file = trial.error_file
         failure = Path(file).read_text() if file and Path(file).exists() else "its process died"
-        self.listener.failed(trial.trial_id, failure)
+        self.listener.note_failed(trial.trial_id, failure)
 
 
 class TuneCallback(tune.Callback):
@@ -121,13 +121,13 @@ class TuneCallback(tune.Callback):
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
     ) -> None:
         """Pass on that an actor has taken a trial up."""
-        self.listener.started(trial.trial_id)
+        self.listener.note_started(trial.trial_id)
 
     def on_trial_save(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **info: Any
     ) -> None:
         """Pass on that a trial is saved."""
-        self.listener.paused(trial.trial_id)
+        self.listener.note_paused(trial.trial_id)
 
 
 class TuneStopper(Stopper):
@@ -142,4 +142,4 @@ class TuneStopper(Stopper):
 
     def stop_all(self) -> bool:
         """Return whether the loop is to end."""
-        return self.listener.stopping and self.listener.at_rest
+        return self.listener.is_stopping and self.listener.is_at_rest

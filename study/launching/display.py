@@ -24,11 +24,11 @@ EARLY = 20
 
 
 class LaunchDisplay:
-    """Shows how far an agenda is. It is told of changes and draws when it is time."""
+    """Shows how far a study is. It is told of changes and draws when it is time."""
 
     def __init__(
         self,
-        agenda: StudyScheduler,
+        scheduler: StudyScheduler,
         console: Console,
         *,
         facts: list[tuple[str, str]],
@@ -37,16 +37,16 @@ class LaunchDisplay:
         """Prepare.
 
         Args:
-            agenda: what to show.
+            scheduler: whose study to show.
             console: where.
             facts: label and text of what does not change: dashboard, MLflow UI, log.
             trouble: asked at each drawing what else the user should know; empty if nothing.
         """
-        self.agenda = agenda
+        self.scheduler = scheduler
         self.console = console
         self.facts = facts
         self.trouble = trouble
-        self.place: Callable[[], str] = lambda: ""
+        self.occupancy: Callable[[], str] = lambda: ""
         """Asked at each drawing how the nodes are used; empty if there is nothing to say."""
         self.noticed: set[str] = set()
         self.started = time.monotonic()
@@ -55,7 +55,7 @@ class LaunchDisplay:
         self._next_drawing = float("-inf")
         self._live = Live(
             console=console,
-            get_renderable=self._picture,
+            get_renderable=self._latest_picture,
             refresh_per_second=2,
             transient=True,
             redirect_stdout=False,
@@ -80,33 +80,33 @@ class LaunchDisplay:
     def stop(self) -> None:
         """Give the terminal back, with a last line."""
         self._live.stop()
-        self._line()
+        self._print_line()
 
-    def changed(self) -> None:
+    def note_change(self) -> None:
         """Take note that something happened."""
         if not self.console.is_terminal and time.monotonic() - self._last_line >= LINE_SECONDS:
-            self._line()
+            self._print_line()
 
     def say(self, text: str) -> None:
         """Show a sentence above the display, and keep it there."""
         self.console.print(text, highlight=False, soft_wrap=True)
 
-    def notice(self, text: str) -> None:
+    def say_once(self, text: str) -> None:
         """Show a sentence above the display once, however often it is said."""
         if text not in self.noticed:
             self.noticed.add(text)
             self.say(text)
 
-    def _line(self) -> None:
+    def _print_line(self) -> None:
         self._last_line = time.monotonic()
         stamp = time.strftime("%H:%M:%S")
         self.console.print(
-            f"{stamp}  {' · '.join([self._counts(), *self._parts()])}",
+            f"{stamp}  {' · '.join([self._counts_text(), *self._remarks()])}",
             highlight=False,
             soft_wrap=True,
         )
 
-    def _picture(self) -> RenderableType:
+    def _latest_picture(self) -> RenderableType:
         began = time.monotonic()
         if began >= self._next_drawing:
             self._drawn = self._draw()
@@ -115,77 +115,87 @@ class LaunchDisplay:
         return self._drawn
 
     def _draw(self) -> RenderableType:
-        done, total = self._trials()
+        done, total = self._trial_counts()
         bar = Table.grid(padding=(0, 1))
-        bar.add_row(ProgressBar(total=total, completed=done, width=40), self._counts())
+        bar.add_row(ProgressBar(total=total, completed=done, width=40), self._counts_text())
         rows = Table.grid(padding=(0, 2))
-        for trial in sorted(self.agenda.running, key=lambda trial: (trial.number, trial.seed)):
+        for trial in sorted(self.scheduler.running, key=lambda trial: (trial.number, trial.seed)):
             rows.add_row(f"  {trial.name}", _progress_text(trial))
         lines: list[RenderableType] = [bar, rows]
-        lines += [Text(part) for part in self._parts()]
+        lines += [Text(part) for part in self._remarks()]
         return Group(*lines)
 
-    def _parts(self) -> list[str]:
+    def _remarks(self) -> list[str]:
         """Return what there is to say beside the counts."""
-        parts = [self.place(), self._best(), self._pace(), self._time_left()]
+        parts = [self.occupancy(), self._best_text(), self._pace_text(), self._time_left_text()]
         return [part for part in (*parts, self.trouble()) if part]
 
-    def _trials(self) -> tuple[int, int]:
+    def _trial_counts(self) -> tuple[int, int]:
         """Return how many trials are done and how many there are to be."""
-        seeds = len(self.agenda.study.search.seed_list)
-        unasked = self.agenda.study.configurations - len(self.agenda.plans)
-        done = sum(_is_settled(trial, plan) for plan in self.agenda.plans for trial in plan.trials)
-        return done, sum(len(plan.trials) for plan in self.agenda.plans) + unasked * seeds
+        seeds = len(self.scheduler.study.search.seed_list)
+        unasked = self.scheduler.study.configurations - len(self.scheduler.configurations)
+        done = sum(
+            _is_settled(trial, configuration)
+            for configuration in self.scheduler.configurations
+            for trial in configuration.trials
+        )
+        return done, sum(
+            len(configuration.trials) for configuration in self.scheduler.configurations
+        ) + unasked * seeds
 
-    def _counts(self) -> str:
-        done, total = self._trials()
-        running = len(self.agenda.running)
-        failed = sum(trial.outcome == "failed" for trial in self.agenda.trials.values())
+    def _counts_text(self) -> str:
+        done, total = self._trial_counts()
+        running = len(self.scheduler.running)
+        failed = sum(trial.outcome == "failed" for trial in self.scheduler.trials.values())
         text = f"{done} of {total} trials done · {running} running · {total - done - running} to do"
         return f"{text} · {failed} failed" if failed else text
 
-    def _best(self) -> str:
-        objectives = self.agenda.study.search.objectives
-        judged = [plan for plan in self.agenda.plans if plan.judgement.state == "complete"]
-        if not judged or len(objectives) > 1 or not self.agenda.study.search.selects:
+    def _best_text(self) -> str:
+        objectives = self.scheduler.study.search.objectives
+        judged = [
+            configuration
+            for configuration in self.scheduler.configurations
+            if configuration.judgement.state == "complete"
+        ]
+        if not judged or len(objectives) > 1 or not self.scheduler.study.search.selects:
             return ""
-        best = min(judged, key=lambda plan: plan.judgement.values[0])
+        best = min(judged, key=lambda configuration: configuration.judgement.values[0])
         return (
             f"best so far: {describe_point(best.point)}, {objectives[0]} {_mean_and_spread(best)}"
         )
 
-    def _pace(self) -> str:
+    def _pace_text(self) -> str:
         """Return how many trials an hour this launch trains; those under way count in part."""
         elapsed = time.monotonic() - self.started
         trials = sum(
-            _epochs_trained_here(trial) / trial.epochs for trial in self.agenda.trials.values()
+            _epochs_trained_here(trial) / trial.epochs for trial in self.scheduler.trials.values()
         )
         if elapsed < EARLY or trials < 1:
             return ""
         per_hour = trials / elapsed * 3600
         return f"{per_hour:,.{0 if per_hour >= 10 else 1}f} trials an hour"
 
-    def _time_left(self) -> str:
+    def _time_left_text(self) -> str:
         elapsed = time.monotonic() - self.started
-        trained = sum(map(_epochs_trained_here, self.agenda.trials.values()))
+        trained = sum(map(_epochs_trained_here, self.scheduler.trials.values()))
         if elapsed < EARLY or trained <= 0:
             return ""
-        _, total = self._trials()
-        typical = statistics.fmean(t.epochs for t in self.agenda.trials.values())
+        _, total = self._trial_counts()
+        typical = statistics.fmean(t.epochs for t in self.scheduler.trials.values())
         left = max(0.0, total * typical - self._epochs_done())
         return f"about {duration_text(left * elapsed / trained)} left"
 
     def _epochs_done(self) -> float:
         return sum(
-            trial.epochs if _is_settled(trial, plan) else _epochs_done(trial)
-            for plan in self.agenda.plans
-            for trial in plan.trials
+            trial.epochs if _is_settled(trial, configuration) else _epochs_done(trial)
+            for configuration in self.scheduler.configurations
+            for trial in configuration.trials
         )
 
 
-def _is_settled(trial: Trial, plan: ConfigurationTrials) -> bool:
+def _is_settled(trial: Trial, configuration: ConfigurationTrials) -> bool:
     """Return whether nothing more is to be done for the trial."""
-    return trial.state == "done" or (plan.judged and trial.state == "todo")
+    return trial.state == "done" or (configuration.is_judged and trial.state == "todo")
 
 
 def _epochs_done(trial: Trial) -> int:
@@ -208,8 +218,8 @@ def _progress_text(trial: Trial) -> str:
     )
 
 
-def _mean_and_spread(plan: ConfigurationTrials) -> str:
-    values = [trial.values[0] for trial in plan.trials]
+def _mean_and_spread(configuration: ConfigurationTrials) -> str:
+    values = [trial.values[0] for trial in configuration.trials]
     mean = statistics.fmean(values)
     if len(values) < 2:
         return f"{mean:.2f} (1 seed)"

@@ -1,32 +1,19 @@
-"""What there is to do and what it will cost, before anything is started."""
+"""What the trials to come will cost: from the record, or measured by a short probe."""
 
 import math
 import os
 import statistics
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
-from analysis.record.names import ADOPTED_FROM, COMPLETED, DEVICE
-from study.file.resolved import ResolvedStudy
-from study.file.space import Point
 from study.launching.display import duration_text
-from study.scheduling import nodes
 from study.scheduling.gpu_shares import MEMORY_MARGIN, GpuShares, ShareError, best_count
 from study.scheduling.nodes import StudyPlace, room_for, this_machine
 from study.scheduling.scheduler import StudyScheduler
-from study.trials import (
-    ConfigurationTrials,
-    CostClass,
-    RecordedTrial,
-    Trial,
-    cost_class,
-    describe_point,
-)
+from study.trials import CostClass, RecordedTrial, Trial, cost_class
 from trainables import probe
 from trainables.configuration import Configuration
 
@@ -36,13 +23,11 @@ TRIAL_SECONDS = 0.3
 """What a trial costs beside its epochs, on a warm actor."""
 SPREAD = 0.25
 """Half the width of the range that is given around an estimate."""
-SHOWN = 30
-"""Configurations listed one by one."""
 
 
 @dataclass(frozen=True)
 class TrialCost:
-    """What one trial of a kind takes."""
+    """What one trial of a cost class takes."""
 
     epoch_seconds: float
     start_seconds: float
@@ -51,117 +36,38 @@ class TrialCost:
     """Where the figures come from."""
 
 
-def print_plan(
-    agenda: StudyScheduler,
-    recorded: Mapping[str, RecordedTrial],
-    console: Console,
-    *,
-    upcoming: Sequence[Point],
-    data: Path,
-    place: StudyPlace,
-) -> None:
-    """Print the configurations known so far, what is done and to do, where, and an estimate.
-
-    Args:
-        agenda: reconciled with the record.
-        recorded: the record's trials by key.
-        console: where to print.
-        upcoming: the configurations that will be chosen next, as far as that is known.
-        data: the folder of the data sets.
-        place: what the study would run on.
-    """
-    study = agenda.study
-    trials = [trial for plan in agenda.plans for trial in plan.trials]
-    unasked = study.configurations - len(agenda.plans)
-    todo = [trial for plan in agenda.plans if not plan.judged for trial in plan.trials]
-    todo = list(dict.fromkeys(trial for trial in todo if trial.state != "done"))
-    seeds = study.search.seed_list
-    more = unasked * len(seeds)
-    lines = [
-        ("configurations", f"{len(agenda.plans)} chosen of {study.configurations}"),
-        ("seeds", f"{len(seeds)}: {', '.join(map(str, seeds))}"),
-        (
-            "trials",
-            f"{len(trials) + more}: {sum(t.state == 'done' for t in trials)} done, "
-            f"{sum(t.cut_off for t in todo)} cut off, "
-            f"{len(todo) + more - sum(t.cut_off for t in todo)} to do",
-        ),
-        ("nodes", nodes.describe_nodes(place.nodes, study.resources.cpus, *agenda.shares.distinct)),
-    ]
-    if place.dashboard:
-        lines.append(("dashboard", place.dashboard))
-    _print_lines(console, lines)
-    _print_configurations(agenda.plans, upcoming, console)
-    if not todo and not more:
-        console.print("Nothing to do: every trial of the study is done.")
-        return
-    configurations = [t.configuration for t in todo]
-    chosen = [study.configuration(point) for point in upcoming] or _stand_ins(study, unasked)
-    configurations += [configuration for configuration in chosen for _ in seeds]
-    costs = _cost_by_class(configurations, recorded, agenda, data)
-    _print_lines(console, _estimate_lines(agenda, todo, configurations, costs, place))
-
-
-def _stand_ins(study: ResolvedStudy, count: int) -> list[Configuration]:
-    """Return configurations in place of those not chosen yet: the corners of the space in turn."""
-    corners = study.extremes()
-    return [corners[i % len(corners)] for i in range(count)]
-
-
-def _print_configurations(
-    plans: Sequence[ConfigurationTrials], upcoming: Sequence[Point], console: Console
-) -> None:
-    rows = [(plan.point, _trial_states(plan)) for plan in plans]
-    rows += [(point, "to do") for point in upcoming]
-    for number, (point, states) in enumerate(rows[:SHOWN]):
-        console.print(
-            f"  {number:>4}  {describe_point(point):<32} {states}", highlight=False, markup=False
-        )
-    if len(rows) > SHOWN:
-        console.print(f"        and {len(rows) - SHOWN} more", highlight=False)
-
-
-def _trial_states(plan: ConfigurationTrials) -> str:
-    """Return how many of a configuration's trials are in which state."""
-    counts = Counter(_trial_state(trial, plan) for trial in plan.trials)
-    return ", ".join(f"{count} {state}" for state, count in counts.items())
-
-
-def _trial_state(trial: Trial, plan: ConfigurationTrials) -> str:
-    if trial.state == "done":
-        return "done"
-    if plan.judgement.state == "pruned":
-        return "stopped early"
-    return "cut off" if trial.cut_off else "to do"
-
-
-def _cost_by_class(
+def costs_by_class(
     configurations: Iterable[Configuration],
     recorded: Mapping[str, RecordedTrial],
-    agenda: StudyScheduler,
+    scheduler: StudyScheduler,
     data: Path,
 ) -> dict[CostClass, TrialCost]:
-    """Return what each kind costs, from the record where it has trials of the kind."""
+    """Return what each cost class costs, from the record where it has trials of the class.
+
+    Raises:
+        ShareError: if the GPU's memory does not hold a trial.
+    """
     costs: dict[CostClass, TrialCost] = {}
-    known = agenda.trials
+    known = scheduler.trials
     for configuration in configurations:
-        if cost_class(configuration) in costs:
+        kind = cost_class(configuration)
+        if kind in costs:
             continue
         seen = [
             trial
             for key, trial in recorded.items()
             if key in known
-            and trial.outcome == COMPLETED
-            and ADOPTED_FROM not in trial.tags
-            and cost_class(known[key].configuration) == cost_class(configuration)
+            and trial.outcome == "completed"
+            and "adopted_from" not in trial.tags
+            and known[key].cost_class == kind
         ]
         if seen:
             cost = _from_record(seen)
-        elif cost_class(configuration) in agenda.shares.figures:
-            cost = _from_figures(cost_class(configuration), agenda.shares)
+        elif kind in scheduler.shares.figures:
+            cost = _from_figures(kind, scheduler.shares)
         else:
-            cost = _from_probe(configuration, agenda, data)
-        costs[cost_class(configuration)] = cost
+            cost = _from_probe(configuration, scheduler, data)
+        costs[kind] = cost
     return costs
 
 
@@ -175,7 +81,7 @@ def _from_record(trials: Sequence[RecordedTrial]) -> TrialCost:
 
 
 def _from_figures(kind: CostClass, shares: GpuShares) -> TrialCost:
-    """Return what was measured to choose the kind's share."""
+    """Return what was measured to choose the share of a cost class."""
     assert shares.bench is not None
     figures = shares.figures[kind]
     count = best_count(figures, shares.bench)
@@ -187,10 +93,10 @@ def _from_figures(kind: CostClass, shares: GpuShares) -> TrialCost:
     )
 
 
-def _from_probe(configuration: Configuration, agenda: StudyScheduler, data: Path) -> TrialCost:
+def _from_probe(configuration: Configuration, scheduler: StudyScheduler, data: Path) -> TrialCost:
     """Train for a few seconds, as many processes side by side as will run in the study."""
-    cpus = agenda.study.resources.cpus
-    gpu = agenda.shares.of(configuration) > 0 and torch.cuda.is_available()
+    cpus = scheduler.study.resources.cpus
+    gpu = scheduler.shares.share_of(cost_class(configuration)) > 0 and torch.cuda.is_available()
     count = 1 if gpu else min(slots_here(cpus, 0), os.cpu_count() or 1)
     probes = probe.side_by_side(
         configuration,
@@ -219,21 +125,30 @@ def slots_here(cpus: float, gpus: float) -> int:
     return max(1, this_machine().room(cpus, gpus if torch.cuda.is_available() else 0))
 
 
-def _estimate_lines(
-    agenda: StudyScheduler,
+def estimate_lines(
+    scheduler: StudyScheduler,
     todo: Sequence[Trial],
     configurations: Sequence[Configuration],
     costs: Mapping[CostClass, TrialCost],
     place: StudyPlace,
 ) -> list[tuple[str, str]]:
-    study, cpus = agenda.study, agenda.study.resources.cpus
+    """Return label and text of what the trials to do will take.
+
+    Args:
+        scheduler: reconciled with the record.
+        todo: the trials to do of the configurations that are chosen already.
+        configurations: of all trials to do, those of `todo` first.
+        costs: of each of their cost classes.
+        place: what the study would run on.
+    """
+    study, cpus = scheduler.study, scheduler.study.resources.cpus
     done_epochs = [len(trial.history) for trial in todo]
     done_epochs += [0] * (len(configurations) - len(todo))
     works = [
         costs[cost_class(c)].epoch_seconds * (c.training.epochs - done) + TRIAL_SECONDS
         for c, done in zip(configurations, done_epochs, strict=True)
     ]
-    shares = [agenda.shares.of(c) for c in configurations]
+    shares = [scheduler.shares.share_of(cost_class(c)) for c in configurations]
     rooms = {s: room_for(place.nodes, cpus, s) or slots_here(cpus, s) for s in set(shares)}
     beside = [min(rooms[share], len(configurations)) for share in shares]
     longest = max(costs[cost_class(c)].epoch_seconds * c.training.epochs for c in configurations)
@@ -284,8 +199,3 @@ def _hours_range(hours: float) -> str:
     return (
         f"{_show_hours(hours * 3600 * (1 - SPREAD))} to {_show_hours(hours * 3600 * (1 + SPREAD))}"
     )
-
-
-def _print_lines(console: Console, lines: Iterable[tuple[str, str]]) -> None:
-    for label, text in lines:
-        console.print(f"{label:<16}{text}", highlight=False, markup=False)

@@ -1,53 +1,32 @@
 """How much of a GPU a trial gets: what the study file says, or what was measured.
 
-With ``resources: {gpus: auto}`` some trials of each kind train for a few seconds on one GPU: one
+With ``resources: {gpus: auto}`` trials of each cost class train for a few seconds on one GPU: one
 alone, then twice as many side by side for as long as that pays and memory and CPUs allow it. The
 figures are remembered with the study; the shares are computed from them at every launch.
 """
 
-import json
-import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import torch
+from typing import TypedDict
 
 from study.file.settings import ResourceSettings
-from study.trials import CostClass, cost_class
+from study.scheduling.share_file import Figures, ShareFile, ShareMeasurement
+from study.trials import CostClass, cost_class, describe_point
 from trainables.configuration import Configuration
 from trainables.devices import GpuDevice
 from trainables.probe import TrialProbe
 
 LEAST_GAIN = 1.05
-"""How much more a GPU must train with twice as many trials on it; below, measuring sees noise."""
+"""How much more a GPU must train with twice as many trials on it; less than that is noise."""
 MOST_SIDE_BY_SIDE = 16
-"""More trials than these are not tried on one GPU."""
+"""The most trials that are tried on one GPU."""
 MEMORY_MARGIN = 1.15
-"""How much more memory than it was seen to take a trial's share should hold."""
+"""A trial's share holds this much times the memory that a trial alone was seen to take."""
 
 
 class ShareError(Exception):
     """A trial could not be measured; the message says why."""
-
-
-@dataclass(frozen=True)
-class ShareMeasurement:
-    """What some trials of a kind did side by side on one GPU."""
-
-    epochs_per_second: float
-    """Of all together; 0 if the memory did not hold them."""
-    taken_mb: float
-    """Of the GPU's memory, by all together; 2^20 bytes."""
-    epoch_seconds: float = 0.0
-    """Of one of them."""
-    peak_mb: float = 0.0
-    """Of the memory that one of them allocated."""
-
-
-Figures = dict[int, ShareMeasurement]
-"""By how many there were side by side."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +37,11 @@ class GpuBench:
     most: int
     """Trials that the CPUs beside it have room for."""
     probe: Callable[[Configuration, int], list[TrialProbe]]
-    """Trains so many trials side by side for a few seconds; none if the memory does not hold them.
-    """
+    """Trains so many trials side by side for a few seconds; returns no probe if the memory does not
+    hold them."""
 
     def allows(self, figures: Figures, count: int) -> bool:
-        """Return whether so many may share the GPU, by the memory that one alone has taken."""
+        """Return whether so many trials may share the GPU, by the memory that one has taken."""
         memory = count * figures[1].taken_mb * MEMORY_MARGIN
         return count == 1 or (
             count <= min(self.most, MOST_SIDE_BY_SIDE) and memory <= self.gpu.memory_mb
@@ -97,6 +76,15 @@ def _doubling_pays(figures: Figures, count: int) -> bool:
     return now >= LEAST_GAIN * before and now > 0
 
 
+class ShareConditions(TypedDict):
+    """What figures hold for beside the trials' settings."""
+
+    gpu: str
+    """The GPU's name."""
+    cpus: float
+    """Of a trial."""
+
+
 @dataclass
 class GpuShares:
     """The shares of a study's trials."""
@@ -110,116 +98,97 @@ class GpuShares:
     """The GPU that shares are for, if they are measured and there is one."""
 
     @property
-    def auto(self) -> bool:
+    def is_measured(self) -> bool:
         """Whether shares are measured."""
         return self.resources.gpus == "auto"
 
-    def of(self, configuration: Configuration) -> float:
-        """Return the share of a trial; of a kind that was not measured, the largest."""
-        return self.of_kind(cost_class(configuration))
-
-    def of_kind(self, kind: CostClass) -> float:
-        """Return the share of a kind of trials."""
+    def share_of(self, kind: CostClass) -> float:
+        """Return the share of a trial of a cost class; the largest if it was not measured."""
         if not isinstance(self.resources.gpus, str):
             return self.resources.gpus
         if self.bench is None:
             return 0.0
         if kind not in self.figures:  # batch sizes, say, are searched between those measured
-            return max(map(self.of_kind, self.figures), default=1.0)
+            return max(map(self.share_of, self.figures), default=1.0)
         return 1 / best_count(self.figures[kind], self.bench)
 
     @property
-    def distinct(self) -> list[float]:
+    def sizes(self) -> list[float]:
         """The different shares, the largest first."""
         if self.bench is None:
             return [0.0 if isinstance(self.resources.gpus, str) else self.resources.gpus]
-        return sorted(set(map(self.of_kind, self.figures)), reverse=True)
+        return sorted(set(map(self.share_of, self.figures)), reverse=True)
 
     @property
     def largest(self) -> float:
         """The largest share."""
-        return self.distinct[0]
+        return self.sizes[0]
 
-    def settle(
+    def measure_missing(
         self,
         configurations: Iterable[Configuration],
         bench: GpuBench | None,
         *,
         say: Callable[[str], None],
     ) -> None:
-        """Measure what is not known of the kinds of these configurations, and say what follows.
+        """Measure the cost classes of these configurations that are not known; say what follows.
 
         Raises:
             ShareError: if a trial cannot be measured.
         """
-        if not self.auto:
+        if not self.is_measured:
             return
         self.bench = bench
         if bench is None:
             say("There is no GPU here: with `gpus: auto` trials train on CPUs.")
             return
-        for configuration in {cost_class(c): c for c in configurations}.values():
-            self._measure(configuration, bench, say)
-            say(describe_share(configuration, self.figures[cost_class(configuration)], bench))
+        if ShareFile(self.file).is_of_older_format:
+            say(
+                f"The figures in {self.file} are of an older version, which took unlike trials for "
+                "alike; they are measured anew."
+            )
+        by_class = {cost_class(each): each for each in configurations}
+        for kind, name in class_names(by_class).items():
+            figures = ShareFile(self.file).read_figures(kind, **self._conditions(bench))
+            self.figures[kind] = figures
+            while (count := next_to_measure(figures, bench)) is not None:
+                say(f"Measuring {name}: {count} on one GPU …")
+                figures[count] = _measure(by_class[kind], name, count, bench)
+                self._remember(kind, bench)
+            say(describe_share(name, figures, bench))
 
-    def _measure(
-        self, configuration: Configuration, bench: GpuBench, say: Callable[[str], None]
-    ) -> None:
-        figures = self.figures[cost_class(configuration)] = self._remembered(
-            cost_class(configuration)
-        )
-        while (count := next_to_measure(figures, bench)) is not None:
-            say(f"Measuring {_class_name(configuration)}: {count} on one GPU …")
-            try:
-                probes = bench.probe(configuration, count)
-            except Exception as error:  # a trial may fail of anything
-                why = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
-                raise ShareError(
-                    f"resources.gpus: auto: cannot measure {_class_name(configuration)}: {why}; "
-                    "give a number instead"
-                ) from error
-            if count == 1 and not probes:
-                raise ShareError(
-                    f"resources.gpus: auto: {_class_name(configuration)}: the memory of a whole "
-                    f"GPU, {bench.gpu.memory_mb:,.0f} MB of {bench.gpu.name}, does not hold a trial"
-                )
-            figures[count] = measurement_of(probes)
-            self._remember(cost_class(configuration))
-
-    def ran_out(self, trial_kind: CostClass, share: float) -> None:
-        """Learn that a trial ran out of memory with its share: so many of them do not fit."""
-        figures = self.figures.get(trial_kind, {})
+    def note_out_of_memory(self, kind: CostClass, share: float) -> None:
+        """Note that a trial ran out of memory with its share: so many of them do not fit."""
+        figures = self.figures.get(kind, {})
         for count in figures:
             if count > 1 and count >= round(1 / share):
                 figures[count] = ShareMeasurement(0.0, figures[count].taken_mb)
-        self._remember(trial_kind)
+        if figures and self.bench is not None:
+            self._remember(kind, self.bench)
 
-    def _remembered(self, kind: CostClass) -> Figures:
-        found = self._file_content().get(self._key(kind), {})
-        return {int(count): ShareMeasurement(**values) for count, values in found.items()}
+    def _remember(self, kind: CostClass, bench: GpuBench) -> None:
+        ShareFile(self.file).write_figures(kind, self.figures[kind], **self._conditions(bench))
 
-    def _remember(self, kind: CostClass) -> None:
-        if self.file is None or kind not in self.figures:
-            return
-        figures = {str(count): asdict(values) for count, values in self.figures[kind].items()}
-        content = {**self._file_content(), self._key(kind): figures}
-        part = self.file.with_suffix(".part")
-        with suppress(OSError):  # on a full disk it is measured again
-            part.write_text(json.dumps(content, indent=1))
-            os.replace(part, self.file)
+    def _conditions(self, bench: GpuBench) -> ShareConditions:
+        return {"gpu": bench.gpu.name, "cpus": self.resources.cpus}
 
-    def _file_content(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
-        with suppress(OSError, ValueError):
-            if self.file is not None:
-                content: Mapping[str, Mapping[str, Mapping[str, float]]]
-                content = json.loads(self.file.read_text())
-                return content
-        return {}
 
-    def _key(self, kind: CostClass) -> str:
-        assert self.bench is not None
-        of = (*kind, self.bench.gpu.name, f"torch {torch.__version__}", f"{self.resources.cpus:g}")
-        return " | ".join(map(str, of))
+def _measure(
+    configuration: Configuration, name: str, count: int, bench: GpuBench
+) -> ShareMeasurement:
+    try:
+        probes = bench.probe(configuration, count)
+    except Exception as error:  # a trial may fail of anything
+        why = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
+        raise ShareError(
+            f"resources.gpus: auto: cannot measure {name}: {why}; give a number instead"
+        ) from error
+    if count == 1 and not probes:
+        raise ShareError(
+            f"resources.gpus: auto: {name}: the memory of a whole GPU, "
+            f"{bench.gpu.memory_mb:,.0f} MB of {bench.gpu.name}, does not hold a trial"
+        )
+    return measurement_of(probes)
 
 
 def measurement_of(probes: list[TrialProbe]) -> ShareMeasurement:
@@ -234,8 +203,8 @@ def measurement_of(probes: list[TrialProbe]) -> ShareMeasurement:
     )
 
 
-def describe_share(configuration: Configuration, figures: Figures, bench: GpuBench) -> str:
-    """Return which share was chosen, and from which figures."""
+def describe_share(name: str, figures: Figures, bench: GpuBench) -> str:
+    """Return which share trials of this name get, and from which figures that follows."""
     count = best_count(figures, bench)
     chosen = f"{count} trials share a GPU" if count > 1 else "a trial gets a GPU of its own"
     alone = figures[1]
@@ -244,7 +213,6 @@ def describe_share(configuration: Configuration, figures: Figures, bench: GpuBen
     if _doubling_pays(figures, max(figures)) and not bench.allows(figures, more):
         compared.append(_reason_for_limit(more, bench))
     memory = f"one takes {alone.taken_mb:,.0f} of {bench.gpu.memory_mb:,.0f} MB"
-    name = _class_name(configuration)
     return f"{name}: {chosen}; {'; '.join([*compared, memory])} ({bench.gpu.name})"
 
 
@@ -264,7 +232,23 @@ def _reason_for_limit(count: int, bench: GpuBench) -> str:
     return f"{count} would not fit into its memory"
 
 
-def _class_name(configuration: Configuration) -> str:
+def class_names(configurations: Mapping[CostClass, Configuration]) -> dict[CostClass, str]:
+    """Return what people call cost classes; a name of several says how each differs.
+
+    Args:
+        configurations: one of each class.
+    """
+    short = {kind: _short_name(configuration) for kind, configuration in configurations.items()}
+    names = {}
+    for kind, name in short.items():
+        alike = [set(other) for other, other_name in short.items() if other_name == name]
+        common = set.intersection(*alike)
+        own = describe_point(dict(item for item in kind if item not in common))
+        names[kind] = f"{name}, {own}" if own else name
+    return names
+
+
+def _short_name(configuration: Configuration) -> str:
     c = configuration
     return (
         f"{c.network.name} on {c.dataset.name}, {c.regularizer.name}, "

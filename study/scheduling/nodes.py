@@ -1,6 +1,4 @@
-"""The machines that a study runs on, as plain data: their room for trials, and what speaks against
-using one.
-"""
+"""The machines that a study runs on, as plain data: their room for trials and their faults."""
 
 import math
 import os
@@ -43,7 +41,7 @@ class ClusterNode:
         return int(min(rooms) + 1e-9)
 
     def beside_gpu(self, cpus: float) -> int:
-        """Return how many trials the CPUs have room for beside each GPU; one has to do."""
+        """Return how many trials the CPUs have room for beside each GPU, at least one."""
         return max(1, int(self.cpus / self.gpus / cpus))
 
 
@@ -71,7 +69,7 @@ class StragglerDetector:
     """Finds nodes that train much slower than the others do."""
 
     REPORTS = 5
-    """How many of each side are needed before anything is said."""
+    """How many reports of the node and how many of all others are needed to compare them."""
     SLOW = 0.5
     """The share of the others' speed below which a node is slow."""
 
@@ -79,12 +77,12 @@ class StragglerDetector:
         self._speeds: dict[Hashable, dict[str, list[float]]] = {}
         self._named: set[str] = set()
 
-    def slow(self, node: str, kind: Hashable, images_per_second: float) -> str:
-        """Take an epoch's speed; return how much slower the node is, once, or nothing.
+    def note_speed(self, node: str, kind: Hashable, images_per_second: float) -> str:
+        """Note an epoch's speed; return a sentence if it shows that the node is slow, once a node.
 
         Args:
             node: its name.
-            kind: what was trained; only equal kinds are compared.
+            kind: the trial's cost class; only equal ones are compared.
             images_per_second: the epoch's.
         """
         by_node = self._speeds.setdefault(kind, {})
@@ -106,9 +104,9 @@ def room_for(nodes: Iterable[ClusterNode], cpus: float, gpus: float) -> int:
 
 
 def part_taken(nodes: Sequence[ClusterNode], shares: Iterable[tuple[float, float]]) -> float:
-    """Return which part of the nodes' room trials of these shares take; above 1 not all fit.
+    """Return which part of the nodes' room these trials take; above 1 not all of them fit.
 
-    A trial takes one part in as many as there is room for trials like it.
+    Where there is room for n trials of a share, each of them takes 1/n.
     """
     counts = Counter(shares)
     rooms = {share: room_for(nodes, *share) for share in counts}

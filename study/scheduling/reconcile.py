@@ -36,39 +36,39 @@ class ReconciledStudy:
 
 
 def reconcile_study(
-    agenda: StudyScheduler, search: OptunaStudy, recorded: Mapping[str, RecordedTrial]
+    scheduler: StudyScheduler, search: OptunaStudy, recorded: Mapping[str, RecordedTrial]
 ) -> ReconciledStudy:
-    """Fill the agenda with what is known, and bring Optuna's study in line with it."""
-    study = agenda.study
+    """Fill the scheduler with what is known, and bring Optuna's study in line with it."""
+    study = scheduler.study
     stored = search.asked()
     known = [asked.point for asked in stored if points.is_point_of(asked.point, study.space)]
-    known += _points_of_record_alone(known, agenda, recorded)
+    known += _points_of_record_alone(known, scheduler, recorded)
     known = known[: study.configurations]
     judgements = {point_word(asked.point): asked.judgement for asked in stored}
     for number, point in enumerate(known):
         before = judgements.get(point_word(point), ConfigurationResult("running"))
-        plan = agenda.plan(Suggestion(number, point, before), recorded)
-        plan.judgement = agenda.judgement_of(plan)
-        if plan.judgement.state == "running" and _was_stopped_early(plan, before, search):
-            plan.judgement = before
-    target = [(plan.point, plan.judgement) for plan in agenda.plans]
+        added = scheduler.known.add_configuration(Suggestion(number, point, before), recorded)
+        added.judgement = added.result
+        if added.judgement.state == "running" and _was_stopped_early(added, before, search):
+            added.judgement = before
+    target = [(each.point, each.judgement) for each in scheduler.configurations]
     if search.outdated or _storage_contradicts(stored, target):
         search.rebuild(target)
     else:
-        for asked, plan in zip(stored, agenda.plans, strict=True):
-            if plan.judged and asked.judgement.state == "running":
-                search.tell(asked.number, plan.judgement)
+        for asked, each in zip(stored, scheduler.configurations, strict=True):
+            if each.is_judged and asked.judgement.state == "running":
+                search.tell(asked.number, each.judgement)
     search.note_rules()
-    for plan in agenda.plans:
-        if plan.judged:
-            agenda.settle(plan)
+    for each in scheduler.configurations:
+        if each.is_judged:
+            scheduler.record_missed_stops(each)
         else:
-            agenda.schedule(plan)
-    own = set(agenda.trials)
-    was_retired = {k for k, trial in recorded.items() if is_flag(trial.tags.get(RETIRED))}
+            scheduler.queue_trials(each)
+    own = set(scheduler.trials)
+    was_retired = {k for k, trial in recorded.items() if trial.tags.get("retired") == "true"}
     return ReconciledStudy(
-        done=sum(trial.state == "done" for trial in agenda.trials.values()),
-        cut_off=sum(trial.cut_off for trial in agenda.trials.values()),
+        done=sum(trial.state == "done" for trial in scheduler.trials.values()),
+        cut_off=sum(trial.cut_off for trial in scheduler.trials.values()),
         failed=sum(k in own and trial.outcome == "failed" for k, trial in recorded.items()),
         retired=tuple(k for k in recorded if k not in own and k not in was_retired),
         restored=tuple(own & was_retired),
@@ -76,26 +76,26 @@ def reconcile_study(
 
 
 def _was_stopped_early(
-    plan: ConfigurationTrials, before: ConfigurationResult, search: OptunaStudy
+    configuration: ConfigurationTrials, before: ConfigurationResult, search: OptunaStudy
 ) -> bool:
     """Return whether a configuration was stopped early by the present rule, and is on record."""
-    recorded = any(trial.recorded for trial in plan.trials)
+    recorded = any(trial.recorded for trial in configuration.trials)
     return before.state == "pruned" and recorded and not search.rules_changed
 
 
 def _points_of_record_alone(
-    known: list[Point], agenda: StudyScheduler, recorded: Mapping[str, RecordedTrial]
+    known: list[Point], scheduler: StudyScheduler, recorded: Mapping[str, RecordedTrial]
 ) -> list[Point]:
-    """Return points that only MLflow knows: Optuna's file is gone, or they belong again."""
+    """Return points that only MLflow knows: Optuna's file is gone, or the points belong again."""
     found = {point_word(point): -1 for point in known}
     for trial in sorted(recorded.values(), key=_number_of):
         if POINT not in trial.tags:
             continue
-        point = json.loads(trial.tags[POINT])
-        if point_word(point) in found or not points.is_point_of(point, agenda.study.space):
+        point = json.loads(trial.tags["point"])
+        if point_word(point) in found or not points.is_point_of(point, scheduler.study.space):
             continue
-        configuration = agenda.study.configuration(point)
-        if agenda.configuration_key(configuration) == trial.tags[CONFIGURATION]:
+        configuration = scheduler.study.configuration(point)
+        if scheduler.known.configuration_key(configuration) == trial.tags["configuration"]:
             found[point_word(point)] = _number_of(trial)
     return [json.loads(text) for text, number in found.items() if number >= 0]
 

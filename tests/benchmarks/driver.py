@@ -1,4 +1,4 @@
-"""The driver's machinery without Ray: agenda, search, record and spool, timed part by part.
+"""The driver's machinery without Ray: scheduler, search, record and spool, timed part by part.
 
     python -m tests.benchmarks.driver FOLDER TRIALS [--sampler NAME] [--early-stopping NAME]
 
@@ -141,10 +141,10 @@ def measure(study: ResolvedStudy) -> Measured:
     """Run a study to its end."""
     trials = study.configurations * len(study.search.seed_list)
     clock = Clock(trials)
-    agenda, search, record = opened(study)
+    scheduler, search, record = opened(study)
     watch(clock, search, record)
     start_mb, started = resident_mb(), time.perf_counter()
-    run(agenda, clock)
+    run(scheduler, clock)
     taken, taken_mb = time.perf_counter(), resident_mb()
     if not record.spool.drain(600) or record.spool.refused:
         raise RuntimeError(f"records wait or were refused: {record.spool.refused[:3]}")
@@ -159,7 +159,7 @@ def measure(study: ResolvedStudy) -> Measured:
         start_mb=start_mb,
         taken_mb=taken_mb,
         end_mb=end_mb,
-        draw_ms=drawn_ms(agenda),
+        draw_ms=drawn_ms(scheduler),
         look_up=look_up(study),
     )
 
@@ -169,9 +169,11 @@ def opened(study: ResolvedStudy) -> tuple[StudyScheduler, OptunaStudy, StudyReco
     folder = Path(study.source).parent
     record = open_record(study, folder / f"{study.name}.jsonl")
     search = OptunaStudy(study, folder / f"{study.name}.db")
-    agenda = StudyScheduler(study, search, record, data_of=lambda c: "feed", provenance={"a": "b"})
-    reconcile_study(agenda, search, record.trials())
-    return agenda, search, record
+    scheduler = StudyScheduler(
+        study, search, record, data_of=lambda c: "feed", provenance={"a": "b"}
+    )
+    reconcile_study(scheduler, search, record.trials())
+    return scheduler, search, record
 
 
 def watch(clock: Clock, search: OptunaStudy, record: StudyRecord) -> None:
@@ -185,19 +187,19 @@ def watch(clock: Clock, search: OptunaStudy, record: StudyRecord) -> None:
     record.spool.deliver = clock.delivering(record.spool.deliver)
 
 
-def run(agenda: StudyScheduler, clock: Clock) -> None:
+def run(scheduler: StudyScheduler, clock: Clock) -> None:
     """Take results as fast as they are taken; the first trial handed out is the first to end."""
     waiting: deque[Trial] = deque()
-    while not agenda.finished:
+    while not scheduler.is_finished:
         with clock.adding("all", clock.ended):
-            while len(waiting) < SIDE_BY_SIDE and (trial := agenda.next()) is not None:
-                agenda.begin(trial)
+            while len(waiting) < SIDE_BY_SIDE and (trial := scheduler.hand_out_trial()) is not None:
+                scheduler.note_begun(trial)
                 waiting.append(trial)
             trial = waiting.popleft()
             for epoch in epochs_of(trial):
-                if agenda.epochs(trial, [epoch], device="cpu"):
+                if scheduler.note_epochs(trial, [epoch], device="cpu"):
                     break
-            agenda.completed(trial)
+            scheduler.note_completed(trial)
         clock.ended += 1
 
 
@@ -220,11 +222,11 @@ def epochs_of(trial: Trial) -> list[EpochMetrics]:
     ]
 
 
-def drawn_ms(agenda: StudyScheduler) -> float:
+def drawn_ms(scheduler: StudyScheduler) -> float:
     """Return how long the display takes for its line."""
-    display = LaunchDisplay(agenda, Console(file=io.StringIO()), facts=[])
+    display = LaunchDisplay(scheduler, Console(file=io.StringIO()), facts=[])
     started = time.thread_time()
-    display.changed()
+    display.note_change()
     return 1000 * (time.thread_time() - started)
 
 
@@ -242,10 +244,10 @@ def look_up(study: ResolvedStudy) -> dict[str, float]:
     record = timed("record opened", lambda: StudyRecord(study, folder / f"{study.name}.jsonl"))
     search = timed("search opened", lambda: OptunaStudy(study, folder / f"{study.name}.db"))
     recorded = record.trials()  # as they were read with the record
-    agenda = StudyScheduler(study, search, record, data_of=lambda c: "feed", provenance={})
-    timed("reconciled", lambda: reconcile_study(agenda, search, recorded))
+    scheduler = StudyScheduler(study, search, record, data_of=lambda c: "feed", provenance={})
+    timed("reconciled", lambda: reconcile_study(scheduler, search, recorded))
     record.close(timeout=0)
-    if not agenda.finished:
+    if not scheduler.is_finished:
         raise RuntimeError(f"{study.name}: a second launch would find something to do")
     return found
 

@@ -53,7 +53,7 @@ def test_a_point_is_described_by_the_ends_of_its_paths():
 
 @pytest.fixture
 def begun(make, storage):
-    """An agenda of two configurations with two seeds, of four epochs each."""
+    """An scheduler of two configurations with two seeds, of four epochs each."""
 
     def begun(record):
         study = make(configurations=2, seeds=2)
@@ -63,48 +63,48 @@ def begun(make, storage):
     return begun
 
 
-def line_after(agenda, *, seconds, train):
+def line_after(scheduler, *, seconds, train):
     """Return the last line of a launch that took so long for what `train` does."""
     written = io.StringIO()
-    with LaunchDisplay(agenda, Console(file=written, force_terminal=False), facts=[]) as display:
+    with LaunchDisplay(scheduler, Console(file=written, force_terminal=False), facts=[]) as display:
         train()
         display.started = time.monotonic() - seconds
     return written.getvalue().splitlines()[-1]
 
 
 def test_trials_under_way_count_in_part_in_the_pace(begun):
-    agenda = begun(NoRecord())
+    scheduler = begun(NoRecord())
 
     def train():
         for count in (4, 2):
-            trial = agenda.next()
-            agenda.begin(trial)
-            agenda.epochs(trial, epochs_of([9.0] * count), device="cpu")
+            trial = scheduler.hand_out_trial()
+            scheduler.note_begun(trial)
+            scheduler.note_epochs(trial, epochs_of([9.0] * count), device="cpu")
             if count == trial.epochs:
-                agenda.completed(trial)
+                scheduler.note_completed(trial)
 
     # 6 of 16 epochs in an hour: 1.5 trials of 4, and 10 epochs left at 10 minutes each.
-    line = line_after(agenda, seconds=3600, train=train)
+    line = line_after(scheduler, seconds=3600, train=train)
     assert "1.5 trials an hour · about 1 h 40 min left" in line
 
 
 def test_what_was_trained_before_does_not_count_in_the_pace(begun):
-    agenda = begun(NoRecord())
+    scheduler = begun(NoRecord())
 
     def train():
-        resumed = agenda.next()
+        resumed = scheduler.hand_out_trial()
         resumed.cut_off = True  # as the record says
-        agenda.begin(resumed)
-        agenda.epochs(resumed, epochs_of([9.0] * 3), device="cpu")  # two of them found
-        agenda.epochs(resumed, epochs_of([9.0] * 4)[3:], device="cpu")
-        agenda.completed(resumed)
-        trial = agenda.next()
-        agenda.begin(trial)
-        agenda.epochs(trial, epochs_of([9.0] * 4), device="cpu")
-        agenda.completed(trial)
+        scheduler.note_begun(resumed)
+        scheduler.note_epochs(resumed, epochs_of([9.0] * 3), device="cpu")  # two of them found
+        scheduler.note_epochs(resumed, epochs_of([9.0] * 4)[3:], device="cpu")
+        scheduler.note_completed(resumed)
+        trial = scheduler.hand_out_trial()
+        scheduler.note_begun(trial)
+        scheduler.note_epochs(trial, epochs_of([9.0] * 4), device="cpu")
+        scheduler.note_completed(trial)
 
     # 6 epochs in 36 s: 1.5 trials, 150 an hour.
-    assert "150 trials an hour" in line_after(agenda, seconds=36, train=train)
+    assert "150 trials an hour" in line_after(scheduler, seconds=36, train=train)
 
 
 class TakenOver(NoRecord):
@@ -113,46 +113,46 @@ class TakenOver(NoRecord):
     def finished_elsewhere(self, key):
         metrics = vars(epochs_of([5.0])[-1])
         return SimpleNamespace(
-            run_id="1", finished=True, outcome="completed", metrics=metrics, tags={}
+            run_id="1", is_finished=True, outcome="completed", metrics=metrics, tags={}
         )
 
 
 def test_a_trial_that_was_taken_over_has_no_pace(begun):
-    agenda = begun(TakenOver())
-    line = line_after(agenda, seconds=3600, train=agenda.next)
+    scheduler = begun(TakenOver())
+    line = line_after(scheduler, seconds=3600, train=scheduler.hand_out_trial)
     assert "4 of 4 trials done" in line
     assert "an hour" not in line and "left" not in line
 
 
 def test_no_pace_is_given_of_less_than_a_trial(begun):
-    agenda = begun(NoRecord())
+    scheduler = begun(NoRecord())
 
     def train():
-        trial = agenda.next()
-        agenda.begin(trial)
-        agenda.epochs(trial, epochs_of([9.0] * 3), device="cpu")
+        trial = scheduler.hand_out_trial()
+        scheduler.note_begun(trial)
+        scheduler.note_epochs(trial, epochs_of([9.0] * 3), device="cpu")
 
-    line = line_after(agenda, seconds=3600, train=train)
+    line = line_after(scheduler, seconds=3600, train=train)
     assert "an hour" not in line
     assert "about 4 h 20 min left" in line  # 13 epochs at 20 minutes each
 
 
 def test_without_a_terminal_there_are_plain_lines(make, storage):
     study = make(configurations=2, seeds=2, enqueue=[{"regularizer.beta": 0.5}])
-    agenda = StudyScheduler(
+    scheduler = StudyScheduler(
         study, OptunaStudy(study, storage()), NoRecord(), data_of=lambda c: "feed", provenance={}
     )
     written = io.StringIO()
     console = Console(file=written, force_terminal=False, width=40)
-    with LaunchDisplay(agenda, console, facts=[("records", "sqlite:///mlflow.db")]) as display:
+    with LaunchDisplay(scheduler, console, facts=[("records", "sqlite:///mlflow.db")]) as display:
         for errors in ([9.0, 8.0, 7.0, 4.0], [9.0, 8.0, 7.0, 6.0]):
-            trial = agenda.next()
-            agenda.begin(trial)
-            agenda.epochs(trial, epochs_of(errors), device="cpu")
-            agenda.completed(trial)
-        agenda.begin(agenda.next())
-        display.changed()
-        display.changed()  # at once again: no second line
+            trial = scheduler.hand_out_trial()
+            scheduler.note_begun(trial)
+            scheduler.note_epochs(trial, epochs_of(errors), device="cpu")
+            scheduler.note_completed(trial)
+        scheduler.note_begun(scheduler.hand_out_trial())
+        display.note_change()
+        display.note_change()  # at once again: no second line
     lines = written.getvalue().splitlines()
     assert lines[0].split() == ["records", "sqlite:///mlflow.db"]
     assert len(lines) == 3  # one by the change, one at the end
@@ -166,7 +166,7 @@ def test_without_a_terminal_there_are_plain_lines(make, storage):
 def test_a_picture_that_takes_long_is_drawn_less_often(begun):
     drawn = []
 
-    def place():
+    def occupancy():
         time.sleep(0.1)
         drawn.append(time.monotonic())
         return ""
@@ -174,6 +174,6 @@ def test_a_picture_that_takes_long_is_drawn_less_often(begun):
     with LaunchDisplay(
         begun(NoRecord()), Console(file=io.StringIO(), force_terminal=True), facts=[]
     ) as display:
-        display.place = place
+        display.occupancy = occupancy
         time.sleep(2.2)  # it is asked for a picture twice a second
         assert len(drawn) == 1

@@ -10,13 +10,14 @@ from study.scheduling.gpu_shares import (
     GpuBench,
     GpuShares,
     ShareError,
-    ShareMeasurement,
     best_count,
+    class_names,
     describe_share,
     measurement_of,
     next_to_measure,
 )
 from study.scheduling.scheduler import StudyScheduler
+from study.scheduling.share_file import ShareMeasurement
 from study.search.optuna_study import OptunaStudy
 from study.trials import cost_class
 from trainables import probe
@@ -39,6 +40,11 @@ def trial(**settings):
             **settings,
         }
     )
+
+
+def name_of(configuration):
+    (name,) = class_names({cost_class(configuration): configuration}).values()
+    return name
 
 
 def figures(*speeds, taken_mb=1000):
@@ -132,7 +138,7 @@ def test_speeds_side_by_side_add_up():
     ],
 )  # fmt: skip
 def test_a_sentence_says_what_was_chosen_and_why(speeds, taken_mb, most, said):
-    told = describe_share(trial(), figures(*speeds, taken_mb=taken_mb), bench(most=most))
+    told = describe_share(name_of(trial()), figures(*speeds, taken_mb=taken_mb), bench(most=most))
     assert told.startswith("lenet on digits, vanilla, batches of 32: ")
     assert said in told
 
@@ -168,7 +174,7 @@ def speed(configuration, count):
 def settled(file=None, *, run, configurations=(SMALL, LARGE), most=4):
     said = []
     shares = GpuShares(AUTO, file)
-    shares.settle(configurations, bench(run=run, most=most), say=said.append)
+    shares.measure_missing(configurations, bench(run=run, most=most), say=said.append)
     return shares, said
 
 
@@ -177,18 +183,66 @@ def test_each_kind_of_trial_gets_its_own_share():
     shares, said = settled(run=cards)
     assert cards.asked == [(name, n) for name, most in [("lenet", 4), ("preact_resnet18", 2)]
                            for n in (1, 2, 4) if n <= most]  # fmt: skip
-    assert (shares.of(SMALL), shares.of(LARGE)) == (0.25, 1.0)
-    assert shares.distinct == [1.0, 0.25]
+    assert (shares.share_of(cost_class(SMALL)), shares.share_of(cost_class(LARGE))) == (0.25, 1.0)
+    assert shares.sizes == [1.0, 0.25]
     assert [line.partition(";")[0].rpartition(": ")[2] for line in said if ";" in line] == [
         "4 trials share a GPU",
         "a trial gets a GPU of its own",
     ]
 
 
+AVERAGE = trial(regularizer={"name": "lamix"})
+PUZZLED = trial(regularizer={"name": "lamix", "mixing": "puzzlemix"})
+MANY = trial(dataset={"name": "digits", "train_images": 600})
+FEW = trial(dataset={"name": "digits", "train_images": 200})
+
+
+@pytest.mark.parametrize(("cheap", "dear"), [(AVERAGE, PUZZLED), (FEW, MANY)])
+def test_trials_of_one_name_and_unequal_cost_get_shares_of_their_own(cheap, dear):
+    def speed(configuration, count):
+        return count if cost_class(configuration) == cost_class(cheap) else 1 / count
+
+    for order in ((cheap, dear), (dear, cheap)):
+        shares, _ = settled(run=Cards(speed), configurations=order)
+        assert [shares.share_of(cost_class(each)) for each in (cheap, dear)] == [0.25, 1.0]
+
+
+def test_what_is_searched_and_costs_nothing_is_measured_once():
+    cards = Cards(speed)
+    low, high = (trial(regularizer={"name": "lamix", "beta": beta}) for beta in (0.1, 0.9))
+    shares, _ = settled(run=cards, configurations=[low, high])
+    assert [count for _, count in cards.asked] == [1, 2, 4]
+    assert shares.share_of(cost_class(low)) == shares.share_of(cost_class(high)) == 0.25
+
+
+def test_classes_of_one_name_are_told_apart_by_what_differs():
+    alike = {cost_class(each): each for each in (AVERAGE, PUZZLED, SMALL)}
+    assert list(class_names(alike).values()) == [
+        "lenet on digits, lamix, batches of 32, mixing=average",
+        "lenet on digits, lamix, batches of 32, mixing=puzzlemix",
+        "lenet on digits, vanilla, batches of 32",
+    ]
+
+
+def test_a_file_of_an_older_format_is_not_read_and_the_user_is_told(tmp_path):
+    file = tmp_path / "shares.json"
+    key = f"digits | lenet | lamix | 32 | a card | torch {torch.__version__} | 1"
+    file.write_text(f'{{"{key}": {{"1": {{"epochs_per_second": 5.0, "taken_mb": 100.0}}}}}}')
+    cards = Cards(speed)
+    _, said = settled(file, run=cards, configurations=[SMALL])
+    assert cards.asked == [("lenet", 1), ("lenet", 2), ("lenet", 4)]
+    assert said[0] == (
+        f"The figures in {file} are of an older version, which took unlike trials for alike; they "
+        "are measured anew."
+    )
+    again, said = settled(file, run=None, configurations=[SMALL])
+    assert len(said) == 1 and again.share_of(cost_class(SMALL)) == 0.25
+
+
 def test_a_kind_that_was_not_measured_gets_the_largest_share():
     shares, _ = settled(run=Cards(speed))
     between = trial(training={"batch_size": 50, "epochs": 50, "milestones": []})
-    assert shares.of(between) == 1.0
+    assert shares.share_of(cost_class(between)) == 1.0
 
 
 def test_what_was_measured_is_remembered(tmp_path):
@@ -207,7 +261,7 @@ def test_room_for_more_than_before_is_measured_on(tmp_path):
     cards = Cards(speed)
     shares, _ = settled(file, run=cards, configurations=[SMALL], most=8)
     assert cards.asked == [("lenet", 4), ("lenet", 8)]
-    assert shares.of(SMALL) == 1 / 8
+    assert shares.share_of(cost_class(SMALL)) == 1 / 8
 
 
 def test_another_card_is_measured_anew(tmp_path):
@@ -215,7 +269,9 @@ def test_another_card_is_measured_anew(tmp_path):
     settled(file, run=Cards(speed), configurations=[SMALL])
     cards = Cards(speed)
     shares = GpuShares(AUTO, file)
-    shares.settle([SMALL], GpuBench(GpuDevice("another", 10_000), 2, cards), say=lambda _: None)
+    shares.measure_missing(
+        [SMALL], GpuBench(GpuDevice("another", 10_000), 2, cards), say=lambda _: None
+    )
     assert cards.asked == [("lenet", 1), ("lenet", 2)]
 
 
@@ -223,32 +279,36 @@ def test_a_damaged_file_of_figures_is_measured_anew(tmp_path):
     file = tmp_path / "shares.json"
     file.write_text('{"half')
     shares, _ = settled(file, run=Cards(speed))
-    assert shares.of(SMALL) == 0.25
-    assert settled(file, run=None)[0].of(SMALL) == 0.25
+    assert shares.share_of(cost_class(SMALL)) == 0.25
+    assert settled(file, run=None)[0].share_of(cost_class(SMALL)) == 0.25
 
 
 def test_a_trial_that_ran_out_of_memory_teaches_the_next_launch(tmp_path):
     file = tmp_path / "shares.json"
     shares, _ = settled(file, run=Cards(speed))
-    shares.ran_out(cost_class(SMALL), 0.25)
-    assert shares.of(SMALL) == 0.5
+    shares.note_out_of_memory(cost_class(SMALL), 0.25)
+    assert shares.share_of(cost_class(SMALL)) == 0.5
     cards = Cards(speed)
-    assert settled(file, run=cards)[0].of(SMALL) == 0.5
+    assert settled(file, run=cards)[0].share_of(cost_class(SMALL)) == 0.5
     assert cards.asked == []
 
 
 def test_without_a_gpu_auto_means_the_cpu():
     said = []
     shares = GpuShares(AUTO)
-    shares.settle([SMALL], None, say=said.append)
-    assert shares.of(SMALL) == 0.0 and shares.distinct == [0.0]
+    shares.measure_missing([SMALL], None, say=said.append)
+    assert shares.share_of(cost_class(SMALL)) == 0.0 and shares.sizes == [0.0]
     assert said == ["There is no GPU here: with `gpus: auto` trials train on CPUs."]
 
 
 def test_a_share_that_is_given_is_not_measured():
     shares = GpuShares(ResourceSettings(gpus=0.25))
-    shares.settle([SMALL], bench(run=None), say=lambda _: pytest.fail("nothing to say"))
-    assert (shares.of(SMALL), shares.of(LARGE), shares.largest) == (0.25, 0.25, 0.25)
+    shares.measure_missing([SMALL], bench(run=None), say=lambda _: pytest.fail("nothing to say"))
+    assert (
+        shares.share_of(cost_class(SMALL)),
+        shares.share_of(cost_class(LARGE)),
+        shares.largest,
+    ) == (0.25, 0.25, 0.25)
 
 
 def test_a_trial_too_large_for_a_gpu_is_refused():
@@ -275,7 +335,7 @@ def test_a_trial_is_handed_out_with_the_share_of_its_kind(make, storage):
         def __getattr__(self, name):
             return lambda *args, **named: None
 
-    agenda = StudyScheduler(
+    scheduler = StudyScheduler(
         study,
         OptunaStudy(study, storage()),
         Record(),
@@ -283,12 +343,12 @@ def test_a_trial_is_handed_out_with_the_share_of_its_kind(make, storage):
         provenance={},
         shares=shares,
     )
-    shares.settle(study.extremes(), bench(run=Cards(speed), most=4), say=lambda _: None)
-    first = agenda.next()
+    shares.measure_missing(study.extremes(), bench(run=Cards(speed), most=4), say=lambda _: None)
+    first = scheduler.hand_out_trial()
     assert first.gpus == 0.25
-    agenda.failed(first, "OutOfMemoryError", out_of_memory=True)
-    assert agenda.next() is first and first.gpus == 0.5
-    assert agenda.next().gpus == 0.5  # the others are not sent into the same
+    scheduler.note_failed(first, "OutOfMemoryError", out_of_memory=True)
+    assert scheduler.hand_out_trial() is first and first.gpus == 0.5
+    assert scheduler.hand_out_trial().gpus == 0.5  # the others are not sent into the same
 
 
 # The measuring
@@ -302,11 +362,11 @@ def test_trials_are_measured_while_all_of_them_train(tmp_path):
 
     found = GpuBench(GpuDevice("this CPU", 100_000), 2, run)
     shares = GpuShares(AUTO)
-    shares.settle([few], found, say=lambda _: None)
+    shares.measure_missing([few], found, say=lambda _: None)
     one, two = (shares.figures[cost_class(few)][n] for n in (1, 2))
     assert one.epochs_per_second > 0 and two.epochs_per_second > 0
     assert 100 < one.taken_mb < 100_000
-    assert shares.of(few) in (0.5, 1.0)
+    assert shares.share_of(cost_class(few)) in (0.5, 1.0)
 
 
 def test_an_error_of_one_trial_ends_the_measurement_of_all(tmp_path):
@@ -345,7 +405,7 @@ def test_trials_are_measured_on_a_gpu(tmp_path: Path):
         return probe.side_by_side(configuration, count, data=tmp_path, device="cuda")
 
     shares = GpuShares(AUTO)
-    shares.settle([SMALL], GpuBench(card, 4, run), say=print)
+    shares.measure_missing([SMALL], GpuBench(card, 4, run), say=print)
     known = shares.figures[cost_class(SMALL)]
     assert known[1].peak_mb < known[1].taken_mb < card.memory_mb
-    assert 0 < shares.of(SMALL) <= 1
+    assert 0 < shares.share_of(cost_class(SMALL)) <= 1

@@ -14,7 +14,9 @@ from study.scheduling.nodes import (
     room_for,
 )
 from study.state import StateFolder
+from study.trials import cost_class
 from trainables.checkpoints import TrialCheckpoints
+from trainables.configuration import parse_configuration
 from trainables.sight import NodeSight, code_versions
 
 BIG = ClusterNode("abcdef0123", "big", cpus=8, gpus=2)
@@ -95,13 +97,35 @@ def test_checkpoints_may_lie_in_a_store_and_the_drivers_own_files_beside_it(tmp_
 
 
 def test_a_node_at_less_than_half_the_pace_of_the_others_is_named_once():
-    pace = StragglerDetector()
+    stragglers = StragglerDetector()
     for _ in range(5):
-        assert pace.slow("a", "lenet", 100) == ""
-    said = [pace.slow("b", kind, speed) for kind, speed in [("lenet", 40)] * 6 + [("resnet", 1)]]
+        assert stragglers.note_speed("a", "lenet", 100) == ""
+    said = [
+        stragglers.note_speed("b", kind, speed)
+        for kind, speed in [("lenet", 40)] * 6 + [("resnet", 1)]
+    ]
     assert [text for text in said if text] == [
         "Node b is slow: 40 images per second, the others 100."
     ]
+
+
+@pytest.mark.parametrize(
+    ("cheap", "dear"),
+    [
+        ({"regularizer": {"name": "lamix"}},
+         {"regularizer": {"name": "lamix", "mixing": "puzzlemix"}}),
+        ({"dataset": {"name": "digits", "train_images": 200}},
+         {"dataset": {"name": "digits", "train_images": 600}}),
+    ],
+)  # fmt: skip
+def test_a_node_that_trains_what_costs_more_is_not_called_slow(cheap, dear):
+    base = {"dataset": {"name": "digits"}, "network": {"name": "lenet"},
+            "regularizer": {"name": "vanilla"}}  # fmt: skip
+    stragglers = StragglerDetector()
+    for _ in range(5):
+        for node, changes, speed in (("node-a", cheap, 1511), ("node-b", dear, 597)):
+            kind = cost_class(parse_configuration({**base, **changes}))
+            assert stragglers.note_speed(node, kind, speed) == ""
 
 
 def test_a_head_that_falls_silent_is_noticed_and_one_that_answers_is_none(monkeypatch):

@@ -72,30 +72,30 @@ class Lab:
         self.record = KeptRecord()
 
     def launch(self, **options):
-        """Look up what is on record, and keep the agenda, the search and what was found."""
+        """Look up what is on record, and keep the scheduler, the search and what was found."""
         study = self.make(**options)
         self.search = OptunaStudy(study, self.path)
-        self.agenda = StudyScheduler(
+        self.scheduler = StudyScheduler(
             study, self.search, self.record, data_of=lambda c: "feed", provenance={}
         )
-        self.found = reconcile_study(self.agenda, self.search, self.record.trials())
-        self.record.retire(self.found.retired)
-        self.record.restore(self.found.restored)
-        return self.agenda
+        self.found = reconcile_study(self.scheduler, self.search, self.record.trials())
+        self.record.retire(self.found.retired, True)
+        self.record.retire(self.found.restored, False)
+        return self.scheduler
 
     def finish(self, error_of=lambda trial: 10.0 + trial.seed, *, most=10**9):
         """Train what is left, at most so many trials; return their numbers and seeds."""
         trained = []
-        while len(trained) < most and (trial := self.agenda.next()) is not None:
+        while len(trained) < most and (trial := self.scheduler.hand_out_trial()) is not None:
             trained.append((trial.number, trial.seed))
             self.begin(trial, [error_of(trial)] * trial.epochs)
-            self.agenda.completed(trial)
+            self.scheduler.note_completed(trial)
         return trained
 
     def begin(self, trial, errors):
-        self.agenda.begin(trial)
+        self.scheduler.note_begun(trial)
         for epoch in epochs_of(errors):
-            if self.agenda.epochs(trial, [epoch], device="cpu"):
+            if self.scheduler.note_epochs(trial, [epoch], device="cpu"):
                 break
 
     def points(self):
@@ -108,9 +108,9 @@ class Lab:
         return [judgement.state for judgement in self.judgements()]
 
     def agrees(self):
-        """Whether the agenda and Optuna hold the same."""
-        plans = [(plan.point, plan.judgement.state) for plan in self.agenda.plans]
-        return plans == list(zip(self.points(), self.states(), strict=True))
+        """Whether the scheduler and Optuna hold the same."""
+        held = [(each.point, each.judgement.state) for each in self.scheduler.configurations]
+        return held == list(zip(self.points(), self.states(), strict=True))
 
 
 @pytest.fixture
@@ -119,22 +119,22 @@ def lab(make, storage):
 
 
 def test_nothing_is_known_at_first(lab):
-    agenda = lab.launch(configurations=3, seeds=2)
+    scheduler = lab.launch(configurations=3, seeds=2)
     assert (lab.found.done, lab.found.cut_off, lab.found.failed) == (0, 0, 0)
     assert (lab.found.retired, lab.found.restored) == ((), ())
-    assert agenda.plans == []
-    assert not agenda.finished
+    assert scheduler.configurations == []
+    assert not scheduler.is_finished
     assert len(lab.finish()) == 6
-    assert agenda.finished
+    assert scheduler.is_finished
 
 
 def test_a_finished_study_has_nothing_to_do(lab):
     lab.launch(configurations=3, seeds=2)
     lab.finish()
     before = lab.judgements()
-    agenda = lab.launch(configurations=3, seeds=2)
-    assert agenda.finished
-    assert agenda.next() is None
+    scheduler = lab.launch(configurations=3, seeds=2)
+    assert scheduler.is_finished
+    assert scheduler.hand_out_trial() is None
     assert lab.found.done == 6
     assert lab.judgements() == before == [ConfigurationResult("complete", (10.5,))] * 3
     assert lab.agrees()
@@ -143,24 +143,24 @@ def test_a_finished_study_has_nothing_to_do(lab):
 def test_what_was_left_goes_on_and_what_is_done_stays(lab):
     lab.launch(configurations=3, seeds=2)
     lab.finish(most=3)
-    cut_off = lab.agenda.next()
+    cut_off = lab.scheduler.hand_out_trial()
     lab.begin(cut_off, [20.0, 19.0])  # and the process is killed
-    agenda = lab.launch(configurations=3, seeds=2)
+    scheduler = lab.launch(configurations=3, seeds=2)
     assert (lab.found.done, lab.found.cut_off) == (3, 1)
     assert lab.finish() == [(1, 1), (2, 0), (2, 1)]
-    assert agenda.finished
+    assert scheduler.is_finished
     assert lab.states() == ["complete"] * 3
 
 
 def test_a_judgement_that_optuna_missed_is_told(lab):
     lab.launch(configurations=1, seeds=1)
-    trial = lab.agenda.next()
-    lab.agenda.begin(trial)
+    trial = lab.scheduler.hand_out_trial()
+    lab.scheduler.note_begun(trial)
     epochs = epochs_of([9.0, 8.0, 7.0, 6.0])
     lab.record.add_epochs(trial.key, epochs, device="cpu", precision="fp32")
     lab.record.end(trial.key, "completed", summarise_trial(epochs))  # killed before Optuna is told
     assert lab.states() == ["running"]
-    assert lab.launch(configurations=1, seeds=1).finished
+    assert lab.launch(configurations=1, seeds=1).is_finished
     assert lab.judgements() == [ConfigurationResult("complete", (6.0,))]
 
 
@@ -168,8 +168,8 @@ def test_more_seeds_train_the_new_ones_alone_and_judge_anew(lab):
     lab.launch(configurations=2, seeds=2)
     lab.finish()
     points = lab.points()
-    agenda = lab.launch(configurations=2, seeds=5)
-    assert not agenda.finished
+    scheduler = lab.launch(configurations=2, seeds=5)
+    assert not scheduler.is_finished
     assert lab.found.done == 4
     assert lab.states() == ["running", "running"]
     assert lab.points() == points
@@ -180,10 +180,10 @@ def test_more_seeds_train_the_new_ones_alone_and_judge_anew(lab):
 def test_fewer_seeds_retire_the_others_and_judge_by_those_left(lab):
     lab.launch(configurations=2, seeds=3)
     lab.finish()
-    assert lab.launch(configurations=2, seeds=1).finished
+    assert lab.launch(configurations=2, seeds=1).is_finished
     assert len(lab.found.retired) == 4
     assert lab.judgements() == [ConfigurationResult("complete", (10.0,))] * 2
-    assert lab.launch(configurations=2, seeds=3).finished
+    assert lab.launch(configurations=2, seeds=3).is_finished
     assert len(lab.found.restored) == 4
     assert lab.found.retired == ()
 
@@ -193,10 +193,10 @@ def test_more_configurations_keep_the_first_ones(lab, sampler):
     lab.launch(configurations=4, seeds=1, sampler=sampler)
     lab.finish()
     points = lab.points()
-    agenda = lab.launch(configurations=8, seeds=1, sampler=sampler)
+    scheduler = lab.launch(configurations=8, seeds=1, sampler=sampler)
     assert lab.found.done == 4
     assert lab.finish() == [(number, 0) for number in range(4, 8)]
-    assert agenda.finished
+    assert scheduler.is_finished
     assert lab.points()[:4] == points
     assert len({str(point) for point in lab.points()}) == 8
 
@@ -205,12 +205,12 @@ def test_fewer_configurations_retire_the_last_and_more_restore_them(lab):
     lab.launch(configurations=4, seeds=1)
     lab.finish()
     points = lab.points()
-    assert lab.launch(configurations=2, seeds=1).finished
+    assert lab.launch(configurations=2, seeds=1).is_finished
     assert lab.points() == points[:2]
     assert len(lab.found.retired) == 2
-    assert lab.launch(configurations=2, seeds=1).finished
+    assert lab.launch(configurations=2, seeds=1).is_finished
     assert lab.found.retired == ()  # they are retired already
-    assert lab.launch(configurations=4, seeds=1).finished
+    assert lab.launch(configurations=4, seeds=1).is_finished
     assert lab.points() == points
     assert len(lab.found.restored) == 2
 
@@ -220,11 +220,11 @@ def test_a_wider_range_keeps_every_trial(lab):
     lab.finish()
     points = lab.points()
     wider = {"regularizer.beta": {"low": 0.05, "high": 0.95}}
-    agenda = lab.launch(configurations=5, seeds=1, space=wider)
+    scheduler = lab.launch(configurations=5, seeds=1, space=wider)
     assert lab.found.done == 3
     assert lab.points() == points
     assert len(lab.finish()) == 2
-    assert agenda.finished and lab.agrees()
+    assert scheduler.is_finished and lab.agrees()
     assert not lab.search.outdated
 
 
@@ -242,11 +242,11 @@ def test_a_removed_choice_is_retired_and_comes_back_with_it(lab):
     one = {"regularizer": [{"name": "lamix", "beta": [0.3, 0.7]}]}
     lab.launch(sampler="grid", seeds=2, space=both)
     lab.finish()
-    assert lab.launch(sampler="grid", seeds=2, space=one).finished
+    assert lab.launch(sampler="grid", seeds=2, space=one).is_finished
     assert len(lab.found.retired) == 2
     assert [point["regularizer"] for point in lab.points()] == ["lamix", "lamix"]
     assert lab.agrees()
-    assert lab.launch(sampler="grid", seeds=2, space=both).finished
+    assert lab.launch(sampler="grid", seeds=2, space=both).is_finished
     assert len(lab.found.restored) == 2
     assert len(lab.points()) == 3
 
@@ -264,7 +264,7 @@ def test_other_objectives_judge_the_same_trials(lab):
     lab.launch(configurations=2, seeds=1)
     lab.finish()
     both = ["best_validation_error", "epoch_seconds"]
-    assert lab.launch(configurations=2, seeds=1, sampler="nsga2", objective=both).finished
+    assert lab.launch(configurations=2, seeds=1, sampler="nsga2", objective=both).is_finished
     assert [judgement.values for judgement in lab.judgements()] == [(10.0, 1.5)] * 2
 
 
@@ -275,9 +275,9 @@ def test_a_deleted_storage_of_optunas_is_rebuilt_from_the_records(lab, sampler):
     lab.finish(lambda trial: 10.0 * trial.number + trial.seed)
     points, judgements = lab.points(), lab.judgements()
     lab.path.unlink()
-    assert lab.launch(**options).finished
+    assert lab.launch(**options).is_finished
     assert (lab.points(), lab.judgements()) == (points, judgements)
-    assert lab.launch(**options).finished and lab.agrees()
+    assert lab.launch(**options).is_finished and lab.agrees()
 
 
 def test_deleted_records_are_made_again(lab):
@@ -292,19 +292,19 @@ def test_deleted_records_are_made_again(lab):
 
 def test_trials_that_failed_are_tried_again(lab):
     lab.launch(configurations=2, seeds=2)
-    while (trial := lab.agenda.next()) is not None:
+    while (trial := lab.scheduler.hand_out_trial()) is not None:
         lab.begin(trial, [10.0] * 4)
         if (trial.number, trial.seed) == (1, 1):
-            lab.agenda.failed(trial, "ValueError: no")
+            lab.scheduler.note_failed(trial, "ValueError: no")
         else:
-            lab.agenda.completed(trial)
+            lab.scheduler.note_completed(trial)
     assert lab.states() == ["complete", "failed"]
-    agenda = lab.launch(configurations=2, seeds=2)
+    scheduler = lab.launch(configurations=2, seeds=2)
     assert lab.found.failed == 1
     assert lab.found.cut_off == 0
     assert lab.states() == ["complete", "running"]
     assert lab.finish() == [(1, 1)]
-    assert agenda.finished
+    assert scheduler.is_finished
     assert lab.states() == ["complete", "complete"]
     lab.launch(configurations=2, seeds=2)
     assert lab.found.failed == 0
@@ -321,7 +321,7 @@ def stop_the_second(lab, **options):
 
 def test_what_was_stopped_early_stays_so(lab):
     stop_the_second(lab)
-    assert lab.launch(configurations=2, seeds=2, early_stopping=MEDIAN).finished
+    assert lab.launch(configurations=2, seeds=2, early_stopping=MEDIAN).is_finished
     assert lab.states() == ["complete", "pruned"]
     assert lab.found.done == 2
 
@@ -329,7 +329,7 @@ def test_what_was_stopped_early_stays_so(lab):
 def test_another_rule_of_early_stopping_considers_it_again(lab):
     stop_the_second(lab)
     later = {**MEDIAN, "grace_period": 3}
-    assert not lab.launch(configurations=2, seeds=2, early_stopping=later).finished
+    assert not lab.launch(configurations=2, seeds=2, early_stopping=later).is_finished
     assert lab.states() == ["complete", "running"]
     lab.launch(configurations=2, seeds=2)
     assert lab.finish(lambda trial: 50.0) == [(1, 0), (1, 1)]
@@ -339,10 +339,10 @@ def test_another_rule_of_early_stopping_considers_it_again(lab):
 def test_a_stop_that_the_record_missed_is_made_good(lab):
     lab.launch(configurations=2, seeds=1, early_stopping=MEDIAN)
     lab.finish(most=1)
-    trial = lab.agenda.next()
+    trial = lab.scheduler.hand_out_trial()
     lab.begin(trial, [50.0, 50.0])  # killed after Optuna was told, before the record was
     assert lab.record.runs[trial.key]["status"] == "RUNNING"
-    assert lab.launch(configurations=2, seeds=1, early_stopping=MEDIAN).finished
+    assert lab.launch(configurations=2, seeds=1, early_stopping=MEDIAN).is_finished
     assert lab.found.cut_off == 0
     assert lab.record.runs[trial.key]["outcome"] == "stopped_early"
     assert lab.record.runs[trial.key]["status"] == "FINISHED"
@@ -350,7 +350,7 @@ def test_a_stop_that_the_record_missed_is_made_good(lab):
 
 def test_means_told_before_are_not_told_again(lab, recwarn):
     lab.launch(configurations=1, seeds=1, early_stopping=MEDIAN)
-    lab.begin(lab.agenda.next(), [9.0, 8.0])
+    lab.begin(lab.scheduler.hand_out_trial(), [9.0, 8.0])
     lab.launch(configurations=1, seeds=1, early_stopping=MEDIAN)
     lab.finish(lambda trial: 7.0)
     assert lab.judgements() == [ConfigurationResult("complete", (7.0,), {1: 9.0, 2: 8.0, 3: 7.0})]
@@ -369,7 +369,7 @@ def test_a_study_interrupted_at_every_trial_holds_the_same(lab, make, storage, s
     for _ in range(6):
         lab.launch(**options)
         lab.finish(error_of, most=1)
-    assert lab.launch(**options).finished
+    assert lab.launch(**options).is_finished
     assert lab.points() == other.points()
     assert lab.judgements() == other.judgements()
     assert set(lab.record.runs) == set(other.record.runs)

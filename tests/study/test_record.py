@@ -186,7 +186,7 @@ def test_each_outcome_has_its_status(client, opened, outcome, status):
     (run,) = trial_runs(client, record)
     assert (run.data.tags["outcome"], run.info.status) == (outcome, status)
     trial = record.trials()[KEY]
-    assert trial.finished == (outcome in ("completed", "diverged"))
+    assert trial.is_finished == (outcome in ("completed", "diverged"))
 
 
 def test_a_failure_is_kept_with_its_last_line_as_a_tag(client, opened):
@@ -499,7 +499,7 @@ def test_no_run_stays_running_that_a_dead_process_left(client, opened, step):
         second.publish(texts={}, plots=[], status="KILLED")
     assert second.trials()[KEY].status == "KILLED"
     assert second.trials()["f" * 16].status == "FINISHED"
-    assert not second.trials()[KEY].finished
+    assert not second.trials()[KEY].is_finished
 
 
 def test_a_deleted_experiment_is_said_to_be_deleted(client, opened):
@@ -525,7 +525,7 @@ def test_an_adopted_trial_is_a_copy_that_says_where_it_comes_from(client, opened
     record = opened("b.jsonl", name="second")
     found = record.finished_elsewhere(KEY)
     assert found.run_id == source.trials()[KEY].run_id
-    assert found.finished
+    assert found.is_finished
     tags = {**TAGS, "configuration_number": "0"}
     record.adopt(KEY, found, name="beta=0.3 seed=1", tags=tags)
     assert record.spool.drain(20)
@@ -612,34 +612,34 @@ def test_a_study_on_mlflow_and_optuna_is_done_once(client, opened, storage):
     def launch(spool, **options):
         record = opened(spool, configurations=2, seeds=2, **options)
         search = OptunaStudy(record.study, path)
-        agenda = StudyScheduler(
+        scheduler = StudyScheduler(
             record.study, search, record, data_of=lambda c: "feed", provenance={}
         )
-        return agenda, reconcile_study(agenda, search, record.trials())
+        return scheduler, reconcile_study(scheduler, search, record.trials())
 
-    def train(agenda, most):
+    def train(scheduler, most):
         for _ in range(most):
-            trial = agenda.next()
-            agenda.begin(trial)
-            agenda.epochs(trial, epochs_of([9.0, 8.0, 7.0, 5.0 + trial.seed]), device="cpu")
-            agenda.completed(trial)
+            trial = scheduler.hand_out_trial()
+            scheduler.note_begun(trial)
+            scheduler.note_epochs(trial, epochs_of([9.0, 8.0, 7.0, 5.0 + trial.seed]), device="cpu")
+            scheduler.note_completed(trial)
 
-    agenda, found = launch("a.jsonl")
+    scheduler, found = launch("a.jsonl")
     assert found.done == 0
-    train(agenda, 3)
-    assert agenda.record.close(20)
-    agenda, found = launch("b.jsonl")
+    train(scheduler, 3)
+    assert scheduler.record.close(20)
+    scheduler, found = launch("b.jsonl")
     assert found.done == 3
-    train(agenda, 1)
-    assert agenda.finished
-    assert agenda.record.close(20)
-    agenda, found = launch("c.jsonl")
-    assert agenda.finished
+    train(scheduler, 1)
+    assert scheduler.is_finished
+    assert scheduler.record.close(20)
+    scheduler, found = launch("c.jsonl")
+    assert scheduler.is_finished
     assert found.done == 4
-    assert [a.judgement.values for a in agenda.search.asked()] == [(5.5,), (5.5,)]
-    assert len(trial_runs(client, agenda.record)) == 4
-    for run in trial_runs(client, agenda.record):
-        configuration = agenda.trials[run.data.tags["trial_key"]].configuration
+    assert [a.judgement.values for a in scheduler.search.asked()] == [(5.5,), (5.5,)]
+    assert len(trial_runs(client, scheduler.record)) == 4
+    for run in trial_runs(client, scheduler.record):
+        configuration = scheduler.trials[run.data.tags["trial_key"]].configuration
         assert run.data.params["regularizer.beta"] == str(
             asdict(configuration)["regularizer"]["beta"]
         )

@@ -15,7 +15,7 @@ from torch import Tensor
 from trainables import mixing, randomness
 from trainables.mixing.puzzlemix import Solver, pixel_range
 from trainables.networks import Network
-from trainables.settings import Count, NonNegative, Positive, Share, settings
+from trainables.settings import Count, Exempt, NonNegative, Positive, Share, settings
 from trainables.targets import Loss, soft_target_cross_entropy
 
 
@@ -43,13 +43,19 @@ class PuzzleSettings:
     solver: Solver = "belief_propagation"
     """Of the mask's problem: `exact` is the reference, on the CPU; `belief_propagation` stays on
     the device and comes within 0.1% of the least energy."""
-    clean_weight: NonNegative = 0.0
+    clean_weight: Annotated[
+        NonNegative, Exempt("cost", "only at 0 the original batch's loss is let go", but_zero=True)
+    ] = 0.0
     """clean_lam of the code: weight of the original batch's loss beside the mixed one's. 0 finds
     the saliency in evaluation mode; otherwise in training mode (Tiny-ImageNet: 1)."""
-    adversarial_probability: Share = 0.0
+    adversarial_probability: Annotated[
+        Share, Exempt("cost", "only at 0 the noise is not computed at all", but_zero=True)
+    ] = 0.0
     """How often the own images of a batch, and how often the partners, get adversarial noise, in
     [0, 1]; CIFAR-100: 0.1, Tiny-ImageNet: 0.15."""
-    adversarial_epsilon: Positive = 10.0
+    adversarial_epsilon: Annotated[
+        Positive, Exempt("cost", "noise of every size is computed alike")
+    ] = 10.0
     """Greatest noise, in 1/255 of the pixels' range."""
 
     @model_validator(mode="after")

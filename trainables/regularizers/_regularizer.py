@@ -1,17 +1,19 @@
 """What every regularizer is: a pair (ψ, T) with its schedule of original and mixed batches."""
 
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, final
+from typing import Annotated, Any, Generic, Protocol, TypeVar, final
 
 import torch
 from torch import Tensor, nn
 
 from trainables.networks import Network
-from trainables.settings import Share, settings
+from trainables.settings import Exempt, Share, exempt_settings, settings
 from trainables.targets import Loss, smooth_one_hot, soft_target_loss
+
+DIAL = Exempt("step", "a step reads it from the device, as a buffer of its name")
+"""Marks a number of a regularizer that one recorded step serves at every value: a dial."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,9 @@ class TargetComparison:
 class SmoothingSettings:
     """The setting that all regularizers share."""
 
-    smoothing: Share = 0.0
+    smoothing: Annotated[
+        Share, Exempt("cost", "targets of every smoothing are sums of the same terms"), DIAL
+    ] = 0.0
     """ε of uniform label smoothing of the one-hot targets, in [0, 1]; 0 means none."""
 
     def check(self, *, network: Network, image_size: int) -> None:
@@ -73,14 +77,14 @@ AnySmoothing = TypeVar("AnySmoothing", bound=SmoothingSettings)
 class RegularizerModule(nn.Module, ABC, Generic[AnySmoothing]):
     """A loss on a batch. It may hold parameters, used in training alone."""
 
-    dials: ClassVar[tuple[str, ...]] = ("smoothing",)
-    """Settings that a step reads from the device, as buffers of their names: a step that is
-    recorded once serves a sweep over them."""
     smoothing: Tensor
 
     def __init__(self, settings: AnySmoothing, *, num_classes: int) -> None:
         super().__init__()
         self.settings = settings
+        self.dials = tuple(exempt_settings(type(settings), "step"))
+        """Settings that a step reads from the device, as buffers of their names: a step that is
+        recorded once serves a sweep over them."""
         for name in self.dials:
             # In float64, so that sums with it are those with the number itself.
             number = torch.tensor(getattr(settings, name), dtype=torch.float64)
@@ -110,15 +114,6 @@ class RegularizerModule(nn.Module, ABC, Generic[AnySmoothing]):
     def waits_for_device(self) -> bool:
         """Whether a step looks at what the device has computed, so that it cannot be recorded."""
         return False
-
-    @final
-    @property
-    def fixed_settings(self) -> Hashable:
-        """The settings but for the dials: what a recorded step depends on."""
-        fields = [field.name for field in dataclasses.fields(self.settings)]
-        return tuple(
-            (name, getattr(self.settings, name)) for name in fields if name not in self.dials
-        )
 
     @final
     def batch(

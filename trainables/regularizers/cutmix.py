@@ -1,6 +1,6 @@
 """CutMix. Yun et al. 2019, arXiv:1905.04899."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 
@@ -12,7 +12,7 @@ from trainables.regularizers._regularizer import (
     TargetComparison,
     TrainingBatch,
 )
-from trainables.settings import Positive, Share, settings
+from trainables.settings import Exempt, Positive, Share, settings
 from trainables.targets import mix_targets
 
 
@@ -21,9 +21,11 @@ class Settings(SmoothingSettings):
     """CutMix: a box of the partner pasted into each image, the target mixed by area."""
 
     name: Literal["cutmix"] = "cutmix"
-    alpha: Positive = 1.0
+    alpha: Annotated[Positive, Exempt("cost", "λ is one draw per batch at every α")] = 1.0
     """α of λ ~ Beta(α, α), above 0; 1 draws λ uniformly from [0, 1], as the paper does."""
-    probability: Share = 1.0
+    probability: Annotated[
+        Share, Exempt("cost", "a batch that is not mixed gets an empty box, at the same cost")
+    ] = 1.0
     """Share of the batches that are mixed, in [0, 1]; CutMix's own CIFAR recipes use 0.5 or 1."""
 
     def build(self, *, num_classes: int, num_features: int) -> "CutMix":

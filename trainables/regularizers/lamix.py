@@ -5,7 +5,7 @@ One mixed input per pair, whatever λ (Eq. 4 and 5); its target is the local sof
 (Eq. 9 and 10). Mini-batches of original and of mixed inputs alternate (Section 2.4).
 """
 
-from typing import Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import torch
 from pydantic import model_validator
@@ -15,12 +15,13 @@ from trainables import mixing
 from trainables.networks import Network
 from trainables.regularizers._puzzle import PuzzleSettings, check_blocks, draw_blocks, puzzle_batch
 from trainables.regularizers._regularizer import (
+    DIAL,
     RegularizerModule,
     SmoothingSettings,
     TargetComparison,
     TrainingBatch,
 )
-from trainables.settings import Flag, Share, settings
+from trainables.settings import Exempt, Flag, Share, settings
 from trainables.targets import Loss, global_soft_label, mix_targets
 
 
@@ -29,7 +30,9 @@ class Settings(SmoothingSettings):
     """LaMix; where the paper leaves a choice, the default is its literal reading."""
 
     name: Literal["lamix"] = "lamix"
-    beta: Share = 0.5
+    beta: Annotated[
+        Share, Exempt("cost", "targets of every β are sums of the same terms"), DIAL
+    ] = 0.5
     """Share of the local label, in [0, 1]; 1 means no global label (Eq. 10)."""
     mixing: Literal["average", "puzzlemix"] = "average"
     """How the input is mixed: `average` is ½x_i + ½x_j (Eq. 4), `puzzlemix` is PuzzleMix with
@@ -93,7 +96,6 @@ class StepVariant(NamedTuple):
 class LaMix(RegularizerModule[Settings]):
     """The classifier and the global label share the embedding; W_t is dropped at test time."""
 
-    dials = ("smoothing", "beta")
     beta: Tensor
 
     def __init__(self, settings: Settings, *, num_classes: int, num_features: int) -> None:

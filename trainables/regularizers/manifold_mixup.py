@@ -12,7 +12,7 @@ from trainables.regularizers._regularizer import (
     TargetComparison,
     TrainingBatch,
 )
-from trainables.settings import Index, Positive, settings
+from trainables.settings import Exempt, Index, Positive, settings
 from trainables.targets import mix_targets
 
 
@@ -21,7 +21,7 @@ class Settings(SmoothingSettings):
     """Manifold Mixup: what one randomly chosen layer is fed is mixed, and the target with it."""
 
     name: Literal["manifold_mixup"] = "manifold_mixup"
-    alpha: Positive = 2.0
+    alpha: Annotated[Positive, Exempt("cost", "λ is one draw per batch at every α")] = 2.0
     """α of λ ~ Beta(α, α), above 0; the authors' commands for CIFAR say 2."""
     layers: Annotated[tuple[Index, ...], MinLen(1)] = (0, 1, 2)
     """Layers to choose from, one per batch: k is what the network's k-th stage is fed, so 0 is the

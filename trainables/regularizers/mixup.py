@@ -1,6 +1,6 @@
 """Mixup. Zhang et al. 2018, arXiv:1710.09412; LaMix, Eq. 1 and 2."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from trainables import mixing, randomness
 from trainables.networks import Network
@@ -10,7 +10,7 @@ from trainables.regularizers._regularizer import (
     TargetComparison,
     TrainingBatch,
 )
-from trainables.settings import Positive, settings
+from trainables.settings import Exempt, Positive, settings
 from trainables.targets import mix_targets
 
 
@@ -19,7 +19,7 @@ class Settings(SmoothingSettings):
     """Mixup: λ·x_i + (1 − λ)·x_j with the target λ·y_i + (1 − λ)·y_j."""
 
     name: Literal["mixup"] = "mixup"
-    alpha: Positive = 1.0
+    alpha: Annotated[Positive, Exempt("cost", "λ is one draw per batch at every α")] = 1.0
     """α of λ ~ Beta(α, α), above 0; 1 draws λ uniformly from [0, 1], as the paper does."""
 
     def build(self, *, num_classes: int, num_features: int) -> "Mixup":

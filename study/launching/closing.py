@@ -1,0 +1,142 @@
+"""The end of a launch: records written, the table published, failures and next commands shown."""
+
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis import trials
+from analysis.record import credentials
+from analysis.tables import configurations
+from analysis.tables.rendering import to_csv, to_markdown, to_text
+from study.file.resolved import ResolvedStudy
+from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
+from study.launching.study_launch import StudyLaunch
+from study.record import writer
+from study.record.writer import RecordError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RECORDS_SECONDS = 60.0
+"""How long the end of a launch waits for a tracking server that takes no record."""
+RENDERINGS = {"configurations.md": to_markdown, "configurations.csv": to_csv}
+"""The files of the table over configurations."""
+SEEDS_FLAG = re.compile(r" --set[ =]('search\.seeds=[^']*'|search\.seeds=\S+)")
+"""The flag of a command that sets the seeds."""
+WIDEST_COLUMN = 80
+"""In characters. Longer commands do not widen the column of purposes."""
+
+
+def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
+    """Bring the record to its end, show the result and return the exit status.
+
+    Args:
+        launch: whose trials have ended or are cut off.
+        status: the exit status so far; records that could not be written turn DONE to INTERRUPTED.
+        trained: whether this launch has run trials, so that there is something new to draw.
+    """
+    if launch.record.spool.drain(RECORDS_SECONDS):
+        try:
+            _publish_result(launch, status, trained=trained)
+        except (RecordError, OSError) as error:
+            launch.say(str(error))
+    else:
+        launch.say(
+            f"{len(launch.record.spool)} records wait in {launch.folder.spool}: the tracking "
+            "server does not answer. The same command writes them when it does."
+        )
+        status = INTERRUPTED if status == DONE else status
+    launch.record.close(timeout=0)
+    launch.sweep_checkpoints()
+    _say_what_went_wrong(launch)
+    _say_what_next(launch, status)
+    return status
+
+
+def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
+    """Show the table over configurations and put it on record, with its figure.
+
+    Raises:
+        RecordError: if the tracking server cannot be reached or refuses.
+        OSError: if a disk is full.
+    """
+    study = launch.study
+    frame = trials.load(study.name, study.scale)
+    factors = configurations.factors_of(frame, study.search.space)
+    objectives = trials.shown_objectives(study.search.objectives)
+    selects = study.search.selects
+    table = configurations.over_configurations(frame, factors, objectives, selects=selects)
+    grid = configurations.configuration_grid(table, factors, objectives, selects=selects)
+    if grid.rows:
+        launch.say(f"\n{to_text(grid)}\n")
+    with tempfile.TemporaryDirectory(prefix="study-plots-") as folder:
+        plots = []
+        if trained:
+            plots = _save_plots(study, table, frame, factors, objectives[0], Path(folder))
+        texts = {name: render(grid) for name, render in RENDERINGS.items()}
+        launch.record.publish(texts=texts, plots=plots, status=RUN_STATUS[status])
+
+
+def _save_plots(
+    study: ResolvedStudy,
+    table: "pd.DataFrame",
+    frame: "pd.DataFrame",
+    factors: list[str],
+    objective: str,
+    folder: Path,
+) -> list[Path]:
+    """Draw the error against what was searched; return the files."""
+    # Late: plotting takes about 1.5 s, which a launch that trains nothing need not wait for.
+    from analysis.figures import draw_matplotlib, errors
+
+    space = study.search.space
+    figure = errors.error_by_factor(table, frame, factors, objective=objective, space=space)
+    return draw_matplotlib.save_figure(figure, folder) if figure is not None else []
+
+
+def _say_what_went_wrong(launch: StudyLaunch) -> None:
+    for refused in launch.record.spool.refused:
+        reason = credentials.hide_logins(refused)
+        launch.say(f"The tracking server refused a record: {reason}")
+    for trial in launch.scheduler.failures:
+        reason = trial.failures[-1].strip().splitlines()[-1]
+        launch.say(f"Failed for good: {trial.name}: {reason}")
+
+
+def _say_what_next(launch: StudyLaunch, status: int) -> None:
+    commands = next_commands(launch.study, launch.command, status)
+    short = [command for command, _ in commands if len(command) <= WIDEST_COLUMN]
+    width = max(map(len, short), default=0)
+    launch.say("Next:")
+    for command, purpose in commands:
+        launch.say(f"  {command:<{width}}  # {purpose}")
+
+
+def next_commands(study: ResolvedStudy, command: str, status: int) -> list[tuple[str, str]]:
+    """Return the commands that may follow a launch, each with its purpose.
+
+    Args:
+        study: which was launched.
+        command: by which it was launched.
+        status: the exit status.
+    """
+    if status == INTERRUPTED:
+        return [(command, "go on")]
+    seeds = len(study.search.seed_list)
+    commands = [
+        _trials_ui_command(),
+        (f"python -m analysis.report {study.name} --scale {study.scale}", "the report"),
+        (f"{SEEDS_FLAG.sub('', command)} --set search.seeds={seeds + 2}", "two more seeds"),
+    ]
+    if study.scale != "paper":
+        paper = f"python -m study.launch {study.source} --scale paper --plan"
+        commands.append((paper, "what the paper's setting costs"))
+    return commands
+
+
+def _trials_ui_command() -> tuple[str, str]:
+    uri = writer.shown_tracking_uri()
+    if uri.startswith("http"):
+        return uri, "every trial"
+    return "mlflow ui", "every trial, at http://127.0.0.1:5000"

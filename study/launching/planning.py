@@ -1,0 +1,140 @@
+"""What there is to do, where, and what it costs, before anything is started."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from study.file.resolved import ResolvedStudy
+from study.file.space import Point
+from study.launching.estimate import costs_by_class, estimate_lines
+from study.launching.exit_status import DONE
+from study.launching.places import choose_cluster, lend_place
+from study.launching.study_launch import LaunchRefusedError, StudyLaunch
+from study.scheduling.gpu_shares import ShareError
+from study.scheduling.nodes import StudyPlace, describe_nodes
+from study.scheduling.scheduler import StudyScheduler
+from study.trials import ConfigurationTrials, RecordedTrial, Trial, describe_point
+from trainables.configuration import Configuration
+
+SHOWN = 30
+"""Configurations listed one by one."""
+
+
+def plan_study(launch: StudyLaunch, address: str | None) -> int:
+    """Say what there is to do, where, and what it costs; start nothing.
+
+    Args:
+        launch: prepared for planning.
+        address: of an existing Ray cluster; without one RAY_ADDRESS says which, or this machine.
+
+    Raises:
+        LaunchRefusedError: if the cluster cannot be used or a trial cannot be measured.
+    """
+    choose_cluster(address)
+    unasked = launch.study.configurations - len(launch.scheduler.configurations)
+    try:
+        with lend_place(launch) as place:
+            launch.shares.measure_missing(launch.study.extremes(), place.bench, say=launch.say)
+            print_plan(
+                launch.scheduler,
+                launch.recorded,
+                launch.console,
+                upcoming=launch.search.upcoming(unasked),
+                data=launch.data,
+                place=place,
+            )
+    except ShareError as error:
+        raise LaunchRefusedError(str(error)) from error
+    launch.record.close(timeout=0)
+    return DONE
+
+
+def print_plan(
+    scheduler: StudyScheduler,
+    recorded: Mapping[str, RecordedTrial],
+    console: Console,
+    *,
+    upcoming: Sequence[Point],
+    data: Path,
+    place: StudyPlace,
+) -> None:
+    """Print the configurations known so far, what is done and to do, where, and an estimate.
+
+    Args:
+        scheduler: reconciled with the record.
+        recorded: the record's trials by key.
+        console: where to print.
+        upcoming: the configurations that will be chosen next, as far as that is known.
+        data: the folder of the data sets.
+        place: what the study would run on.
+    """
+    study = scheduler.study
+    trials = [trial for each in scheduler.configurations for trial in each.trials]
+    unasked = study.configurations - len(scheduler.configurations)
+    todo = [t for each in scheduler.configurations if not each.is_judged for t in each.trials]
+    todo = list(dict.fromkeys(trial for trial in todo if trial.state != "done"))
+    seeds = study.search.seed_list
+    more = unasked * len(seeds)
+    lines = [
+        ("configurations", f"{len(scheduler.configurations)} chosen of {study.configurations}"),
+        ("seeds", f"{len(seeds)}: {', '.join(map(str, seeds))}"),
+        (
+            "trials",
+            f"{len(trials) + more}: {sum(t.state == 'done' for t in trials)} done, "
+            f"{sum(t.cut_off for t in todo)} cut off, "
+            f"{len(todo) + more - sum(t.cut_off for t in todo)} to do",
+        ),
+        ("nodes", describe_nodes(place.nodes, study.resources.cpus, *scheduler.shares.sizes)),
+    ]
+    if place.dashboard:
+        lines.append(("dashboard", place.dashboard))
+    _print_lines(console, lines)
+    _print_configurations(scheduler.configurations, upcoming, console)
+    if not todo and not more:
+        console.print("Nothing to do: every trial of the study is done.")
+        return
+    configurations = [t.configuration for t in todo]
+    chosen = [study.configuration(point) for point in upcoming] or _stand_ins(study, unasked)
+    configurations += [configuration for configuration in chosen for _ in seeds]
+    costs = costs_by_class(configurations, recorded, scheduler, data)
+    _print_lines(console, estimate_lines(scheduler, todo, configurations, costs, place))
+
+
+def _stand_ins(study: ResolvedStudy, count: int) -> list[Configuration]:
+    """Return configurations in place of those not chosen yet: the corners of the space in turn."""
+    corners = study.extremes()
+    return [corners[i % len(corners)] for i in range(count)]
+
+
+def _print_configurations(
+    configurations: Sequence[ConfigurationTrials], upcoming: Sequence[Point], console: Console
+) -> None:
+    rows = [(each.point, _trial_states(each)) for each in configurations]
+    rows += [(point, "to do") for point in upcoming]
+    for number, (point, states) in enumerate(rows[:SHOWN]):
+        console.print(
+            f"  {number:>4}  {describe_point(point):<32} {states}", highlight=False, markup=False
+        )
+    if len(rows) > SHOWN:
+        console.print(f"        and {len(rows) - SHOWN} more", highlight=False)
+
+
+def _trial_states(configuration: ConfigurationTrials) -> str:
+    """Return how many of a configuration's trials are in which state."""
+    counts = Counter(_trial_state(trial, configuration) for trial in configuration.trials)
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
+
+
+def _trial_state(trial: Trial, configuration: ConfigurationTrials) -> str:
+    if trial.state == "done":
+        return "done"
+    if configuration.judgement.state == "pruned":
+        return "stopped early"
+    return "cut off" if trial.cut_off else "to do"
+
+
+def _print_lines(console: Console, lines: Iterable[tuple[str, str]]) -> None:
+    for label, text in lines:
+        console.print(f"{label:<16}{text}", highlight=False, markup=False)

@@ -1,0 +1,35 @@
+"""The running of a study: what is missing is trained, and the launch is closed."""
+
+from study.launching.closing import close_launch
+from study.launching.exit_status import DONE
+from study.launching.places import choose_cluster
+from study.launching.study_launch import LaunchRefusedError, StudyLaunch, describe_start
+from study.scheduling.gpu_shares import ShareError
+
+
+def run_study(launch: StudyLaunch, address: str | None) -> int:
+    """Run what is missing and return the exit status.
+
+    Args:
+        launch: prepared.
+        address: of an existing Ray cluster; without one RAY_ADDRESS says which, or a local one.
+
+    Raises:
+        LaunchRefusedError: if the cluster cannot be used or a trial cannot be measured.
+    """
+    for sentence in describe_start(launch):
+        launch.say(sentence)
+    if launch.scheduler.is_finished:
+        launch.say("Nothing to do: every trial of the study is done.")
+        launch.begin_record()
+        return close_launch(launch, DONE, trained=False)
+    choose_cluster(address)
+    # Late: Ray takes 2 to 3 s, which a study with nothing to do need not wait for.
+    from study.execution.cluster import ClusterError
+    from study.launching.supervision import run_trials
+
+    try:
+        status = run_trials(launch)
+        return close_launch(launch, status, trained=True)
+    except (ClusterError, ShareError) as error:
+        raise LaunchRefusedError(str(error)) from error

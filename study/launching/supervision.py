@@ -1,0 +1,172 @@
+"""The supervision of trials on a Ray cluster: admission of nodes, signals, loss of the head."""
+
+import logging
+import os
+import secrets
+import time
+from textwrap import shorten
+from typing import NoReturn
+
+from study.execution.admission import NodeAdmission
+from study.execution.cluster import RayCluster, connect_cluster
+from study.execution.runner import TrialRunner
+from study.launching import signals
+from study.launching.closing import close_launch
+from study.launching.display import LaunchDisplay
+from study.launching.exit_status import DONE, FAILED, INTERRUPTED
+from study.launching.study_launch import LaunchRefusedError, StudyLaunch
+from study.record import writer
+from study.record.spool import RecordSpool
+from study.scheduling.nodes import ClusterNode, describe_nodes
+from trainables.sight import NodeQuestion
+from trainables.storage import PART
+
+log = logging.getLogger(__name__)
+
+
+def run_trials(launch: StudyLaunch) -> int:
+    """Train what is missing and return the exit status.
+
+    Raises:
+        ClusterError: if no cluster answers, or none of its nodes has room for a trial.
+        ShareError: if a trial cannot be measured.
+        LaunchRefusedError: if a node cannot be used as it is.
+    """
+    launch.sweep_checkpoints()
+    cpus, shares = launch.study.resources.cpus, launch.shares
+    with connect_cluster(launch.folder.log) as cluster:
+        bench = cluster.bench(launch.data, cpus=cpus) if shares.is_measured else None
+        shares.measure_missing(launch.study.extremes(), bench, say=launch.say)
+        nodes = cluster.wait_for_room(cpus, shares.largest)
+        fingerprints = [launch.fingerprint_of(dataset) for dataset in launch.datasets]
+        share = (cpus, shares.largest)
+        with NodeAdmission(cluster, share, _question_of(launch), fingerprints) as admission:
+            _refuse_unfit(admission, nodes)
+            launch.begin_record()
+            return _run_under_display(launch, admission, _facts_of(launch, cluster, nodes))
+
+
+def _question_of(launch: StudyLaunch) -> NodeQuestion:
+    """Return what every node is asked before a trial runs on it."""
+    return NodeQuestion(
+        datasets=launch.datasets,
+        data=launch.data,
+        checkpoints=launch.folder.checkpoints,
+        token=f"{secrets.token_hex(8)}{PART}",
+    )
+
+
+def _refuse_unfit(admission: NodeAdmission, nodes: list[ClusterNode]) -> None:
+    reasons = admission.check_nodes()
+    if len(nodes) > 1 and writer.is_on_one_machine():
+        reasons.append(
+            f"records go to {writer.shown_tracking_uri()}, a file of one machine: set "
+            "MLFLOW_TRACKING_URI to an MLflow server"
+        )
+    if reasons:
+        raise LaunchRefusedError("\n  ".join(["the cluster cannot be used as it is:", *reasons]))
+
+
+def _facts_of(
+    launch: StudyLaunch, cluster: RayCluster, nodes: list[ClusterNode]
+) -> list[tuple[str, str]]:
+    """Return label and text of what does not change while the study runs."""
+    token = " (it asks for a token: ray get-auth-token)" if cluster.token else ""
+    cpus, sizes = launch.study.resources.cpus, launch.shares.sizes
+    return [
+        ("nodes", describe_nodes(nodes, cpus, *sizes)),
+        ("dashboard", f"{cluster.dashboard}{token}" if cluster.dashboard else "none"),
+        ("records", writer.shown_tracking_uri()),
+        ("log", str(launch.folder.log)),
+    ]
+
+
+def _run_under_display(
+    launch: StudyLaunch, admission: NodeAdmission, facts: list[tuple[str, str]]
+) -> int:
+    with LaunchDisplay(
+        launch.scheduler,
+        launch.console,
+        facts=facts,
+        trouble=lambda: describe_trouble(launch.record.spool),
+    ) as display:
+        runner = TrialRunner(
+            launch.scheduler,
+            admission,
+            scratch=launch.folder.scratch,
+            discard=launch.discard_checkpoint,
+            on_change=display.note_change,
+            on_notice=display.say_once,
+        )
+        display.occupancy = runner.occupancy
+        with admission.cluster.watched(lambda: _leave_process(launch, runner, display)):
+            return _run_until_told(launch, runner, display)
+
+
+def _run_until_told(launch: StudyLaunch, runner: TrialRunner, display: LaunchDisplay) -> int:
+    """Run the trials until they are done or a signal stops them; return the exit status."""
+    scheduler = launch.scheduler
+
+    def finish_epochs() -> None:
+        scheduler.stopping = True
+        display.say("Stopping after the current epochs; Ctrl-C again stops at once.")
+
+    def stop_soon() -> None:
+        scheduler.stopping = True
+        runner.stop_between_epochs = False
+        display.say("Told to end: saving what runs, in the middle of an epoch if need be.")
+
+    try:
+        with signals.handle_signals(finish_epochs=finish_epochs, stop_soon=stop_soon):
+            runner.run()
+    except KeyboardInterrupt:
+        scheduler.stopping = True
+        runner.abandon()
+    except Exception as error:  # ours or Ray's: what is on record stays, the same command goes on
+        log.exception("the launch broke off")
+        cause = _first_cause(error)
+        display.say(f"The launch broke off: {cause} (more in {launch.folder.log})")
+        scheduler.stopping = True
+        runner.abandon()
+        return INTERRUPTED
+    if not scheduler.is_finished:
+        return INTERRUPTED
+    return FAILED if scheduler.failures else DONE
+
+
+def _leave_process(launch: StudyLaunch, runner: TrialRunner, display: LaunchDisplay) -> NoReturn:
+    """End the launch in place of its main thread, which waits for a head that is lost."""
+    try:
+        display.stop()
+        launch.say("The head of the cluster is lost, and the launch ends.")
+        launch.scheduler.stopping = True
+        runner.abandon()
+        close_launch(launch, INTERRUPTED, trained=True)
+    except Exception:
+        log.exception("the launch did not end in order")
+    finally:
+        launch.console.file.flush()
+        os._exit(INTERRUPTED)
+
+
+def describe_trouble(spool: RecordSpool) -> str:
+    """Return what keeps records from being written, or nothing."""
+    troubles = []
+    if spool.away_since is not None:
+        since = time.strftime("%H:%M:%S", time.localtime(spool.away_since))
+        troubles.append(
+            f"the tracking server is away since {since} ({shorten(spool.away_because, 80)}); "
+            f"{len(spool)} records wait"
+        )
+    if spool.unsaved:
+        troubles.append(f"records wait in memory alone: {spool.unsaved}")
+    return " · ".join(troubles)
+
+
+def _first_cause(error: BaseException) -> str:
+    """Return the first cause of an error in one line: libraries put a full disk in vaguer words."""
+    seen = {error}
+    while (cause := error.__cause__ or error.__context__) is not None and cause not in seen:
+        seen.add(cause)
+        error = cause
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]

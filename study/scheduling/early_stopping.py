@@ -1,0 +1,29 @@
+"""When a configuration is stopped early: which of its seeds a rung is judged by.
+
+The rule itself (ASHA, median, HyperBand) is the search's; this module says what the rule is shown.
+"""
+
+import statistics
+
+from study.scheduling.protocols import SearchLike
+from study.trials import ConfigurationTrials
+
+
+def is_to_stop(configuration: ConfigurationTrials, search: SearchLike) -> bool:
+    """Report the means that are new to the search; return whether it stops the configuration.
+
+    An epoch is reported once every seed that has begun has reached it. The last epoch is not
+    reported: what is trained to its end is judged by its result.
+    """
+    begun = [trial for trial in configuration.trials if trial.history]
+    if not begun:  # its first epoch is longer than the time between two results
+        return False
+    reached = min(len(trial.history) for trial in begun)
+    last = max(trial.epochs for trial in begun)
+    while configuration.reported < min(reached, last - 1):
+        configuration.reported += 1
+        errors = [trial.history[configuration.reported - 1].validation_error for trial in begun]
+        mean = statistics.fmean(error for error in errors if error is not None)
+        if search.report(configuration.number, configuration.reported, mean):
+            return True
+    return False

@@ -1,0 +1,84 @@
+"""What was measured of trials that share a GPU, remembered in a file of the study."""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from study.trials import CostClass
+
+FORMAT = 2
+"""Of the file. The first format named the regularizer and the data set of a trial and left out
+their settings, so its figures may be those of other trials."""
+
+
+@dataclass(frozen=True)
+class ShareMeasurement:
+    """What some trials of a cost class did side by side on one GPU."""
+
+    epochs_per_second: float
+    """Of all trials together; 0 if the memory did not hold them."""
+    taken_mb: float
+    """Of the GPU's memory, by all trials together; 2^20 bytes."""
+    epoch_seconds: float = 0.0
+    """Of one trial."""
+    peak_mb: float = 0.0
+    """Of the memory that one trial allocated."""
+
+
+Figures = dict[int, ShareMeasurement]
+"""By the number of trials side by side."""
+
+
+@dataclass(frozen=True)
+class ShareFile:
+    """The file of a study's figures; without a path nothing is remembered."""
+
+    path: Path | None
+
+    @property
+    def is_of_older_format(self) -> bool:
+        """Whether the file is there and its figures cannot be used."""
+        content = self._content()
+        return bool(content) and content.get("format") != FORMAT
+
+    def read_figures(self, kind: CostClass, *, gpu: str, cpus: float) -> Figures:
+        """Return what is remembered of a cost class on a GPU of this name."""
+        found = self._figures().get(_file_key(kind, gpu=gpu, cpus=cpus), {})
+        return {int(count): ShareMeasurement(**values) for count, values in found.items()}
+
+    def write_figures(self, kind: CostClass, figures: Figures, *, gpu: str, cpus: float) -> None:
+        """Remember the figures of a cost class."""
+        if self.path is None:
+            return
+        known = {str(count): asdict(values) for count, values in figures.items()}
+        all_figures = {**self._figures(), _file_key(kind, gpu=gpu, cpus=cpus): known}
+        part = self.path.with_suffix(".part")
+        with suppress(OSError):  # where the disk is full, the next launch measures again
+            part.write_text(json.dumps({"format": FORMAT, "figures": all_figures}, indent=1))
+            os.replace(part, self.path)
+
+    def _figures(self) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
+        content = self._content()
+        figures: Mapping[str, Mapping[str, Mapping[str, float]]]
+        figures = content["figures"] if content.get("format") == FORMAT else {}
+        return figures
+
+    def _content(self) -> Mapping[str, Any]:
+        """Return what the file holds; nothing if it is missing or damaged."""
+        with suppress(OSError, ValueError):
+            if self.path is not None:
+                content = json.loads(self.path.read_text())
+                return content if isinstance(content, dict) else {}
+        return {}
+
+
+def _file_key(kind: CostClass, *, gpu: str, cpus: float) -> str:
+    """Return the key of figures: settings, GPU, CPUs of a trial and version of PyTorch."""
+    of = {"settings": dict(kind), "gpu": gpu, "cpus": cpus, "torch": torch.__version__}
+    return json.dumps(of, sort_keys=True, default=str)

@@ -1,0 +1,104 @@
+"""All configurations and trials of a study, and what the record knows of each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from study.file.resolved import ResolvedStudy
+from study.trials import ConfigurationTrials, Outcome, RecordedTrial, Suggestion, Trial
+from trainables.configuration import Configuration, hash_configuration
+
+WORST_ERROR = 100.0
+"""What the search is told of the error of a trial that diverged, in percent."""
+
+
+class StudyTrials:
+    """The configurations that are known so far, and their trials; equal ones share them."""
+
+    def __init__(self, study: ResolvedStudy, data_of: Callable[[Configuration], str]) -> None:
+        """Start with nothing known.
+
+        Args:
+            study: whose configurations.
+            data_of: returns the fingerprint of a configuration's data set.
+        """
+        self.study = study
+        self.data_of = data_of
+        self.configurations: list[ConfigurationTrials] = []
+        """In the order of their numbers."""
+        self.trials: dict[str, Trial] = {}
+        """All trials by their keys."""
+        self._holders: dict[str, list[ConfigurationTrials]] = {}
+        """The configurations that hold a trial, by its key."""
+
+    def configuration_key(self, configuration: Configuration) -> str:
+        """Return the configuration's key, which holds its data but no seed."""
+        return hash_configuration(configuration, data=self.data_of(configuration))
+
+    def holders_of(self, trial: Trial) -> list[ConfigurationTrials]:
+        """Return the configurations that hold the trial."""
+        return self._holders[trial.key]
+
+    def is_judged_everywhere(self, trial: Trial) -> bool:
+        """Return whether every configuration that holds the trial is judged."""
+        return all(holder.is_judged for holder in self._holders[trial.key])
+
+    def add_configuration(
+        self, suggestion: Suggestion, recorded: Mapping[str, RecordedTrial] | None = None
+    ) -> ConfigurationTrials:
+        """Take a configuration up: its trials, and what the record knows of each."""
+        configuration = self.study.configuration(suggestion.point)
+        shared = {
+            "configuration": configuration,
+            "configuration_key": self.configuration_key(configuration),
+            "number": suggestion.number,
+            "point": suggestion.point,
+            "data": self.data_of(configuration),
+        }
+        seeds = self.study.search.seed_list
+        trials = [self._trial_of(seed, shared, recorded or {}) for seed in seeds]
+        judgement = suggestion.judgement
+        reported = max(judgement.intermediate, default=0)
+        added = ConfigurationTrials(
+            suggestion.number, suggestion.point, trials, judgement, reported
+        )
+        self.configurations.append(added)
+        for trial in trials:
+            self._holders.setdefault(trial.key, []).append(added)
+        return added
+
+    def _trial_of(
+        self, seed: int, shared: Mapping[str, Any], recorded: Mapping[str, RecordedTrial]
+    ) -> Trial:
+        """Return a configuration's trial with a seed, which an equal configuration may hold."""
+        key = hash_configuration(shared["configuration"], data=shared["data"], seed=seed)
+        if key not in self.trials:
+            self.trials[key] = Trial(key=key, seed=seed, **shared)
+            if key in recorded:
+                self.note_recorded(self.trials[key], recorded[key])
+        return self.trials[key]
+
+    def note_recorded(self, trial: Trial, recorded: RecordedTrial) -> None:
+        """Note what the record knows of a trial; a finished one without an objective is trained."""
+        trial.recorded = True
+        objectives = self.study.search.objectives
+        measured = all(objective in recorded.metrics for objective in objectives)
+        trial.cut_off = not recorded.is_finished and recorded.outcome is None
+        if recorded.is_finished and measured:
+            trial.state = "done"
+            trial.outcome = "diverged" if recorded.outcome == "diverged" else "completed"
+            trial.values = objective_values(recorded.metrics, trial.outcome, objectives)
+            trial.found = trial.epochs
+
+
+def objective_values(
+    metrics: Mapping[str, float | None], outcome: Outcome, objectives: Sequence[str]
+) -> tuple[float, ...]:
+    """Return what a finished trial is judged by, one number per objective."""
+    values = []
+    for objective in objectives:
+        value = metrics[objective]
+        if outcome == "diverged" and objective.endswith("error"):
+            value = WORST_ERROR
+        assert value is not None, f"{objective} is not measured"
+        values.append(value)
+    return tuple(values)

@@ -1,0 +1,72 @@
+"""What a plan takes for the cost of a trial."""
+
+import pytest
+
+from study.launching import estimate
+from study.scheduling.nodes import ClusterNode, StudyPlace
+from study.scheduling.scheduler import StudyScheduler
+from study.search.optuna_study import OptunaStudy
+from study.trials import RecordedTrial, cost_class
+from trainables.probe import TrialProbe
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+MIXING = {"regularizer.mixing": ["average", "puzzlemix"]}
+IMAGES = {"dataset.train_images": [200, 600]}
+
+
+class NoRecord:
+    """Knows of nothing elsewhere."""
+
+    def finished_elsewhere(self, key):
+        return None
+
+
+@pytest.fixture
+def planned(make, storage):
+    """A study of two configurations, its scheduler, and the two configurations."""
+
+    def planned(space):
+        study = make(sampler="grid", seeds=1, epochs=10, space=space)
+        search = OptunaStudy(study, storage())
+        scheduler = StudyScheduler(
+            study, search, NoRecord(), data_of=lambda c: "feed", provenance={}
+        )
+        configurations = [study.configuration(point) for point in search.upcoming(2)]
+        return search, scheduler, configurations
+
+    return planned
+
+
+@pytest.mark.parametrize("space", [MIXING, IMAGES])
+def test_each_cost_class_is_probed(planned, space, monkeypatch, tmp_path):
+    _, scheduler, configurations = planned(space)
+    seconds = dict(zip(map(cost_class, configurations), (0.66, 1.68), strict=True))
+
+    def probe(configuration, count, **where):
+        return [TrialProbe(1.0, seconds[cost_class(configuration)], 300.0, 300.0, "a CPU")]
+
+    monkeypatch.setattr(estimate.probe, "side_by_side", probe)
+    costs = estimate.costs_by_class(configurations, {}, scheduler, tmp_path)
+    assert {kind: cost.epoch_seconds for kind, cost in costs.items()} == seconds
+    place = StudyPlace([ClusterNode("", "here", cpus=1, gpus=0)])
+    work = dict(estimate.estimate_lines(scheduler, [], configurations, costs, place))["work"]
+    assert work.startswith("0.007 CPU-hours")  # 10 epochs of 0.66 s and 10 of 1.68 s
+
+
+@pytest.mark.parametrize("space", [MIXING, IMAGES])
+def test_the_record_of_one_cost_class_says_nothing_of_another(
+    planned, space, monkeypatch, tmp_path
+):
+    search, scheduler, (first, second) = planned(space)
+    known = scheduler.known.add_configuration(search.ask()).trials[0]
+    assert known.configuration == first
+    metrics = {"epoch_seconds": 0.66, "peak_memory_mb": 300.0, "validation_error": 9.0}
+    recorded = {known.key: RecordedTrial("1", known.key, "FINISHED", "completed", metrics, {})}
+    monkeypatch.setattr(
+        estimate.probe,
+        "side_by_side",
+        lambda *args, **named: [TrialProbe(1.0, 1.68, 300.0, 300.0, "a CPU")],
+    )
+    costs = estimate.costs_by_class([first, second], recorded, scheduler, tmp_path)
+    assert costs[cost_class(first)].epoch_seconds == 0.66
+    assert costs[cost_class(second)].epoch_seconds == 1.68
