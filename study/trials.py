@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from analysis.record.names import COMPLETED, DIVERGED, Outcome
+from analysis.record.names import (
+    COMPLETED,
+    CONFIGURATION,
+    CONFIGURATION_NUMBER,
+    DATA_FINGERPRINT,
+    DIVERGED,
+    POINT,
+    Outcome,
+)
 from study.file.space import Point
 from trainables.configuration import Configuration, SettingsKey, settings_key
 from trainables.metrics import EpochMetrics
@@ -111,7 +119,7 @@ class Trial:
     @property
     def is_finished(self) -> bool:
         """Whether the trial was trained to its end."""
-        return self.outcome in ("completed", "diverged")
+        return self.outcome in TRAINED_TO_THE_END
 
     @property
     def name(self) -> str:
@@ -122,10 +130,10 @@ class Trial:
     def tags(self) -> dict[str, str]:
         """The tags that say which configuration and data the trial is of."""
         return {
-            "configuration": self.configuration_key,
-            "configuration_number": str(self.number),
-            "point": json.dumps(self.point),
-            "data_fingerprint": self.data,
+            CONFIGURATION: self.configuration_key,
+            CONFIGURATION_NUMBER: str(self.number),
+            POINT: json.dumps(self.point),
+            DATA_FINGERPRINT: self.data,
         }
 
 

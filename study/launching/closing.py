@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis import trials
-from analysis.record import credentials
+from analysis.record import client, credentials
+from analysis.record.names import TABLE_CSV, TABLE_MARKDOWN
 from analysis.tables import configurations
 from analysis.tables.rendering import to_csv, to_markdown, to_text
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
 from study.launching.study_launch import StudyLaunch
-from study.record import writer
-from study.record.writer import RecordError
+from study.record.errors import RecordError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RECORDS_SECONDS = 60.0
 """How long the end of a launch waits for a tracking server that takes no record."""
-RENDERINGS = {"configurations.md": to_markdown, "configurations.csv": to_csv}
+RENDERINGS = {TABLE_MARKDOWN: to_markdown, TABLE_CSV: to_csv}
 """The files of the table over configurations."""
 SEEDS_FLAG = re.compile(r" --set[ =]('search\.seeds=[^']*'|search\.seeds=\S+)")
 """The flag of a command that sets the seeds."""
@@ -136,7 +136,7 @@ def next_commands(study: ResolvedStudy, command: str, status: int) -> list[tuple
 
 
 def _trials_ui_command() -> tuple[str, str]:
-    uri = writer.shown_tracking_uri()
+    uri = client.shown_tracking_uri()
     if uri.startswith("http"):
         return uri, "every trial"
     return "mlflow ui", "every trial, at http://127.0.0.1:5000"

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from analysis.record.names import FAILED
 from study.scheduling.scheduler import StudyScheduler
 from study.trials import ConfigurationTrials, Trial, describe_point
 
@@ -146,7 +147,7 @@ class LaunchDisplay:
     def _counts_text(self) -> str:
         done, total = self._trial_counts()
         running = len(self.scheduler.running)
-        failed = sum(trial.outcome == "failed" for trial in self.scheduler.trials.values())
+        failed = sum(trial.outcome == FAILED for trial in self.scheduler.trials.values())
         text = f"{done} of {total} trials done · {running} running · {total - done - running} to do"
         return f"{text} · {failed} failed" if failed else text
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from analysis.record.names import ADOPTED_FROM, COMPLETED, DEVICE
 from study.launching.display import duration_text
 from study.scheduling.gpu_shares import MEMORY_MARGIN, GpuShares, ShareError, best_count
 from study.scheduling.nodes import StudyPlace, room_for, this_machine
@@ -57,8 +58,8 @@ def costs_by_class(
             trial
             for key, trial in recorded.items()
             if key in known
-            and trial.outcome == "completed"
-            and "adopted_from" not in trial.tags
+            and trial.outcome == COMPLETED
+            and ADOPTED_FROM not in trial.tags
             and known[key].cost_class == kind
         ]
         if seen:

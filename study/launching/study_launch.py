@@ -10,7 +10,8 @@ from rich.console import Console
 from study.file.changes import describe_changes
 from study.file.resolved import ResolvedStudy
 from study.launching import provenance
-from study.record.writer import RecordError, StudyRecord
+from study.record.errors import RecordError
+from study.record.writer import StudyRecord, open_record
 from study.scheduling.gpu_shares import GpuShares
 from study.scheduling.reconcile import ReconciledStudy, reconcile_study
 from study.scheduling.scheduler import StudyScheduler
@@ -115,7 +116,7 @@ def prepare_launch(
         for configuration in study.extremes():
             fingerprint_of(configuration.dataset)
             _check_classes(configuration, data)
-        record = StudyRecord(study, folder.spool, read_only=planning)
+        record = open_record(study, folder.spool, read_only=planning)
         search = OptunaStudy(study, folder.optuna)
     except (DatasetError, RecordError, SearchError) as error:
         raise LaunchRefusedError(str(error)) from error

@@ -7,6 +7,7 @@ import time
 from textwrap import shorten
 from typing import NoReturn
 
+from analysis.record import client
 from study.execution.admission import NodeAdmission
 from study.execution.cluster import RayCluster, connect_cluster
 from study.execution.runner import TrialRunner
@@ -15,7 +16,6 @@ from study.launching.closing import close_launch
 from study.launching.display import LaunchDisplay
 from study.launching.exit_status import DONE, FAILED, INTERRUPTED
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
-from study.record import writer
 from study.record.spool import RecordSpool
 from study.scheduling.nodes import ClusterNode, describe_nodes
 from trainables.sight import NodeQuestion
@@ -58,9 +58,9 @@ def _question_of(launch: StudyLaunch) -> NodeQuestion:
 
 def _refuse_unfit(admission: NodeAdmission, nodes: list[ClusterNode]) -> None:
     reasons = admission.check_nodes()
-    if len(nodes) > 1 and writer.is_on_one_machine():
+    if len(nodes) > 1 and client.is_on_one_machine():
         reasons.append(
-            f"records go to {writer.shown_tracking_uri()}, a file of one machine: set "
+            f"records go to {client.shown_tracking_uri()}, a file of one machine: set "
             "MLFLOW_TRACKING_URI to an MLflow server"
         )
     if reasons:
@@ -76,7 +76,7 @@ def _facts_of(
     return [
         ("nodes", describe_nodes(nodes, cpus, *sizes)),
         ("dashboard", f"{cluster.dashboard}{token}" if cluster.dashboard else "none"),
-        ("records", writer.shown_tracking_uri()),
+        ("records", client.shown_tracking_uri()),
         ("log", str(launch.folder.log)),
     ]
 

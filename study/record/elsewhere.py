@@ -55,7 +55,7 @@ class OtherStudies:
             return None
         for run in found:
             trial = recorded_trial(run)
-            if run.data.tags.get(PARENT_RUN) != self.parent_id and trial.finished:
+            if run.data.tags.get(PARENT_RUN) != self.parent_id and trial.is_finished:
                 return trial
         return None
 

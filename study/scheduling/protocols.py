@@ -32,13 +32,13 @@ class RecordLike(Protocol):
         """Take the beginning of a trial."""
         ...
 
-    def epochs(
+    def add_epochs(
         self, key: str, epochs: Sequence[EpochMetrics], *, device: str, precision: str
     ) -> None:
         """Take the metrics of epochs."""
         ...
 
-    def diagnostics(self, key: str, names: Sequence[str], *, location: str) -> None:
+    def add_diagnostics(self, key: str, names: Sequence[str], *, location: str) -> None:
         """Take the files that a trial has left."""
         ...
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analysis.record.names import CONFIGURATION, CONFIGURATION_NUMBER, POINT, RETIRED
+from analysis.record.names import CONFIGURATION, CONFIGURATION_NUMBER, FAILED, POINT, RETIRED
 from analysis.record.values import is_flag
 from study.file import points
 from study.file.points import point_word
@@ -65,11 +65,11 @@ def reconcile_study(
         else:
             scheduler.queue_trials(each)
     own = set(scheduler.trials)
-    was_retired = {k for k, trial in recorded.items() if trial.tags.get("retired") == "true"}
+    was_retired = {k for k, trial in recorded.items() if is_flag(trial.tags.get(RETIRED))}
     return ReconciledStudy(
         done=sum(trial.state == "done" for trial in scheduler.trials.values()),
         cut_off=sum(trial.cut_off for trial in scheduler.trials.values()),
-        failed=sum(k in own and trial.outcome == "failed" for k, trial in recorded.items()),
+        failed=sum(k in own and trial.outcome == FAILED for k, trial in recorded.items()),
         retired=tuple(k for k in recorded if k not in own and k not in was_retired),
         restored=tuple(own & was_retired),
     )
@@ -91,11 +91,11 @@ def _points_of_record_alone(
     for trial in sorted(recorded.values(), key=_number_of):
         if POINT not in trial.tags:
             continue
-        point = json.loads(trial.tags["point"])
+        point = json.loads(trial.tags[POINT])
         if point_word(point) in found or not points.is_point_of(point, scheduler.study.space):
             continue
         configuration = scheduler.study.configuration(point)
-        if scheduler.known.configuration_key(configuration) == trial.tags["configuration"]:
+        if scheduler.known.configuration_key(configuration) == trial.tags[CONFIGURATION]:
             found[point_word(point)] = _number_of(trial)
     return [json.loads(text) for text, number in found.items() if number >= 0]
 

@@ -8,14 +8,7 @@ record.
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 
-from analysis.record.names import (
-    CONFIGURATION,
-    CONFIGURATION_NUMBER,
-    DATA_FINGERPRINT,
-    POINT,
-    SEED,
-    Outcome,
-)
+from analysis.record.names import COMPLETED, DIVERGED, FAILED, SEED, STOPPED_EARLY
 from study.file.resolved import ResolvedStudy
 from study.scheduling.early_stopping import is_to_stop
 from study.scheduling.gpu_shares import GpuShares
@@ -77,7 +70,7 @@ class StudyScheduler:
     @property
     def failures(self) -> list[Trial]:
         """The trials that failed for good in this launch."""
-        return [trial for trial in self.trials.values() if trial.outcome == "failed"]
+        return [trial for trial in self.trials.values() if trial.outcome == FAILED]
 
     @property
     def is_complete(self) -> bool:
@@ -96,7 +89,7 @@ class StudyScheduler:
         for trial in configuration.trials:
             if trial.cut_off and self.known.is_judged_everywhere(trial):
                 trial.cut_off = False
-                self.record.end(trial.key, "stopped_early", None, failure="")
+                self.record.end(trial.key, STOPPED_EARLY, None, failure="")
 
     def queue_trials(self, configuration: ConfigurationTrials) -> None:
         """Put the trials that an unjudged configuration still lacks on the list of what to do."""
@@ -155,7 +148,7 @@ class StudyScheduler:
 
     def note_begun(self, trial: Trial) -> None:
         """Note that the trial begins, or goes on."""
-        params = {**flatten_settings(as_dict(trial.configuration)), "seed": trial.seed}
+        params = {**flatten_settings(as_dict(trial.configuration)), SEED: trial.seed}
         tags = {**trial.tags, **self.provenance}
         self.record.begin(trial.key, name=trial.name, params=params, tags=tags)
         trial.recorded, trial.state = True, "running"
@@ -209,11 +202,11 @@ class StudyScheduler:
     def note_completed(self, trial: Trial) -> None:
         """Note that the trial was trained to its end, or stopped early, or has diverged."""
         if has_diverged(trial.history):
-            trial.outcome = "diverged"
+            trial.outcome = DIVERGED
         elif len(trial.history) >= trial.epochs:
-            trial.outcome = "completed"
+            trial.outcome = COMPLETED
         else:
-            trial.outcome = "stopped_early"
+            trial.outcome = STOPPED_EARLY
         self._end_trial(trial, summarise_trial(trial.history) if trial.history else None)
 
     def note_failed(self, trial: Trial, failure: str, *, out_of_memory: bool = False) -> bool:
@@ -233,7 +226,7 @@ class StudyScheduler:
                 trial.gpus = min(2 * trial.gpus, max(1.0, trial.gpus))
             self.take_back(trial)
             return True
-        trial.outcome = "failed"
+        trial.outcome = FAILED
         self._end_trial(trial, None, failure=failure)
         return False
 
@@ -257,7 +250,7 @@ class StudyScheduler:
         """End a trial if its configuration was stopped early meanwhile; return whether it was."""
         if not self.known.is_judged_everywhere(trial):
             return False
-        trial.outcome = "stopped_early"
+        trial.outcome = STOPPED_EARLY
         self._end_trial(trial, None)
         return True
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from analysis.record.names import COMPLETED, DIVERGED, Outcome
 from study.file.resolved import ResolvedStudy
-from study.trials import ConfigurationTrials, Outcome, RecordedTrial, Suggestion, Trial
+from study.trials import ConfigurationTrials, RecordedTrial, Suggestion, Trial
 from trainables.configuration import Configuration, hash_configuration
 
 WORST_ERROR = 100.0
@@ -85,7 +86,7 @@ class StudyTrials:
         trial.cut_off = not recorded.is_finished and recorded.outcome is None
         if recorded.is_finished and measured:
             trial.state = "done"
-            trial.outcome = "diverged" if recorded.outcome == "diverged" else "completed"
+            trial.outcome = DIVERGED if recorded.outcome == DIVERGED else COMPLETED
             trial.values = objective_values(recorded.metrics, trial.outcome, objectives)
             trial.found = trial.epochs
 
@@ -97,7 +98,7 @@ def objective_values(
     values = []
     for objective in objectives:
         value = metrics[objective]
-        if outcome == "diverged" and objective.endswith("error"):
+        if outcome == DIVERGED and objective.endswith("error"):
             value = WORST_ERROR
         assert value is not None, f"{objective} is not measured"
         values.append(value)

@@ -199,7 +199,7 @@ def test_an_adopted_trial_has_the_artifacts_of_its_source(record, tmp_path):
     run_id = run_id_of(other)
     assert run_id != source.run_id
     assert recorded(other, run_id, tmp_path) == {"cam.npz": npz(1.0)}
-    assert _recorded_trial(other.client.get_run(run_id)).is_finished
+    assert recorded_trial(other.client.get_run(run_id)).is_finished
     other.close(timeout=10)
 
 

@@ -79,8 +79,8 @@ class Lab:
             study, self.search, self.record, data_of=lambda c: "feed", provenance={}
         )
         self.found = reconcile_study(self.scheduler, self.search, self.record.trials())
-        self.record.retire(self.found.retired, True)
-        self.record.retire(self.found.restored, False)
+        self.record.retire(self.found.retired)
+        self.record.restore(self.found.restored)
         return self.scheduler
 
     def finish(self, error_of=lambda trial: 10.0 + trial.seed, *, most=10**9):
