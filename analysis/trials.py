@@ -33,6 +33,14 @@ from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from analysis.record import collector, credentials
+from trainables.metrics import (
+    TEST_ERROR,
+    TRAIN_ERROR,
+    TRAIN_LOSS,
+    VALIDATION_ERROR,
+    is_selecting,
+    ordering_metrics,
+)
 
 PAGE = 1000
 """Runs per request."""
@@ -96,11 +104,11 @@ class StudyInfo:
     @property
     def selects(self) -> bool:
         """Whether the study chooses a best configuration."""
-        return "train_loss" not in self._objectives
+        return is_selecting(self._objectives)
 
     @property
     def _objectives(self) -> list[str]:
-        objective = self.search.get("objective") or "validation_error"
+        objective = self.search.get("objective") or VALIDATION_ERROR
         return [objective] if isinstance(objective, str) else list(objective)
 
     def url(self, run_id: str) -> str:
@@ -127,8 +135,8 @@ class StudyInfo:
 
 
 def shown_objectives(objectives: Sequence[str]) -> list[str]:
-    """Return the metrics to order configurations by: `train_loss` stands for no selection."""
-    return ["test_error_last" if name == "train_loss" else name for name in objectives]
+    """Return the metrics to order configurations by; see `trainables.metrics`."""
+    return ordering_metrics(objectives)
 
 
 def load(
@@ -169,7 +177,7 @@ def load(
 
 def history(
     runs: pd.DataFrame | Iterable[str],
-    metrics: Sequence[str] = ("train_loss", "train_error", "validation_error", "test_error"),
+    metrics: Sequence[str] = (TRAIN_LOSS, TRAIN_ERROR, VALIDATION_ERROR, TEST_ERROR),
     tracking_uri: str | None = None,
 ) -> pd.DataFrame:
     """Return metrics by epoch in a long frame: `run_id`, `metric`, `epoch` (from 1), `value`.

@@ -28,6 +28,7 @@ from study.trials import (
 )
 from trainables import probe
 from trainables.configuration import Configuration
+from trainables.metrics import EPOCH_SECONDS, PEAK_MEMORY_MB
 
 RAY_SECONDS = 8.0
 """What starting a local Ray takes, about; on a loaded machine it is more."""
@@ -166,9 +167,9 @@ def _cost_by_class(
 
 def _from_record(trials: Sequence[RecordedTrial]) -> TrialCost:
     return TrialCost(
-        epoch_seconds=statistics.median(t.metrics["epoch_seconds"] for t in trials),
+        epoch_seconds=statistics.median(t.metrics[EPOCH_SECONDS] for t in trials),
         start_seconds=0.0,
-        memory_mb=max(t.metrics["peak_memory_mb"] for t in trials),
+        memory_mb=max(t.metrics[PEAK_MEMORY_MB] for t in trials),
         basis=f"{len(trials)} trials on record, on {trials[-1].tags.get('device', '?')}",
     )
 

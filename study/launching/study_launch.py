@@ -17,7 +17,7 @@ from rich.console import Console
 
 from analysis import trials
 from analysis.record import credentials
-from analysis.tables import configurations
+from analysis.tables import configurations, printed
 from analysis.tables.rendering import to_csv, to_markdown, to_text
 from study.file.changes import describe_changes
 from study.file.resolved import ResolvedStudy
@@ -383,7 +383,7 @@ class StudyLaunch:
         objectives = trials.shown_objectives(self.study.search.objectives)
         selects = self.study.search.selects
         table = configurations.over_configurations(frame, factors, objectives, selects=selects)
-        grid = configurations.configuration_grid(table, factors, objectives, selects=selects)
+        grid = printed.configuration_grid(table, factors, objectives, selects=selects)
         if grid.rows:
             self.console.print(f"\n{to_text(grid)}\n", highlight=False, markup=False)
         with tempfile.TemporaryDirectory(prefix="study-plots-") as folder:

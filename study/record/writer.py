@@ -24,7 +24,7 @@ from study.file.resolved import ResolvedStudy  # noqa: E402
 from study.record.spool import Entry, RecordSpool, UnreachableError  # noqa: E402
 from study.trials import Outcome, RecordedTrial  # noqa: E402
 from trainables.artifacts import DIAGNOSTICS, TrialArtifacts  # noqa: E402
-from trainables.metrics import EpochMetrics, TrialSummary  # noqa: E402
+from trainables.metrics import TRAIN_LOSS, EpochMetrics, TrialSummary  # noqa: E402
 
 # The spool asks again by itself; MLflow's own retries would hold its thread for minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -388,7 +388,7 @@ class StudyRecord:
     def _recorded(self, key: str) -> int:
         """Return the last epoch on record, 0 if there is none."""
         if key not in self._last_epoch:
-            history = self.client.get_metric_history(self._known_run_id(key), "train_loss")
+            history = self.client.get_metric_history(self._known_run_id(key), TRAIN_LOSS)
             self._last_epoch[key] = max((metric.step for metric in history), default=0)
         return self._last_epoch[key]
 

@@ -22,13 +22,16 @@ from study.trials import (
     cost_class,
 )
 from trainables.configuration import Configuration, as_dict, flatten_settings, hash_configuration
-from trainables.metrics import EpochMetrics, TrialSummary, has_diverged, summarise_trial
+from trainables.metrics import (
+    EpochMetrics,
+    TrialSummary,
+    description_of,
+    has_diverged,
+    summarise_trial,
+)
 
 RETRIES = 2
 """How often a trial that failed is begun again, from its checkpoint."""
-
-WORST_ERROR = 100.0
-"""What the search is told of the error of a trial that diverged, in percent."""
 
 
 class SearchLike(Protocol):
@@ -403,9 +406,9 @@ class StudyScheduler:
         """Return what a finished trial is judged by, one number per objective."""
         values = []
         for objective in self.study.search.objectives:
-            value = metrics[objective]
-            if outcome == "diverged" and objective.endswith("error"):
-                value = WORST_ERROR
+            worst = description_of(objective).worst
+            diverged = outcome == "diverged" and worst is not None
+            value = worst if diverged else metrics[objective]
             assert value is not None, f"{objective} is not measured"
             values.append(value)
         return tuple(values)

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from study.scheduling.scheduler import RETRIES, WORST_ERROR, StudyScheduler
+from study.scheduling.scheduler import RETRIES, StudyScheduler
 from study.search.optuna_study import OptunaStudy
 from study.trials import ConfigurationResult, RecordedTrial
 from tests.study.sample import epochs_of
@@ -219,7 +219,7 @@ def test_a_trial_that_diverged_has_the_worst_error(begun):
     agenda.completed(first)
     assert first.outcome == "diverged"
     run(agenda, agenda.next(), [10.0] * 4)
-    assert judged(agenda)[0].values == ((WORST_ERROR + 10.0) / 2, 1.5)
+    assert judged(agenda)[0].values == ((100.0 + 10.0) / 2, 1.5)
     assert agenda.failures == []
 
 
