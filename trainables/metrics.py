@@ -52,9 +52,22 @@ def described_error(
     )
 
 
+def described_score(
+    score: str, split: Literal["validation", "test"], *, worst: float
+) -> MetricDescription:
+    """Return the description of what is measured on validation and on test images alike."""
+    searched = split == "validation"
+    return MetricDescription(label=f"{split} {score}", split=split, objective=searched, worst=worst)
+
+
 @dataclass(frozen=True, kw_only=True)
 class EpochMetrics:
-    """One epoch. Errors are in percent, 0 to 100, measured after the epoch, in evaluation mode."""
+    """One epoch. Errors are in percent, 0 to 100, measured after the epoch, in evaluation mode.
+
+    What is measured on validation images is None without a validation share, and all that may be
+    None is None where an older version trained the epoch. `trainables.evaluation` defines the
+    scores.
+    """
 
     epoch: Annotated[int, MetricDescription(label="epoch", better=None, gauge="Epochs trained.")]
     """Counted from 1."""
@@ -79,12 +92,55 @@ class EpochMetrics:
             objective=True,
             gauge="Error on the validation data, in percent.",
         ),
-    ]
+    ] = None
     """On the validation share; None without one."""
     test_error: Annotated[
         float,
         described_error("test error", "test", gauge="Error on the test data, in percent."),
     ]
+    validation_loss: Annotated[
+        float | None, described_score("loss", "validation", worst=math.inf)
+    ] = None
+    """Mean cross entropy of the labels: the negative log likelihood, in nats."""
+    test_loss: Annotated[float | None, described_score("loss", "test", worst=math.inf)] = None
+    validation_top5_error: Annotated[
+        float | None, described_error("validation top-5 error", "validation", objective=True)
+    ] = None
+    """None where there are no more than five classes."""
+    test_top5_error: Annotated[float | None, described_error("test top-5 error", "test")] = None
+    validation_brier: Annotated[
+        float | None, described_score("Brier score", "validation", worst=2.0)
+    ] = None
+    """From 0 to 2."""
+    test_brier: Annotated[float | None, described_score("Brier score", "test", worst=2.0)] = None
+    validation_calibration_error: Annotated[
+        float | None,
+        described_error("validation calibration error", "validation", objective=True),
+    ] = None
+    """Expected calibration error over 15 bins."""
+    test_calibration_error: Annotated[
+        float | None, described_error("test calibration error", "test")
+    ] = None
+    test_calibration_error_tempered: Annotated[
+        float | None,
+        described_error("test calibration error, temperature fitted on validation data", "test"),
+    ] = None
+    """At the last epoch alone, with a validation share."""
+    validation_confidence: Annotated[
+        float | None,
+        MetricDescription(
+            label="validation confidence",
+            split="validation",
+            better=None,
+            objective=True,
+            worst=1.0,
+        ),
+    ] = None
+    """Mean probability of the class predicted, in [0, 1]; as an objective it is minimised."""
+    test_confidence: Annotated[
+        float | None,
+        MetricDescription(label="test confidence", split="test", better=None, worst=1.0),
+    ] = None
     learning_rate: Annotated[float, MetricDescription(label="learning rate", better=None)]
     """Used throughout the epoch."""
     epoch_seconds: Annotated[
@@ -164,6 +220,7 @@ TEST_ERROR = "test_error"
 TEST_ERROR_LAST = "test_error_last"
 """The test error that tables report: it needs no validation share, and selects nothing."""
 TEST_ERROR_BEST = "test_error_best"
+TEST_CALIBRATION_ERROR_TEMPERED = "test_calibration_error_tempered"
 EPOCH_SECONDS = "epoch_seconds"
 PEAK_MEMORY_MB = "peak_memory_mb"
 SELECTING_NOTHING = next(name for name in OBJECTIVES if not METRICS[name].selects)
