@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import trials
+from analysis.record.names import CONFIGURATION
 from analysis.statistics.summary import summarise_seeds
 from analysis.tables import configurations, paired
 from analysis.tables.configurations import by_seed
@@ -81,13 +82,13 @@ def compared_study(label: str, tracking_uri: str | None = None) -> ComparedStudy
     if not len(table) or not table["best"].any():
         raise NoResultError(f"`{label}`: no configuration has run in full yet")
     best = table.iloc[0]
-    configuration = str(best["configuration"])
+    configuration = str(best[CONFIGURATION])
     return ComparedStudy(
         label=label,
         info=info,
         configuration=configuration,
         what=setting_text(best, factors),
-        settings=frame[frame["configuration"] == configuration].iloc[0],
+        settings=frame[frame[CONFIGURATION] == configuration].iloc[0],
         validation=by_seed(frame, configuration, info.objectives[0]),
         test=by_seed(frame, configuration, TEST_ERROR_LAST),
     )

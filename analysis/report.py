@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import trials
+from analysis.record.names import REPORT
 from analysis.report_page.gather import (
     gather_material,
 )
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _attach_report(info: StudyInfo, folder: Path) -> None:
     try:
-        trials.attach(info.run_id, folder, name="report", tracking_uri=info.tracking_uri)
+        trials.attach(info.run_id, folder, name=REPORT, tracking_uri=info.tracking_uri)
     except Exception as error:  # the report is written; a server that is away must not undo that
         print(f"analysis.report: not attached to the study's run: {error}", file=sys.stderr)
 

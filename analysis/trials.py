@@ -14,129 +14,61 @@ Columns of a trial, one row each:
 - its metrics under their names; those measured by epoch hold the last epoch's value.
 """
 
-import json
-import math
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-import mlflow
 import pandas as pd
-import yaml
-from mlflow import MlflowClient
-from mlflow.entities import Experiment, Run, ViewType
+from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from analysis.record import collector, credentials
-from trainables.metrics import (
-    TEST_ERROR,
-    TRAIN_ERROR,
-    TRAIN_LOSS,
-    VALIDATION_ERROR,
-    is_selecting,
-    ordering_metrics,
+from analysis.record.client import (
+    OLDEST_FIRST,
+    UnknownStudyError,
+    download_artifact,
+    has_artifact,
+    open_reader,
+    search_all_runs,
+    with_tags,
 )
+from analysis.record.names import (
+    ADOPTED_FROM,
+    CONFIGURATION,
+    FLAGS,
+    MLFLOW_PREFIX,
+    OUTCOME,
+    RETIRED,
+    ROLE,
+    SCALE,
+    SEED,
+    TRIAL_KEY,
+    TRIAL_ROLE,
+)
+from analysis.record.study_info import (
+    StudyInfo,
+    find_experiment,
+    scales_of,
+    shown_objectives,
+    study_info,
+    unknown_name_message,
+)
+from analysis.record.values import is_flag, metric_value, typed_param
+from trainables.metrics import TEST_ERROR, TRAIN_ERROR, TRAIN_LOSS, VALIDATION_ERROR
 
-PAGE = 1000
-"""Runs per request."""
-FLAGS = ("git_dirty", "retired")
-"""Tags that are bools."""
-IDENTITY = ["study", "scale", "run_id", "experiment_id", "status", "start_time", "end_time"]
-# MLflow's SQL store writes an infinite metric as the largest float.
-LARGEST = 1.79769e308
-LOCAL_UI = "http://127.0.0.1:5000"
-"""Where a plain `mlflow ui` listens, for records that no server holds."""
+__all__ = [
+    "StudyInfo",
+    "UnknownStudyError",
+    "artifact",
+    "attach",
+    "history",
+    "load",
+    "scales",
+    "shown_objectives",
+    "study_info",
+]
 
-
-# A report downloads many small files: a progress bar for each is noise.
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
-
-class UnknownStudyError(LookupError):
-    """No such study, or no such scale of it, is on record."""
-
-
-@dataclass(frozen=True)
-class StudyInfo:
-    """What the parent run of a study at one scale says."""
-
-    study: str
-    scale: str
-    run_id: str
-    """The parent run."""
-    experiment_id: str
-    tracking_uri: str
-    state: str
-    """The tag `state`, or MLflow's status in lower case where the tag is missing."""
-    question: str = ""
-    resolved: dict[str, Any] = field(default_factory=dict)
-    """The study file as resolved for this scale; empty where it is not on record."""
-    tags: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def search(self) -> dict[str, Any]:
-        """The section `search` of the resolved file."""
-        return dict(self.resolved.get("search") or {})
-
-    @property
-    def space(self) -> dict[str, Any]:
-        """The searched paths and their ranges or choices, as the file gives them."""
-        return dict(self.search.get("space") or {})
-
-    @property
-    def seeds(self) -> list[int] | None:
-        """The seeds that each configuration is to have, or None where that is not on record."""
-        seeds = self.search.get("seeds")
-        if isinstance(seeds, int) and not isinstance(seeds, bool):
-            return list(range(seeds))
-        return list(seeds) if isinstance(seeds, Sequence) else None
-
-    @property
-    def objectives(self) -> list[str]:
-        """The metrics that the search minimises; where it selects nothing, the test error."""
-        return shown_objectives(self._objectives)
-
-    @property
-    def selects(self) -> bool:
-        """Whether the study chooses a best configuration."""
-        return is_selecting(self._objectives)
-
-    @property
-    def _objectives(self) -> list[str]:
-        objective = self.search.get("objective") or VALIDATION_ERROR
-        return [objective] if isinstance(objective, str) else list(objective)
-
-    def url(self, run_id: str) -> str:
-        """Return the address of a run in the MLflow UI."""
-        return f"{self._ui}/#/experiments/{self.experiment_id}/runs/{run_id}"
-
-    def comparison_url(self, run_ids: Iterable[str]) -> str:
-        """Return the address where the MLflow UI shows these runs side by side."""
-        ids = list(run_ids)
-        if len(ids) == 1:
-            return self.url(ids[0])
-        runs, experiments = quote(json.dumps(ids)), quote(json.dumps([self.experiment_id]))
-        return f"{self._ui}/#/compare-runs?runs={runs}&experiments={experiments}"
-
-    @property
-    def shown_uri(self) -> str:
-        """Where the record is, without a password."""
-        return credentials.hide_logins(self.tracking_uri)
-
-    @property
-    def _ui(self) -> str:
-        remote = self.tracking_uri.startswith(("http://", "https://"))
-        return self.tracking_uri.rstrip("/") if remote else LOCAL_UI
-
-
-def shown_objectives(objectives: Sequence[str]) -> list[str]:
-    """Return the metrics to order configurations by; see `trainables.metrics`."""
-    return ordering_metrics(objectives)
+IDENTITY = ["study", SCALE, "run_id", "experiment_id", "status", "start_time", "end_time"]
+"""The columns that come first."""
 
 
 def load(
@@ -158,20 +90,22 @@ def load(
     Raises:
         UnknownStudyError: if the study or the scale is not on record.
     """
-    client = _open_client(tracking_uri)
-    experiment = _find_experiment(client, study)
-    wanted = "tags.role = 'trial'" + (f" and tags.scale = {_quote_text(scale)}" if scale else "")
-    runs = _search_runs(client, experiment, wanted)
-    if scale and not runs and scale not in (known := _scales_of(client, experiment)):
-        raise UnknownStudyError(_unknown_message("scale", scale, known, f"of the study `{study}`"))
+    client = open_reader(tracking_uri)
+    experiment = find_experiment(client, study)
+    where = with_tags({ROLE: TRIAL_ROLE, **({SCALE: scale} if scale else {})})
+    found = search_all_runs(client, [experiment.experiment_id], where, order_by=OLDEST_FIRST)
+    runs = list(found)
+    if scale and not runs and scale not in (known := scales_of(client, experiment)):
+        of = f"of the study `{study}`"
+        raise UnknownStudyError(unknown_name_message("scale", scale, known, of))
     frame = pd.DataFrame([_trial_row(study, run) for run in runs])
     if frame.empty:
-        return pd.DataFrame(columns=[*IDENTITY, "outcome", "configuration", "trial_key", "seed"])
+        return pd.DataFrame(columns=[*IDENTITY, OUTCOME, CONFIGURATION, TRIAL_KEY, SEED])
     for name in ("start_time", "end_time"):
         frame[name] = pd.to_datetime(frame[name], unit="ms", utc=True)
     frame = frame.sort_values("start_time", kind="stable", ignore_index=True)
     if not retired:
-        frame = frame[~frame["retired"]].reset_index(drop=True)
+        frame = frame[~frame[RETIRED]].reset_index(drop=True)
     return frame[_ordered_columns(runs, frame)]
 
 
@@ -187,10 +121,10 @@ def history(
         metrics: names of metrics measured by epoch; a run without one has no rows for it.
         tracking_uri: as for `load`.
     """
-    client = _open_client(tracking_uri)
+    client = open_reader(tracking_uri)
     ids = list(runs["run_id"]) if isinstance(runs, pd.DataFrame) else list(runs)
     rows = [
-        (run_id, metric, point.step, _metric_value(point.value))
+        (run_id, metric, point.step, metric_value(point.value))
         for run_id in ids
         for metric in metrics
         for point in client.get_metric_history(run_id, metric)
@@ -201,57 +135,14 @@ def history(
     return frame.sort_values(["run_id", "metric", "epoch"], ignore_index=True)
 
 
-def study_info(study: str, scale: str | None = None, tracking_uri: str | None = None) -> StudyInfo:
-    """Return what is on record about a study at one scale.
-
-    Args:
-        study: its name.
-        scale: may be None if there is only one on record.
-        tracking_uri: as for `load`.
-
-    Raises:
-        UnknownStudyError: if the study or the scale is not on record, or `scale` is None and the
-            record has several.
-    """
-    client = _open_client(tracking_uri)
-    experiment = _find_experiment(client, study)
-    parents = {
-        run.data.tags.get("scale", ""): run
-        for run in _search_runs(client, experiment, "tags.role = 'study'")
-    }
-    if not parents:
-        raise UnknownStudyError(f"the study `{study}` has no run with the tag `role: study`")
-    if scale is None and len(parents) > 1:
-        raise UnknownStudyError(f"name one of the scales of `{study}`: {_list_names(parents)}")
-    if scale is None:
-        scale = next(iter(parents))
-    if scale not in parents:
-        raise UnknownStudyError(
-            _unknown_message("scale", scale, parents, f"of the study `{study}`")
-        )
-    run = parents[scale]
-    resolved = _resolved_study(client, run.info.run_id)
-    return StudyInfo(
-        study=study,
-        scale=scale,
-        run_id=run.info.run_id,
-        experiment_id=experiment.experiment_id,
-        tracking_uri=client.tracking_uri,
-        state=run.data.tags.get("state", run.info.status.lower()),
-        question=str(resolved.get("question") or run.data.tags.get("question") or "").strip(),
-        resolved=resolved,
-        tags={key: value for key, value in run.data.tags.items() if "mlflow." not in key},
-    )
-
-
 def scales(study: str, tracking_uri: str | None = None) -> list[str]:
     """Return the scales of a study that are on record, the oldest first.
 
     Raises:
         UnknownStudyError: if the study is not on record.
     """
-    client = _open_client(tracking_uri)
-    return _scales_of(client, _find_experiment(client, study))
+    client = open_reader(tracking_uri)
+    return scales_of(client, find_experiment(client, study))
 
 
 def artifact(trial: "pd.Series[Any]", path: str, tracking_uri: str | None = None) -> Path | None:
@@ -262,88 +153,27 @@ def artifact(trial: "pd.Series[Any]", path: str, tracking_uri: str | None = None
         path: relative to the run's artifacts, `diagnostics/cam.npz`.
         tracking_uri: as for `load`.
     """
-    client = _open_client(tracking_uri)
-    folder, _, _ = path.rpartition("/")
-    for run_id in (trial["run_id"], trial.get("adopted_from")):
+    client = open_reader(tracking_uri)
+    for run_id in (trial["run_id"], trial.get(ADOPTED_FROM)):
         if not isinstance(run_id, str):
             continue
         try:
-            present = {entry.path for entry in client.list_artifacts(run_id, folder or None)}
+            present = has_artifact(client, run_id, path)
         except MlflowException:  # the run adopted from may be gone
             continue
-        if path in present:
-            return _download_artifact(client, run_id, path)
+        if present:
+            return download_artifact(client, run_id, path)
     return None
 
 
 def attach(run_id: str, folder: Path, *, name: str, tracking_uri: str | None = None) -> None:
     """Add the files of `folder` to the artifacts of a run, under `name`."""
-    _open_client(tracking_uri).log_artifacts(run_id, str(folder), artifact_path=name)
-
-
-def typed(text: str) -> Any:
-    """Return the value that a param's text stands for: a number, bool, None, list, or the text.
-
-    >>> typed("0.5"), typed("True"), typed("None"), typed("none"), typed("[100, 150]")
-    (0.5, True, None, 'none', [100, 150])
-    """
-    python = {"True": True, "False": False, "None": None, "nan": math.nan, "inf": math.inf}
-    if text in python:
-        return python[text]
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _open_client(tracking_uri: str | None) -> MlflowClient:
-    uri = credentials.without_login(tracking_uri or mlflow.get_tracking_uri())
-    path = uri.removeprefix("sqlite:///").partition("?")[0]
-    # A client creates the SQLite store that it does not find: a reader must not.
-    if path != uri and not os.path.exists(path):
-        raise UnknownStudyError(
-            f"nothing is on record at {uri}; run this where the study ran, or set "
-            "MLFLOW_TRACKING_URI"
-        )
-    return MlflowClient(tracking_uri=uri)
-
-
-def _find_experiment(client: MlflowClient, study: str) -> Experiment:
-    experiment = client.get_experiment_by_name(study)
-    if experiment is not None and experiment.lifecycle_stage == "active":
-        return experiment
-    known = [found.name for found in client.search_experiments(view_type=ViewType.ACTIVE_ONLY)]
-    known = sorted(name for name in known if name != "Default")
-    where = f"at {credentials.hide_logins(client.tracking_uri)}"
-    raise UnknownStudyError(_unknown_message("study", study, known, where))
-
-
-def _search_runs(client: MlflowClient, experiment: Experiment, wanted: str) -> list[Run]:
-    runs: list[Run] = []
-    token = None
-    while True:
-        with collector.collector_paused():
-            page = client.search_runs(
-                [experiment.experiment_id],
-                wanted,
-                max_results=PAGE,
-                order_by=["attributes.start_time ASC"],
-                page_token=token,
-            )
-        runs.extend(page)
-        token = page.token
-        if not token:
-            return runs
-
-
-def _scales_of(client: MlflowClient, experiment: Experiment) -> list[str]:
-    parents = _search_runs(client, experiment, "tags.role = 'study'")
-    return list(dict.fromkeys(run.data.tags.get("scale", "") for run in parents))
+    open_reader(tracking_uri).log_artifacts(run_id, str(folder), artifact_path=name)
 
 
 def _trial_row(study: str, run: Run) -> dict[str, Any]:
-    tags = {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.")}
-    flags = {flag: tags.pop(flag, "false").lower() == "true" for flag in FLAGS}
+    tags = {key: value for key, value in run.data.tags.items() if not key.startswith(MLFLOW_PREFIX)}
+    flags = {flag: is_flag(tags.pop(flag, None)) for flag in FLAGS}
     return {
         "study": study,
         "run_id": run.info.run_id,
@@ -353,8 +183,8 @@ def _trial_row(study: str, run: Run) -> dict[str, Any]:
         "end_time": run.info.end_time,
         **tags,
         **flags,
-        **{key: typed(value) for key, value in run.data.params.items()},
-        **{key: _metric_value(value) for key, value in run.data.metrics.items()},
+        **{key: typed_param(value) for key, value in run.data.params.items()},
+        **{key: metric_value(value) for key, value in run.data.metrics.items()},
     }
 
 
@@ -366,37 +196,3 @@ def _ordered_columns(runs: list[Run], frame: pd.DataFrame) -> list[str]:
     tags = sorted(column for column in frame.columns if column not in known)
     present = set(frame.columns)
     return [name for name in (*IDENTITY, *tags, *params, *metrics) if name in present]
-
-
-def _metric_value(value: float) -> float:
-    return math.copysign(math.inf, value) if abs(value) >= LARGEST else value
-
-
-def _resolved_study(client: MlflowClient, run_id: str) -> dict[str, Any]:
-    if "resolved.yaml" not in {entry.path for entry in client.list_artifacts(run_id)}:
-        return {}
-    with tempfile.TemporaryDirectory() as folder:
-        path = _download_artifact(client, run_id, "resolved.yaml", folder)
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-
-
-def _download_artifact(
-    client: MlflowClient, run_id: str, path: str, folder: str | None = None
-) -> Path:
-    return Path(client.download_artifacts(run_id, path, folder))
-
-
-def _quote_text(text: str) -> str:
-    return f'"{text}"' if "'" in text else f"'{text}'"
-
-
-def _list_names(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names) or "none"
-
-
-def _unknown_message(kind: str, name: str, known: Iterable[str], where: str) -> str:
-    names = list(known)
-    near = get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(f'`{word}`' for word in near)}?" if near else ""
-    rest = f"on record: {_list_names(names[:20])}"
-    return f"no {kind} `{name}` {where}; {hint + ' ' if hint else ''}{rest}"

@@ -9,10 +9,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from analysis.record.client import shown_tracking_uri
 from study import state
 from study.lock import read_holder
+from study.record.errors import RecordError
 from study.record.overview import StudyOverview, read_overview
-from study.record.writer import RecordError, shown_tracking_uri
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from analysis.record.names import COMPLETED, DIVERGED, Outcome
 from study.file.space import Point
 from trainables.configuration import Configuration
 from trainables.metrics import EpochMetrics
 
-Outcome = Literal["completed", "stopped_early", "diverged", "failed"]
 ResultState = Literal["running", "complete", "pruned", "failed"]
+
+TRAINED_TO_THE_END: tuple[Outcome, ...] = (COMPLETED, DIVERGED)
+"""Outcomes of a trial of which nothing is missing."""
 
 
 CostClass = tuple[str, str, str, int]
@@ -63,7 +66,7 @@ class RecordedTrial:
     @property
     def finished(self) -> bool:
         """Whether the trial was trained to its end, so that nothing of it is missing."""
-        return self.status == "FINISHED" and self.outcome in ("completed", "diverged")
+        return self.status == "FINISHED" and self.outcome in TRAINED_TO_THE_END
 
 
 @dataclass(eq=False)
@@ -104,7 +107,7 @@ class Trial:
     @property
     def finished(self) -> bool:
         """Whether it was trained to its end."""
-        return self.outcome in ("completed", "diverged")
+        return self.outcome in TRAINED_TO_THE_END
 
     @property
     def name(self) -> str:

@@ -20,6 +20,8 @@ FRAMEWORKS = ("ray", "optuna", "mlflow")
         ("study.scheduling.scheduler", ()),
         ("study.search.optuna_study", ("optuna",)),
         ("study.record.writer", ("mlflow",)),
+        ("analysis.record.names", ()),
+        ("analysis.record.values", ()),
         ("study.execution.runner", ("ray",)),
         ("analysis.trials", ("mlflow",)),
         ("analysis.tables.configurations", ()),

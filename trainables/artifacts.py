@@ -6,9 +6,6 @@ them to the record: both find them by the trial's key.
 
 from trainables.storage import StorageFolder
 
-DIAGNOSTICS = "diagnostics"
-"""The folder of the record that diagnostics go to."""
-
 
 class TrialArtifacts:
     """The files of each trial, by trial key and name."""

@@ -41,6 +41,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.record.names import ACTIVATION_MAPS_FILE, EMBEDDING_FILE, SOFT_TARGETS_FILE
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -53,7 +55,7 @@ class BadArtifactError(ValueError):
 class SoftTargets:
     """The training targets of one trial, epoch by epoch."""
 
-    PATH: ClassVar[str] = "diagnostics/soft_targets.npz"
+    PATH: ClassVar[str] = SOFT_TARGETS_FILE
 
     epochs_E: Ints
     top_targets_EK: Floats
@@ -90,7 +92,7 @@ class SoftTargets:
 class ActivationMaps:
     """Class activation maps of one trial."""
 
-    PATH: ClassVar[str] = "diagnostics/cam.npz"
+    PATH: ClassVar[str] = ACTIVATION_MAPS_FILE
 
     images_NHWC: NDArray[np.uint8]
     cam_NHW: Floats
@@ -121,7 +123,7 @@ class ActivationMaps:
 class EmbeddingRecord:
     """The 2-D bottleneck of one trial's training samples, epoch by epoch."""
 
-    PATH: ClassVar[str] = "diagnostics/embedding.npz"
+    PATH: ClassVar[str] = EMBEDDING_FILE
 
     epochs_E: Ints
     points_EN2: Floats

@@ -20,6 +20,7 @@ from analysis.figures.model import (
     Panel,
     PointMarks,
 )
+from analysis.record.names import CONFIGURATION, SEED
 from analysis.tables.configurations import DATA, completed_trials, hashable_value
 from analysis.tables.display_names import (
     axis_name,
@@ -99,9 +100,9 @@ def search_course(
     Returns:
         The figure, or None with fewer than five configurations that have a number.
     """
-    order = {key: i for i, key in enumerate(dict.fromkeys(frame["configuration"]))}
+    order = {key: i for i, key in enumerate(dict.fromkeys(frame[CONFIGURATION]))}
     tried = table[table[f"{objective}_n"] > 0]
-    tried = tried.sort_values("configuration", key=lambda keys: keys.map(order))
+    tried = tried.sort_values(CONFIGURATION, key=lambda keys: keys.map(order))
     if len(tried) < 5:
         return None
     number = np.arange(1, len(tried) + 1, dtype=float)
@@ -159,19 +160,19 @@ def _against_one(
 ) -> Panel:
     """Return the panel of a single factor: one curve per metric, the seeds behind."""
     table, at, x_axis = _axis_positions(table, factor, space)
-    place = dict(zip(table["configuration"], at, strict=True))
+    place = dict(zip(table[CONFIGURATION], at, strict=True))
     trials = completed_trials(frame)
     marks: list[Mark] = []
     for style, metric in enumerate(dict.fromkeys(metrics)):
         if f"{metric}_n" not in table or not table[f"{metric}_n"].sum():
             continue
-        seeds = trials[trials["configuration"].isin(place) & trials[metric].notna()]
+        seeds = trials[trials[CONFIGURATION].isin(place) & trials[metric].notna()]
         aside = DODGE * (style - 0.5) if x_axis.ticks else 0.0
         marks.append(PointMarks(
-            seeds["configuration"].map(place).to_numpy(dtype=float) + aside,
+            seeds[CONFIGURATION].map(place).to_numpy(dtype=float) + aside,
             seeds[metric].to_numpy(dtype=float),
             quiet=True,
-            labels=[f"seed {seed}" for seed in seeds["seed"]],
+            labels=[f"seed {seed}" for seed in seeds[SEED]],
         ))  # fmt: skip
         marks.append(_with_interval(table, at + aside, metric, display_name(metric), style, x_axis))
     return Panel(marks, x_axis, Axis(_shared_axis_name(list(dict.fromkeys(metrics)))))

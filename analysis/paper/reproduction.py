@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.paper import cells
 from analysis.paper.verdict import MARKS, CellJudgement, Verdict, judge_cell
+from analysis.record.names import CONFIGURATION, OUTCOME
 from analysis.statistics.summary import SeedSummary, summarise_seeds
 from analysis.tables.configurations import LOST, by_seed, over_configurations
 from analysis.tables.display_names import count_text, display_name, number_text, with_capital
@@ -157,10 +158,10 @@ def _compare_cell(
 ) -> ComparedCell:
     published = cells.published_numbers(cell)
     over = over_configurations(trials, [], objective, test=test)
-    chosen = str(over["configuration"].iloc[0]) if len(over) else None
-    ours = trials[trials["configuration"] == chosen]
+    chosen = str(over[CONFIGURATION].iloc[0]) if len(over) else None
+    ours = trials[trials[CONFIGURATION] == chosen]
     values = by_seed(trials, chosen, test) if chosen is not None else pd.Series(dtype=float)
-    lost = ours["outcome"].isin(LOST).sum() if "outcome" in ours else 0
+    lost = ours[OUTCOME].isin(LOST).sum() if OUTCOME in ours else 0
     epochs = int(ours["training.epochs"].iloc[0]) if _has_numbers(ours, "training.epochs") else None
     comparable = scale == PAPER_SCALE and epochs in (None, cells.TABLES[table].epochs)
     return ComparedCell(

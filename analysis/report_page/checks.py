@@ -8,6 +8,17 @@ import numpy as np
 import pandas as pd
 
 from analysis.paper.cells import TABLES
+from analysis.record.names import (
+    CONFIGURATION,
+    DATA_FINGERPRINT,
+    DEVICE,
+    DIVERGED,
+    FAILED,
+    GIT_COMMIT,
+    GIT_DIRTY,
+    PYTHON,
+    STOPPED_EARLY,
+)
 from analysis.tables.configurations import factors_of, settings_of
 from analysis.tables.display_names import count_text, display_name, setting_value_text
 from analysis.trials import StudyInfo
@@ -15,7 +26,7 @@ from trainables.metrics import TEST_ERROR_BEST, TEST_ERROR_LAST, description_of
 
 EDGE = 0.02
 """An optimum this close to an end of its range, as a share of it, is at the edge."""
-VERSIONS = ("python", "torch", "ray", "optuna", "device")
+VERSIONS = (PYTHON, "torch", "ray", "optuna", DEVICE)
 
 
 @dataclass(frozen=True)
@@ -71,15 +82,15 @@ def seeds_missing(evidence: StudyEvidence) -> Iterator[str]:
 def lost_trials(evidence: StudyEvidence) -> Iterator[str]:
     """Trials diverged, failed or were stopped early."""
     reasons = {
-        "diverged": "a configuration that diverges for some seeds looks better than it is by the "
+        DIVERGED: "a configuration that diverges for some seeds looks better than it is by the "
         "mean over the others",
-        "failed": "they have no number",
-        "stopped_early": "their errors at less than full length are left out of all means",
+        FAILED: "they have no number",
+        STOPPED_EARLY: "their errors at less than full length are left out of all means",
     }
     for outcome, why in reasons.items():
         count = int(evidence.table[outcome].sum()) if len(evidence.table) else 0
         if count:
-            verb = "were stopped early" if outcome == "stopped_early" else outcome
+            verb = "were stopped early" if outcome == STOPPED_EARLY else outcome
             yield f"{count_text(count, 'trial')} {verb}: {why}."
 
 
@@ -107,7 +118,7 @@ def unequal_budgets(evidence: StudyEvidence) -> Iterator[str]:
     column = "regularizer.name"
     if column not in evidence.frame or evidence.info.study in TABLES:
         return  # in a table of the paper every configuration is a cell of its own
-    counts = evidence.frame.groupby(column)["configuration"].nunique()
+    counts = evidence.frame.groupby(column)[CONFIGURATION].nunique()
     if len(counts) > 1 and counts.min() != counts.max():
         parts = ", ".join(f"{display_name(str(name))} {count}" for name, count in counts.items())
         yield (
@@ -119,13 +130,13 @@ def unequal_budgets(evidence: StudyEvidence) -> Iterator[str]:
 def mixed_versions(evidence: StudyEvidence) -> Iterator[str]:
     """The trials do not share code, data or versions."""
     frame = evidence.frame
-    if _distinct_values(frame, "git_commit") > 1:
-        commits = ", ".join(str(commit)[:7] for commit in frame["git_commit"].dropna().unique())
-        count = _distinct_values(frame, "git_commit")
+    if _distinct_values(frame, GIT_COMMIT) > 1:
+        commits = ", ".join(str(commit)[:7] for commit in frame[GIT_COMMIT].dropna().unique())
+        count = _distinct_values(frame, GIT_COMMIT)
         yield f"The trials ran at {count} different commits: {commits}."
-    if "data_fingerprint" in frame:
+    if DATA_FINGERPRINT in frame:
         sets = frame["dataset.name"] if "dataset.name" in frame else pd.Series("", frame.index)
-        for name, prints in frame.groupby(sets)["data_fingerprint"]:
+        for name, prints in frame.groupby(sets)[DATA_FINGERPRINT]:
             if prints.nunique() > 1:
                 yield (
                     f"The data set {display_name(str(name))} was not the same for all trials: "
@@ -139,7 +150,7 @@ def mixed_versions(evidence: StudyEvidence) -> Iterator[str]:
 
 def dirty_tree(evidence: StudyEvidence) -> Iterator[str]:
     """The commit on record is not the code that ran."""
-    if "git_dirty" in evidence.frame and (count := int(evidence.frame["git_dirty"].sum())):
+    if GIT_DIRTY in evidence.frame and (count := int(evidence.frame[GIT_DIRTY].sum())):
         yield (
             f"{count_text(count, 'trial')} ran with changes that were not committed: the commit on "
             "record is not all of the code."

@@ -19,6 +19,7 @@ from analysis.figures.model import Figure
 from analysis.paper import cells, reproduction
 from analysis.paper.findings import DiagnosedTrials, figure_finding
 from analysis.paper.reproduction import ComparedCell
+from analysis.record.names import CONFIGURATION, SEED
 from analysis.report_page import checks
 from analysis.report_page.headline import headline_of
 from analysis.statistics.importance import CAPTION as IMPORTANCE
@@ -131,7 +132,7 @@ def _seeds_enough(frame: pd.DataFrame, seeds: int | None) -> int | None:
     """Return how many seeds make a configuration eligible: the study's, once any has them."""
     if seeds is None or frame.empty:
         return None
-    most = configurations.completed_trials(frame).groupby("configuration")["seed"].nunique().max()
+    most = configurations.completed_trials(frame).groupby(CONFIGURATION)[SEED].nunique().max()
     return seeds if most >= seeds else None
 
 
@@ -179,7 +180,7 @@ def _diagnosed_trials(
         if found.embedding is None and (
             held := _diagnostic_of(EmbeddingRecord, info, trial, problems)
         ):
-            found.embedding = f"{label}, seed {trial['seed']}", held
+            found.embedding = f"{label}, seed {trial[SEED]}", held
     return found
 
 

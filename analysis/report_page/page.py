@@ -8,9 +8,20 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from analysis import trials
 from analysis.figures import draw_matplotlib, draw_plotly
 from analysis.paper import cells, reproduction
+from analysis.record.names import (
+    ADOPTED_FROM,
+    DATA_FINGERPRINT,
+    DEVICE,
+    GIT_COMMIT,
+    GIT_DIRTY,
+    OUTCOME,
+    PRECISION,
+    PYTHON,
+    SEED,
+)
+from analysis.record.study_info import LOCAL_UI
 from analysis.report_page.gather import ReportMaterial
 from analysis.tables import configurations, paired, printed, rendering
 from analysis.tables.display_names import count_text, display_name, number_text, setting_value_text
@@ -80,7 +91,7 @@ def render_page(material: ReportMaterial) -> str:
         ],
         origin=_origin_lines(material),
         local=not info.tracking_uri.startswith("http"),
-        ui=trials.LOCAL_UI,
+        ui=LOCAL_UI,
         trials=Markup(rendering.to_html(_trial_grid(material), link=link))
         if len(material.frame)
         else "",
@@ -154,26 +165,26 @@ def _origin_lines(material: ReportMaterial) -> list[tuple[str, str | Markup]]:
         ("study run", link.format(info.url(info.run_id), info.run_id))
     ]
     names = {
-        "git_commit": "commit",
-        "data_fingerprint": "data fingerprint",
-        "python": "Python",
+        GIT_COMMIT: "commit",
+        DATA_FINGERPRINT: "data fingerprint",
+        PYTHON: "Python",
         "torch": "torch",
         "ray": "Ray",
         "optuna": "Optuna",
-        "device": "device",
-        "precision": "precision",
+        DEVICE: "device",
+        PRECISION: "precision",
     }
     for tag, name in names.items():
         if tag in frame and len(values := frame[tag].dropna().unique()):
             rows.append(
                 (name, Markup(", ").join(Markup("<code>{}</code>").format(v) for v in values))
             )
-    if "git_dirty" in frame and len(frame):
-        dirty = int(frame["git_dirty"].sum())
+    if GIT_DIRTY in frame and len(frame):
+        dirty = int(frame[GIT_DIRTY].sum())
         rows.append(
             ("uncommitted changes", f"in {count_text(dirty, 'trial')}" if dirty else "none")
         )
-    if "adopted_from" in frame and (adopted := int(frame["adopted_from"].notna().sum())):
+    if ADOPTED_FROM in frame and (adopted := int(frame[ADOPTED_FROM].notna().sum())):
         rows.append(
             ("adopted", f"{count_text(adopted, 'trial')} of other studies with the same key")
         )
@@ -192,16 +203,16 @@ def _trial_grid(material: ReportMaterial) -> TableGrid:
     metrics = [name for name in (material.objective, TEST_ERROR_LAST) if name in material.frame]
     rows = []
     for _, trial in material.frame.iterrows():
-        outcome = trial.get("outcome")
+        outcome = trial.get(OUTCOME)
         run = trial["run_id"]
         rows.append(
             [
                 TableCell(run[:8], runs=(run,)),
                 *(TableCell(setting_value_text(trial[name])) for name in material.factors),
-                TableCell(str(trial["seed"])),
+                TableCell(str(trial[SEED])),
                 TableCell(outcome.replace("_", " ") if isinstance(outcome, str) else "unfinished"),
                 *(TableCell(number_text(trial[name])) for name in metrics),
-                TableCell(str(trial.get("git_commit", ""))[:7]),
+                TableCell(str(trial.get(GIT_COMMIT, ""))[:7]),
             ]
         )
     names = ["run", *material.factors, "seed", "outcome", *map(display_name, metrics), "commit"]

@@ -16,11 +16,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.record.names import (
+    COMPLETED,
+    CONFIGURATION,
+    DIVERGED,
+    FAILED,
+    OUTCOME,
+    SEED,
+    STOPPED_EARLY,
+)
 from analysis.statistics.summary import summarise_seeds
 from trainables.metrics import TEST_ERROR_LAST, VALIDATION_ERROR
 
-COMPLETED = "completed"
-LOST = ("diverged", "failed")
+LOST = (DIVERGED, FAILED)
 """Outcomes after which a trial has no number and will not get one."""
 DATA = "dataset.name"
 PARTS = ("n", "mean", "sd", "low", "high")
@@ -91,7 +99,7 @@ def over_configurations(
     metrics = list(dict.fromkeys([*objectives, test]))
     rows = [
         _configuration_row(str(key), trials, factors, metrics, objectives)
-        for key, trials in frame.groupby("configuration", sort=False)
+        for key, trials in frame.groupby(CONFIGURATION, sort=False)
     ]
     table = pd.DataFrame(rows, columns=_table_columns(factors, metrics))
     table["best"] = False
@@ -114,18 +122,18 @@ def data_sets(table: pd.DataFrame) -> "pd.Series[Any]":
 
 def by_seed(frame: pd.DataFrame, configuration: str, metric: str) -> "pd.Series[Any]":
     """Return a metric of a configuration's completed trials, indexed by seed."""
-    chosen = completed_trials(frame[frame["configuration"] == configuration])
+    chosen = completed_trials(frame[frame[CONFIGURATION] == configuration])
     if metric not in chosen:
         return pd.Series(dtype=float)
-    values = chosen.drop_duplicates("seed", keep="last").set_index("seed")[metric]
+    values = chosen.drop_duplicates(SEED, keep="last").set_index(SEED)[metric]
     return values.astype(float).dropna()
 
 
 def completed_trials(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the trials that ran in full."""
-    if "outcome" not in frame:
+    if OUTCOME not in frame:
         return frame.iloc[:0]
-    return frame[frame["outcome"] == COMPLETED]
+    return frame[frame[OUTCOME] == COMPLETED]
 
 
 def hashable_value(value: Any) -> Hashable:
@@ -159,18 +167,18 @@ def _configuration_row(
     metrics: Sequence[str],
     objectives: Sequence[str],
 ) -> dict[str, Any]:
-    outcomes = trials["outcome"] if "outcome" in trials else pd.Series([None] * len(trials))
+    outcomes = trials[OUTCOME] if OUTCOME in trials else pd.Series([None] * len(trials))
     # One number per seed: a trial on record twice would count for two.
-    full = completed_trials(trials).drop_duplicates("seed", keep="last")
+    full = completed_trials(trials).drop_duplicates(SEED, keep="last")
     if all(name in full for name in objectives):
         full = full.dropna(subset=list(objectives))
-    row: dict[str, Any] = {"configuration": key}
+    row: dict[str, Any] = {CONFIGURATION: key}
     row.update({name: trials[name].iloc[0] if name in trials else None for name in factors})
     for name in metrics:
         values = full[name].astype(float).dropna() if name in full else pd.Series(dtype=float)
         summary = summarise_seeds(values)
         row.update({f"{name}_{part}": getattr(summary, part) for part in PARTS})
-    known = ["completed", "stopped_early", *LOST]
+    known = [COMPLETED, STOPPED_EARLY, *LOST]
     return row | {
         "n": len(full),
         "trials": len(trials),
@@ -182,8 +190,8 @@ def _configuration_row(
 
 def _table_columns(factors: Sequence[str], metrics: Sequence[str]) -> list[str]:
     parts = [f"{name}_{part}" for name in metrics for part in PARTS]
-    counts = ["n", "trials", "stopped_early", *LOST, "unfinished", "run_ids"]
-    return ["configuration", *factors, *parts, *counts]
+    counts = ["n", "trials", STOPPED_EARLY, *LOST, "unfinished", "run_ids"]
+    return [CONFIGURATION, *factors, *parts, *counts]
 
 
 def _best_rows(table: pd.DataFrame, objectives: Sequence[str], seeds: int | None) -> list[bool]:

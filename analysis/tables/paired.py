@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.record.names import CONFIGURATION
 from analysis.statistics.summary import PairedDifference, holm_correction, paired_difference
 from analysis.tables.configurations import by_seed, data_sets
 from analysis.tables.display_names import display_name, number_text
@@ -70,9 +71,9 @@ def contrasts_with_best(
         ran = table[(groups == group) & (table["n"] > 0)]
         if ran.empty or not ran["best"].iloc[0]:
             continue
-        best = by_seed(frame, ran["configuration"].iloc[0], test)
+        best = by_seed(frame, ran[CONFIGURATION].iloc[0], test)
         for _, row in ran.iloc[1 : most // groups.nunique() + 1].iterrows():
-            values = by_seed(frame, row["configuration"], test)
+            values = by_seed(frame, row[CONFIGURATION], test)
             pairs[setting_text(row, factors)] = paired_difference(values, best)
     return _with_correction(pairs)
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.record.names import STOPPED_EARLY
 from analysis.statistics.summary import SeedSummary
 from analysis.tables.configurations import (
+    LOST,
     PARTS,
     data_sets,
     hashable_value,
@@ -23,12 +25,7 @@ from trainables.metrics import TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 NOTHING_SELECTED = (
     "Nothing is selected: the study compares, and no number here is the best of many."
 )
-TROUBLES = {
-    "unfinished": "unfinished",
-    "stopped_early": "stopped early",
-    "diverged": "diverged",
-    "failed": "failed",
-}
+TROUBLES = {name: name.replace("_", " ") for name in ("unfinished", STOPPED_EARLY, *LOST)}
 """The counts of trials without a number, and their headings; an empty column is not shown."""
 
 

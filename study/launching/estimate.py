@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from analysis.record.names import ADOPTED_FROM, COMPLETED, DEVICE
 from study.file.resolved import ResolvedStudy
 from study.file.space import Point
 from study.launching.display import duration_text
@@ -151,8 +152,8 @@ def _cost_by_class(
             trial
             for key, trial in recorded.items()
             if key in known
-            and trial.outcome == "completed"
-            and "adopted_from" not in trial.tags
+            and trial.outcome == COMPLETED
+            and ADOPTED_FROM not in trial.tags
             and cost_class(known[key].configuration) == cost_class(configuration)
         ]
         if seen:
@@ -170,7 +171,7 @@ def _from_record(trials: Sequence[RecordedTrial]) -> TrialCost:
         epoch_seconds=statistics.median(t.metrics[EPOCH_SECONDS] for t in trials),
         start_seconds=0.0,
         memory_mb=max(t.metrics[PEAK_MEMORY_MB] for t in trials),
-        basis=f"{len(trials)} trials on record, on {trials[-1].tags.get('device', '?')}",
+        basis=f"{len(trials)} trials on record, on {trials[-1].tags.get(DEVICE, '?')}",
     )
 
 

@@ -6,6 +6,9 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from analysis.record.names import GIT_COMMIT, GIT_DIRTY, PACKAGES, PYTHON
+from analysis.record.values import flag_text
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -14,10 +17,10 @@ def provenance_tags() -> dict[str, str]:
     """Return the tags that say which code and which versions run here."""
     commit = _ask_git("rev-parse", "HEAD")
     return {
-        "git_commit": commit or "unknown",
-        "git_dirty": str(bool(_ask_git("status", "--porcelain"))).lower() if commit else "unknown",
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "ray", "optuna", "mlflow")},
+        GIT_COMMIT: commit or "unknown",
+        GIT_DIRTY: flag_text(bool(_ask_git("status", "--porcelain"))) if commit else "unknown",
+        PYTHON: platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
     }
 
 

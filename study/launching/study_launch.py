@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 from rich.console import Console
 
 from analysis import trials
-from analysis.record import credentials
+from analysis.record import client, credentials
+from analysis.record.names import TABLE_CSV, TABLE_MARKDOWN
 from analysis.tables import configurations, printed
 from analysis.tables.rendering import to_csv, to_markdown, to_text
 from study.file.changes import describe_changes
 from study.file.resolved import ResolvedStudy
 from study.launching import provenance, signals
 from study.launching.display import LaunchDisplay
-from study.record import writer
-from study.record.writer import RecordError, StudyRecord
+from study.record.errors import RecordError
+from study.record.writer import open_record
 from study.scheduling.gpu_shares import GpuBench, GpuShares, ShareError
 from study.scheduling.nodes import ClusterNode, StudyPlace, describe_nodes, this_machine
 from study.scheduling.reconcile import ReconciledStudy, reconcile_study
@@ -104,7 +105,7 @@ class StudyLaunch:
             for configuration in study.extremes():
                 self.fingerprint(configuration.dataset)
                 self._check_classes(configuration)
-            self.record = StudyRecord(study, folder.spool, read_only=planning)
+            self.record = open_record(study, folder.spool, read_only=planning)
             self.search = optuna_study.OptunaStudy(study, folder.optuna)
         except (DatasetError, RecordError, SearchError) as error:
             raise LaunchRefusedError(str(error)) from error
@@ -222,9 +223,9 @@ class StudyLaunch:
             nodes = cluster.wait_for_room(*share)
             with NodeAdmission(cluster, share, self._question(), self._fingerprints) as guard:
                 reasons = guard.check()
-                if len(nodes) > 1 and writer.is_on_one_machine():
+                if len(nodes) > 1 and client.is_on_one_machine():
                     reasons.append(
-                        f"records go to {writer.shown_tracking_uri()}, a file of one machine: set "
+                        f"records go to {client.shown_tracking_uri()}, a file of one machine: set "
                         "MLFLOW_TRACKING_URI to an MLflow server"
                     )
                 if reasons:
@@ -287,15 +288,15 @@ class StudyLaunch:
     def _begin(self) -> None:
         """Put on record that the study is taken up, and which trials are its own."""
         self.record.begin_study(provenance.provenance_tags())
-        self.record.retire(self.found.retired, True)
-        self.record.retire(self.found.restored, False)
+        self.record.retire(self.found.retired)
+        self.record.restore(self.found.restored)
 
     def _facts(self, cluster: "RayCluster", nodes: list[ClusterNode]) -> list[tuple[str, str]]:
         token = " (it asks for a token: ray get-auth-token)" if cluster.token else ""
         return [
             ("nodes", describe_nodes(nodes, self.study.resources.cpus, *self.shares.distinct)),
             ("dashboard", f"{cluster.dashboard}{token}" if cluster.dashboard else "none"),
-            ("records", writer.shown_tracking_uri()),
+            ("records", client.shown_tracking_uri()),
             ("log", str(self.folder.log)),
         ]
 
@@ -436,13 +437,13 @@ class StudyLaunch:
             self.console.print(f"  {command:<{width}}  # {purpose}", highlight=False, markup=False)
 
     def _trials_ui(self) -> tuple[str, str]:
-        uri = writer.shown_tracking_uri()
+        uri = client.shown_tracking_uri()
         if uri.startswith("http"):
             return uri, "every trial"
         return "mlflow ui", "every trial, at http://127.0.0.1:5000"
 
 
-RENDERINGS = {"configurations.md": to_markdown, "configurations.csv": to_csv}
+RENDERINGS = {TABLE_MARKDOWN: to_markdown, TABLE_CSV: to_csv}
 STATUS_OF_EXIT: dict[int, Literal["FINISHED", "FAILED", "KILLED"]] = {
     DONE: "FINISHED",
     FAILED: "FAILED",

@@ -3,12 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import requests  # noqa: E402
-from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Run  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
-from study.record.writer import _unusable_error, open_client, search_all_runs
+from analysis.record.client import (
+    open_client,
+    search_all_experiments,
+    search_all_runs,
+    shown_tracking_uri,
+    with_tags,
+)
+from analysis.record.names import PARENT_RUN, RETIRED, ROLE, SCALE, STUDY_ROLE
+from analysis.record.values import is_flag
+from study.record.errors import store_errors_told
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,7 @@ class StudyOverview:
     study: str
     scale: str
     status: str
-    """MLflow's, of the parent run."""
+    """MLflow's, of the study's own run."""
     done: int
     """Trials that ended as planned."""
     cut_off: int
@@ -26,7 +33,7 @@ class StudyOverview:
     failed: int
     """Trials that failed for good."""
     changed: float
-    """When the last of them began or ended, in seconds since 1970."""
+    """When the study or one of its trials last began or ended, in seconds since 1970."""
 
 
 def read_overview() -> list[StudyOverview]:
@@ -36,30 +43,26 @@ def read_overview() -> list[StudyOverview]:
         RecordError: if the server cannot be reached.
     """
     client = open_client()
-    try:
-        experiments = {e.experiment_id: e.name for e in client.search_experiments()}
-        where = "tags.role = 'study'"
-        parents = [*search_all_runs(client, list(experiments), where)] if experiments else []
-        found = [_overview_of(client, experiments, parent) for parent in parents]
-    except (MlflowException, requests.RequestException) as error:
-        raise _unusable_error(error) from error
+    with store_errors_told(f"cannot use the tracking server {shown_tracking_uri()}"):
+        names = {e.experiment_id: e.name for e in search_all_experiments(client)}
+        where = with_tags({ROLE: STUDY_ROLE})
+        parents = [*search_all_runs(client, list(names), where)] if names else []
+        found = [_overview_of(client, names, parent) for parent in parents]
     return sorted(found, key=lambda study: -study.changed)
 
 
-def _overview_of(
-    client: MlflowClient, experiments: Mapping[str, str], parent: Run
-) -> StudyOverview:
-    where = f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
+def _overview_of(client: MlflowClient, names: Mapping[str, str], parent: Run) -> StudyOverview:
+    where = with_tags({PARENT_RUN: parent.info.run_id})
     runs = [
         run
         for run in search_all_runs(client, [parent.info.experiment_id], where)
-        if run.data.tags.get("retired") != "true"
+        if not is_flag(run.data.tags.get(RETIRED))
     ]
     statuses = [run.info.status for run in runs]
     times = [run.info.end_time or run.info.start_time for run in [parent, *runs]]
     return StudyOverview(
-        study=experiments[parent.info.experiment_id],
-        scale=parent.data.tags["scale"],
+        study=names[parent.info.experiment_id],
+        scale=parent.data.tags[SCALE],
         status=parent.info.status,
         done=statuses.count("FINISHED"),
         cut_off=statuses.count("RUNNING") + statuses.count("KILLED"),

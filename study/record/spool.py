@@ -1,7 +1,8 @@
-"""A write-ahead file of records: what is in it survives the process, and is written when it can be.
+"""A write-ahead file of records: a record in it survives the process and is delivered later.
 
-Whoever produces a record appends it here and goes on; one thread delivers the records in order. A
-record stays in the file until it and all before it are delivered, so delivery must be repeatable.
+Whoever produces a record appends it here and goes on. One thread delivers the records in order. A
+record stays in the file until it and all before it are delivered. A process that dies meanwhile
+has some of them delivered again by the next, so delivery must be repeatable.
 """
 
 import errno
@@ -11,9 +12,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ Entry = Mapping[str, Any]
 
 
 class UnreachableError(Exception):
-    """The receiver cannot be reached now; the same record may go through later."""
+    """The receiver cannot be reached now; it may take the same record later."""
 
 
 class RecordSpool:
@@ -30,12 +31,21 @@ class RecordSpool:
     RETRY_SECONDS = (0.5, 1, 2, 5, 10)
     """Waits between attempts while the receiver is away; the last one repeats."""
 
-    def __init__(self, path: Path, deliver: Callable[[Entry], None]) -> None:
-        """Open the spool; `start` delivers what an earlier process left in it.
+    def __init__(
+        self,
+        path: Path,
+        file: IO[bytes],
+        *,
+        waiting: Iterable[Entry],
+        deliver: Callable[[Entry], None],
+    ) -> None:
+        """Take what `open_spool` has opened and read.
 
         Args:
-            path: the file.
-            deliver: called with one record at a time; raises `Unreachable` to be asked again.
+            path: the file's.
+            file: open for appending, without a buffer.
+            waiting: the records in the file.
+            deliver: called with one record at a time.
         """
         self.path = path
         self.deliver = deliver
@@ -44,13 +54,12 @@ class RecordSpool:
         self.away_since: float | None = None
         """When the receiver was first missed (`time.time()`), or None while it answers."""
         self.away_because = ""
-        """What the last attempt to reach it came to."""
-        self._changed = threading.Condition()
+        """What the last attempt to reach the receiver came to."""
         self.unsaved: str = ""
         """Why the newest records are in memory alone, or nothing; see `append`."""
-        self._entries, whole = _read_entries(path)
-        self._file = path.open("ab", buffering=0)
-        self._file.truncate(whole)  # or the next record would continue a line cut short
+        self._changed = threading.Condition()
+        self._entries = deque(waiting)
+        self._file = file
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
 
@@ -63,7 +72,7 @@ class RecordSpool:
         self._thread.start()
 
     def append(self, entry: Entry) -> None:
-        """Put a record on file; it is delivered soon.
+        """Put a record on file; the spool's thread delivers it soon.
 
         Where the disk is full the record is kept in memory, and delivered all the same.
         """
@@ -74,7 +83,8 @@ class RecordSpool:
             self._changed.notify_all()
 
     def _save(self, line: bytes) -> None:
-        # Unbuffered: once written it is out of this process, and a kill -9 cannot lose it any more.
+        # The file has no buffer: a record once written is out of this process, and a kill -9 cannot
+        # lose the record any more.
         size = self._file.seek(0, os.SEEK_END)
         try:
             if self._file.write(line) < len(line):
@@ -93,7 +103,7 @@ class RecordSpool:
         return True
 
     def close(self, timeout: float) -> bool:
-        """Deliver as `drain` does and stop; the rest stays on file."""
+        """Wait as `drain` does and stop delivering; the records that still wait stay on file."""
         drained = self.drain(timeout)
         with self._changed:
             self._closing = True
@@ -115,7 +125,7 @@ class RecordSpool:
                 return
             with self._changed:
                 if self._file.closed:
-                    return  # it comes again from the file, which does no harm
+                    return  # the next process delivers the record again, which does no harm
                 self._entries.popleft()
                 if not self._entries:
                     self._file.truncate(0)
@@ -143,6 +153,23 @@ class RecordSpool:
                 self.away_since = None
                 return True
         return False
+
+
+def open_spool(path: Path, deliver: Callable[[Entry], None]) -> RecordSpool:
+    """Open a file of records, and make it if there is none.
+
+    Args:
+        path: the file.
+        deliver: called with one record at a time; raises `UnreachableError` to be called again with
+            the same record later. After any other error the record counts as refused.
+
+    Returns:
+        The spool; `start` delivers what an earlier process left in the file.
+    """
+    waiting, whole = _read_entries(path)
+    file = path.open("ab", buffering=0)
+    file.truncate(whole)  # or the next record would continue a line cut short
+    return RecordSpool(path, file, waiting=waiting, deliver=deliver)
 
 
 def _read_entries(path: Path) -> tuple[deque[Entry], int]:

@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from analysis.record.names import CONFIGURATION, CONFIGURATION_NUMBER, POINT, RETIRED
+from analysis.record.values import is_flag
 from study.file import points
 from study.file.points import point_word
 from study.file.space import Point
@@ -63,7 +65,7 @@ def reconcile_study(
         else:
             agenda.schedule(plan)
     own = set(agenda.trials)
-    was_retired = {k for k, trial in recorded.items() if trial.tags.get("retired") == "true"}
+    was_retired = {k for k, trial in recorded.items() if is_flag(trial.tags.get(RETIRED))}
     return ReconciledStudy(
         done=sum(trial.state == "done" for trial in agenda.trials.values()),
         cut_off=sum(trial.cut_off for trial in agenda.trials.values()),
@@ -87,19 +89,19 @@ def _points_of_record_alone(
     """Return points that only MLflow knows: Optuna's file is gone, or they belong again."""
     found = {point_word(point): -1 for point in known}
     for trial in sorted(recorded.values(), key=_number_of):
-        if "point" not in trial.tags:
+        if POINT not in trial.tags:
             continue
-        point = json.loads(trial.tags["point"])
+        point = json.loads(trial.tags[POINT])
         if point_word(point) in found or not points.is_point_of(point, agenda.study.space):
             continue
         configuration = agenda.study.configuration(point)
-        if agenda.configuration_key(configuration) == trial.tags["configuration"]:
+        if agenda.configuration_key(configuration) == trial.tags[CONFIGURATION]:
             found[point_word(point)] = _number_of(trial)
     return [json.loads(text) for text, number in found.items() if number >= 0]
 
 
 def _number_of(trial: RecordedTrial) -> int:
-    return int(trial.tags.get("configuration_number", 0))
+    return int(trial.tags.get(CONFIGURATION_NUMBER, 0))
 
 
 def _storage_contradicts(

@@ -10,12 +10,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from analysis.record.names import (
+    CONFIGURATION,
+    CONFIGURATION_NUMBER,
+    DATA_FINGERPRINT,
+    POINT,
+    SEED,
+    Outcome,
+)
 from study.file.resolved import ResolvedStudy
 from study.scheduling.gpu_shares import GpuShares
 from study.trials import (
     ConfigurationResult,
     ConfigurationTrials,
-    Outcome,
     RecordedTrial,
     Suggestion,
     Trial,
@@ -59,13 +66,13 @@ class RecordLike(Protocol):
         """Take the beginning of a trial."""
         ...
 
-    def epochs(
+    def add_epochs(
         self, key: str, epochs: Sequence[EpochMetrics], *, device: str, precision: str
     ) -> None:
         """Take the metrics of epochs."""
         ...
 
-    def diagnostics(self, key: str, names: Sequence[str], *, location: str) -> None:
+    def add_diagnostics(self, key: str, names: Sequence[str], *, location: str) -> None:
         """Take the files that a trial has left."""
         ...
 
@@ -245,17 +252,17 @@ class StudyScheduler:
 
     def begin(self, trial: Trial) -> None:
         """Note that the trial begins, or goes on."""
-        params = {**flatten_settings(as_dict(trial.configuration)), "seed": trial.seed}
+        params = {**flatten_settings(as_dict(trial.configuration)), SEED: trial.seed}
         tags = {**self._tags(trial), **self.provenance}
         self.record.begin(trial.key, name=trial.name, params=params, tags=tags)
         trial.recorded, trial.state = True, "running"
 
     def _tags(self, trial: Trial) -> dict[str, str]:
         return {
-            "configuration": trial.configuration_key,
-            "configuration_number": str(trial.number),
-            "point": json.dumps(trial.point),
-            "data_fingerprint": trial.data,
+            CONFIGURATION: trial.configuration_key,
+            CONFIGURATION_NUMBER: str(trial.number),
+            POINT: json.dumps(trial.point),
+            DATA_FINGERPRINT: trial.data,
         }
 
     def epochs(
@@ -271,7 +278,7 @@ class StudyScheduler:
         After a restore the first epochs come again; they are known by their numbers.
         """
         if epochs:
-            self.record.epochs(trial.key, epochs, device=device, precision=precision)
+            self.record.add_epochs(trial.key, epochs, device=device, precision=precision)
             if trial.cut_off and not trial.history:
                 trial.found = len(epochs) - 1  # the last is of this launch, or a little more
             trial.history = [*trial.history[: epochs[0].epoch - 1], *epochs]
@@ -310,7 +317,7 @@ class StudyScheduler:
         On record in this order, a finished trial has all its files.
         """
         if names:
-            self.record.diagnostics(trial.key, names, location=location)
+            self.record.add_diagnostics(trial.key, names, location=location)
 
     def completed(self, trial: Trial) -> None:
         """Note that the trial was trained to its end, or stopped early, or has diverged."""

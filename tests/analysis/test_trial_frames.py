@@ -4,6 +4,8 @@ import pandas as pd
 import pytest
 
 from analysis import trials
+from analysis.record import client
+from analysis.record.values import typed_param
 from tests.analysis.record_writer import BASE, TAGS
 
 
@@ -121,7 +123,7 @@ def test_the_tracking_uri_defaults_to_mlflows_own(store, monkeypatch):
 
 
 def test_many_trials_come_in_pages(store, monkeypatch):
-    monkeypatch.setattr(trials, "PAGE", 4)
+    monkeypatch.setattr(client, "PAGE", 4)
     assert trials.load("beta", tracking_uri=store.uri)["run_id"].nunique() == 15
 
 
@@ -143,7 +145,7 @@ def test_an_artifact_of_an_adopted_trial_is_found_where_it_comes_from(store):
      ("[]", []), ('["a"]', ["a"]), ("-0.5", -0.5), ("null", None), ("", "")],
 )  # fmt: skip
 def test_text_of_a_param_gets_its_type_back(text, value):
-    assert trials.typed(text) == value
+    assert typed_param(text) == value
 
 
 def test_links_point_to_the_run_and_to_the_comparison():

@@ -27,7 +27,7 @@ from rich.console import Console
 
 from study.file.resolved import ResolvedStudy, load_study
 from study.launching.display import LaunchDisplay
-from study.record.writer import StudyRecord
+from study.record.writer import StudyRecord, open_record
 from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import OptunaStudy
@@ -167,7 +167,7 @@ def measure(study: ResolvedStudy) -> Measured:
 def opened(study: ResolvedStudy) -> tuple[StudyScheduler, OptunaStudy, StudyRecord]:
     """Return a study's machinery, reconciled with what is on record."""
     folder = Path(study.source).parent
-    record = StudyRecord(study, folder / f"{study.name}.jsonl")
+    record = open_record(study, folder / f"{study.name}.jsonl")
     search = OptunaStudy(study, folder / f"{study.name}.db")
     agenda = StudyScheduler(study, search, record, data_of=lambda c: "feed", provenance={"a": "b"})
     reconcile_study(agenda, search, record.trials())

@@ -15,7 +15,9 @@ from analysis.figures.diagnostics import ActivationMaps, EmbeddingRecord, SoftTa
 from study.file.problems import StudyFileError
 from study.file.resolved import load_study
 from study.record.spool import RecordSpool, UnreachableError
-from study.record.writer import StudyRecord, _recorded_trial
+from study.record.trial_runs import recorded_trial
+from study.record.writer import StudyRecord
+from study.record.writer import open_record as open_study_record
 from study.trials import RecordedTrial
 from tests.study.launching import STUDY, Folder
 from trainables.artifacts import TrialArtifacts
@@ -98,7 +100,7 @@ def record(tmp_path, monkeypatch, database) -> StudyRecord:
 
 def open_record(folder: Path, name: str = "small") -> StudyRecord:
     (folder / f"{name}.yaml").write_text(STUDY.replace("study: small", f"study: {name}"))
-    return StudyRecord(load_study(folder / f"{name}.yaml"), folder / f"{name}.jsonl")
+    return open_study_record(load_study(folder / f"{name}.yaml"), folder / f"{name}.jsonl")
 
 
 def npz(value: float) -> bytes:
@@ -130,7 +132,7 @@ def test_a_file_is_deleted_once_it_is_on_record(record, tmp_path):
     artifacts = TrialArtifacts(str(tmp_path / "checkpoints"))
     artifacts.save("a", "cam.npz", npz(1.0))
     begin(record)
-    record.diagnostics("a", ["cam.npz"], location=str(tmp_path / "checkpoints"))
+    record.add_diagnostics("a", ["cam.npz"], location=str(tmp_path / "checkpoints"))
     assert recorded(record, run_id_of(record), tmp_path) == {"cam.npz": npz(1.0)}
     assert list((tmp_path / "checkpoints").iterdir()) == []
     assert record.spool.refused == []
@@ -164,7 +166,7 @@ def test_a_file_stays_until_the_store_answers_also_over_a_crash(record, tmp_path
         raise OSError("no space left on device")
 
     monkeypatch.setattr(record.client, "log_artifact", away)
-    record.diagnostics("a", ["cam.npz", "soft_targets.npz"], location=location)
+    record.add_diagnostics("a", ["cam.npz", "soft_targets.npz"], location=location)
     assert not record.spool.drain(timeout=0.5)
     assert record.spool.away_since is not None
     record.close(timeout=0)
@@ -177,7 +179,7 @@ def test_a_file_stays_until_the_store_answers_also_over_a_crash(record, tmp_path
 
 def test_a_file_that_is_nowhere_is_told(record, tmp_path):
     begin(record)
-    record.diagnostics("a", ["cam.npz"], location=str(tmp_path / "checkpoints"))
+    record.add_diagnostics("a", ["cam.npz"], location=str(tmp_path / "checkpoints"))
     run_id_of(record)
     (refused,) = record.spool.refused
     assert "cam.npz of trial a is not in" in refused
@@ -187,7 +189,7 @@ def test_an_adopted_trial_has_the_artifacts_of_its_source(record, tmp_path):
     location = str(tmp_path / "checkpoints")
     TrialArtifacts(location).save("a", "cam.npz", npz(1.0))
     begin(record)
-    record.diagnostics("a", ["cam.npz"], location=location)
+    record.add_diagnostics("a", ["cam.npz"], location=location)
     record.end("a", "completed", None)
     record.spool.drain(timeout=60)
     other = open_record(tmp_path, "other")
@@ -197,7 +199,7 @@ def test_an_adopted_trial_has_the_artifacts_of_its_source(record, tmp_path):
     run_id = run_id_of(other)
     assert run_id != source.run_id
     assert recorded(other, run_id, tmp_path) == {"cam.npz": npz(1.0)}
-    assert _recorded_trial(other.client.get_run(run_id)).finished
+    assert recorded_trial(other.client.get_run(run_id)).finished
     other.close(timeout=10)
 
 
@@ -217,8 +219,8 @@ def test_the_errors_of_the_store_are_told_apart(record, monkeypatch, tmp_path):
 
     monkeypatch.setattr(record.client, "log_artifact", fails(OSError("full")))
     with pytest.raises(UnreachableError, match="full"):
-        record._deliver(entry)
+        record.spool.deliver(entry)
     monkeypatch.setattr(record.client, "log_artifact", fails(ImportError("no boto3")))
     with pytest.raises(ImportError):
-        record._deliver(entry)
+        record.spool.deliver(entry)
     assert TrialArtifacts(location).load("a", "cam.npz") == npz(1.0)

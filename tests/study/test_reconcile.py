@@ -24,7 +24,7 @@ class KeptRecord:
         run = self.runs.setdefault(key, {"metrics": {}, "tags": {}})
         run |= {"status": "RUNNING", "outcome": None, "tags": {**run["tags"], **tags}}
 
-    def epochs(self, key, epochs, *, device, precision):
+    def add_epochs(self, key, epochs, *, device, precision):
         self.runs[key]["metrics"] |= vars(epochs[-1])
 
     def end(self, key, outcome, summary, *, failure=""):
@@ -54,9 +54,13 @@ class KeptRecord:
             for key, run in self.runs.items()
         }
 
-    def retire(self, keys, retired):
+    def retire(self, keys):
         for key in keys:
-            self.runs[key]["tags"]["retired"] = str(retired).lower()
+            self.runs[key]["tags"]["retired"] = "true"
+
+    def restore(self, keys):
+        for key in keys:
+            self.runs[key]["tags"]["retired"] = "false"
 
 
 class Lab:
@@ -75,8 +79,8 @@ class Lab:
             study, self.search, self.record, data_of=lambda c: "feed", provenance={}
         )
         self.found = reconcile_study(self.agenda, self.search, self.record.trials())
-        self.record.retire(self.found.retired, True)
-        self.record.retire(self.found.restored, False)
+        self.record.retire(self.found.retired)
+        self.record.restore(self.found.restored)
         return self.agenda
 
     def finish(self, error_of=lambda trial: 10.0 + trial.seed, *, most=10**9):
@@ -153,7 +157,7 @@ def test_a_judgement_that_optuna_missed_is_told(lab):
     trial = lab.agenda.next()
     lab.agenda.begin(trial)
     epochs = epochs_of([9.0, 8.0, 7.0, 6.0])
-    lab.record.epochs(trial.key, epochs, device="cpu", precision="fp32")
+    lab.record.add_epochs(trial.key, epochs, device="cpu", precision="fp32")
     lab.record.end(trial.key, "completed", summarise_trial(epochs))  # killed before Optuna is told
     assert lab.states() == ["running"]
     assert lab.launch(configurations=1, seeds=1).finished

@@ -13,8 +13,9 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
+from study.record.errors import RecordError
 from study.record.spool import RecordSpool
-from study.record.writer import RecordError, StudyRecord
+from study.record.writer import open_record
 from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import OptunaStudy
@@ -66,7 +67,7 @@ def opened(client, make, tmp_path):
     records = []
 
     def opened(spool="records.jsonl", **options):
-        record = StudyRecord(make(**options), tmp_path / spool)
+        record = open_record(make(**options), tmp_path / spool)
         records.append(record)
         return record
 
@@ -79,8 +80,8 @@ def write(record, key=KEY, *, errors=(9.0, 7.0, 8.0), outcome="completed", tags=
     """Record a whole trial."""
     epochs = epochs_of(errors)
     record.begin(key, name="beta=0.3 seed=1", params=PARAMS, tags=tags)
-    record.epochs(key, epochs[:2], device="cpu")
-    record.epochs(key, epochs[2:], device="cpu")
+    record.add_epochs(key, epochs[:2], device="cpu")
+    record.add_epochs(key, epochs[2:], device="cpu")
     record.end(key, outcome, summarise_trial(epochs))
     assert record.spool.drain(20)
     assert record.spool.refused == []
@@ -161,7 +162,7 @@ def test_without_a_validation_share_nothing_is_made_up(client, opened):
     record = opened()
     epochs = [EpochMetrics(**{**vars(e), "validation_error": None}) for e in epochs_of([9.0, 8.0])]
     record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
-    record.epochs(KEY, epochs, device="cpu")
+    record.add_epochs(KEY, epochs, device="cpu")
     record.end(KEY, "completed", summarise_trial(epochs))
     assert record.spool.drain(20)
     (run,) = trial_runs(client, record)
@@ -203,7 +204,7 @@ def test_a_loss_that_is_not_a_number_is_on_record(client, opened):
     record = opened()
     epochs = epochs_of([9.0, 90.0], losses=[1.0, math.nan])
     record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
-    record.epochs(KEY, epochs, device="cpu")
+    record.add_epochs(KEY, epochs, device="cpu")
     record.end(KEY, "diverged", summarise_trial(epochs))
     assert record.spool.drain(20)
     assert record.spool.refused == []
@@ -215,7 +216,7 @@ def test_a_long_trial_is_on_record_epoch_by_epoch(client, opened):
     record = opened()
     epochs = epochs_of([float(n) for n in range(400)])
     record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
-    record.epochs(KEY, epochs, device="cpu")
+    record.add_epochs(KEY, epochs, device="cpu")
     assert record.spool.drain(20)
     assert record.spool.refused == []
     (run,) = trial_runs(client, record)
@@ -232,8 +233,8 @@ def entries(record, key=KEY, **content):
     record.spool.append = listed.append  # a spool that only keeps
     epochs = epochs_of([9.0, 7.0, 8.0])
     record.begin(key, name="beta=0.3 seed=1", params=PARAMS, tags=TAGS)
-    record.epochs(key, epochs[:2], device="cpu")
-    record.epochs(key, epochs[2:], device="cpu")
+    record.add_epochs(key, epochs[:2], device="cpu")
+    record.add_epochs(key, epochs[2:], device="cpu")
     record.end(key, "completed", summarise_trial(epochs))
     del record.spool.append
     return listed
@@ -313,7 +314,7 @@ def begun(record, *keys):
     for key in keys:
         record.begin(key, name="x", params=PARAMS, tags=TAGS)
         for epoch in epochs_of([9.0, 8.0]):
-            record.epochs(key, [epoch], device="cpu")
+            record.add_epochs(key, [epoch], device="cpu")
         record.end(key, "completed", summarise_trial(epochs_of([9.0, 8.0])))
 
 
@@ -366,13 +367,24 @@ def test_a_record_that_is_wrong_is_refused_at_once(client, opened, monkeypatch):
     assert f"begin of trial {KEY}: " in refused and "a//b" in refused
 
 
+def test_a_line_of_a_kind_that_nobody_knows_is_refused_and_holds_up_no_other(client, opened):
+    record = opened()
+    record.spool.append({"kind": "deleted", "key": KEY})
+    other = "f" * 16
+    record.begin(other, name="x", params=PARAMS, tags=TAGS)
+    assert record.spool.drain(20)
+    (refused,) = record.spool.refused
+    assert "no kind of entry is called 'deleted'" in refused
+    assert set(record.trials()) == {other}
+
+
 # Further processes
 
 
 def test_a_second_process_takes_up_the_same_runs(client, opened):
     first = opened()
     first.begin(KEY, name="x", params=PARAMS, tags=TAGS)
-    first.epochs(KEY, epochs_of([9.0, 8.0]), device="cpu")
+    first.add_epochs(KEY, epochs_of([9.0, 8.0]), device="cpu")
     first.interrupt(KEY)
     assert first.close(20)
     (run,) = trial_runs(client, first)
@@ -382,7 +394,7 @@ def test_a_second_process_takes_up_the_same_runs(client, opened):
     assert second.trials()[KEY].run_id == run.info.run_id
     assert second.trials()[KEY].metrics["validation_error"] == 8.0
     second.begin(KEY, name="x", params=PARAMS, tags=TAGS)
-    second.epochs(KEY, epochs_of([9.0, 8.0, 7.0, 6.0]), device="cpu")  # all, after a restore
+    second.add_epochs(KEY, epochs_of([9.0, 8.0, 7.0, 6.0]), device="cpu")  # all, after a restore
     second.end(KEY, "completed", summarise_trial(epochs_of([9.0, 8.0, 7.0, 6.0])))
     assert second.spool.drain(20)
     (again,) = trial_runs(client, second)
@@ -423,7 +435,7 @@ def test_the_scales_of_a_study_do_not_see_each_others_trials(opened, make, tmp_p
     write(quick)
     study = make()
     study.scale = "paper"
-    paper = StudyRecord(study, tmp_path / "paper.jsonl")
+    paper = open_record(study, tmp_path / "paper.jsonl")
     assert paper.parent_id != quick.parent_id
     assert paper.experiment_id == quick.experiment_id
     assert paper.trials() == {}
@@ -435,7 +447,7 @@ def test_a_retired_trial_is_marked_and_marked_back(client, opened):
     record = opened()
     write(record)
     for retired in (True, False):
-        record.retire([KEY], retired)
+        (record.retire if retired else record.restore)([KEY])
         assert record.spool.drain(20)
         assert record.trials()[KEY].tags["retired"] == str(retired).lower()
 
@@ -443,7 +455,7 @@ def test_a_retired_trial_is_marked_and_marked_back(client, opened):
 def test_a_retired_trial_that_goes_on_is_retired_no_more(opened):
     record = opened()
     record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
-    record.retire([KEY], True)
+    record.retire([KEY])
     record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
     assert record.spool.drain(20)
     assert record.trials()[KEY].tags["retired"] == "false"
@@ -501,7 +513,7 @@ def test_a_server_that_does_not_answer_is_named(make, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", None)
     with pytest.raises(RecordError, match="cannot use the tracking server http://127.0.0.1:9"):
-        StudyRecord(make(), tmp_path / "records.jsonl")
+        open_record(make(), tmp_path / "records.jsonl")
 
 
 # Adoption
@@ -564,18 +576,18 @@ def test_a_server_that_is_away_has_nothing_to_adopt(opened, monkeypatch):
     record.spool.away_since = 1.0
     assert record.finished_elsewhere(KEY) is None
     record.spool.away_since = None
-    record.client = MlflowClient(tracking_uri="http://127.0.0.1:9")
+    record.others.client = MlflowClient(tracking_uri="http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     assert record.finished_elsewhere(KEY) is None
 
 
 def test_a_server_that_hangs_holds_a_study_up_once_and_not_for_long(opened, monkeypatch):
     record = opened()
-    monkeypatch.setattr("study.record.writer.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("study.record.elsewhere.ANSWER_SECONDS", 0.2)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        record.client = MlflowClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        record.others.client = MlflowClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
         started = time.monotonic()
         assert [record.finished_elsewhere(key * 16) for key in "abcdef"] == [None] * 6
         assert time.monotonic() - started < 1

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from study.record.spool import RecordSpool, UnreachableError
+from study.record.spool import RecordSpool, UnreachableError, open_spool
 
 
 class Receiver:
@@ -38,7 +38,7 @@ def spooled(path, monkeypatch):
     opened = []
 
     def spooled(receiver, *, start=True):
-        spool = RecordSpool(path, receiver)
+        spool = open_spool(path, receiver)
         opened.append(spool)
         if start:
             spool.start()

@@ -1,0 +1,124 @@
+"""MLflow's client: how one is opened, what it is asked for page by page, and how it is shown.
+
+A record's address may hold a user and a password. They are moved to the environment before MLflow
+sees the address, and everything that is shown goes through `credentials.hide_logins`.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, Run, ViewType
+
+from analysis.record import collector, credentials
+
+PAGE = 1000
+"""Runs per request."""
+OLDEST_FIRST = ("attributes.start_time ASC",)
+
+
+class UnknownStudyError(LookupError):
+    """No such study, or no such scale of it, is on record."""
+
+
+def open_client() -> MlflowClient:
+    """Return a client of the record at MLFLOW_TRACKING_URI, or of MLflow's own default.
+
+    MLflow makes a SQLite record that is not there yet. MLflow's messages repeat the address, so
+    MLflow gets the address without the login.
+    """
+    mlflow.set_tracking_uri(credentials.without_login(mlflow.get_tracking_uri()))
+    return MlflowClient()
+
+
+def open_reader(tracking_uri: str | None) -> MlflowClient:
+    """Return a client of a record that exists.
+
+    Args:
+        tracking_uri: where the record is; None means what MLflow means by it.
+
+    Raises:
+        UnknownStudyError: if there is no such SQLite file, which MLflow's client would create.
+    """
+    uri = credentials.without_login(tracking_uri or mlflow.get_tracking_uri())
+    path = uri.removeprefix("sqlite:///").partition("?")[0]
+    if path != uri and not os.path.exists(path):
+        raise UnknownStudyError(
+            f"nothing is on record at {uri}; run this where the study ran, or set "
+            "MLFLOW_TRACKING_URI"
+        )
+    return MlflowClient(tracking_uri=uri)
+
+
+def shown_tracking_uri() -> str:
+    """Return where the records go: MLFLOW_TRACKING_URI, or MLflow's own default, to be shown."""
+    return credentials.hide_logins(mlflow.get_tracking_uri())
+
+
+def is_on_one_machine() -> bool:
+    """Return whether the records go to a file, which no other machine may write."""
+    return mlflow.get_tracking_uri().partition(":")[0] in ("sqlite", "file")
+
+
+def with_tags(tags: Mapping[str, str]) -> str:
+    """Return MLflow's filter for the runs that have all these tags.
+
+    >>> with_tags({"role": "trial", "scale": "quick"})
+    "tags.role = 'trial' and tags.scale = 'quick'"
+    """
+    return " and ".join(f"tags.{name} = {_quote_text(value)}" for name, value in tags.items())
+
+
+def search_all_runs(
+    client: MlflowClient,
+    experiment_ids: Sequence[str],
+    where: str,
+    *,
+    order_by: Sequence[str] = (),
+) -> Iterator[Run]:
+    """Yield all active runs that match, page by page."""
+    token = None
+    while True:
+        with collector.collector_paused():
+            page = client.search_runs(
+                list(experiment_ids),
+                where,
+                ViewType.ACTIVE_ONLY,
+                PAGE,
+                order_by=list(order_by) or None,
+                page_token=token,
+            )
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def search_all_experiments(client: MlflowClient) -> Iterator[Experiment]:
+    """Yield all active experiments, page by page."""
+    token = None
+    while True:
+        page = client.search_experiments(page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def has_artifact(client: MlflowClient, run_id: str, path: str) -> bool:
+    """Return whether a run has an artifact at a path relative to its artifacts."""
+    folder, _, _ = path.rpartition("/")
+    return path in {entry.path for entry in client.list_artifacts(run_id, folder or None)}
+
+
+def download_artifact(
+    client: MlflowClient, run_id: str, path: str, folder: str | None = None
+) -> Path:
+    """Return a local copy of an artifact, in `folder` or where MLflow keeps its downloads."""
+    return Path(client.download_artifacts(run_id, path, folder))
+
+
+def _quote_text(text: str) -> str:
+    return f'"{text}"' if "'" in text else f"'{text}'"

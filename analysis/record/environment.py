@@ -1,0 +1,24 @@
+"""What MLflow reads from the environment, set before MLflow is imported or asked."""
+
+import logging
+import os
+
+
+def prepare_environment() -> None:
+    """Set what the user has not set, so that MLflow prints nothing between our own lines."""
+    # A report downloads many small files: a progress bar for each is noise.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # With a server MLflow prints two lines for each run that ends.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # MLflow reports to standard error when it makes a database. It reads the variable when it is
+    # imported; where somebody has imported it before, the level is set here.
+    level = os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING").upper()
+    logging.getLogger("mlflow").setLevel(level)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def prepare_writing() -> None:
+    """Set what a process that writes records needs besides; MLflow reads it at each request."""
+    # The spool asks again by itself; MLflow's own retries would hold its thread for minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")

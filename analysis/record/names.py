@@ -1,0 +1,105 @@
+"""The names of the record: its tags, params, artifacts and outcomes, each written once.
+
+An experiment is a study. It holds one run per scale (`role: study`), and below each of these one
+run per trial (`role: trial`). `analysis.trials.load` gives a tag's and a param's name to the column
+that holds it, so the names here are names of columns too. The names of metrics stand in
+`trainables.metrics`, the names of settings in the classes of the settings.
+"""
+
+from typing import Final, Literal, get_args
+
+# Tags of every run
+
+ROLE = "role"
+SCALE = "scale"
+GIT_COMMIT = "git_commit"
+GIT_DIRTY = "git_dirty"
+"""Whether files differed from the commit: true, false or, without git, unknown."""
+PYTHON = "python"
+PACKAGES = ("torch", "ray", "optuna", "mlflow")
+"""Tags that hold the version of the package of that name."""
+
+# Values of the tag `role`
+
+STUDY_ROLE = "study"
+TRIAL_ROLE = "trial"
+
+# Tags of a trial's run
+
+TRIAL_KEY = "trial_key"
+"""The hash of configuration, seed and data."""
+CONFIGURATION = "configuration"
+"""The hash of configuration and data."""
+CONFIGURATION_NUMBER = "configuration_number"
+"""The number under which the search asked for the configuration, counted from 0."""
+POINT = "point"
+"""The searched paths and their values, as JSON."""
+DATA_FINGERPRINT = "data_fingerprint"
+DEVICE = "device"
+PRECISION = "precision"
+OUTCOME = "outcome"
+"""How the trial ended; missing while it has not ended."""
+FAILURE = "failure"
+"""The last line of the traceback of a trial that failed for good."""
+ADOPTED_FROM = "adopted_from"
+"""The run of another study that trained the trial."""
+RETIRED = "retired"
+"""Whether the trial no longer belongs to the study; missing if it always did."""
+
+FLAGS = (GIT_DIRTY, RETIRED)
+"""Tags whose values are true and false."""
+
+# Tags of a study's run
+
+STATE = "state"
+"""A word in place of MLflow's status; a record without it has MLflow's."""
+QUESTION = "question"
+"""The study's question, in records whose resolved file does not hold it."""
+WRITABLE = "writable"
+"""Set and deleted at once, to find out whether the tracking server takes records."""
+
+# Tags that MLflow understands
+
+PARENT_RUN = "mlflow.parentRunId"
+"""The study's run, in the tags of a trial's run."""
+DESCRIPTION = "mlflow.note.content"
+EXPERIMENT_KIND = "mlflow.experimentKind"
+MLFLOW_PREFIX = "mlflow."
+"""Tags that begin with it are MLflow's own."""
+
+# Params; all others are settings, under their dotted paths
+
+SEED = "seed"
+
+# Outcomes of a trial
+
+Outcome = Literal["completed", "stopped_early", "diverged", "failed"]
+
+COMPLETED: Final = "completed"
+STOPPED_EARLY: Final = "stopped_early"
+DIVERGED: Final = "diverged"
+FAILED: Final = "failed"
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+# Artifacts of a study's run
+
+WRITTEN_FILE = "study.yaml"
+"""The study file as written."""
+RESOLVED_FILE = "resolved.yaml"
+"""The study file as resolved for the scale."""
+TABLE_MARKDOWN = "configurations.md"
+TABLE_CSV = "configurations.csv"
+PLOTS = "plots"
+"""The folder of the plots."""
+REPORT = "report"
+"""The folder of the report."""
+
+# Artifacts of a trial's run
+
+DIAGNOSTICS = "diagnostics"
+"""The folder of what a trial measured of itself."""
+SOFT_TARGETS_FILE = f"{DIAGNOSTICS}/soft_targets.npz"
+ACTIVATION_MAPS_FILE = f"{DIAGNOSTICS}/cam.npz"
+EMBEDDING_FILE = f"{DIAGNOSTICS}/embedding.npz"
+FAILURE_FILE = "failure.txt"
+"""The traceback of a trial that failed for good."""

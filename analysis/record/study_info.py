@@ -1,0 +1,206 @@
+"""What the study's own run says: the study file as resolved, its state and its address."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import quote
+
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Experiment, Run
+
+from analysis.record import credentials
+from analysis.record.client import (
+    OLDEST_FIRST,
+    UnknownStudyError,
+    download_artifact,
+    has_artifact,
+    open_reader,
+    search_all_experiments,
+    search_all_runs,
+    with_tags,
+)
+from analysis.record.names import (
+    MLFLOW_PREFIX,
+    QUESTION,
+    RESOLVED_FILE,
+    ROLE,
+    SCALE,
+    STATE,
+    STUDY_ROLE,
+)
+from trainables.metrics import VALIDATION_ERROR, is_selecting, ordering_metrics
+
+LOCAL_UI = "http://127.0.0.1:5000"
+"""Where a plain `mlflow ui` listens, for records that no server holds."""
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """What the parent run of a study at one scale says."""
+
+    study: str
+    scale: str
+    run_id: str
+    """The parent run."""
+    experiment_id: str
+    tracking_uri: str
+    state: str
+    """The tag `state`, or MLflow's status in lower case where the tag is missing."""
+    question: str = ""
+    resolved: dict[str, Any] = field(default_factory=dict)
+    """The study file as resolved for this scale; empty where it is not on record."""
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def search(self) -> dict[str, Any]:
+        """The section `search` of the resolved file."""
+        return dict(self.resolved.get("search") or {})
+
+    @property
+    def space(self) -> dict[str, Any]:
+        """The searched paths and their ranges or choices, as the file gives them."""
+        return dict(self.search.get("space") or {})
+
+    @property
+    def seeds(self) -> list[int] | None:
+        """The seeds that each configuration is to have, or None where that is not on record."""
+        seeds = self.search.get("seeds")
+        if isinstance(seeds, int) and not isinstance(seeds, bool):
+            return list(range(seeds))
+        return list(seeds) if isinstance(seeds, Sequence) else None
+
+    @property
+    def objectives(self) -> list[str]:
+        """The metrics that the search minimises; where it selects nothing, the test error."""
+        return shown_objectives(self._objectives)
+
+    @property
+    def selects(self) -> bool:
+        """Whether the study chooses a best configuration."""
+        return is_selecting(self._objectives)
+
+    @property
+    def _objectives(self) -> list[str]:
+        objective = self.search.get("objective") or VALIDATION_ERROR
+        return [objective] if isinstance(objective, str) else list(objective)
+
+    def url(self, run_id: str) -> str:
+        """Return the address of a run in the MLflow UI."""
+        return f"{self._ui}/#/experiments/{self.experiment_id}/runs/{run_id}"
+
+    def comparison_url(self, run_ids: Iterable[str]) -> str:
+        """Return the address where the MLflow UI shows these runs side by side."""
+        ids = list(run_ids)
+        if len(ids) == 1:
+            return self.url(ids[0])
+        runs, experiments = quote(json.dumps(ids)), quote(json.dumps([self.experiment_id]))
+        return f"{self._ui}/#/compare-runs?runs={runs}&experiments={experiments}"
+
+    @property
+    def shown_uri(self) -> str:
+        """Where the record is, without a password."""
+        return credentials.hide_logins(self.tracking_uri)
+
+    @property
+    def _ui(self) -> str:
+        remote = self.tracking_uri.startswith(("http://", "https://"))
+        return self.tracking_uri.rstrip("/") if remote else LOCAL_UI
+
+
+def shown_objectives(objectives: Sequence[str]) -> list[str]:
+    """Return the metrics to order configurations by; see `trainables.metrics`."""
+    return ordering_metrics(objectives)
+
+
+def study_info(study: str, scale: str | None = None, tracking_uri: str | None = None) -> StudyInfo:
+    """Return what is on record about a study at one scale.
+
+    Args:
+        study: its name.
+        scale: may be None if there is only one on record.
+        tracking_uri: as for `load`.
+
+    Raises:
+        UnknownStudyError: if the study or the scale is not on record, or `scale` is None and the
+            record has several.
+    """
+    client = open_reader(tracking_uri)
+    experiment = find_experiment(client, study)
+    parents = {run.data.tags.get(SCALE, ""): run for run in _runs_of_scales(client, experiment)}
+    if not parents:
+        raise UnknownStudyError(
+            f"the study `{study}` has no run with the tag `{ROLE}: {STUDY_ROLE}`"
+        )
+    if scale is None and len(parents) > 1:
+        raise UnknownStudyError(f"name one of the scales of `{study}`: {_list_names(parents)}")
+    if scale is None:
+        scale = next(iter(parents))
+    if scale not in parents:
+        raise UnknownStudyError(
+            unknown_name_message("scale", scale, parents, f"of the study `{study}`")
+        )
+    run = parents[scale]
+    resolved = _read_resolved(client, run.info.run_id)
+    return StudyInfo(
+        study=study,
+        scale=scale,
+        run_id=run.info.run_id,
+        experiment_id=experiment.experiment_id,
+        tracking_uri=client.tracking_uri,
+        state=run.data.tags.get(STATE, run.info.status.lower()),
+        question=str(resolved.get("question") or run.data.tags.get(QUESTION) or "").strip(),
+        resolved=resolved,
+        tags={key: value for key, value in run.data.tags.items() if MLFLOW_PREFIX not in key},
+    )
+
+
+def find_experiment(client: MlflowClient, study: str) -> Experiment:
+    """Return the experiment of a study.
+
+    Raises:
+        UnknownStudyError: if it is not on record.
+    """
+    experiment = client.get_experiment_by_name(study)
+    if experiment is not None and experiment.lifecycle_stage == "active":
+        return experiment
+    known = [found.name for found in search_all_experiments(client)]
+    known = sorted(name for name in known if name != "Default")
+    where = f"at {credentials.hide_logins(client.tracking_uri)}"
+    raise UnknownStudyError(unknown_name_message("study", study, known, where))
+
+
+def scales_of(client: MlflowClient, experiment: Experiment) -> list[str]:
+    """Return the scales of a study, the oldest first."""
+    parents = _runs_of_scales(client, experiment)
+    return list(dict.fromkeys(run.data.tags.get(SCALE, "") for run in parents))
+
+
+def _runs_of_scales(client: MlflowClient, experiment: Experiment) -> list[Run]:
+    where = with_tags({ROLE: STUDY_ROLE})
+    runs = search_all_runs(client, [experiment.experiment_id], where, order_by=OLDEST_FIRST)
+    return list(runs)
+
+
+def _read_resolved(client: MlflowClient, run_id: str) -> dict[str, Any]:
+    if not has_artifact(client, run_id, RESOLVED_FILE):
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = download_artifact(client, run_id, RESOLVED_FILE, folder)
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def unknown_name_message(kind: str, name: str, known: Iterable[str], where: str) -> str:
+    """Return what to tell whoever named a study or a scale that is not on record."""
+    names = list(known)
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(f'`{word}`' for word in near)}?" if near else ""
+    rest = f"on record: {_list_names(names[:20])}"
+    return f"no {kind} `{name}` {where}; {hint + ' ' if hint else ''}{rest}"
+
+
+def _list_names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"

@@ -1,0 +1,53 @@
+"""The delivery of an entry: written, asked again later, or refused for good."""
+
+from study.record.entries import TrialEntry, parse_line
+from study.record.errors import MissingFileError, RefusedRecordError, is_transient, shown_reason
+from study.record.spool import Entry, UnreachableError
+from study.record.study_run import StudyRun
+from study.record.trial_runs import TrialRuns
+
+MOST_ATTEMPTS = 6
+"""How often in a row such an error may meet an entry while the server takes everything else."""
+NOT_OF_THE_SERVER = (UnreachableError, MissingFileError, AssertionError, ImportError)
+"""Errors that say by themselves whether the entry comes again."""
+
+
+class EntryDelivery:
+    """Writes the entries of one spool, one after the other."""
+
+    def __init__(self, study_run: StudyRun, runs: TrialRuns) -> None:
+        """Start with no attempt made."""
+        self.study_run = study_run
+        self.runs = runs
+        self._attempts = 0
+        """How often in a row the next entry met an error of its own."""
+
+    def deliver(self, line: Entry) -> None:
+        """Write the entry of a line.
+
+        Raises:
+            UnreachableError: if the same entry may be written later.
+            RefusedRecordError: if the server takes other records but not this one.
+            UnreadableEntryError: if the line is no entry.
+        """
+        entry = parse_line(line)
+        self.runs.forget_trials()
+        try:
+            entry.write(self.runs)
+        except NOT_OF_THE_SERVER:
+            raise
+        except Exception as error:  # a store of artifacts has errors of its own
+            raise self._judge_error(entry, error) from error
+        self._attempts = 0
+
+    def _judge_error(self, entry: TrialEntry, error: Exception) -> Exception:
+        """Return what the spool is told; only a server that takes records refuses one for good."""
+        reason = shown_reason(error)
+        if not self.study_run.is_writable():
+            self._attempts = 0
+            return UnreachableError(reason)
+        self._attempts += 1
+        if self._attempts < MOST_ATTEMPTS and is_transient(error):
+            return UnreachableError(reason)
+        self._attempts = 0
+        return RefusedRecordError(f"{entry.kind} of trial {entry.key}: {reason}")

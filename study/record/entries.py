@@ -1,0 +1,280 @@
+"""What happens to a trial, as entries that wait in the spool: each kind writes itself to MLflow.
+
+An entry is a line of JSON on file. The names of an entry's fields and of its kind are those of the
+line, and lines of older launches are read too, so neither may change. An entry holds the time at
+which it was made and may be written twice: a second writing changes nothing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, TypeVar, get_args
+
+from mlflow.entities import Metric, Param
+
+from analysis.record.client import has_artifact
+from analysis.record.names import (
+    ADOPTED_FROM,
+    COMPLETED,
+    DEVICE,
+    DIAGNOSTICS,
+    DIVERGED,
+    FAILED,
+    FAILURE,
+    FAILURE_FILE,
+    MLFLOW_PREFIX,
+    OUTCOME,
+    PRECISION,
+    RETIRED,
+    ROLE,
+    SCALE,
+    STOPPED_EARLY,
+    Outcome,
+)
+from study.record.artifacts import copy_artifacts, log_file
+from study.record.errors import MissingFileError
+from study.record.study_run import run_tags
+from study.record.trial_runs import TrialRuns
+from trainables.artifacts import TrialArtifacts
+from trainables.metrics import EpochMetrics
+
+METRICS_A_BATCH = 1000
+EPOCHS_A_BATCH = METRICS_A_BATCH // len(fields(EpochMetrics))
+PARAMS_A_BATCH = 100
+LONGEST_FAILURE = 500
+"""Characters of a traceback's last line that the tag holds."""
+STATUS_OF_OUTCOME: dict[Outcome, str] = {
+    COMPLETED: "FINISHED",
+    STOPPED_EARLY: "FINISHED",
+    DIVERGED: "FINISHED",
+    FAILED: "FAILED",
+}
+NOT_INHERITED = (ROLE, SCALE, RETIRED, OUTCOME)
+"""Tags of a run that an adopted trial's run has of its own."""
+
+Item = TypeVar("Item")
+
+
+class UnreadableEntryError(ValueError):
+    """A line of the spool is no entry that this version knows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TrialEntry:
+    """What all entries hold."""
+
+    key: str
+    """The trial's."""
+    time: int = 0
+    """When it happened, in milliseconds since 1970."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialBegun(_TrialEntry):
+    """A trial begins, or goes on under the run it has."""
+
+    kind: ClassVar[str] = "begin"
+    name: str
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+
+    def write(self, runs: TrialRuns) -> None:
+        """Make the trial's run, or mark it as running again."""
+        run_id = runs.find_run_id(self.key)
+        if run_id is None:
+            run_id = runs.create(self.key, name=self.name, start=self.time, tags=self.tags)
+        else:
+            runs.reopen(run_id, self.tags)
+        params = [Param(path, value) for path, value in self.params.items()]
+        for part in _in_parts(params, PARAMS_A_BATCH):
+            runs.client.log_batch(run_id, params=part)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochsTrained(_TrialEntry):
+    """Epochs of a trial have ended."""
+
+    kind: ClassVar[str] = "epochs"
+    epochs: Sequence[Mapping[str, Any]]
+    """The metrics of each, by name; see `EpochMetrics`."""
+    device: str | None = None
+    precision: str | None = None
+
+    def write(self, runs: TrialRuns) -> None:
+        """Write the metrics of those epochs that are not on record yet."""
+        run_id, last = runs.run_id(self.key), runs.last_epoch(self.key)
+        fresh = [epoch for epoch in self.epochs if epoch["epoch"] > last]
+        tags = [] if self.key in runs.with_device else run_tags(self._where())
+        for part in _in_parts(fresh, EPOCHS_A_BATCH):  # an epoch is on record whole or not at all
+            metrics = [
+                Metric(name, float(value), self.time, epoch["epoch"])
+                for epoch in part
+                for name, value in epoch.items()
+                if name != "epoch" and value is not None
+            ]
+            runs.client.log_batch(run_id, metrics=metrics, tags=tags)  # each call is a commit
+            runs.note_epoch(self.key, part[-1]["epoch"])
+            tags = []
+        if tags:
+            runs.client.log_batch(run_id, tags=tags)
+        runs.with_device.add(self.key)
+
+    def _where(self) -> dict[str, str]:
+        """Return where the epochs were trained, as far as the launch that wrote this said it."""
+        said = {DEVICE: self.device, PRECISION: self.precision}
+        return {tag: value for tag, value in said.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagnosticsLeft(_TrialEntry):
+    """A trial has left files."""
+
+    kind: ClassVar[str] = "diagnostics"
+    names: Sequence[str]
+    location: str
+    """The folder that holds the files until they are on record."""
+
+    def write(self, runs: TrialRuns) -> None:
+        """Put each file on record, then delete it from where the trial has left it.
+
+        Raises:
+            MissingFileError: if a file is neither there nor on record.
+        """
+        run_id = runs.run_id(self.key)
+        artifacts = TrialArtifacts(self.location)
+        for name in self.names:
+            content = artifacts.load(self.key, name)
+            if content is not None:
+                log_file(runs.client, run_id, name, content=content, folder=DIAGNOSTICS)
+                artifacts.discard(self.key, name)
+            elif not has_artifact(runs.client, run_id, f"{DIAGNOSTICS}/{name}"):
+                # Where the file is on record, an earlier writing came so far.
+                raise MissingFileError(f"{name} of trial {self.key} is not in {self.location}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEnded(_TrialEntry):
+    """A trial has ended for good."""
+
+    kind: ClassVar[str] = "end"
+    outcome: Outcome
+    metrics: Mapping[str, float | None]
+    """Of the whole trial, by name; see `TrialSummary`."""
+    failure: str = ""
+    """The traceback of a trial that failed."""
+
+    def write(self, runs: TrialRuns) -> None:
+        """Write the outcome and the last metrics, and end the run."""
+        run_id, step = runs.run_id(self.key), runs.last_epoch(self.key)
+        metrics = [
+            Metric(name, float(value), self.time, step)
+            for name, value in self.metrics.items()
+            if value is not None
+        ]
+        tags: dict[str, str] = {OUTCOME: self.outcome}
+        if self.failure:
+            tags[FAILURE] = self.failure.strip().splitlines()[-1][:LONGEST_FAILURE]
+            runs.client.log_text(run_id, self.failure, FAILURE_FILE)
+        runs.client.log_batch(run_id, metrics=metrics, tags=run_tags(tags))
+        runs.client.set_terminated(run_id, STATUS_OF_OUTCOME[self.outcome], self.time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialInterrupted(_TrialEntry):
+    """A trial is cut off; it goes on later under the same run."""
+
+    kind: ClassVar[str] = "status"
+    status: Literal["KILLED"] = "KILLED"
+
+    def write(self, runs: TrialRuns) -> None:
+        """End the run for now."""
+        runs.client.set_terminated(runs.run_id(self.key), self.status, self.time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialTagged(_TrialEntry):
+    """Something is said of a trial."""
+
+    kind: ClassVar[str] = "tags"
+    tags: Mapping[str, str]
+
+    def write(self, runs: TrialRuns) -> None:
+        """Set the tags."""
+        runs.client.log_batch(runs.run_id(self.key), tags=run_tags(self.tags))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialAdopted(_TrialEntry):
+    """A trial that another study has finished is taken over."""
+
+    kind: ClassVar[str] = "adopted"
+    source: str
+    """The run to copy."""
+    name: str
+    tags: Mapping[str, str]
+
+    def write(self, runs: TrialRuns) -> None:
+        """Copy params, metrics, tags and artifacts, and end the run as the source ended."""
+        source = runs.client.get_run(self.source).data
+        TrialBegun(
+            key=self.key,
+            time=self.time,
+            name=self.name,
+            params=source.params,
+            tags=self._merged_tags(source.tags),
+        ).write(runs)
+        run_id = runs.run_id(self.key)
+        for metric in source.metrics:
+            history = runs.client.get_metric_history(self.source, metric)
+            for part in _in_parts(history, METRICS_A_BATCH):
+                runs.client.log_batch(run_id, metrics=part)
+        copy_artifacts(runs.client, self.source, run_id)
+        outcome: Outcome = source.tags[OUTCOME]  # type: ignore[assignment]
+        TrialEnded(key=self.key, time=self.time, outcome=outcome, metrics={}).write(runs)
+
+    def _merged_tags(self, of_source: Mapping[str, str]) -> dict[str, str]:
+        """Return the source's tags under those of this study, with where the trial comes from."""
+        inherited = {
+            tag: value
+            for tag, value in of_source.items()
+            if not tag.startswith(MLFLOW_PREFIX) and tag not in NOT_INHERITED
+        }
+        adopted_from = of_source.get(ADOPTED_FROM, self.source)
+        return {**inherited, **self.tags, ADOPTED_FROM: adopted_from}
+
+
+TrialEntry = (
+    TrialBegun
+    | EpochsTrained
+    | DiagnosticsLeft
+    | TrialEnded
+    | TrialInterrupted
+    | TrialTagged
+    | TrialAdopted
+)
+CLASS_OF_KIND: dict[str, type[TrialEntry]] = {one.kind: one for one in get_args(TrialEntry)}
+
+
+def line_of(entry: TrialEntry) -> dict[str, Any]:
+    """Return what the spool keeps of an entry."""
+    content = {field.name: getattr(entry, field.name) for field in fields(entry)}
+    return {"kind": entry.kind, **content}
+
+
+def parse_line(line: Mapping[str, Any]) -> TrialEntry:
+    """Return the entry of a line; fields that a later version may have added are left out.
+
+    Raises:
+        UnreadableEntryError: if the kind is unknown, or a field is missing.
+    """
+    found = CLASS_OF_KIND.get(line.get("kind", ""))
+    if found is None:
+        raise UnreadableEntryError(f"no kind of entry is called {line.get('kind')!r}")
+    known = {field.name for field in fields(found)}
+    try:
+        return found(**{name: value for name, value in line.items() if name in known})
+    except TypeError as error:
+        raise UnreadableEntryError(f"an entry of the kind `{found.kind}`: {error}") from error
+
+
+def _in_parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,141 @@
+"""The runs of a study's trials: which run belongs to a trial, and what that run holds so far.
+
+What is known here is known by the trial's key, so that several writers may each take the trials of
+their own.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from mlflow.entities import Run
+
+from analysis.record.client import search_all_runs, with_tags
+from analysis.record.names import (
+    FAILURE,
+    OUTCOME,
+    PARENT_RUN,
+    RETIRED,
+    ROLE,
+    SCALE,
+    TRIAL_KEY,
+    TRIAL_ROLE,
+)
+from analysis.record.values import flag_text
+from study.record.study_run import StudyRun, run_tags
+from study.trials import RecordedTrial
+from trainables.metrics import TRAIN_LOSS
+
+
+class TrialRuns:
+    """The runs below a study's run, one per trial."""
+
+    def __init__(self, study_run: StudyRun) -> None:
+        """Start with nothing known."""
+        self.client = study_run.client
+        self.experiment_id = study_run.experiment_id
+        self.parent_id = study_run.run_id
+        self.scale = study_run.study.scale
+        self.with_device: set[str] = set()
+        """Keys of trials whose device this process has recorded."""
+        self._run_ids: dict[str, str] = {}
+        self._in_doubt: set[str] = set()
+        """Trials whose run may have been made by a request that failed on its way back."""
+        self._last_epoch: dict[str, int] = {}
+        self._read: dict[str, RecordedTrial] | None = None
+        """All trials as last read, until something is written: thousands take seconds."""
+
+    def trials(self) -> dict[str, RecordedTrial]:
+        """Return all trials of the study by key, whatever became of them."""
+        if self._read is None:
+            self._read = {trial.key: trial for trial in map(recorded_trial, self._search())}
+        return self._read
+
+    def forget_trials(self) -> None:
+        """Have `trials` read the record again, since it changes."""
+        self._read = None
+
+    def note_runs(self) -> None:
+        """Note the runs that earlier launches made."""
+        self._run_ids = {key: trial.run_id for key, trial in self.trials().items()}
+
+    def end_running(self) -> None:
+        """End the runs that a dead process has left running; these trials are cut off."""
+        self.forget_trials()
+        for run in list(self._search(" and attributes.status = 'RUNNING'")):
+            self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def _search(self, more: str = "") -> Iterator[Run]:
+        if not self.parent_id:
+            return
+        where = with_tags({ROLE: TRIAL_ROLE, PARENT_RUN: self.parent_id})
+        yield from search_all_runs(self.client, [self.experiment_id], f"{where}{more}")
+
+    def create(self, key: str, *, name: str, start: int, tags: Mapping[str, str]) -> str:
+        """Make the run of a trial and return its id.
+
+        Args:
+            key: the trial's.
+            name: what people call the trial.
+            start: when the trial began, in milliseconds since 1970.
+            tags: beside those that tie the run to trial and study.
+        """
+        own = {
+            ROLE: TRIAL_ROLE,
+            SCALE: self.scale,
+            TRIAL_KEY: key,
+            PARENT_RUN: self.parent_id,
+            **tags,
+        }
+        self._in_doubt.add(key)
+        run = self.client.create_run(self.experiment_id, start_time=start, tags=own, run_name=name)
+        self._in_doubt.remove(key)
+        run_id: str = run.info.run_id
+        self._run_ids[key], self._last_epoch[key] = run_id, 0
+        return run_id
+
+    def reopen(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Mark a run as running again, without the outcome of the attempt before."""
+        known = self.client.get_run(run_id).data.tags
+        for tag in (OUTCOME, FAILURE):
+            if tag in known:
+                self.client.delete_tag(run_id, tag)
+        self.client.update_run(run_id, status="RUNNING")
+        restored = {RETIRED: flag_text(False)} if RETIRED in known else {}
+        self.client.log_batch(run_id, tags=run_tags({**tags, **restored}))
+
+    def find_run_id(self, key: str) -> str | None:
+        """Return the run of a trial, or None if it has none yet."""
+        if key not in self._run_ids and key in self._in_doubt:
+            where = with_tags({PARENT_RUN: self.parent_id, TRIAL_KEY: key})
+            found = self.client.search_runs([self.experiment_id], where, max_results=1)
+            if found:
+                self._run_ids[key] = found[0].info.run_id
+        return self._run_ids.get(key)
+
+    def run_id(self, key: str) -> str:
+        """Return the run of a trial that was begun."""
+        run_id = self.find_run_id(key)
+        assert run_id is not None, f"trial {key} was never begun"
+        return run_id
+
+    def last_epoch(self, key: str) -> int:
+        """Return the trial's last epoch on record, 0 if there is none."""
+        if key not in self._last_epoch:
+            history = self.client.get_metric_history(self.run_id(key), TRAIN_LOSS)
+            self._last_epoch[key] = max((metric.step for metric in history), default=0)
+        return self._last_epoch[key]
+
+    def note_epoch(self, key: str, epoch: int) -> None:
+        """Note that a trial's epochs are on record up to this one."""
+        self._last_epoch[key] = epoch
+
+
+def recorded_trial(run: Run) -> RecordedTrial:
+    """Return the trial of a run."""
+    return RecordedTrial(
+        run_id=run.info.run_id,
+        key=run.data.tags[TRIAL_KEY],
+        status=run.info.status,
+        outcome=run.data.tags.get(OUTCOME),
+        metrics=run.data.metrics,
+        tags=run.data.tags,
+    )
