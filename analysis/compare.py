@@ -20,10 +20,12 @@ from analysis import trials
 from analysis.record.names import CONFIGURATION
 from analysis.statistics.summary import summarise_seeds
 from analysis.tables import configurations, paired
-from analysis.tables.configurations import TEST, by_seed, setting_text, spread_text
+from analysis.tables.configurations import by_seed
 from analysis.tables.display_names import display_name, setting_value_text, with_capital, with_unit
+from analysis.tables.printed import setting_text, spread_text
 from analysis.tables.rendering import TableCell, TableGrid, to_text
 from analysis.trials import StudyInfo, UnknownStudyError
+from trainables.metrics import TEST_ERROR_LAST
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def compared_study(label: str, tracking_uri: str | None = None) -> ComparedStudy
         what=setting_text(best, factors),
         settings=frame[frame[CONFIGURATION] == configuration].iloc[0],
         validation=by_seed(frame, configuration, info.objectives[0]),
-        test=by_seed(frame, configuration, TEST),
+        test=by_seed(frame, configuration, TEST_ERROR_LAST),
     )
 
 
@@ -123,7 +125,7 @@ def _number_grid(entries: Sequence[ComparedStudy]) -> TableGrid:
         rows.append([TableCell(text) for text in texts])
     objectives = dict.fromkeys(entry.info.objectives[0] for entry in entries)
     objective = with_unit(next(iter(objectives))) if len(objectives) == 1 else "objective"
-    header = ["study", "best configuration", objective, with_unit(TEST), "seeds"]
+    header = ["study", "best configuration", objective, with_unit(TEST_ERROR_LAST), "seeds"]
     return TableGrid(
         header=[("", name) for name in header],
         rows=rows,

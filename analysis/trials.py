@@ -53,6 +53,7 @@ from analysis.record.study_info import (
     unknown_name_message,
 )
 from analysis.record.values import is_flag, metric_value, typed_param
+from trainables.metrics import TEST_ERROR, TRAIN_ERROR, TRAIN_LOSS, VALIDATION_ERROR
 
 __all__ = [
     "StudyInfo",
@@ -110,7 +111,7 @@ def load(
 
 def history(
     runs: pd.DataFrame | Iterable[str],
-    metrics: Sequence[str] = ("train_loss", "train_error", "validation_error", "test_error"),
+    metrics: Sequence[str] = (TRAIN_LOSS, TRAIN_ERROR, VALIDATION_ERROR, TEST_ERROR),
     tracking_uri: str | None = None,
 ) -> pd.DataFrame:
     """Return metrics by epoch in a long frame: `run_id`, `metric`, `epoch` (from 1), `value`.

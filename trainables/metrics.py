@@ -1,51 +1,245 @@
-"""What a trial measures. The field names here are the metric names everywhere."""
+"""What a trial measures, and what each metric is.
+
+The field names here are the metric names everywhere. A metric is one field with its description;
+labels, axes, units, exported gauges, objectives and the value of a diverged trial follow from it.
+The standard library is all that this module needs, so that every room may read it.
+"""
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal, get_type_hints
+
+PERCENT = "%"
+"""The unit of every error: a share of images, 0 to 100."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricDescription:
+    """What a metric is, for whoever shows it, searches on it or exports it."""
+
+    label: str
+    """What prose calls it."""
+    unit: str = ""
+    """Follows the label along an axis; empty where the label says it, or there is none."""
+    split: Literal["train", "validation", "test"] | None = None
+    """The images that it is measured on; None for what no images are asked for."""
+    better: Literal["lower", "higher"] | None = "lower"
+    """Which way is good; None for what is neither."""
+    objective: bool = False
+    """Whether a study may minimise it."""
+    selects: bool = True
+    """Whether, as an objective, it chooses a best configuration."""
+    gauge: str = ""
+    """What it is described as among the figures that a running trial exports; empty: it is not."""
+    worst: float | None = None
+    """What the search is told of a trial that diverged; None: the value measured."""
+    is_cost: bool = False
+    """Whether two runs of one trial differ in it; all others are bitwise equal."""
+
+
+def described_error(
+    label: str,
+    split: Literal["train", "validation", "test"],
+    *,
+    objective: bool = False,
+    gauge: str = "",
+) -> MetricDescription:
+    """Return the description of a share of images that are classified wrongly."""
+    return MetricDescription(
+        label=label, unit=PERCENT, split=split, objective=objective, gauge=gauge, worst=100.0
+    )
+
+
+def described_score(
+    score: str, split: Literal["validation", "test"], *, worst: float
+) -> MetricDescription:
+    """Return the description of what is measured on validation and on test images alike."""
+    searched = split == "validation"
+    return MetricDescription(label=f"{split} {score}", split=split, objective=searched, worst=worst)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EpochMetrics:
-    """One epoch. Errors are in percent, 0 to 100, measured after the epoch, in evaluation mode."""
+    """One epoch. Errors are in percent, 0 to 100, measured after the epoch, in evaluation mode.
 
-    epoch: int
+    What is measured on validation images is None without a validation share, and all that may be
+    None is None where an older version trained the epoch. `trainables.evaluation` defines the
+    scores.
+    """
+
+    epoch: Annotated[int, MetricDescription(label="epoch", better=None, gauge="Epochs trained.")]
     """Counted from 1."""
-    train_loss: float
+    train_loss: Annotated[
+        float,
+        MetricDescription(
+            label="training loss",
+            split="train",
+            objective=True,
+            selects=False,
+            gauge="Loss on the training data.",
+        ),
+    ]
     """Mean over the epoch's mini-batches of the regularizer's own loss."""
-    train_error: float
+    train_error: Annotated[float, described_error("training error", "train")]
     """On a fixed sample of the training images, without augmentation: a tenth, at least 1,000."""
-    validation_error: float | None
+    validation_error: Annotated[
+        float | None,
+        described_error(
+            "validation error",
+            "validation",
+            objective=True,
+            gauge="Error on the validation data, in percent.",
+        ),
+    ] = None
     """On the validation share; None without one."""
-    test_error: float
-    learning_rate: float
+    test_error: Annotated[
+        float,
+        described_error("test error", "test", gauge="Error on the test data, in percent."),
+    ]
+    validation_loss: Annotated[
+        float | None, described_score("loss", "validation", worst=math.inf)
+    ] = None
+    """Mean cross entropy of the labels: the negative log likelihood, in nats."""
+    test_loss: Annotated[float | None, described_score("loss", "test", worst=math.inf)] = None
+    validation_top5_error: Annotated[
+        float | None, described_error("validation top-5 error", "validation", objective=True)
+    ] = None
+    """None where there are no more than five classes."""
+    test_top5_error: Annotated[float | None, described_error("test top-5 error", "test")] = None
+    validation_brier: Annotated[
+        float | None, described_score("Brier score", "validation", worst=2.0)
+    ] = None
+    """From 0 to 2."""
+    test_brier: Annotated[float | None, described_score("Brier score", "test", worst=2.0)] = None
+    validation_calibration_error: Annotated[
+        float | None,
+        described_error("validation calibration error", "validation", objective=True),
+    ] = None
+    """Expected calibration error over 15 bins."""
+    test_calibration_error: Annotated[
+        float | None, described_error("test calibration error", "test")
+    ] = None
+    test_calibration_error_tempered: Annotated[
+        float | None,
+        described_error("test calibration error, temperature fitted on validation data", "test"),
+    ] = None
+    """At the last epoch alone, with a validation share."""
+    validation_confidence: Annotated[
+        float | None,
+        MetricDescription(
+            label="validation confidence",
+            split="validation",
+            better=None,
+            objective=True,
+            worst=1.0,
+        ),
+    ] = None
+    """Mean probability of the class predicted, in [0, 1]; as an objective it is minimised."""
+    test_confidence: Annotated[
+        float | None,
+        MetricDescription(label="test confidence", split="test", better=None, worst=1.0),
+    ] = None
+    learning_rate: Annotated[float, MetricDescription(label="learning rate", better=None)]
     """Used throughout the epoch."""
-    epoch_seconds: float
+    epoch_seconds: Annotated[
+        float, MetricDescription(label="seconds per epoch", objective=True, is_cost=True)
+    ]
     """Training and evaluation."""
-    images_per_second: float
+    images_per_second: Annotated[
+        float,
+        MetricDescription(
+            label="images per second",
+            better="higher",
+            is_cost=True,
+            gauge="Training images per second.",
+        ),
+    ]
     """Training images over the time spent in training alone."""
-    peak_memory_mb: float
+    peak_memory_mb: Annotated[
+        float,
+        MetricDescription(
+            label="peak memory (MB)",
+            objective=True,
+            is_cost=True,
+            gauge="Most memory in use so far, in MB.",
+        ),
+    ]
     """Of the device, or of the process on a CPU, since the trial began; 2^20 bytes."""
-
-
-COSTS = ("epoch_seconds", "images_per_second", "peak_memory_mb")
-"""The metrics that differ between two runs of one trial; all others are bitwise equal."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialSummary:
     """What is left of a trial at its end, all in percent."""
 
-    best_validation_error: float | None
+    best_validation_error: Annotated[
+        float | None, described_error("best validation error", "validation", objective=True)
+    ]
     """The lowest over all epochs; None without a validation share."""
-    test_error_at_best_validation: float | None
+    test_error_at_best_validation: Annotated[
+        float | None, described_error("test error at the best validation epoch", "test")
+    ]
     """At the first epoch with the lowest validation error."""
-    test_error_last: float
-    test_error_last10_median: float
+    test_error_last: Annotated[float, described_error("test error, last epoch", "test")]
+    test_error_last10_median: Annotated[
+        float, described_error("test error, median of the last 10 epochs", "test")
+    ]
     """Over the last ten epochs, or over all if there are fewer."""
-    test_error_best: float
+    test_error_best: Annotated[float, described_error("test error, best epoch", "test")]
     """The lowest over all epochs: selected on test data, for comparison with papers that do so."""
+
+
+def _descriptions_in(owner: type) -> dict[str, MetricDescription]:
+    hints = get_type_hints(owner, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items()}
+
+
+METRICS: Mapping[str, MetricDescription] = {
+    **_descriptions_in(EpochMetrics),
+    **_descriptions_in(TrialSummary),
+}
+"""Every metric by its name, in the order of the fields."""
+COSTS = tuple(name for name, metric in METRICS.items() if metric.is_cost)
+"""The metrics that differ between two runs of one trial; all others are bitwise equal."""
+GAUGES = {name: metric.gauge for name, metric in METRICS.items() if metric.gauge}
+"""What of a running trial is exported, and its description."""
+OBJECTIVES = tuple(
+    sorted(
+        (name for name, metric in METRICS.items() if metric.objective),
+        key=lambda name: (not METRICS[name].selects, METRICS[name].split != "validation"),
+    )
+)
+"""What a study may minimise: on validation data, then costs, then what selects nothing."""
+
+TRAIN_LOSS = "train_loss"
+TRAIN_ERROR = "train_error"
+VALIDATION_ERROR = "validation_error"
+"""What a study minimises unless it says otherwise."""
+TEST_ERROR = "test_error"
+TEST_ERROR_LAST = "test_error_last"
+"""The test error that tables report: it needs no validation share, and selects nothing."""
+TEST_ERROR_BEST = "test_error_best"
+TEST_CALIBRATION_ERROR_TEMPERED = "test_calibration_error_tempered"
+EPOCH_SECONDS = "epoch_seconds"
+PEAK_MEMORY_MB = "peak_memory_mb"
+SELECTING_NOTHING = next(name for name in OBJECTIVES if not METRICS[name].selects)
+"""The objective of studies that compare and choose no best configuration."""
+
+
+def description_of(name: str) -> MetricDescription:
+    """Return what a metric is; a name that no field bears speaks for itself."""
+    return METRICS.get(name) or MetricDescription(label=name, better=None)
+
+
+def is_selecting(objectives: Sequence[str]) -> bool:
+    """Return whether a study with these objectives chooses a best configuration."""
+    return all(description_of(name).selects for name in objectives)
+
+
+def ordering_metrics(objectives: Sequence[str]) -> list[str]:
+    """Return the metrics to order configurations by: a test error where nothing is selected."""
+    return [name if description_of(name).selects else TEST_ERROR_LAST for name in objectives]
 
 
 def summarise_trial(history: Sequence[EpochMetrics]) -> TrialSummary:

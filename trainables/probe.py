@@ -12,8 +12,9 @@ import torch
 
 from trainables.configuration import Configuration
 from trainables.devices import be_deterministic, device_name
+from trainables.evaluation import EVALUATION_BATCH
 from trainables.memory import keep_freed, taken_megabytes
-from trainables.training import EVALUATION_BATCH, Trainer
+from trainables.training import Trainer
 
 SECONDS = 4.0
 """How long training is watched."""
@@ -155,6 +156,6 @@ def _evaluation_seconds(trainer: Trainer) -> float:
     images = trainer.evaluated["test"]
     some = type(images)(images.images_NCHW[:EVALUATION_BATCH], images.labels_N[:EVALUATION_BATCH])
     started = time.perf_counter()
-    trainer.error(some)
+    trainer.evaluate({"test": some})
     seconds = time.perf_counter() - started
     return seconds * sum(len(part) for part in trainer.evaluated.values()) / len(some)

@@ -14,19 +14,10 @@ from trainables.artifacts import TrialArtifacts
 from trainables.checkpoints import SaveCadence, TrialCheckpoints, estimated_cost
 from trainables.devices import be_deterministic, device_name
 from trainables.memory import give_back_freed, keep_freed, keep_within
-from trainables.metrics import EpochMetrics
+from trainables.metrics import GAUGES, EpochMetrics
 from trainables.training import Trainer
 from trainables.training_step import StepCache
 
-SHOWN = {
-    "epoch": "Epochs trained.",
-    "train_loss": "Loss on the training data.",
-    "validation_error": "Error on the validation data, in percent.",
-    "test_error": "Error on the test data, in percent.",
-    "images_per_second": "Training images per second.",
-    "peak_memory_mb": "Most memory in use so far, in MB.",
-}
-"""What of an epoch is exported as a metric, under its name after ``ray_study_``."""
 REPORT_SECONDS = 1.0
 """Epochs shorter than this are reported together: a report costs the driver some milliseconds."""
 SLICE_SECONDS = 10.0
@@ -54,13 +45,13 @@ class TrialAssignment(TypedDict):
 
 
 class TrialGauges:
-    """Figures of the trial that runs, among the metrics that each Ray node exports."""
+    """Metrics of the trial that runs, as `study_…` among those that each Ray node exports."""
 
     def __init__(self) -> None:
         labels = ("study", "configuration", "seed")
         self.gauges = {
             name: Gauge(f"study_{name}", description=text, tag_keys=labels)
-            for name, text in SHOWN.items()
+            for name, text in GAUGES.items()
         }
 
     def show(self, metrics: EpochMetrics, config: TrialAssignment) -> None:

@@ -16,10 +16,9 @@ from trainables.configuration import Configuration, as_dict, parse_configuration
 from trainables.datasets import Images
 from trainables.devices import Precision, best_precision
 from trainables.diagnostics import TrialDiagnostics, TrialSubject
+from trainables.evaluation import evaluate_splits
 from trainables.metrics import EpochMetrics, has_diverged
 from trainables.training_step import StepCache
-
-EVALUATION_BATCH = 1000
 
 
 class Trainer:
@@ -153,16 +152,13 @@ class Trainer:
                 return None
         loss = (self.step.loss_sum / len(self.images)).item()  # the epoch's first wait for the GPU
         train_seconds = position.seconds + time.perf_counter() - started
+        scores: dict[str, Any] = self.evaluate(
+            fit_temperature=position.epoch == self.configuration.training.epochs
+        )
         metrics = EpochMetrics(
             epoch=position.epoch,
             train_loss=loss,
-            train_error=self.error(self.evaluated["train"]),
-            validation_error=(
-                self.error(self.evaluated["validation"])
-                if len(self.evaluated["validation"])
-                else None
-            ),
-            test_error=self.error(self.evaluated["test"]),
+            **scores,
             learning_rate=self.configuration.training.learning_rate_at(position.epoch),
             epoch_seconds=position.seconds + time.perf_counter() - started,
             images_per_second=len(self.splits.train) / train_seconds,
@@ -185,20 +181,25 @@ class Trainer:
         self.step(images_NCHW, labels_N, step=done)
         position.batch += 1
 
-    @torch.inference_mode()
-    def error(self, images: Images) -> float:
-        """Return the share of images whose largest logit is not their label's, in percent."""
+    def evaluate(
+        self, splits: Mapping[str, Images] | None = None, *, fit_temperature: bool = False
+    ) -> dict[str, float | None]:
+        """Return the scores of the network as it is, by metric; see `trainables.evaluation`.
+
+        Args:
+            splits: images by split, on the trainer's device; by default those that every epoch
+                is evaluated on.
+            fit_temperature: as for `evaluate_splits`.
+        """
         self.network.eval()
-        wrong = torch.zeros((), dtype=torch.int64, device=self.device)
-        for bytes_NCHW, labels_N in zip(
-            images.images_NCHW.split(EVALUATION_BATCH),
-            images.labels_N.split(EVALUATION_BATCH),
-            strict=True,
-        ):
-            with self.step.autocast():
-                logits_NC: Tensor = self.network(self.normalise(bytes_NCHW))
-            wrong += (logits_NC.argmax(1) != labels_N).sum()
-        return 100 * wrong.item() / len(images)
+        return evaluate_splits(
+            self._logits, splits or self.evaluated, fit_temperature=fit_temperature
+        )
+
+    def _logits(self, bytes_NCHW: Tensor) -> Tensor:
+        with self.step.autocast():
+            logits_NC: Tensor = self.network(self.normalise(bytes_NCHW))
+        return logits_NC
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that a resume needs: tensors and plain data, safe for `weights_only` loads."""

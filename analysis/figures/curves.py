@@ -16,6 +16,7 @@ from analysis.statistics.summary import summarise_seeds
 from analysis.tables.display_names import (
     axis_name,
 )
+from trainables.metrics import TRAIN_LOSS, VALIDATION_ERROR
 
 MOST_CURVES = 6
 """More curves than this in one panel are not told apart."""
@@ -26,7 +27,7 @@ def learning_curves(
     history: pd.DataFrame,
     labels: Mapping[str, str],
     *,
-    metrics: Sequence[str] = ("validation_error", "train_loss"),
+    metrics: Sequence[str] = (VALIDATION_ERROR, TRAIN_LOSS),
 ) -> Figure | None:
     """Return metrics against epochs, a curve per label: the mean over its runs (Fig. 5).
 

@@ -21,13 +21,7 @@ from analysis.figures.model import (
     PointMarks,
 )
 from analysis.record.names import CONFIGURATION, SEED
-from analysis.tables.configurations import (
-    DATA,
-    TEST,
-    completed_trials,
-    hashable_value,
-    setting_text,
-)
+from analysis.tables.configurations import DATA, completed_trials, hashable_value
 from analysis.tables.display_names import (
     axis_name,
     count_text,
@@ -35,6 +29,8 @@ from analysis.tables.display_names import (
     setting_value_text,
     with_capital,
 )
+from analysis.tables.printed import setting_text
+from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
 DODGE = 0.12
 """Points of one category stand this far apart."""
@@ -47,8 +43,8 @@ def error_by_factor(
     frame: pd.DataFrame,
     factors: Sequence[str],
     *,
-    objective: str = "validation_error",
-    test: str = TEST,
+    objective: str = VALIDATION_ERROR,
+    test: str = TEST_ERROR_LAST,
     space: Mapping[str, Any] | None = None,
     name: str = "error-by-factor",
 ) -> Figure | None:
@@ -97,7 +93,7 @@ def error_by_factor(
 
 
 def search_course(
-    table: pd.DataFrame, frame: pd.DataFrame, *, objective: str = "validation_error"
+    table: pd.DataFrame, frame: pd.DataFrame, *, objective: str = VALIDATION_ERROR
 ) -> Figure | None:
     """Return the objective of each configuration in the order in which they were tried.
 
@@ -179,11 +175,13 @@ def _against_one(
             labels=[f"seed {seed}" for seed in seeds[SEED]],
         ))  # fmt: skip
         marks.append(_with_interval(table, at + aside, metric, display_name(metric), style, x_axis))
-    drawn = list(dict.fromkeys(metrics))
-    y_title = (
-        "error (%)" if len(drawn) > 1 and all("error" in m for m in drawn) else axis_name(drawn[0])
-    )
-    return Panel(marks, x_axis, Axis(y_title))
+    return Panel(marks, x_axis, Axis(_shared_axis_name(list(dict.fromkeys(metrics)))))
+
+
+def _shared_axis_name(metrics: Sequence[str]) -> str:
+    """Return what stands along an axis that several metrics share."""
+    errors = all(description_of(metric).unit == PERCENT for metric in metrics)
+    return f"error ({PERCENT})" if len(metrics) > 1 and errors else axis_name(metrics[0])
 
 
 def _curves_by_factor(

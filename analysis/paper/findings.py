@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.figures.diagnostics import ActivationMaps, EmbeddingRecord, Floats, SoftTargets
 from analysis.tables.display_names import number_text
+from trainables.metrics import TEST_ERROR, TRAIN_LOSS
 
 OVERFITTING = 0.5
 """From how many points above its lowest value on the test error is said to have risen."""
@@ -92,11 +93,11 @@ def long_training(history: pd.DataFrame, labels: Mapping[str, str]) -> str:
     """Say each configuration's last training loss, and whether its test error rose again."""
     curves = {
         metric: _mean_curves(history[history["metric"] == metric], labels)
-        for metric in ("train_loss", "test_error")
+        for metric in (TRAIN_LOSS, TEST_ERROR)
     }
     parts = []
-    for label, errors in curves["test_error"].items():
-        losses = curves["train_loss"].get(label)
+    for label, errors in curves[TEST_ERROR].items():
+        losses = curves[TRAIN_LOSS].get(label)
         if losses is None:
             continue
         risen = errors.iloc[-1] - errors.min()
@@ -113,7 +114,7 @@ def long_training(history: pd.DataFrame, labels: Mapping[str, str]) -> str:
         )
     if not parts:
         return ""
-    last = max(errors.index[-1] for errors in curves["test_error"].values())
+    last = max(errors.index[-1] for errors in curves[TEST_ERROR].values())
     return f"After {last} epochs {'; '.join(parts)}."
 
 

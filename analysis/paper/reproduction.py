@@ -10,9 +10,11 @@ from analysis.paper import cells
 from analysis.paper.verdict import MARKS, CellJudgement, Verdict, judge_cell
 from analysis.record.names import CONFIGURATION, OUTCOME
 from analysis.statistics.summary import SeedSummary, summarise_seeds
-from analysis.tables.configurations import LOST, TEST, by_seed, over_configurations, spread_text
+from analysis.tables.configurations import LOST, by_seed, over_configurations
 from analysis.tables.display_names import count_text, display_name, number_text, with_capital
+from analysis.tables.printed import spread_text
 from analysis.tables.rendering import TableCell, TableGrid
+from trainables.metrics import TEST_ERROR_LAST, VALIDATION_ERROR
 
 PAPER_SCALE = "paper"
 """The scale at which a study has the paper's setting."""
@@ -42,8 +44,8 @@ def compare_table(
     *,
     scale: str,
     seeds: int | None = None,
-    objective: str = "validation_error",
-    test: str = TEST,
+    objective: str = VALIDATION_ERROR,
+    test: str = TEST_ERROR_LAST,
 ) -> list[ComparedCell]:
     """Return the cells of a table of the paper, each with ours.
 

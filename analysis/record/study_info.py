@@ -32,6 +32,7 @@ from analysis.record.names import (
     STATE,
     STUDY_ROLE,
 )
+from trainables.metrics import VALIDATION_ERROR, is_selecting, ordering_metrics
 
 LOCAL_UI = "http://127.0.0.1:5000"
 """Where a plain `mlflow ui` listens, for records that no server holds."""
@@ -80,11 +81,11 @@ class StudyInfo:
     @property
     def selects(self) -> bool:
         """Whether the study chooses a best configuration."""
-        return "train_loss" not in self._objectives
+        return is_selecting(self._objectives)
 
     @property
     def _objectives(self) -> list[str]:
-        objective = self.search.get("objective") or "validation_error"
+        objective = self.search.get("objective") or VALIDATION_ERROR
         return [objective] if isinstance(objective, str) else list(objective)
 
     def url(self, run_id: str) -> str:
@@ -111,8 +112,8 @@ class StudyInfo:
 
 
 def shown_objectives(objectives: Sequence[str]) -> list[str]:
-    """Return the metrics to order configurations by: `train_loss` stands for no selection."""
-    return ["test_error_last" if name == "train_loss" else name for name in objectives]
+    """Return the metrics to order configurations by; see `trainables.metrics`."""
+    return ordering_metrics(objectives)
 
 
 def study_info(study: str, scale: str | None = None, tracking_uri: str | None = None) -> StudyInfo:

@@ -19,9 +19,10 @@ from analysis.record.names import (
     PYTHON,
     STOPPED_EARLY,
 )
-from analysis.tables.configurations import TEST, factors_of, settings_of
+from analysis.tables.configurations import factors_of, settings_of
 from analysis.tables.display_names import count_text, display_name, setting_value_text
 from analysis.trials import StudyInfo
+from trainables.metrics import TEST_ERROR_BEST, TEST_ERROR_LAST, description_of
 
 EDGE = 0.02
 """An optimum this close to an end of its range, as a share of it, is at the edge."""
@@ -38,7 +39,7 @@ class StudyEvidence:
     table: pd.DataFrame
     """As from `tables.over_configurations`."""
     factors: list[str]
-    test: str = TEST
+    test: str = TEST_ERROR_LAST
 
 
 Check = Callable[[StudyEvidence], Iterator[str]]
@@ -159,9 +160,9 @@ def dirty_tree(evidence: StudyEvidence) -> Iterator[str]:
 def selection_on_test(evidence: StudyEvidence) -> Iterator[str]:
     """The test data took part in a choice."""
     for name in evidence.info.objectives:
-        if name.startswith("test_") and evidence.info.selects:
+        if description_of(name).split == "test" and evidence.info.selects:
             yield f"The search minimised `{name}`: its best is chosen on test data and too low."
-    if evidence.test == "test_error_best":
+    if evidence.test == TEST_ERROR_BEST:
         yield "The test error reported is that of the best epoch, chosen on test data: too low."
 
 

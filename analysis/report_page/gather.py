@@ -25,9 +25,10 @@ from analysis.report_page.headline import headline_of
 from analysis.statistics.importance import CAPTION as IMPORTANCE
 from analysis.statistics.importance import factor_importance
 from analysis.tables import configurations, paired
-from analysis.tables.configurations import setting_text
 from analysis.tables.paired import PairedContrast
+from analysis.tables.printed import setting_text
 from analysis.trials import StudyInfo
+from trainables.metrics import TEST_ERROR, TRAIN_LOSS, VALIDATION_ERROR
 
 ABOUT = {
     "fig2": "top-targets",
@@ -90,13 +91,13 @@ def gather_material(
     labels = {
         run: setting_text(row, factors) for _, row in shown.iterrows() for run in row["run_ids"]
     }
-    error = "validation_error" if info.selects else "test_error"
-    curves = list(dict.fromkeys([error, "train_loss", "test_error"]))
+    error = VALIDATION_ERROR if info.selects else TEST_ERROR
+    curves = list(dict.fromkeys([error, TRAIN_LOSS, TEST_ERROR]))
     history = trials.history(labels, curves, info.tracking_uri)
     diagnosed = _diagnosed_trials(info, frame, labels, problems)
     drawn = [
         *_error_figures(info, frame, table, factors),
-        figures_curves.learning_curves(history, labels, metrics=[error, "train_loss"]),
+        figures_curves.learning_curves(history, labels, metrics=[error, TRAIN_LOSS]),
         *_diagnostic_figures(diagnosed),
     ]
     figure = cells.figure_of(info.study)

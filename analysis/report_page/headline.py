@@ -9,17 +9,11 @@ import pandas as pd
 from analysis.paper import reproduction
 from analysis.paper.reproduction import ComparedCell
 from analysis.statistics.summary import SeedSummary
-from analysis.tables.configurations import (
-    DATA,
-    PARTS,
-    TEST,
-    data_sets,
-    hashable_value,
-    setting_text,
-    spread_text,
-)
+from analysis.tables.configurations import DATA, PARTS, data_sets, hashable_value
 from analysis.tables.display_names import count_text, display_name, number_text
 from analysis.tables.paired import PairedContrast
+from analysis.tables.printed import setting_text, spread_text
+from trainables.metrics import TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
 
 def headline_of(
@@ -28,8 +22,8 @@ def headline_of(
     contrasts: Sequence[PairedContrast],
     compared: Sequence[ComparedCell] = (),
     *,
-    objective: str = "validation_error",
-    test: str = TEST,
+    objective: str = VALIDATION_ERROR,
+    test: str = TEST_ERROR_LAST,
     selects: bool = True,
 ) -> str:
     """Return the sentence.
@@ -136,4 +130,4 @@ def _error_summary(row: "pd.Series[Any]", metric: str) -> SeedSummary:
 
 
 def _with_unit(summary: SeedSummary, metric: str) -> str:
-    return f"{spread_text(summary)}{'%' if 'error' in metric else ''}"
+    return f"{spread_text(summary)}{description_of(metric).unit}"

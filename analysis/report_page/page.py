@@ -23,10 +23,11 @@ from analysis.record.names import (
 )
 from analysis.record.study_info import LOCAL_UI
 from analysis.report_page.gather import ReportMaterial
-from analysis.tables import configurations, paired, rendering
-from analysis.tables.configurations import TEST, setting_text
+from analysis.tables import configurations, paired, printed, rendering
 from analysis.tables.display_names import count_text, display_name, number_text, setting_value_text
+from analysis.tables.printed import setting_text
 from analysis.tables.rendering import TableCell, TableGrid
+from trainables.metrics import EPOCH_SECONDS, TEST_ERROR_LAST
 
 MOST_ROWS = 25
 """Configurations shown in the page; the tables beside it hold all."""
@@ -57,7 +58,7 @@ def render_page(material: ReportMaterial) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    shown = configurations.configuration_grid(
+    shown = printed.configuration_grid(
         material.table, material.factors, info.objectives, most=MOST_ROWS, selects=info.selects
     )
     html = {name: Markup(rendering.to_html(grid, link=link))
@@ -104,7 +105,7 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
     """Return the report's tables by the name of their files."""
     info = material.info
     found = {
-        "configurations": configurations.configuration_grid(
+        "configurations": printed.configuration_grid(
             material.table,
             material.factors,
             info.objectives,
@@ -150,8 +151,8 @@ def _fact_lines(material: ReportMaterial) -> list[tuple[str, str]]:
     if "dataset.name" in frame and len(frame):
         names = [display_name(str(name)) for name in frame["dataset.name"].unique()]
         facts.append(("data", ", ".join(names) if len(names) < 3 else f"{len(names)} data sets"))
-    if {"epoch_seconds", "training.epochs"} <= set(frame.columns):
-        hours = (frame["epoch_seconds"] * frame["training.epochs"]).sum() / 3600
+    if {EPOCH_SECONDS, "training.epochs"} <= set(frame.columns):
+        hours = (frame[EPOCH_SECONDS] * frame["training.epochs"]).sum() / 3600
         facts.append(("training time", f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"))
     return facts
 
@@ -199,7 +200,7 @@ def _origin_lines(material: ReportMaterial) -> list[tuple[str, str | Markup]]:
 
 def _trial_grid(material: ReportMaterial) -> TableGrid:
     """Return one row per trial, with the link to its run."""
-    metrics = [name for name in (material.objective, TEST) if name in material.frame]
+    metrics = [name for name in (material.objective, TEST_ERROR_LAST) if name in material.frame]
     rows = []
     for _, trial in material.frame.iterrows():
         outcome = trial.get(OUTCOME)

@@ -20,6 +20,7 @@ from optuna.distributions import (
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from analysis.tables.configurations import hashable_value
+from trainables.metrics import VALIDATION_ERROR
 
 FEWEST = 10
 """Fewer configurations than this say nothing about importance."""
@@ -37,7 +38,7 @@ def factor_importance(
     table: pd.DataFrame,
     factors: Sequence[str],
     *,
-    objective: str = "validation_error",
+    objective: str = VALIDATION_ERROR,
     space: Mapping[str, Any] | None = None,
 ) -> dict[str, float]:
     """Return each factor's share of the importance, the largest first.

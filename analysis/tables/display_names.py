@@ -5,19 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from trainables.metrics import description_of
+
 WORDS = {
-    "validation_error": "validation error",
-    "best_validation_error": "best validation error",
-    "test_error": "test error",
-    "test_error_last": "test error, last epoch",
-    "test_error_last10_median": "test error, median of the last 10 epochs",
-    "test_error_at_best_validation": "test error at the best validation epoch",
-    "test_error_best": "test error, best epoch",
-    "train_loss": "training loss",
-    "train_error": "training error",
-    "epoch_seconds": "seconds per epoch",
-    "images_per_second": "images per second",
-    "peak_memory_mb": "peak memory (MB)",
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
     "svhn": "SVHN",
@@ -37,7 +27,7 @@ WORDS = {
     "lamix": "LaMix",
     "lamix_puzzlemix": "LaMix over PuzzleMix",
 }
-"""What a name of the record is called in prose; a name that is not here speaks for itself."""
+"""What a component is called in prose; a name that is not here speaks for itself."""
 
 
 AXES = {
@@ -54,13 +44,14 @@ def axis_name(name: str) -> str:
 
 
 def display_name(name: str) -> str:
-    """Return what a reader is to see for a name of the record."""
-    return WORDS.get(name, name)
+    """Return what a reader is to see for a name of the record: of a component or a metric."""
+    return WORDS.get(name) or description_of(name).label
 
 
 def with_unit(name: str) -> str:
-    """Return what a metric is called, with its unit where that is percent."""
-    return f"{display_name(name)} (%)" if "error" in name else display_name(name)
+    """Return what a metric is called, with its unit where it has one."""
+    unit = description_of(name).unit
+    return f"{display_name(name)} ({unit})" if unit else display_name(name)
 
 
 def with_capital(text: str) -> str:

@@ -8,10 +8,11 @@ import pandas as pd
 
 from analysis.record.names import CONFIGURATION
 from analysis.statistics.summary import PairedDifference, holm_correction, paired_difference
-from analysis.tables.configurations import TEST, by_seed, data_sets, setting_text
-from analysis.tables.configurations import interval_text as printed
+from analysis.tables.configurations import by_seed, data_sets
 from analysis.tables.display_names import display_name, number_text
+from analysis.tables.printed import interval_text, setting_text
 from analysis.tables.rendering import TableCell, TableGrid
+from trainables.metrics import TEST_ERROR_LAST
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def contrasts_with_best(
     table: pd.DataFrame,
     factors: Sequence[str],
     *,
-    test: str = TEST,
+    test: str = TEST_ERROR_LAST,
     most: int = 12,
 ) -> list[PairedContrast]:
     """Return the configurations next to the best one, each minus the best, by test error.
@@ -78,14 +79,14 @@ def contrasts_with_best(
 
 
 def contrast_grid(
-    contrasts: Sequence[PairedContrast], *, title: str, test: str = TEST
+    contrasts: Sequence[PairedContrast], *, title: str, test: str = TEST_ERROR_LAST
 ) -> TableGrid:
     """Return the contrasts as a table to be printed."""
     rows = [
         [
             TableCell(contrast.name),
             TableCell(number_text(contrast.paired.mean)),
-            TableCell(printed(contrast.paired.low, contrast.paired.high)),
+            TableCell(interval_text(contrast.paired.low, contrast.paired.high)),
             TableCell(str(contrast.paired.n)),
             TableCell(p_text(contrast.paired.p)),
             TableCell(p_text(contrast.holm_p)),

@@ -20,6 +20,7 @@ from study.file.settings import (
 )
 from study.file.space import Point, Space, SpaceError
 from trainables.configuration import Configuration, parse_configuration
+from trainables.metrics import SELECTING_NOTHING, description_of
 from trainables.settings import nearest_word, parse_settings
 
 MOST_COMBINATIONS = 2000
@@ -92,8 +93,9 @@ def _search_problems(
     if not search.selects and search.sampler in LEARNING_SAMPLERS:
         yield problem(
             "objective",
-            "train_loss says nothing of unseen images, so no search may follow it; use "
-            f"`sampler: grid`, random or qmc, or another objective, but got {search.sampler}",
+            f"{SELECTING_NOTHING} says nothing of unseen images, so no search may follow it; "
+            "use `sampler: grid`, random or qmc, or another objective, but got "
+            f"{search.sampler}",
         )
     if len(search.objectives) > 1 and search.early_stopping is not None:
         yield problem("early_stopping", "needs a single objective, but there are several")
@@ -158,7 +160,7 @@ def _validation_problems(
     """Yield what the search measures and the trials do not."""
     unvalidated = any(not c.dataset.validation for c in configurations)
     for objective in search.objectives:
-        if unvalidated and "validation" in objective:
+        if unvalidated and description_of(objective).split == "validation":
             rule = f"{objective} needs a validation share, but `trial.dataset.validation` is 0"
             yield _problem_at(resolved, "search.objective", rule)
     if search.early_stopping is None:

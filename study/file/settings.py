@@ -1,15 +1,17 @@
 """The keys of a study file, typed: what each means, its unit and its range."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, MinLen
 from pydantic import Field, Strict
 
+from trainables import metrics
 from trainables.settings import Count, Index, NonNegative, Positive, settings
 
-Objective = Literal[
-    "validation_error", "best_validation_error", "epoch_seconds", "peak_memory_mb", "train_loss"
-]
+if TYPE_CHECKING:
+    Objective = str
+else:
+    Objective = Literal[metrics.OBJECTIVES]
 LEARNING_SAMPLERS = ("tpe", "gp", "cmaes", "nsga2")
 """Samplers whose next configuration depends on the results so far."""
 
@@ -66,7 +68,7 @@ class SearchSettings:
     """Dotted path from `trial` → range {low, high, step, log} or list of choices."""
     enqueue: tuple[dict[str, Any], ...] = ()
     """Points to try first; a path left out is chosen by the sampler."""
-    objective: Objective | Annotated[tuple[Objective, ...], MinLen(1)] = "validation_error"
+    objective: Objective | Annotated[tuple[Objective, ...], MinLen(1)] = metrics.VALIDATION_ERROR
     """What is minimised, in the last epoch (or the best, where it says so). `train_loss` selects
     nothing: it is for tables of chosen configurations that train on all images."""
     early_stopping: EarlyStopping | None = None
@@ -85,7 +87,7 @@ class SearchSettings:
     @property
     def selects(self) -> bool:
         """Whether a best configuration is chosen."""
-        return "train_loss" not in self.objectives
+        return metrics.is_selecting(self.objectives)
 
 
 @settings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analysis import trials
 from analysis.record import client, credentials
 from analysis.record.names import TABLE_CSV, TABLE_MARKDOWN
-from analysis.tables import configurations
+from analysis.tables import configurations, printed
 from analysis.tables.rendering import to_csv, to_markdown, to_text
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
@@ -67,7 +67,7 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
     objectives = trials.shown_objectives(study.search.objectives)
     selects = study.search.selects
     table = configurations.over_configurations(frame, factors, objectives, selects=selects)
-    grid = configurations.configuration_grid(table, factors, objectives, selects=selects)
+    grid = printed.configuration_grid(table, factors, objectives, selects=selects)
     if grid.rows:
         launch.say(f"\n{to_text(grid)}\n")
     with tempfile.TemporaryDirectory(prefix="study-plots-") as folder:

@@ -17,6 +17,7 @@ from study.scheduling.scheduler import StudyScheduler
 from study.trials import CostClass, RecordedTrial, Trial, cost_class
 from trainables import probe
 from trainables.configuration import Configuration
+from trainables.metrics import EPOCH_SECONDS, PEAK_MEMORY_MB
 
 RAY_SECONDS = 8.0
 """What starting a local Ray takes, about; on a loaded machine it is more."""
@@ -74,9 +75,9 @@ def costs_by_class(
 
 def _from_record(trials: Sequence[RecordedTrial]) -> TrialCost:
     return TrialCost(
-        epoch_seconds=statistics.median(t.metrics["epoch_seconds"] for t in trials),
+        epoch_seconds=statistics.median(t.metrics[EPOCH_SECONDS] for t in trials),
         start_seconds=0.0,
-        memory_mb=max(t.metrics["peak_memory_mb"] for t in trials),
+        memory_mb=max(t.metrics[PEAK_MEMORY_MB] for t in trials),
         basis=f"{len(trials)} trials on record, on {trials[-1].tags.get(DEVICE, '?')}",
     )
 

@@ -22,6 +22,7 @@ from analysis.record.names import (
 from analysis.record.values import flag_text
 from study.record.study_run import StudyRun, run_tags
 from study.trials import RecordedTrial
+from trainables.metrics import TRAIN_LOSS
 
 
 class TrialRuns:
@@ -119,7 +120,7 @@ class TrialRuns:
     def last_epoch(self, key: str) -> int:
         """Return the trial's last epoch on record, 0 if there is none."""
         if key not in self._last_epoch:
-            history = self.client.get_metric_history(self.run_id(key), "train_loss")
+            history = self.client.get_metric_history(self.run_id(key), TRAIN_LOSS)
             self._last_epoch[key] = max((metric.step for metric in history), default=0)
         return self._last_epoch[key]
 

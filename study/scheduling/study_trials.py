@@ -7,9 +7,7 @@ from analysis.record.names import COMPLETED, DIVERGED, Outcome
 from study.file.resolved import ResolvedStudy
 from study.trials import ConfigurationTrials, RecordedTrial, Suggestion, Trial
 from trainables.configuration import Configuration, hash_configuration
-
-WORST_ERROR = 100.0
-"""What the search is told of the error of a trial that diverged, in percent."""
+from trainables.metrics import description_of
 
 
 class StudyTrials:
@@ -97,9 +95,9 @@ def objective_values(
     """Return what a finished trial is judged by, one number per objective."""
     values = []
     for objective in objectives:
-        value = metrics[objective]
-        if outcome == DIVERGED and objective.endswith("error"):
-            value = WORST_ERROR
+        worst = description_of(objective).worst
+        diverged = outcome == DIVERGED and worst is not None
+        value = worst if diverged else metrics[objective]
         assert value is not None, f"{objective} is not measured"
         values.append(value)
     return tuple(values)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis import trials
-from analysis.tables import configurations, rendering
+from analysis.tables import configurations, printed, rendering
 from analysis.tables.rendering import TableCell
 
 
@@ -82,14 +82,14 @@ def test_no_trial_at_all_makes_an_empty_table():
     empty = pd.DataFrame(columns=["configuration", "seed", "outcome"])
     table = configurations.over_configurations(empty, [])
     assert table.empty
-    assert "validation error" in rendering.to_text(configurations.configuration_grid(table, []))
+    assert "validation error" in rendering.to_text(printed.configuration_grid(table, []))
 
 
 def test_trials_without_the_objective_make_rows_without_numbers():
     frame = pd.DataFrame([{"configuration": "a", "seed": 0, "outcome": "failed", "x.y": 1}])
     table = configurations.over_configurations(frame, ["x.y"])
     assert (table["n"][0], table["failed"][0], table["best"][0]) == (0, 1, False)
-    assert "–" in configurations.as_text(frame, ["x.y"])
+    assert "–" in printed.as_text(frame, ["x.y"])
 
 
 def test_factors_are_the_settings_that_vary_the_searched_first():
@@ -133,27 +133,25 @@ def test_values_by_seed_leave_out_what_did_not_complete(frame):
 
 
 def test_text_is_aligned_and_stars_the_best(frame):
-    text = configurations.as_text(frame, ["regularizer.beta"])
+    text = printed.as_text(frame, ["regularizer.beta"])
     lines = text.splitlines()
     assert " ".join(lines[0].split()) == "validation error (%) test error, last epoch (%)"
     assert lines[1].split()[:2] == ["regularizer.beta", "mean"]
     assert lines[3].startswith("*") and "6.00 ± 1.00" in lines[3]
     assert len({line.index("±") for line in (lines[3], lines[5])}) == 1
     assert "took no part in the choice" in lines[-1]
-    assert all(
-        len(line) <= 60 for line in configurations.as_text(frame, [], width=60).splitlines()[:-1]
-    )
+    assert all(len(line) <= 60 for line in printed.as_text(frame, [], width=60).splitlines()[:-1])
 
 
 def test_rows_that_are_left_out_are_counted(frame):
-    text = configurations.as_text(frame, ["regularizer.beta"], most=1)
+    text = printed.as_text(frame, ["regularizer.beta"], most=1)
     assert "2 more configurations are left out." in text
 
 
 def test_an_objective_on_test_data_is_said():
     frame = pd.DataFrame([trial("a", 0, 5.0)])
     frame["test_error_best"] = 1.0
-    assert "chosen on test data" in configurations.as_text(frame, [], "test_error_best")
+    assert "chosen on test data" in printed.as_text(frame, [], "test_error_best")
 
 
 def grid():
@@ -208,7 +206,7 @@ def test_latex_compiles(frame, tmp_path):
     table = configurations.over_configurations(frame, ["regularizer.beta"])
     parts = [
         rendering.to_latex(item)
-        for item in (configurations.configuration_grid(table, ["regularizer.beta"]), grid())
+        for item in (printed.configuration_grid(table, ["regularizer.beta"]), grid())
     ]
     document = (
         "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"

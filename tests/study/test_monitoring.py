@@ -19,7 +19,7 @@ import requests
 from tests.study.chaos import STUDY
 from tests.study.launching import Folder
 from tests.study.services import free_port, kill, wait_for
-from trainables.trainable import SHOWN
+from trainables.metrics import GAUGES
 
 RECIPES = Path(__file__).resolve().parents[2] / "docs/cluster"
 
@@ -52,7 +52,7 @@ def running(tmp_path_factory) -> Iterator[SimpleNamespace]:
 
 def test_prometheus_finds_the_figures_of_each_trial_by_study_configuration_and_seed(running):
     lines = [line for line in running.metrics().splitlines() if line.startswith("ray_study_")]
-    assert {line.partition("{")[0].removeprefix("ray_study_") for line in lines} == set(SHOWN)
+    assert {line.partition("{")[0].removeprefix("ray_study_") for line in lines} == set(GAUGES)
     assert all('study="small"' in line and 'configuration="beta=0.' in line for line in lines)
     assert {'seed="0"', 'seed="1"'} & {part for line in lines for part in line.split(",")}
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from trainables.trainable import SHOWN
+from trainables.metrics import GAUGES
 
 RECIPES = Path(__file__).resolve().parents[2] / "docs/cluster"
 
@@ -62,4 +62,4 @@ def test_a_script_has_no_slips(script):
 def test_the_panels_ask_for_the_figures_that_are_exported():
     panels = json.loads((RECIPES / "grafana.json").read_text())["panels"]
     asked = " ".join(target["expr"] for panel in panels for target in panel["targets"])
-    assert {name for name in SHOWN if f"ray_study_{name}{{" in asked} == set(SHOWN)
+    assert {name for name in GAUGES if f"ray_study_{name}{{" in asked} == set(GAUGES)

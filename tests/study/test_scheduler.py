@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 import pytest
 
 from study.scheduling.scheduler import RETRIES, StudyScheduler
-from study.scheduling.study_trials import WORST_ERROR
 from study.search.optuna_study import OptunaStudy
 from study.trials import ConfigurationResult, RecordedTrial
 from tests.study.sample import epochs_of
@@ -222,7 +221,7 @@ def test_a_trial_that_diverged_has_the_worst_error(begun):
     scheduler.note_completed(first)
     assert first.outcome == "diverged"
     run(scheduler, scheduler.hand_out_trial(), [10.0] * 4)
-    assert judged(scheduler)[0].values == ((WORST_ERROR + 10.0) / 2, 1.5)
+    assert judged(scheduler)[0].values == ((100.0 + 10.0) / 2, 1.5)
     assert scheduler.failures == []
 
 

@@ -195,7 +195,7 @@ def test_the_error_of_a_constant_network_is_counted_by_hand():
         trainer.network.classifier.bias.copy_(torch.eye(10)[7])
     test = trainer.splits.test
     sevens = int((test.labels_N == 7).sum())
-    assert trainer.error(test) == 100 * (len(test) - sevens) / len(test)
+    assert trainer.evaluate({"test": test})["test_error"] == 100 * (len(test) - sevens) / len(test)
 
 
 def test_the_rate_falls_after_the_epochs_that_mixup_cifar10_names():
@@ -352,3 +352,30 @@ def test_saves_take_at_most_two_percent_of_the_time(monkeypatch):
     assert not cadence.due()
     now += 2
     assert cadence.due()
+
+
+def test_every_epoch_measures_the_scores_and_the_last_one_the_tempered(undisturbed):
+    scores = ("loss", "top5_error", "brier", "calibration_error", "confidence")
+    names = {f"{split}_{score}" for split in ("validation", "test") for score in scores}
+    assert all(epoch[name] is not None for epoch in undisturbed for name in names)
+    tempered = [epoch["test_calibration_error_tempered"] for epoch in undisturbed]
+    assert tempered[:-1] == [None, None] and 0 <= tempered[-1] <= 100
+
+
+def test_a_checkpoint_of_an_older_version_lacks_scores_and_goes_on(undisturbed):
+    before = Trainer(CONFIGURATION, seed=1)
+    before.train_epoch()
+    state = before.state_dict()
+    older = ("epoch", "train_loss", "train_error", "validation_error", "test_error", *COSTS)
+    state["history"] = [
+        {name: epoch[name] for name in (*older, "learning_rate")} for epoch in old_rows(before)
+    ]
+    after = Trainer(CONFIGURATION, seed=1)
+    after.load_state_dict(state)
+    assert after.history[0].test_loss is None
+    assert train(after)[1:] == undisturbed[1:]
+
+
+def old_rows(trainer: Trainer) -> list[dict[str, float]]:
+    """The history as checkpoints held it: a mapping for each epoch."""
+    return [dict(vars(epoch)) for epoch in trainer.history]

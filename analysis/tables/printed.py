@@ -1,0 +1,144 @@
+"""The table over configurations as it is printed, and the words for a configuration.
+
+It loads quickly, since a study prints its table through it: keep plotting and statsmodels out.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.record.names import STOPPED_EARLY
+from analysis.statistics.summary import SeedSummary
+from analysis.tables.configurations import (
+    LOST,
+    PARTS,
+    data_sets,
+    hashable_value,
+    over_configurations,
+)
+from analysis.tables.display_names import display_name, number_text, setting_value_text, with_unit
+from analysis.tables.rendering import TableCell, TableGrid, to_text
+from trainables.metrics import TEST_ERROR_LAST, VALIDATION_ERROR, description_of
+
+NOTHING_SELECTED = (
+    "Nothing is selected: the study compares, and no number here is the best of many."
+)
+TROUBLES = {name: name.replace("_", " ") for name in ("unfinished", STOPPED_EARLY, *LOST)}
+"""The counts of trials without a number, and their headings; an empty column is not shown."""
+
+
+def configuration_grid(
+    table: pd.DataFrame,
+    factors: Sequence[str],
+    objective: str | Sequence[str] = VALIDATION_ERROR,
+    *,
+    test: str = TEST_ERROR_LAST,
+    title: str = "",
+    most: int | None = None,
+    selects: bool = True,
+) -> TableGrid:
+    """Return a table over configurations as it is to be printed.
+
+    Args:
+        table: as from `over_configurations`, with the same factors, objective and test error.
+        factors: the columns to the left.
+        objective: the metrics that selected.
+        test: the metric reported.
+        title: above the table.
+        most: the number of rows to print; None means all. What is left out is said.
+        selects: as for `over_configurations`.
+    """
+    objectives = [objective] if isinstance(objective, str) else list(objective)
+    metrics = [name for name in dict.fromkeys([*objectives, test]) if f"{name}_mean" in table]
+    metrics = [name for name in metrics if table[f"{name}_n"].sum() or name in objectives]
+    troubles = [name for name in TROUBLES if (table[name] > 0).any()]
+    header = [("", display_name(name)) for name in factors]
+    for name in metrics:
+        header += [(with_unit(name), "mean ± sd"), (with_unit(name), "95% interval")]
+    header += [("", "seeds"), *(("", TROUBLES[name]) for name in troubles)]
+    shown = table if most is None else table.head(most)
+    rows = [_row_cells(row, factors, metrics, troubles) for _, row in shown.iterrows()]
+    several = data_sets(table).nunique() > 1
+    notes = [_selection_note(objectives, several=several) if selects else NOTHING_SELECTED]
+    if len(shown) < len(table):
+        notes.append(f"{len(table) - len(shown)} more configurations are left out.")
+    return TableGrid(
+        title=title,
+        header=header,
+        rows=rows,
+        notes=notes,
+        numeric=[False] * len(factors) + [True] * (len(header) - len(factors)),
+    )
+
+
+def as_text(
+    frame: pd.DataFrame,
+    factors: Sequence[str],
+    objective: str | Sequence[str] = VALIDATION_ERROR,
+    *,
+    test: str = TEST_ERROR_LAST,
+    most: int | None = 20,
+    width: int | None = None,
+) -> str:
+    """Return the table over configurations of these trials as plain text for a terminal."""
+    table = over_configurations(frame, factors, objective, test=test)
+    return to_text(configuration_grid(table, factors, objective, test=test, most=most), width=width)
+
+
+def _row_cells(
+    row: "pd.Series[Any]", factors: Sequence[str], metrics: Sequence[str], troubles: Iterable[str]
+) -> list[TableCell]:
+    best = bool(row["best"])
+    cells = [TableCell(setting_value_text(row[name]), strong=best) for name in factors]
+    runs = tuple(row["run_ids"])
+    for name in metrics:
+        summary = SeedSummary(*(row[f"{name}_{part}"] for part in PARTS))
+        cells.append(TableCell(spread_text(summary), strong=best, runs=runs))
+        cells.append(TableCell(interval_text(summary.low, summary.high)))
+    cells.append(TableCell(str(row["n"])))
+    return cells + [TableCell(str(row[name]) if row[name] else "") for name in troubles]
+
+
+def setting_text(row: "pd.Series[Any]", factors: Sequence[str]) -> str:
+    """Return the factors of a configuration in words: `LaMix, beta = 0.5, …`."""
+    held = [name for name in factors if hashable_value(row[name]) is not None]
+    parts = [
+        setting_value_text(row[name])
+        if name.endswith(".name")
+        else f"{short_name(name, factors)} = {setting_value_text(row[name])}"
+        for name in held
+    ]
+    return ", ".join(parts) or "the only configuration"
+
+
+def short_name(name: str, names: Sequence[str]) -> str:
+    """Return the last part of a dotted name where several are listed and it tells them apart."""
+    last = name.rpartition(".")[2]
+    alone = sum(other.rpartition(".")[2] == last for other in names) == 1
+    return last if len(names) > 1 and alone else name
+
+
+def spread_text(summary: SeedSummary) -> str:
+    """Return ``19.38 ± 0.16``, or the mean alone for one value."""
+    if summary.n == 0:
+        return "–"
+    if np.isnan(summary.sd):
+        return number_text(summary.mean)
+    return f"{number_text(summary.mean)} ± {number_text(summary.sd)}"
+
+
+def interval_text(low: float, high: float) -> str:
+    """Return ``[19.18, 19.58]``, or a dash where there is none."""
+    return "–" if np.isnan(low) else f"[{number_text(low)}, {number_text(high)}]"
+
+
+def _selection_note(objectives: Sequence[str], *, several: bool) -> str:
+    chosen = " and ".join(display_name(name) for name in objectives)
+    chosen += " on its data set" if several else ""
+    if any(description_of(name).split == "test" for name in objectives):
+        return (
+            f"Bold: best by {chosen}, chosen on test data: its own test error is too low by that."
+        )
+    return f"Bold: best by {chosen}; the test error took no part in the choice."
