@@ -10,10 +10,12 @@ study: $(VENV)/installed  ## set everything up and run the main job
 test: $(VENV)/installed  ## set everything up and pass the tests
 	$(BIN)/python -m pytest -m "not slow and not gpu"
 
-check: $(VENV)/installed  ## linter, formatter, types, and the schema in step with the code
+check: $(VENV)/installed  ## linter, formatter, types, dependencies, rooms, and the schema in step
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/deptry .
+	$(BIN)/deptry tests --exclude '^$$' --ignore DEP002,DEP004
 	$(BIN)/python -m study.schema --check search_spaces/study.schema.json
 
 format: $(VENV)/installed
