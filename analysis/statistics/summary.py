@@ -122,7 +122,7 @@ def bca_interval(values: ArrayLike, level: float = LEVEL, *, seed: int = 0) -> I
         level: coverage in (0, 1).
         seed: of the resampling, so that a report can be made again.
     """
-    from scipy import stats
+    from scipy import stats  # late: it takes a second
 
     array = np.asarray(values, dtype=np.float64)
     if np.ptp(array) == 0:
