@@ -8,7 +8,7 @@ import torch
 
 # The same examples at every run, and no judgement by the clock of a busy machine.
 hypothesis.settings.register_profile(
-    "steady", derandomize=True, database=None, deadline=None, max_examples=100
+    "steady", derandomize=True, database=None, deadline=None, max_examples=50
 )
 hypothesis.settings.load_profile("steady")
 
