@@ -1,8 +1,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SCHEMA := search_spaces/study.schema.json --defaults tests/trainables/defaults.json
+HOUSE := tests/test_rooms.py tests/test_public_names.py tests/test_architecture.py
 
-.PHONY: study test check format paper-quick bench bench-short schema clean
+.PHONY: study test check format coverage paper-quick bench bench-short schema clean
 
 study: $(VENV)/installed  ## set everything up and run the main job
 	$(BIN)/python -m study.launch search_spaces/beta.yaml
@@ -10,18 +12,25 @@ study: $(VENV)/installed  ## set everything up and run the main job
 test: $(VENV)/installed  ## set everything up and pass the tests
 	$(BIN)/python -m pytest -m "not slow and not gpu"
 
-check: $(VENV)/installed  ## linter, formatter, types, and the schema in step with the code
+check: $(VENV)/installed  ## linter, formatter, types, dependencies, rooms, and the schema in step
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m study.schema --check search_spaces/study.schema.json
+	$(BIN)/deptry .
+	$(BIN)/deptry tests --exclude '^$$' --ignore DEP002,DEP004
+	$(BIN)/python -m study.schema --check $(SCHEMA)
+	$(BIN)/python -m pytest $(HOUSE)
 
 format: $(VENV)/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-schema: $(VENV)/installed  ## write the JSON Schema that editors check study files with
-	$(BIN)/python -m study.schema search_spaces/study.schema.json
+schema: $(VENV)/installed  ## write what follows from the settings: the JSON Schema, new defaults
+	$(BIN)/python -m study.schema $(SCHEMA)
+
+coverage: $(VENV)/installed  ## what share of the code the tests reach that start no Ray cluster
+	$(BIN)/python -m pytest -m "not slow and not gpu" $(UNIT) \
+		--cov=study --cov=trainables --cov=analysis --cov-branch --cov-report=term:skip-covered
 
 paper-quick: $(VENV)/installed  ## every table and figure of the paper at its quick scale
 	for file in search_spaces/paper/*.yaml; do \

@@ -1,4 +1,7 @@
-"""Write the JSON Schema of study files, or check that a written one is up to date."""
+"""Write what follows from the settings in the code, or check that what is written is up to date.
+
+That is the JSON Schema of study files and, beside it, the defaults that were released.
+"""
 
 import argparse
 import json
@@ -7,6 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from study.file.resolved import json_schema
+from trainables.released_defaults import (
+    ChangedDefaultError,
+    current_defaults,
+    defaults_text,
+    read_defaults,
+    with_new_defaults,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,16 +25,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "file", type=Path, help="the schema, for example search_spaces/study.schema.json"
     )
+    parser.add_argument(
+        "--defaults",
+        type=Path,
+        metavar="FILE",
+        help="the released defaults; new settings are added, a changed default is refused",
+    )
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     options = parser.parse_args(arguments)
-    text = f"{json.dumps(json_schema(), indent=2, ensure_ascii=False)}\n"
-    if not options.check:
-        options.file.write_text(text, encoding="utf-8")
-        return 0
-    if not options.file.exists() or options.file.read_text(encoding="utf-8") != text:
-        print(f"{options.file} is not up to date; write it with `make schema`", file=sys.stderr)
+    try:
+        texts = _wanted_texts(options.file, options.defaults)
+    except ChangedDefaultError as error:
+        print(f"{options.defaults}: {error}", file=sys.stderr)
         return 1
+    if options.check:
+        return _report_stale(texts)
+    for file, text in texts.items():
+        file.write_text(text, encoding="utf-8")
     return 0
+
+
+def _wanted_texts(schema: Path, defaults: Path | None) -> dict[Path, str]:
+    texts = {schema: f"{json.dumps(json_schema(), indent=2, ensure_ascii=False)}\n"}
+    if defaults is not None:
+        texts[defaults] = defaults_text(
+            with_new_defaults(read_defaults(defaults), current_defaults())
+        )
+    return texts
+
+
+def _report_stale(texts: dict[Path, str]) -> int:
+    """Name the files that are not what they should be, and return the exit status."""
+    stale = [
+        file
+        for file, text in texts.items()
+        if not file.exists() or file.read_text(encoding="utf-8") != text
+    ]
+    for file in stale:
+        print(f"{file} is not up to date; write it with `make schema`", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

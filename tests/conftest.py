@@ -2,8 +2,15 @@
 
 import os
 
+import hypothesis
 import pytest
 import torch
+
+# The same examples at every run, and no judgement by the clock of a busy machine.
+hypothesis.settings.register_profile(
+    "steady", derandomize=True, database=None, deadline=None, max_examples=50
+)
+hypothesis.settings.load_profile("steady")
 
 # One thread: the machine's cores belong to the trials that the tests start.
 torch.set_num_threads(1)

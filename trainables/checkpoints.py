@@ -85,7 +85,7 @@ class SaveCadence:
 
 def estimated_cost(state: Mapping[str, Any]) -> float:
     """Return the seconds that the first save may take, at 200 MB/s."""
-    size = sum(
+    size: int = sum(
         tensor.numel() * tensor.element_size()
         for part in ("network", "regularizer")
         for tensor in state[part].values()

@@ -30,4 +30,5 @@ def draw_beta(
     # gammas underflow float32 and would give 0 / 0.
     alphas = torch.full((2, *shape), alpha, dtype=torch.float64, device=generator.device)
     first, second = torch._standard_gamma(alphas, generator=generator)
-    return (first / (first + second)).float()
+    share: torch.Tensor = first / (first + second)
+    return share.float()

@@ -169,7 +169,7 @@ class _ArrayFile:
     def take(self, name: str, *, ndim: int, length: int | None = None) -> NDArray[Any]:
         if name not in self._arrays:
             raise BadArtifactError(f"{self._path} has no array `{name}`")
-        array = self._arrays[name]
+        array: NDArray[Any] = self._arrays[name]
         if array.ndim != ndim or (length is not None and len(array) != length):
             wanted = f"{ndim} dimensions" + (f", the first {length}" if length is not None else "")
             raise BadArtifactError(f"`{name}` must have {wanted}, but its shape is {array.shape}")

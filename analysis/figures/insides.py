@@ -163,7 +163,8 @@ def overlay_map(image_HWC: NDArray[np.uint8], cam_HW: Floats) -> NDArray[np.uint
         cam < 0.5, low + 2 * cam * (middle - low), middle + (2 * cam - 1) * (high - middle)
     )
     grey = image_HWC.astype(float).mean(axis=2, keepdims=True)
-    return (0.5 * grey + 0.5 * ends).round().astype(np.uint8)
+    overlaid: NDArray[np.uint8] = (0.5 * grey + 0.5 * ends).round().astype(np.uint8)
+    return overlaid
 
 
 def _distribution_panel(

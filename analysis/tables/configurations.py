@@ -144,7 +144,8 @@ def hashable_value(value: Any) -> Hashable:
         return str(value)
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return None
-    return value
+    hashable: Hashable = value
+    return hashable
 
 
 def _is_implied(frame: pd.DataFrame, name: str, varied: Sequence[str]) -> bool:

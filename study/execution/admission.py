@@ -1,7 +1,7 @@
 """Which nodes of a cluster may train: each is asked before a trial runs on it."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError
@@ -46,7 +46,7 @@ class NodeAdmission:
         self.lost: set[str] = set()
         """Ids of the nodes that have left."""
         self._known: dict[str, ClusterNode] = {}
-        self._asked: dict[str, ray.ObjectRef] = {}
+        self._asked: dict[str, ray.ObjectRef[Any]] = {}
 
     def __enter__(self) -> Self:
         if self.cluster.existing:

@@ -34,7 +34,7 @@ def _ends_the_run(
     """Let an error of ours end the run: Ray Tune would take it for one of the trial and go on."""
 
     @wraps(method)
-    def hear(self: "TrialRunner", *args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+    def hear(self: "TrialRunner", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
         if self.broken is not None:
             raise self.broken
         try:

@@ -76,7 +76,7 @@ class TuneScheduler(FIFOScheduler):
     """Tells the runner what happens to trials."""
 
     def __init__(self, listener: TuneListener) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Ray's own is without annotations
         self.listener = listener
         self._live: list[TuneTrial] = []
 

@@ -1,5 +1,6 @@
 """A study file at one scale: read, overridden, checked, and ready to work from."""
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -78,8 +79,6 @@ class ResolvedStudy:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the study as plain data, resolved, every default spelled out."""
-        import dataclasses
-
         search = {**dataclasses.asdict(self.search), "seeds": list(self.search.seed_list)}
         return {
             "study": self.name,

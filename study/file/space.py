@@ -33,7 +33,7 @@ class NumberRange:
         """Return the nearest value that the range holds, as a person would write it: 0.3."""
         if self.step is None:
             return int(value) if self.integer else float(value)
-        number = round((Decimal(str(value)) - Decimal(str(self.low))) / Decimal(str(self.step)))
+        number = round((_as_written(value) - _as_written(self.low)) / _as_written(self.step))
         return self.at(min(max(number, 0), self._steps()))
 
     @property
@@ -42,12 +42,11 @@ class NumberRange:
         return self._steps() + 1
 
     def _steps(self) -> int:
-        low, high = Decimal(str(self.low)), Decimal(str(self.high))
-        return int((high - low) / Decimal(str(self.step or 1)))
+        return int((_as_written(self.high) - _as_written(self.low)) / _as_written(self.step or 1))
 
     def at(self, number: int) -> float:
         """Return a value of a range with a step, or of integers, by its number from 0."""
-        value = Decimal(str(self.low)) + number * Decimal(str(self.step or 1))
+        value = _as_written(self.low) + number * _as_written(self.step or 1)
         return int(value) if self.integer else float(value)
 
     def contains(self, value: object) -> bool:
@@ -180,7 +179,7 @@ def _parse_range(path: str, value: Mapping[str, Any]) -> NumberRange:
     low, high, step = value["low"], value["high"], value.get("step")
     if not low < high:
         raise SpaceError(path, f"`low < high` must hold, but got low={low}, high={high}")
-    if step is not None and not 0 < step <= high - low:
+    if step is not None and not 0 < _as_written(step) <= _as_written(high) - _as_written(low):
         raise SpaceError(
             path, f"`0 < step <= high - low` must hold, but got step={step}, low={low}, high={high}"
         )
@@ -190,6 +189,11 @@ def _parse_range(path: str, value: Mapping[str, Any]) -> NumberRange:
     if whole and step is not None and not isinstance(step, int):
         low, high = float(low), float(high)  # {low: 0, high: 1, step: 0.1} is meant in fractions
     return NumberRange(low=low, high=high, step=step, log=log)
+
+
+def _as_written(number: float) -> Decimal:
+    """Return the number as its digits say it: of floats, 0.15 - 0.1 would be less than 0.05."""
+    return Decimal(str(number))
 
 
 def _parse_choice(path: str, values: list[Any]) -> Choice:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from study.trials import ConfigurationResult, Outcome, RecordedTrial, Suggestion
+from analysis.record.names import Outcome
+from study.trials import ConfigurationResult, RecordedTrial, Suggestion
 from trainables.metrics import EpochMetrics, TrialSummary
 
 

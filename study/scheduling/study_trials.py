@@ -1,7 +1,6 @@
 """All configurations and trials of a study, and what the record knows of each."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from analysis.record.names import COMPLETED, DIVERGED, Outcome
 from study.file.resolved import ResolvedStudy
@@ -45,16 +44,9 @@ class StudyTrials:
         self, suggestion: Suggestion, recorded: Mapping[str, RecordedTrial] | None = None
     ) -> ConfigurationTrials:
         """Take a configuration up: its trials, and what the record knows of each."""
-        configuration = self.study.configuration(suggestion.point)
-        shared = {
-            "configuration": configuration,
-            "configuration_key": self.configuration_key(configuration),
-            "number": suggestion.number,
-            "point": suggestion.point,
-            "data": self.data_of(configuration),
-        }
         seeds = self.study.search.seed_list
-        trials = [self._trial_of(seed, shared, recorded or {}) for seed in seeds]
+        configuration = self.study.configuration(suggestion.point)
+        trials = [self._trial_of(suggestion, configuration, seed, recorded or {}) for seed in seeds]
         judgement = suggestion.judgement
         reported = max(judgement.intermediate, default=0)
         added = ConfigurationTrials(
@@ -66,12 +58,25 @@ class StudyTrials:
         return added
 
     def _trial_of(
-        self, seed: int, shared: Mapping[str, Any], recorded: Mapping[str, RecordedTrial]
+        self,
+        suggestion: Suggestion,
+        configuration: Configuration,
+        seed: int,
+        recorded: Mapping[str, RecordedTrial],
     ) -> Trial:
         """Return a configuration's trial with a seed, which an equal configuration may hold."""
-        key = hash_configuration(shared["configuration"], data=shared["data"], seed=seed)
+        data = self.data_of(configuration)
+        key = hash_configuration(configuration, data=data, seed=seed)
         if key not in self.trials:
-            self.trials[key] = Trial(key=key, seed=seed, **shared)
+            self.trials[key] = Trial(
+                key=key,
+                configuration=configuration,
+                configuration_key=self.configuration_key(configuration),
+                seed=seed,
+                number=suggestion.number,
+                point=suggestion.point,
+                data=data,
+            )
             if key in recorded:
                 self.note_recorded(self.trials[key], recorded[key])
         return self.trials[key]

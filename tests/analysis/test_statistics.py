@@ -4,6 +4,8 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
@@ -144,3 +146,9 @@ def test_holm_is_that_of_statsmodels_and_leaves_nan_out():
     assert math.isnan(with_gap[1])
     assert [with_gap[i] for i in (0, 2, 3)] == pytest.approx([0.03, 0.06, 0.06])
     assert statistics_summary.holm_correction([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_is_that_of_statsmodels_for_any_p(p):
+    expected = multipletests(p, method="holm")[1]
+    assert statistics_summary.holm_correction(p) == pytest.approx(expected)

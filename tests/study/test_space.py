@@ -77,6 +77,12 @@ def test_two_integers_with_a_fraction_as_step_are_meant_in_fractions():
     assert not domain.integer
 
 
+@pytest.mark.parametrize(("low", "high", "step"), [(0.1, 0.15, 0.05), (0.1, 0.3, 0.2)])
+def test_a_step_may_reach_from_one_end_to_the_other(low, high, step):
+    (domain,) = space.parse_space({"beta": {"low": low, "high": high, "step": step}}).values()
+    assert values(domain) == [low, high]
+
+
 # Errors
 
 

@@ -238,7 +238,7 @@ def test_loading_the_same_again_reads_nothing(tmp_path: Path) -> None:
 
 def test_every_data_set_of_the_design_is_there() -> None:
     paper = {"mnist", "fashion_mnist", "svhn", "cifar10", "cifar100", "tiny_imagenet"}
-    assert set(datasets.names()) == paper | {"digits", "image_folder"}
+    assert set(datasets.names()) >= paper | {"digits", "image_folder"}
 
 
 @pytest.mark.parametrize("name", ["digits", "cifar10", "image_folder"])

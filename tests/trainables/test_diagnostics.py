@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from analysis.figures import diagnostics as formats
+from tests.trainables.small_networks import small_options
 from tests.trainables.tape import Taken
 from trainables import networks, plugins, regularizers
 from trainables.checkpoints import TrialCheckpoints
@@ -307,8 +308,7 @@ def test_after_global_average_pooling_the_map_is_that_of_zhou(name):
 
 @pytest.mark.parametrize("name", plugins.component_names("trainables.networks"))
 def test_every_network_has_maps_in_the_unit_range_and_no_gradient_is_left(name):
-    options = {} if name == "lenet" else {"growth": 4} if name == "densenet121" else {"width": 2}
-    network, images, labels = network_and_images(name, **options)
+    network, images, labels = network_and_images(name, **small_options(name))
     cam_NHW, _ = class_activation_maps(network, images, labels)
     assert cam_NHW.shape == (4, 32, 32)
     assert cam_NHW.min() >= 0 and cam_NHW.max() <= 1

@@ -6,28 +6,15 @@ import torch
 from torch import nn
 from torchvision import models
 
+from tests.trainables.small_networks import NAMES, build_small
 from trainables import networks
 from trainables.networks import preact_resnet18_bottleneck2d
 from trainables.networks.preact_resnet18 import PreActBlock
 from trainables.networks.wide_resnet28_10 import WideBlock
 
-SMALL = {
-    "densenet121": {"growth": 4},
-    "lenet": {},
-    "preact_resnet18": {"width": 4},
-    "preact_resnet18_bottleneck2d": {"width": 4},
-    "resnet50": {"width": 4},
-    "wide_resnet28_10": {"width": 1},
-}
-
 
 def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def build_small(name: str, **shape: int) -> networks.Network:
-    torch.manual_seed(0)
-    return networks.build(name, **{"num_classes": 10, **shape}, **SMALL[name])
 
 
 # A classifier of M features has M + 1 parameters a class: those for 200 classes are the count for
@@ -84,7 +71,7 @@ def test_resnet_has_50_layers_without_its_four_projections() -> None:
     assert sum(layers) == 50 + 4
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("image_size", "in_channels"), [(32, 1), (32, 3), (64, 3)])
 def test_every_network_trains_on_a_batch_of_one(
     name: str, image_size: int, in_channels: int
@@ -98,7 +85,7 @@ def test_every_network_trains_on_a_batch_of_one(
         assert parameter.grad is not None and parameter.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", NAMES)
 def test_logits_are_the_classifier_of_the_features(name: str) -> None:
     network = build_small(name, num_classes=200).eval()
     images_NCHW = torch.randn(2, 3, 32, 32)
@@ -107,7 +94,7 @@ def test_logits_are_the_classifier_of_the_features(name: str) -> None:
     assert network(images_NCHW).equal(network.classifier(features_NM))
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", NAMES)
 def test_stages_return_maps_and_the_neck_vectors(name: str) -> None:
     network = build_small(name)
     maps_NCHW = network.stages(torch.randn(2, 3, 32, 32))
@@ -115,11 +102,7 @@ def test_stages_return_maps_and_the_neck_vectors(name: str) -> None:
     assert network.neck(maps_NCHW).ndim == 2
 
 
-def test_the_tests_know_every_network() -> None:
-    assert set(SMALL) == set(networks.plugins.component_names("trainables.networks"))
-
-
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_same_seed_gives_the_same_weights(name: str) -> None:
     first, second = build_small(name).state_dict(), build_small(name).state_dict()
     assert all(first[key].equal(second[key]) for key in first)

@@ -31,8 +31,8 @@ def read_batches(
 
 
 def _batch_source(kind: "type[torchvision_datasets.CIFAR10]") -> FileSource:
-    batches = dict([*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])])
-    md5 = {f"{kind.base_folder}/{name}": value for name, value in batches.items()}
+    batches = [*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])]
+    md5 = {f"{kind.base_folder}/{name}": value for name, value in batches}
     return FileSource(
         needed=tuple(md5),
         offered=(kind.filename,),

@@ -67,7 +67,7 @@ def check_sums(source: FileSource, root: Path) -> None:
     Raises:
         DatasetError: naming the first file that is damaged.
     """
-    from torchvision.datasets.utils import check_integrity
+    from torchvision.datasets.utils import check_integrity  # late: it takes seconds
 
     for path, md5 in source.md5.items():
         if (root / path).exists() and not check_integrity(root / path, md5):

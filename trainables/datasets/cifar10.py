@@ -26,7 +26,7 @@ class Settings(SplitSettings):
 
     def read(self, root: Path) -> RawDataset:
         """Read ``cifar-10-batches-py`` below `root`, downloaded when missing."""
-        from torchvision import datasets as torchvision_datasets
+        from torchvision import datasets as torchvision_datasets  # late: it takes seconds
 
         train, test, classes = _cifar.read_batches(torchvision_datasets.CIFAR10, root)
         return RawDataset(

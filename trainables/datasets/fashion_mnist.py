@@ -30,7 +30,7 @@ class Settings(SplitSettings):
 
     def read(self, root: Path) -> RawDataset:
         """Read ``FashionMNIST/raw`` below `root` or Debian's files; download when both lack one."""
-        from torchvision import datasets as torchvision_datasets
+        from torchvision import datasets as torchvision_datasets  # late: it takes seconds
 
         train, test = _mnist.read_idx_folder(_found_folder(root))
         return RawDataset(
@@ -48,7 +48,7 @@ def _found_folder(root: Path) -> Path:
     folder = root / "FashionMNIST/raw"
     if not _mnist.is_complete(folder) and _mnist.is_complete(DEBIAN):
         return DEBIAN
-    from torchvision import datasets as torchvision_datasets
+    from torchvision import datasets as torchvision_datasets  # late: it takes seconds
 
     provide_files(_mnist.idx_source(torchvision_datasets.FashionMNIST), root)
     return folder

@@ -70,7 +70,7 @@ def _class_names(folder: Path) -> list[str]:
 
 
 def _read_split(folder: Path, classes: list[str], size: int) -> Images:
-    from torchvision.datasets import folder as image_folders
+    from torchvision.datasets import folder as image_folders  # late: it takes seconds
 
     files = image_folders.make_dataset(
         folder,

@@ -27,7 +27,7 @@ class Settings(SplitSettings):
 
     def read(self, root: Path) -> RawDataset:
         """Read ``MNIST/raw`` below `root`, downloaded when missing."""
-        from torchvision import datasets as torchvision_datasets
+        from torchvision import datasets as torchvision_datasets  # late: it takes seconds
 
         provide_files(_mnist.idx_source(torchvision_datasets.MNIST), root)
         train, test = _mnist.read_idx_folder(root / "MNIST/raw")

@@ -34,7 +34,7 @@ class Settings(SplitSettings):
 
     def read(self, root: Path) -> RawDataset:
         """Read ``train_32x32.mat`` and ``test_32x32.mat`` in `root`, downloaded when missing."""
-        from torchvision import datasets as torchvision_datasets
+        from torchvision import datasets as torchvision_datasets  # late: it takes seconds
 
         source = _mat_source()
         provide_files(source, root)
@@ -55,7 +55,7 @@ class Settings(SplitSettings):
 
 
 def _mat_source() -> FileSource:
-    from torchvision import datasets as torchvision_datasets
+    from torchvision import datasets as torchvision_datasets  # late: it takes seconds
 
     kind = torchvision_datasets.SVHN
 

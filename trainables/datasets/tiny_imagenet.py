@@ -68,7 +68,7 @@ def _archive_source() -> FileSource:
 
 
 def _download_archive(root: Path) -> None:
-    from torchvision.datasets.utils import download_and_extract_archive
+    from torchvision.datasets.utils import download_and_extract_archive  # late: it takes seconds
 
     download_and_extract_archive(URL, str(root), md5=MD5)
 

@@ -25,7 +25,7 @@ class TrialSubject:
     network: Network
     embed: Callable[[Network, torch.Tensor], torch.Tensor] | None
     """Gives the network's 2-D embedding; None where it has none."""
-    regularizer: RegularizerModule
+    regularizer: RegularizerModule[Any]
     splits: Splits
     normalise: PixelNormaliser
     autocast: Callable[[], AbstractContextManager[Any]]

@@ -71,7 +71,8 @@ class SoftTargets:
         """Return the epoch's mean over mixed inputs or, where there are none, over all."""
         all_K1, mixed_K1 = self._sums_2K1.cpu()
         chosen_K1 = mixed_K1 if mixed_K1[-1] > 0 else all_K1
-        return chosen_K1[:-1] / chosen_K1[-1]
+        mean_K: Tensor = chosen_K1[:-1] / chosen_K1[-1]
+        return mean_K
 
     def end_epoch(self, metrics: EpochMetrics) -> None:
         """Record the mean over the epoch's steps, and the targets of the fixed batch."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 from torch import Tensor
@@ -98,7 +99,8 @@ def _minimum_cut(unary: np.ndarray, below: np.ndarray, right: np.ndarray) -> np.
     residual.eliminate_zeros()
     reached = np.zeros(sink + 1, dtype=np.int64)
     reached[breadth_first_order(residual, source, return_predecessors=False)] = 1
-    return reached[at_least_1] + reached[at_least_2]
+    labels: NDArray[np.int64] = reached[at_least_1] + reached[at_least_2]
+    return labels
 
 
 def belief_propagation(

@@ -35,7 +35,7 @@ def build(
     Raises:
         pydantic.ValidationError: if the name or an option is unknown or a value is bad.
     """
-    settings = parse_settings(AnySettings, {"name": name, **options})
+    settings: AnySettings = parse_settings(AnySettings, {"name": name, **options})
     return settings.build(num_classes=num_classes, in_channels=in_channels, image_size=image_size)
 
 

@@ -82,4 +82,5 @@ class PreActBlock(nn.Module):
         """Return maps of `channels_out` channels, smaller by `stride`."""
         activated = F.relu(self.bn1(maps_NCHW))
         out: Tensor = self.conv2(F.relu(self.bn2(self.conv1(activated))))
-        return out + self.shortcut(activated)
+        carried: Tensor = self.shortcut(activated)
+        return out + carried

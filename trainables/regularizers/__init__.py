@@ -28,5 +28,5 @@ def build(
     Raises:
         pydantic.ValidationError: if a name or key is unknown or a value is bad.
     """
-    chosen = parse_settings(AnySettings, dict(settings))
+    chosen: AnySettings = parse_settings(AnySettings, dict(settings))
     return chosen.build(num_classes=num_classes, num_features=num_features)
