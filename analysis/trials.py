@@ -1,8 +1,8 @@
 """The record as data: what MLflow holds of a study, read into data frames.
 
-The only module here that talks to MLflow. It expects the record that `study` writes: one experiment
-per study, one parent run per scale (tag ``role: study``), one child run per trial
-(``role: trial``). Nothing is computed here.
+With `analysis.record` the only module of the analysis that talks to MLflow. It expects the record
+that `study` writes: one experiment per study, one parent run per scale (tag ``role: study``), one
+child run per trial (``role: trial``). Nothing is computed here.
 
 Columns of a trial, one row each:
 
