@@ -1,7 +1,8 @@
 """The record as data: what MLflow holds of a study, read into data frames.
 
-It expects the record that `study` writes: one experiment per study, one parent run per scale (tag
-``role: study``), one child run per trial (``role: trial``). Nothing is computed here.
+The record is read through `analysis.record`, which sets MLflow up. It is expected as `study` writes
+it: one experiment per study, one parent run per scale (tag ``role: study``), one child run per
+trial (``role: trial``). Nothing is computed here.
 
 Columns of a trial, one row each:
 
@@ -15,17 +16,14 @@ Columns of a trial, one row each:
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
 
 from analysis.record.client import (
     OLDEST_FIRST,
     UnknownStudyError,
-    download_artifact,
-    has_artifact,
+    find_artifact,
     open_reader,
     search_all_runs,
     with_tags,
@@ -53,6 +51,9 @@ from analysis.record.study_info import (
 )
 from analysis.record.values import is_flag, metric_value, typed_param
 from trainables.metrics import TEST_ERROR, TRAIN_ERROR, TRAIN_LOSS, VALIDATION_ERROR
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 __all__ = [
     "StudyInfo",
@@ -153,16 +154,8 @@ def artifact(trial: "pd.Series[Any]", path: str, tracking_uri: str | None = None
         tracking_uri: as for `load`.
     """
     client = open_reader(tracking_uri)
-    for run_id in (trial["run_id"], trial.get(ADOPTED_FROM)):
-        if not isinstance(run_id, str):
-            continue
-        try:
-            present = has_artifact(client, run_id, path)
-        except MlflowException:  # the run adopted from may be gone
-            continue
-        if present:
-            return download_artifact(client, run_id, path)
-    return None
+    runs = (trial["run_id"], trial.get(ADOPTED_FROM))
+    return find_artifact(client, [run for run in runs if isinstance(run, str)], path)
 
 
 def attach(run_id: str, folder: Path, *, name: str, tracking_uri: str | None = None) -> None:
@@ -170,7 +163,7 @@ def attach(run_id: str, folder: Path, *, name: str, tracking_uri: str | None = N
     open_reader(tracking_uri).log_artifacts(run_id, str(folder), artifact_path=name)
 
 
-def _trial_row(study: str, run: Run) -> dict[str, Any]:
+def _trial_row(study: str, run: "Run") -> dict[str, Any]:
     tags = {key: value for key, value in run.data.tags.items() if not key.startswith(MLFLOW_PREFIX)}
     flags = {flag: is_flag(tags.pop(flag, None)) for flag in FLAGS}
     return {
@@ -187,7 +180,7 @@ def _trial_row(study: str, run: Run) -> dict[str, Any]:
     }
 
 
-def _ordered_columns(runs: list[Run], frame: pd.DataFrame) -> list[str]:
+def _ordered_columns(runs: "list[Run]", frame: pd.DataFrame) -> list[str]:
     """Return the columns: identity, tags, settings, metrics."""
     params = sorted({key for run in runs for key in run.data.params})
     metrics = sorted({key for run in runs for key in run.data.metrics})

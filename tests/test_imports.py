@@ -1,5 +1,6 @@
 """The rooms: who may import what. The linter checks the lines, this checks what is loaded."""
 
+import os
 import subprocess
 import sys
 
@@ -31,3 +32,23 @@ def test_a_module_loads_no_framework_but_its_own(module, allowed):
     code = f"import {module}, sys; print(*(f for f in {FRAMEWORKS} if f in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) <= set(allowed)
+
+
+@pytest.mark.parametrize("module", ["analysis.trials", "study.record.writer"])
+def test_mlflow_finds_its_environment_set_when_it_is_imported(module):
+    code = f"""
+import os, sys
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "mlflow":
+            print(os.environ.get("MLFLOW_LOGGING_LEVEL"))
+
+sys.meta_path.insert(0, Watch())
+import {module}
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "MLFLOW_LOGGING_LEVEL"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.split() == ["WARNING"]

@@ -11,6 +11,7 @@ from pathlib import Path
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
+from mlflow.exceptions import MlflowException
 
 from analysis.record import collector, credentials
 
@@ -111,6 +112,18 @@ def has_artifact(client: MlflowClient, run_id: str, path: str) -> bool:
     """Return whether a run has an artifact at a path relative to its artifacts."""
     folder, _, _ = path.rpartition("/")
     return path in {entry.path for entry in client.list_artifacts(run_id, folder or None)}
+
+
+def find_artifact(client: MlflowClient, run_ids: Sequence[str], path: str) -> Path | None:
+    """Return a local copy of the artifact of the first run that has it, or None if none has it."""
+    for run_id in run_ids:
+        try:
+            present = has_artifact(client, run_id, path)
+        except MlflowException:  # the run may be gone
+            continue
+        if present:
+            return download_artifact(client, run_id, path)
+    return None
 
 
 def download_artifact(

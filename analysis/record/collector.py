@@ -1,7 +1,8 @@
 """Python's collector of garbage, kept away from reads of thousands of runs.
 
 MLflow makes some sixty objects of a run's rows, all of them in use. The collector would look at
-them again and again, and at all of torch beside them: it took two thirds of a read's time.
+these objects again and again, and at all of torch's beside them, which took two thirds of a read's
+time.
 """
 
 import gc

@@ -1,7 +1,7 @@
 """Names and passwords of a tracking server: kept in the environment, out of all that is shown.
 
-MLflow repeats the address it was given in its messages, so one that holds a password must not get
-that far.
+MLflow repeats the address of the server in its messages, so MLflow must not be given an address
+that holds a password.
 """
 
 import logging
@@ -15,7 +15,7 @@ USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 def without_login(uri: str) -> str:
     """Move an HTTP server's user and password to where MLflow also looks; return the bare address.
 
-    >>> plain("https://ada:pass@mlflow.example/")
+    >>> without_login("https://ada:pass@mlflow.example/")
     'https://mlflow.example/'
     """
     parts = urlsplit(uri)
@@ -29,7 +29,7 @@ def without_login(uri: str) -> str:
 def hide_logins(text: str) -> str:
     """Return a text without the users and passwords of the addresses in it.
 
-    >>> shown("cannot use postgresql://ada:pass@host/records")
+    >>> hide_logins("cannot use postgresql://ada:pass@host/records")
     'cannot use postgresql://***@host/records'
     """
     return USERINFO.sub("***@", text)

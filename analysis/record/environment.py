@@ -12,8 +12,9 @@ def prepare_environment() -> None:
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # MLflow reports to standard error when it makes a database. It reads the variable when it is
     # imported; where somebody has imported it before, the level is set here.
-    level = os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING").upper()
-    logging.getLogger("mlflow").setLevel(level)
+    level = os.environ.get("MLFLOW_LOGGING_LEVEL") or "WARNING"
+    os.environ["MLFLOW_LOGGING_LEVEL"] = level
+    logging.getLogger("mlflow").setLevel(level.upper())
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
