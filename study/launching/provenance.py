@@ -1,4 +1,4 @@
-"""Where a result comes from: commit, versions, device."""
+"""Where a result comes from: the commit and the versions of the packages."""
 
 import platform
 import subprocess
@@ -6,7 +6,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @cache
