@@ -51,7 +51,7 @@ COUNTS = ("done", "cut off", "failed")
 
 
 def _state_words(study: StudyOverview, root: Path) -> str:
-    """Return the state in words; the lock knows better than a record whether a driver lives."""
+    """Return the state in words; a held lock shows that the driver lives, a record may not."""
     lock = root / study.study / study.scale / "lock"
     held = read_holder(lock)
     if held is not None:

@@ -17,14 +17,14 @@ class StudyHeldError(Exception):
 
 @contextmanager
 def hold_study(path: Path) -> Iterator[None]:
-    """Hold the study until the block ends, or the process does, whatever way.
+    """Hold the study until the block ends or the process ends, in whatever way.
 
     Raises:
-        StudyHeld: naming the process that holds it, its machine and since when.
+        StudyHeldError: naming the process that holds it, its machine and since when.
     """
     with path.open("a+", encoding="utf-8") as file:
         if not _lock_file(file):
-            raise StudyHeldError(f"{_parse_holder(path)}; one study runs once at a time")
+            raise StudyHeldError(f"{_describe_holder(path)}; one study runs once at a time")
         file.truncate(0)
         started = time.strftime("%Y-%m-%d %H:%M:%S")
         json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": started}, file)
@@ -34,7 +34,7 @@ def hold_study(path: Path) -> Iterator[None]:
 
 
 def _lock_file(file: TextIO) -> bool:
-    """Lock the file; whoever only asks who holds it holds it for a moment."""
+    """Return whether the file could be locked; `read_holder` locks it too, for a moment."""
     for wait in (0.05, 0.1, 0.2, 0):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,7 +58,7 @@ def read_holder(path: Path) -> dict[str, str | int] | None:
     return None
 
 
-def _parse_holder(path: Path) -> str:
+def _describe_holder(path: Path) -> str:
     found = read_holder(path) or {}
     return (
         f"process {found.get('pid', '?')} on {found.get('host', '?')} holds this study "

@@ -1,7 +1,8 @@
 """Where a study keeps what it needs to go on: one folder per study and scale.
 
-Trials save themselves there too, from whichever machine they run on; or in an object store, and
-then only the driver's own files lie in a folder: what they hold is on record as well.
+Trials save their checkpoints in the same folder, which all machines then share, or in an object
+store. With an object store the folder holds the driver's own files alone, and what these hold is on
+record as well.
 """
 
 import shutil
@@ -27,11 +28,11 @@ class StateFolder:
     shared: str
     """What trials need on all nodes: the same folder, or a URI."""
     kept: Path | None = None
-    """Of a copy, the folder that it is of: what is measured for it is of use later."""
+    """The folder that a copy is of: what is measured for a copy is kept there."""
 
     @classmethod
     def open(cls, root: str, study: str, scale: str) -> "StateFolder":
-        """Make the folder below `root`, a path or a URI such as ``s3://bucket/path``, if need be.
+        """Return the folder below `root`, a path or a URI like ``s3://bucket/path``, made if missing.
 
         Raises:
             ValueError: if the URI holds credentials.
@@ -46,7 +47,7 @@ class StateFolder:
 
     @contextmanager
     def copy(self) -> Iterator["StateFolder"]:
-        """Lend a copy of what a plan needs to know, which it may change."""
+        """Lend a copy of what a plan needs to know; the plan may change the copy."""
         with tempfile.TemporaryDirectory(prefix="study-plan-") as scratch:
             copied = StateFolder(Path(scratch), scratch, self.folder)
             if self.optuna.exists():
@@ -75,12 +76,12 @@ class StateFolder:
 
     @property
     def checkpoints(self) -> str:
-        """Unfinished trials: an absolute path or a URI."""
+        """Checkpoints of unfinished trials: an absolute path or a URI."""
         return f"{self.shared}/checkpoints"
 
     @property
     def scratch(self) -> str:
-        """What Ray Tune writes and nobody reads: an absolute path or a URI."""
+        """Ray Tune's own files, which nobody reads: an absolute path or a URI."""
         return f"{self.shared}/tune"
 
     @property

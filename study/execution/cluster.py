@@ -30,9 +30,9 @@ ANSWER_SECONDS = 10.0
 JOIN_SECONDS = 60.0
 """How long an existing cluster is given until a node has room for a trial."""
 HEAD_SECONDS = 40.0
-"""How long the head may fail to answer; after 60 s Ray ends the process itself, without a word."""
+"""How long the head may fail to answer. After 60 s Ray itself ends the process, without a word."""
 MEASURE_SECONDS = 900.0
-"""How long a measurement on a GPU may take, until one is free included."""
+"""How long a measurement on a GPU may take, the wait for a free GPU included."""
 
 NOISY = (
     "ray._private.authentication.authentication_token_setup",  # the display says it better
@@ -135,7 +135,7 @@ def _code_environment() -> dict[str, Any]:
 
 
 def protect_token() -> None:
-    """Ray writes its access token readable by all; it is its owner's alone."""
+    """Let the owner alone read Ray's access token, which Ray writes readable by all."""
     token = Path.home() / ".ray" / "auth_token"
     if token.exists():
         token.chmod(0o600)
@@ -171,7 +171,7 @@ class RayCluster:
     def watched(self, on_loss: Callable[[], None]) -> Iterator[None]:
         """Call `on_loss`, from another thread, if the head is lost before the block ends.
 
-        The thread that drives Ray cannot hear of it: each call of Ray's waits for the head.
+        The thread that drives Ray cannot notice the loss: each call of Ray's waits for the head.
         """
         over = threading.Event()
         threading.Thread(target=self._watch_head, args=(over, on_loss), daemon=True).start()
@@ -193,7 +193,7 @@ class RayCluster:
                     return
 
     def wait_for_room(self, cpus: float, gpus: float) -> list[ClusterNode]:
-        """Return the nodes once one has room for a trial; those of a young cluster may yet join.
+        """Return the nodes once one has room for a trial; nodes of a young cluster may join yet.
 
         Raises:
             ClusterError: saying what is asked for and what there is.

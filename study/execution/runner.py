@@ -31,7 +31,7 @@ PROCESS_LOST = ("ActorUnavailableError", "ActorDiedError")
 def _ends_the_run(
     method: Callable[Concatenate["TrialRunner", Arguments], Answer],
 ) -> Callable[Concatenate["TrialRunner", Arguments], Answer]:
-    """Let an error of ours end the run: Ray Tune would take it for one of the trial and go on."""
+    """Let an error of the driver end the run: Ray Tune would count it as the trial's and go on."""
 
     @wraps(method)
     def hear(self: "TrialRunner", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
@@ -82,7 +82,7 @@ class TrialRunner:
         """Whether a trial that is to stop may finish its epoch first."""
         self._node_of: dict[Trial, str] = {}
         self._failed_on: dict[str, list[Trial]] = {}
-        """Trials whose process went away, by their node; whether it is lost too shows later."""
+        """Trials whose process went away, by node; whether the node is lost too shows later."""
         self._stragglers = StragglerDetector()
         self._nodes: list[ClusterNode] = []
         self._nodes_at = float("-inf")
@@ -98,11 +98,11 @@ class TrialRunner:
         return not self.scheduler.running
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickle as nothing: Ray Tune saves what it is given, for a restore that is not its job."""
+        """Pickle as nothing: Ray Tune saves its objects for a restore of its own."""
         return {}
 
     def __deepcopy__(self, memo: object) -> "TrialRunner":
-        """Stay the one that it is, where Ray Tune copies the specification of a trial."""
+        """Return the same runner where Ray Tune copies the specification of a trial."""
         return self
 
     def run(self) -> None:
@@ -141,7 +141,7 @@ class TrialRunner:
 
     @contextmanager
     def _scratch(self) -> Iterator[str]:
-        """Lend Ray Tune a folder: its actors look for it on whichever node they run."""
+        """Lend Ray Tune a folder that its actors find on every node."""
         if not self.admission.cluster.existing:
             with tempfile.TemporaryDirectory(prefix="study-tune-") as folder:
                 yield folder

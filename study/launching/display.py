@@ -19,9 +19,9 @@ from study.trials import ConfigurationTrials, Trial, describe_point
 LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal."""
 DRAWING = 0.02
-"""The share of the time that drawing may take: it adds up all trials, and there may be many."""
+"""The share of the time that drawing may take; it grows with the number of trials."""
 EARLY = 20
-"""Seconds before which no pace is given and no time left is guessed."""
+"""In the first seconds of a launch, this many, no pace and no time left are shown."""
 
 
 class LaunchDisplay:
@@ -200,7 +200,7 @@ def _is_settled(trial: Trial, configuration: ConfigurationTrials) -> bool:
 
 
 def _epochs_done(trial: Trial) -> int:
-    """Return how many epochs of a trial are done; those of one that has ended are let go of."""
+    """Return how many epochs of a trial are done; a trial that has ended keeps no history."""
     return trial.epochs if trial.state == "done" else len(trial.history)
 
 

@@ -1,4 +1,4 @@
-"""Where a result comes from: commit, versions, device."""
+"""Where a result comes from: the commit and the versions of the packages."""
 
 import platform
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 from analysis.record.names import GIT_COMMIT, GIT_DIRTY, PACKAGES, PYTHON
 from analysis.record.values import flag_text
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""How a running study takes Ctrl-C and SIGTERM."""
+"""What Ctrl-C and SIGTERM do to a running study."""
 
 import signal
 from collections.abc import Callable, Iterator

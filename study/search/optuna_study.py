@@ -77,8 +77,9 @@ class OptunaStudy:
     def asked(self) -> list[Suggestion]:
         """Return all configurations chosen so far, by number.
 
-        One that a dead process left half chosen is chosen to the end, as it would have been. Where
-        the storage is outdated it stays half, which is no point of the space.
+        A dead process may have left a configuration half chosen: the rest of it is chosen now, to
+        the values that it would have had. Where the storage is outdated, the configuration stays
+        half chosen, and a half is no point of the space.
         """
         outdated = self.outdated
         return [
@@ -101,8 +102,8 @@ class OptunaStudy:
     def ask(self) -> Suggestion:
         """Choose the next configuration and put it on record.
 
-        For samplers that do not learn it is a function of the study file, the sampler's seed and
-        its number; for the others, also of what was told before.
+        The configuration is a function of the study file, the sampler's seed and its number; for
+        samplers that learn, also of what was told before.
         """
         running = ConfigurationResult("running")
         if self.sequence is not None:
@@ -121,7 +122,7 @@ class OptunaStudy:
         return Suggestion(trial.number, self._choose(trial, trial.number), running)
 
     def upcoming(self, count: int) -> list[Point]:
-        """Return the next configurations, as far as the sampler does not learn, asking for none."""
+        """Return the next configurations without asking for them; none of a sampler that learns."""
         if self.sequence is None:
             return []
         taken = [trial.params for trial in self._optuna.get_trials(deepcopy=False)]
@@ -129,7 +130,7 @@ class OptunaStudy:
         return [cursor.next()[1] for _ in range(count)]
 
     def _first_untried(self, asked: Sequence[Point]) -> Point | None:
-        """Return the first enqueued point, perhaps a new one of an old study, not tried yet."""
+        """Return the first enqueued point that was not tried yet; an old study may get new ones."""
         for point in self.study.enqueued():
             if not any(point.items() <= tried.items() for tried in asked):
                 return point
@@ -151,7 +152,7 @@ class OptunaStudy:
         return bool(trial.should_prune())
 
     def tell(self, number: int, judgement: ConfigurationResult) -> None:
-        """Record how a configuration ended; a state other than running, told once."""
+        """Record how a configuration ended. Called once, with a state other than running."""
         values = list(judgement.values) if judgement.state == "complete" else None
         self._optuna.tell(number, values, state=OPTUNA_STATES[judgement.state])
 
@@ -175,7 +176,7 @@ class OptunaStudy:
 
     @property
     def rules_changed(self) -> bool:
-        """Whether the configurations that were stopped early fell to another rule than today's."""
+        """Whether another rule than the present one stopped configurations early."""
         return self._optuna.user_attrs.get(
             RULES_ATTRIBUTE, _stopping_rules(self.study)
         ) != _stopping_rules(self.study)
@@ -188,11 +189,11 @@ class OptunaStudy:
     def rebuild(self, configurations: Sequence[tuple[Point, ConfigurationResult]]) -> None:
         """Write the storage anew with these configurations, numbered in order, in one move.
 
-        Needed where Optuna's own rules forbid the change: a judged configuration that is judged
-        again over more seeds, a choice that has a new alternative.
+        Needed where Optuna forbids the change: to judge a judged configuration again over more
+        seeds, to add an alternative to a choice.
         """
         notes = self._notes()
-        # NSGA-II breeds from generations that were whole: it begins anew, with all that is known.
+        # NSGA-II breeds from whole generations: all that is known becomes its first.
         first = {GENERATION_ATTRIBUTE: 0} if self.study.search.sampler == "nsga2" else {}
         self._storage.remove_session()
         self._storage.engine.dispose()
@@ -221,10 +222,10 @@ class OptunaStudy:
         self._open()
 
     def _notes(self) -> dict[str, dict[str, Any]]:
-        """Return by point what samplers and pruners have noted of it, where that still holds.
+        """Return by point what samplers and pruners have noted of it and what still holds.
 
-        It does not where the configuration's space has changed, nor, for the rungs of early
-        stopping, where the rule has.
+        No note holds where the configuration's space has changed; the notes on rungs do not hold
+        where the rule of early stopping has changed.
         """
         changed = self.rules_changed
         return {

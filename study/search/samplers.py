@@ -21,9 +21,9 @@ def build_sampler(
 ) -> optuna.samplers.BaseSampler:
     """Return the sampler for one configuration, seeded by its number.
 
-    A sampler that lives on would draw otherwise after a restart than without one. CMA-ES starts
-    from the configurations known before its first generation, if they are enough: those of a
-    narrower space, for example.
+    One sampler for all configurations would draw otherwise after a restart. CMA-ES starts from the
+    configurations that are known before its first generation, those of a narrower space for
+    example, if there are enough of them.
     """
     seed = derive_seed(study.search.sampler_seed, number) % 2**32
     match study.search.sampler:

@@ -1,13 +1,24 @@
+import copy
+import itertools
+import json
+import shutil
+import tempfile
+from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from study.file.points import is_point_of
 from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import OptunaStudy
 from study.trials import ConfigurationResult, RecordedTrial
 from tests.study.sample import epochs_of
+from trainables.configuration import hash_configuration
 from trainables.metrics import summarise_trial
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -373,3 +384,135 @@ def test_a_study_interrupted_at_every_trial_holds_the_same(lab, make, storage, s
     assert lab.points() == other.points()
     assert lab.judgements() == other.judgements()
     assert set(lab.record.runs) == set(other.record.runs)
+
+
+# Any record, any storage, any change of the file
+
+SPACES = (
+    {"regularizer.beta": {"low": 0.1, "high": 0.9}},
+    {"regularizer.beta": {"low": 0.3, "high": 0.7}},
+    {"regularizer.beta": [0.3, 0.7]},
+    {"regularizer": [{"name": "vanilla"}, {"name": "lamix", "beta": [0.3, 0.7]}]},
+)
+BETAS = (0.2, 0.3, 0.5, 0.7)
+LEFT = ("complete", "diverged", "cut off", "killed", "failed", "stopped early", "no objective")
+files = st.fixed_dictionaries(
+    {
+        "configurations": st.integers(1, 3),
+        "seeds": st.sampled_from([1, 2, [1], [2, 0]]),
+        "sampler": st.sampled_from(["random", "tpe"]),
+        "space": st.sampled_from(SPACES),
+        "epochs": st.sampled_from([4, 3]),
+        "early_stopping": st.sampled_from([None, MEDIAN, {**MEDIAN, "grace_period": 2}]),
+    }
+)
+
+
+def run_as_left(study, point, seed, left, *, number, retired):
+    """Return the key and the run of a trial that an earlier launch left in this way."""
+    configuration = study.configuration(point)
+    key = hash_configuration(configuration, data="feed", seed=seed)
+    metrics = vars(epochs_of([10.0 + seed])[0])
+    if left == "no objective":
+        metrics = {name: value for name, value in metrics.items() if "validation" not in name}
+    statuses = {"cut off": "RUNNING", "killed": "KILLED", "failed": "FAILED"}
+    outcomes = {
+        "complete": "completed",
+        "no objective": "completed",
+        "stopped early": "stopped_early",
+        "cut off": None,
+        "killed": None,
+    }
+    tags = {
+        "configuration": hash_configuration(configuration, data="feed"),
+        "point": json.dumps(point),
+        "configuration_number": str(number),
+        "retired": str(retired).lower(),
+    }
+    return key, {
+        "status": statuses.get(left, "FINISHED"),
+        "outcome": outcomes.get(left, left),
+        "metrics": metrics,
+        "tags": tags,
+    }
+
+
+def leave(lab, data, options):
+    """Leave a storage in any state, and a record of trials that need not agree with it."""
+    study = lab.make(**options)
+    search = OptunaStudy(study, lab.path)
+    states = st.sampled_from(["running", "complete", "pruned", "failed"])
+    for state in data.draw(st.lists(states, max_size=options["configurations"])):
+        asked = search.ask()
+        if state != "running":
+            values = (50.0,) if state == "complete" else ()
+            search.tell(asked.number, ConfigurationResult(state, values))
+    points = [asked.point for asked in search.asked()]
+    foreign = [{"regularizer.beta": beta} for beta in data.draw(st.lists(st.sampled_from(BETAS)))]
+    points += [point for point in foreign if is_point_of(point, study.space)]
+    for number, point in enumerate(points):
+        seeds = data.draw(st.sets(st.integers(0, 2)))
+        for seed in sorted(seeds):
+            left, retired = data.draw(st.sampled_from(LEFT)), data.draw(st.booleans())
+            key, run = run_as_left(study, point, seed, left, number=number, retired=retired)
+            lab.record.runs.setdefault(key, run)
+    search._storage.remove_session()
+
+
+@pytest.fixture
+def memory(empty):
+    """Return the path of a new storage at each call, in memory where the system has such a folder:
+    each of Optuna's writes would wait for a disk."""
+    in_memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=in_memory if in_memory.is_dir() else None) as folder:
+        numbers = itertools.count()
+        yield lambda: Path(shutil.copy(empty, Path(folder, f"optuna{next(numbers)}.db")))
+
+
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data(), before=files, after=files, storage_is_lost=st.booleans())
+def test_reconciling_loses_no_trial_and_the_second_time_changes_nothing(
+    make, memory, data, before, after, storage_is_lost
+):
+    lab = Lab(make, memory)
+    leave(lab, data, before)
+    if storage_is_lost:
+        lab.path.unlink()
+    runs = copy.deepcopy(lab.record.runs)
+    scheduler = lab.launch(**after)
+    found, asked = lab.found, lab.search.asked()
+
+    # Keys are unique, and every configuration has each of its seeds once.
+    numbers = [each.number for each in scheduler.configurations]
+    assert numbers == list(range(len(numbers))) == [each.number for each in asked]
+    seeds = list(lab.search.study.search.seed_list)
+    for each in scheduler.configurations:
+        assert [trial.seed for trial in each.trials] == seeds
+        assert all(scheduler.trials[trial.key] is trial for trial in each.trials)
+    assert all(count == 1 for count in Counter(map(id, scheduler.trials.values())).values())
+
+    # No trial is lost: it belongs to the study or is retired, and what is finished is not trained.
+    assert lab.record.runs.keys() == runs.keys()
+    for key, run in runs.items():
+        is_own = key in scheduler.trials
+        assert (lab.record.runs[key]["tags"]["retired"] == "true") == (not is_own)
+        if is_own and run["outcome"] in ("completed", "diverged"):
+            has_objective = "validation_error" in run["metrics"]
+            assert (scheduler.trials[key].state == "done") == has_objective
+    assert lab.agrees() and not lab.search.outdated
+
+    # The second time changes nothing.
+    settled = copy.deepcopy(lab.record.runs)
+    lab.search._storage.remove_session()
+    again = lab.launch(**after)
+    assert (lab.found.retired, lab.found.restored) == ((), ())
+    assert lab.found.done == found.done
+    assert list(again.trials) == list(scheduler.trials)
+    assert list(again.todo) == [again.trials[trial.key] for trial in scheduler.todo]
+    assert lab.search.asked() == asked
+    assert lab.record.runs == settled
+    lab.search._storage.remove_session()
