@@ -2,6 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SCHEMA := search_spaces/study.schema.json --defaults tests/trainables/defaults.json
+LAUNCHES := $(shell grep -lE '^from tests.study.(launching|services)' tests/study/test_*.py)
+UNIT := tests/trainables tests/analysis tests/study $(LAUNCHES:%=--ignore=%) \
+	--ignore=tests/trainables/test_compilation.py
 HOUSE := tests/test_rooms.py tests/test_public_names.py tests/test_architecture.py
 
 .PHONY: study test check format coverage paper-quick bench bench-short schema clean
@@ -29,8 +32,7 @@ schema: $(VENV)/installed  ## write what follows from the settings: the JSON Sch
 	$(BIN)/python -m study.schema $(SCHEMA)
 
 coverage: $(VENV)/installed  ## what share of the code the tests reach that start no Ray cluster
-	$(BIN)/python -m pytest -m "not slow and not gpu" $(UNIT) \
-		--cov=study --cov=trainables --cov=analysis --cov-branch --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -m "not slow and not gpu" $(UNIT) --cov --cov-report=term
 
 paper-quick: $(VENV)/installed  ## every table and figure of the paper at its quick scale
 	for file in search_spaces/paper/*.yaml; do \

@@ -69,6 +69,8 @@ class SourceModule:
             for node in ast.walk(outer)
         }
         for node in ast.walk(self.tree):
+            if not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
             for target in _targets(node, self.name, is_package=self.path.endswith("__init__.py")):
                 yield ImportLine(
                     target, node.lineno, id(node) in late, self._has_reason(node.lineno)
@@ -85,18 +87,20 @@ class SourceModule:
         return above >= 0 and self.lines[above].lstrip().startswith("#")
 
 
-def _targets(node: ast.AST, importer: str, *, is_package: bool) -> Iterator[str]:
+def _targets(
+    node: ast.Import | ast.ImportFrom, importer: str, *, is_package: bool
+) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        origin = node.module or ""
-        if node.level:
-            parts = importer.split(".")
-            kept = parts[: len(parts) - node.level + is_package]
-            origin = ".".join([*kept, *([origin] if origin else [])])
-        for alias in node.names:
-            inner = f"{origin}.{alias.name}"
-            yield inner if inner in module_names() else origin
+        return
+    origin = node.module or ""
+    if node.level:
+        parts = importer.split(".")
+        kept = parts[: len(parts) - node.level + is_package]
+        origin = ".".join([*kept, *([origin] if origin else [])])
+    for alias in node.names:
+        inner = f"{origin}.{alias.name}"
+        yield inner if inner in module_names() else origin
 
 
 @cache

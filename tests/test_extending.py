@@ -163,11 +163,20 @@ def test_the_new_flag_is_there(extended: ProjectCopy) -> None:
     assert "--no-wait" in extended.run("-m", "study.stop", "--help")
 
 
+@pytest.mark.timeout(600)  # tests within a test: half a minute, more on a busy machine
 def test_the_checks_that_the_page_names_hold_the_new_components_to_their_contracts(
     extended: ProjectCopy,
 ) -> None:
     told = extended.run(
-        *("-m", "pytest", "-p", "no:cacheprovider", "--no-header", "-q", "--durations=0"),
+        *(
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "--no-header",
+            "-o",
+            "addopts=--import-mode=importlib",
+        ),
         *("tests/trainables/test_regularizers.py", "tests/trainables/test_networks.py"),
         *("tests/trainables/test_keys.py", "tests/study/test_search.py"),
         *("tests/test_architecture.py", "tests/test_rooms.py"),

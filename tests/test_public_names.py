@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainables import networks, regularizers
+from trainables import networks, plugins, regularizers
 
 SIGNATURES = {
     "trainables.networks.build": (
@@ -100,7 +100,7 @@ def test_a_package_exports_its_public_names(path: str) -> None:
     assert all(hasattr(package, name) for name in package.__all__)
 
 
-@pytest.mark.parametrize("name", networks.plugins.component_names("trainables.networks"))
+@pytest.mark.parametrize("name", plugins.component_names("trainables.networks"))
 def test_a_network_is_its_classifier_of_its_features(name: str) -> None:
     with torch.device("meta"):
         network = networks.build(name, num_classes=7)

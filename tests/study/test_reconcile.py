@@ -46,6 +46,9 @@ class KeptRecord:
     def interrupt(self, key):
         self.runs[key]["status"] = "KILLED"
 
+    def diagnostics(self, key, names, *, location):
+        self.runs[key]["diagnostics"] = list(names)
+
     def finished_elsewhere(self, key):
         return None
 

@@ -31,6 +31,9 @@ class ListedRecord:
     def interrupt(self, key):
         self.calls.append(("interrupt", key))
 
+    def diagnostics(self, key, names, *, location):
+        self.calls.append(("diagnostics", key, list(names)))
+
     def finished_elsewhere(self, key):
         return self.elsewhere.get(key)
 

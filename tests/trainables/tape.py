@@ -3,27 +3,34 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from trainables.cuda_graphs import RecordingFailedError
+from trainables.cuda_graphs import GraphRecorder, RecordingFailedError
 from trainables.training_step import TrainingStep
 
 WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "lift_fresh", "unique")
 """Operations that wait for a device: to read a value, to count, to copy a number to it."""
 
 
+Operation = tuple[Any, Any, dict[str, Any], Any]
+"""A function, its arguments by position and by name, and its result."""
+
+
 class Taken(TorchDispatchMode):
     """Takes down the operations that are done within it, with all that they are given."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.operations: list[tuple] = []
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's own
+        self.operations: list[Operation] = []
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         if func.overloadpacket.__name__ in WAITING:
             raise RecordingFailedError(f"{func.overloadpacket.__name__} waits for the device")
         kwargs = kwargs or {}
@@ -67,8 +74,13 @@ class Tape:
             generator.set_state(draws)
 
 
+def as_recorder(tape: Tape) -> GraphRecorder:
+    """Return the tape as what it stands for; the type checker holds it to that."""
+    return tape
+
+
 @torch.no_grad()
-def replay(operations: list[tuple]) -> None:
+def replay(operations: list[Operation]) -> None:
     for func, args, kwargs, result in operations:
         given = {storage(tensor) for tensor in tensors_in((args, kwargs))}
         again = func(*args, **kwargs)
@@ -82,4 +94,4 @@ def tensors_in(tree: object) -> list[Tensor]:
 
 
 def storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)
