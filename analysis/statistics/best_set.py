@@ -184,10 +184,10 @@ def _sentence(
     elif kept == 1:
         text = f"{name} = {may_be[0].low:g} is best; every other value tested is worse."
     else:
-        text = f"The best {name} is {_spoken(may_be)}; the other {tested - kept} are worse."
+        others = "other value is" if tested - kept == 1 else f"other {tested - kept} values are"
+        text = f"Any {name} {_spoken(may_be)} may be the best; the {others} worse."
     if shown:
-        verb = "costs" if sum(len(run.values) for run in shown) == 1 else "cost"
-        text += f" {name} {_spoken(shown)} {verb} at most {margin:g} points against the best."
+        text += f" Any {name} {_spoken(shown)} costs at most {margin:g} points against the best."
     return text
 
 

@@ -1,4 +1,4 @@
-"""The race over seeds: decisions by hand, replayed looks, bad rules, and its level by simulation."""
+"""The race over seeds: decisions, replayed looks, bad rules, and its level by simulation."""
 
 from dataclasses import replace
 
@@ -159,6 +159,6 @@ def test_a_reference_that_is_not_there_is_refused():
 @pytest.mark.parametrize("kind", ["open", "linear", "pocock", "obrien_fleming"])
 def test_no_spending_spends_more_than_the_level(kind):
     spent = spent_level([3, 5, 8, 11, 15, 99], 15, kind=kind)
-    assert (np.diff(spent) >= 0).all() and 0 < spent[0] and spent[-1] <= 0.05 + 1e-12
+    assert (np.diff(spent) >= 0).all() and spent[0] > 0 and spent[-1] <= 0.05 + 1e-12
     if kind != "open":
         assert spent[4] == pytest.approx(0.05)
