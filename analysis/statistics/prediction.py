@@ -13,6 +13,7 @@ from three seeds very much so, therefore
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -142,7 +143,7 @@ def detection_power(difference: float, sd: float, n: int, *, level: float = 0.05
         return 1.0 if difference else level
     df, shift = n - 1, abs(difference) * np.sqrt(n) / sd
     # Averaged over the spread that is seen: the series of the noncentral t fails for few pairs.
-    nodes, weights = np.polynomial.legendre.leggauss(400)
+    nodes, weights = _quadrature()
     seen = np.sqrt(special.chdtri(df, (1 - nodes) / 2) / df)
     critical = special.stdtrit(df, 1 - level / 2) * seen
     told = special.ndtr(shift - critical) + special.ndtr(-shift - critical)
@@ -293,6 +294,12 @@ def _correlation(values: Floats) -> float:
     if not len(between) or not pooled > 0:
         return 0.0
     return float(np.clip(1 - between.mean() / (2 * pooled), 0.0, 0.9))
+
+
+@cache
+def _quadrature() -> tuple[Floats, Floats]:
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    return nodes, weights
 
 
 def _mean_sd(df: float) -> float:
