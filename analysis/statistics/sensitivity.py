@@ -218,7 +218,7 @@ def _scaled(values: ArrayLike, *, log: bool, distinct: bool = True) -> Floats:
     if log:
         x = np.log(x)
     if np.ptp(x) == 0:
-        raise SensitivityError(f"a factor has one value alone: {values}")
+        raise SensitivityError(f"a factor has one value alone: {float(np.ravel(values)[0]):g}")
     return (x - x.min()) / np.ptp(x)
 
 
