@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from analysis.statistics.pairs import (
+    RESOLUTION,
     Booleans,
     Floats,
     PairStatistics,
@@ -70,7 +71,13 @@ class GoodValues:
     sentence: str
 
 
-def best_set(errors: ArrayLike, *, level: float = 0.95, method: Method = "moderated") -> BestSet:
+def best_set(
+    errors: ArrayLike,
+    *,
+    level: float = 0.95,
+    method: Method = "moderated",
+    resolution: float = RESOLUTION,
+) -> BestSet:
     """Return the set of configurations that may be the best.
 
     Args:
@@ -78,9 +85,12 @@ def best_set(errors: ArrayLike, *, level: float = 0.95, method: Method = "modera
             without two seeds in common with another cannot be excluded.
         level: probability that the best is in the set.
         method: how a pair's spread is estimated: `moderated` or its `own`.
+        resolution: points of percent that one test image is worth (see `pairs`).
     """
     array = np.asarray(errors, dtype=np.float64)
-    out_RK, low_RK, high_RK, own = compare_with_best(array[None], level=level, method=method)
+    out_RK, low_RK, high_RK, own = compare_with_best(
+        array[None], level=level, method=method, resolution=resolution
+    )
     means = _means(array)
     order = np.argsort(np.where(np.isnan(means), np.inf, means), kind="stable")
     others = ~np.eye(len(array), dtype=bool)
@@ -94,7 +104,11 @@ def best_set(errors: ArrayLike, *, level: float = 0.95, method: Method = "modera
 
 
 def compare_with_best(
-    errors_RKS: Floats, *, level: float = 0.95, method: Method = "moderated"
+    errors_RKS: Floats,
+    *,
+    level: float = 0.95,
+    method: Method = "moderated",
+    resolution: float = RESOLUTION,
 ) -> tuple[Booleans, Floats, Floats, PairStatistics]:
     """Return who is out, and the intervals against the best of the others, for many tables at once.
 
@@ -102,11 +116,12 @@ def compare_with_best(
         errors_RKS: tables, configurations, seeds.
         level: as in `best_set`.
         method: likewise.
+        resolution: likewise.
 
     Returns:
         Out (tables, configurations), the lower and the upper ends, and the pairs' own statistics.
     """
-    own = pair_statistics(errors_RKS)
+    own = pair_statistics(errors_RKS, resolution=resolution)
     means_RK = _means(errors_RKS)
     pairs = moderated(own, best_neighbours(means_RK)) if method == "moderated" else own
     configurations = errors_RKS.shape[1]
@@ -134,6 +149,7 @@ def values_as_good(
     margin: float = 0.0,
     level: float = 0.95,
     name: str = "value",
+    resolution: float = RESOLUTION,
 ) -> GoodValues:
     """Return the ranges of a numeric factor that do as well as its best value.
 
@@ -146,10 +162,11 @@ def values_as_good(
         margin: points that count as no worse, for `shown_as_good`.
         level: of the whole statement.
         name: of the factor, for the sentence.
+        resolution: as in `best_set`.
     """
     if len(set(values)) < len(values):
         raise ValueError(f"a value of {name} occurs twice: {sorted(values)}")
-    found = best_set(errors, level=level)
+    found = best_set(errors, level=level, resolution=resolution)
     order = np.argsort(values)
     may_be = [row in found.members for row in order]
     shown = [found.high[row] <= margin for row in order]

@@ -28,7 +28,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from analysis.statistics.pairs import Booleans, Floats, pair_statistics
+from analysis.statistics.p_values import holm_adjusted, one_sided_p
+from analysis.statistics.pairs import RESOLUTION, Booleans, Floats, pair_statistics
 from analysis.statistics.prediction import Outlook, seeds_to_decide
 
 LEVEL = 0.05
@@ -101,6 +102,7 @@ def judge_table(
     margin: float | Sequence[float] = 0.0,
     level: float = LEVEL,
     forecast: bool = True,
+    resolution: float = RESOLUTION,
 ) -> list[RowJudgement]:
     """Return the judgement of each row, corrected for all comparisons of the table.
 
@@ -110,6 +112,7 @@ def judge_table(
         margin: points that still count as on par, or one for each; at 0 `on_par` is "no worse".
         level: probability that any difference is called that is none.
         forecast: whether to say what would decide the undecided (some milliseconds per rival).
+        resolution: points of percent that one test image is worth (see `pairs`).
 
     Raises:
         ValueError: a margin below 0.
@@ -119,7 +122,7 @@ def judge_table(
     margins = [float(margin)] * len(arrays) if np.isscalar(margin) else list(margin)  # type: ignore[arg-type]
     if any(not m >= 0 for m in margins):
         raise ValueError(f"a margin is at least 0 points, but here is {min(margins)}")
-    found = [_against_subject(a, s) for a, s in zip(arrays, subjects, strict=True)]
+    found = [_against_subject(a, s, resolution) for a, s in zip(arrays, subjects, strict=True)]
     m = np.concatenate([np.full(len(f.rivals), x) for f, x in zip(found, margins, strict=True)])
     whole = _Differences.joined(found)
     two_sided = 2 * np.minimum(whole.p_below(0.0), whole.p_above(0.0))
@@ -139,7 +142,7 @@ def judge_table(
                 rivals=comparisons,
                 better=_all_of([c.better for c in comparisons]),
                 on_par=_all_of([c.on_par for c in comparisons]),
-                order=supported_order(array, level=level),
+                order=supported_order(array, level=level, resolution=resolution),
                 margin=limit,
                 outlook=_row_outlook(comparisons, limit, level / max(len(m), 1))
                 if forecast
@@ -149,14 +152,17 @@ def judge_table(
     return judged
 
 
-def supported_order(errors: ArrayLike, *, level: float = LEVEL) -> tuple[OrderedPair, ...]:
+def supported_order(
+    errors: ArrayLike, *, level: float = LEVEL, resolution: float = RESOLUTION
+) -> tuple[OrderedPair, ...]:
     """Return the pairs of methods whose order is shown, Holm over all pairs.
 
     Args:
         errors: shape (methods, seeds), in percent; NaN for what is missing.
         level: probability that any order is called that is not so.
+        resolution: as in `judge_table`.
     """
-    pairs = pair_statistics(errors)
+    pairs = pair_statistics(errors, resolution=resolution)
     index = list(combinations(range(len(pairs.n)), 2))
     if not index:
         return ()
@@ -193,17 +199,6 @@ def judge_order(errors: ArrayLike, claimed: Sequence[int], *, level: float = LEV
     )
 
 
-def holm_adjusted(p_values: ArrayLike) -> Floats:
-    """Return p corrected by Holm's step-down method; NaN is no comparison and stays NaN."""
-    p = np.asarray(p_values, dtype=np.float64)
-    corrected = np.full_like(p, np.nan)
-    given = np.flatnonzero(~np.isnan(p))
-    order = given[np.argsort(p[given], kind="stable")]
-    factors = len(order) - np.arange(len(order))
-    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
-    return corrected
-
-
 @dataclass(frozen=True)
 class _Differences:
     rivals: tuple[int, ...]
@@ -227,23 +222,8 @@ class _Differences:
         return one_sided_p(self.mean - np.asarray(bound), self.sd, self.n)
 
 
-def one_sided_p(distance: ArrayLike, sd: ArrayLike, n: ArrayLike) -> Floats:
-    """Return Student's one-sided p of a mean that lies `distance` short of a bound: small below 0.
-
-    Args:
-        distance: mean minus bound, in points.
-        sd: sample standard deviations.
-        n: values; p is NaN below two.
-    """
-    d, s, count = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in (distance, sd, n)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(s > 0, d * np.sqrt(count) / s, np.where(d == 0, 0.0, np.sign(d) * np.inf))
-    usable = (count > 1) & np.isfinite(d)
-    return np.where(usable, special.stdtr(np.where(usable, count - 1, 1), t), np.nan)
-
-
-def _against_subject(array: Floats, subject: int) -> _Differences:
-    pairs = pair_statistics(array)
+def _against_subject(array: Floats, subject: int, resolution: float) -> _Differences:
+    pairs = pair_statistics(array, resolution=resolution)
     rivals = tuple(row for row in range(len(array)) if row != subject)
     chosen = [subject], list(rivals)
     return _Differences(

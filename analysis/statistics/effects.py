@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from analysis.statistics.claims import holm_adjusted
+from analysis.statistics.p_values import holm_adjusted
 from analysis.statistics.pairs import PRIOR_DF, Floats
 
 Design = Literal["one_out", "one_in", "path", "factorial", "fraction"]

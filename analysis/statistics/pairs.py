@@ -27,8 +27,8 @@ without a difference call some configuration beaten; with 1.5 it is 4.6%, with 1
 NEIGHBOURS = 6
 """The spread is borrowed from the best so many configurations: one that fails to learn spreads
 like no other and says nothing about the contenders."""
-SMALLEST_SHARE = 1e-12
-"""Variances below this share of the largest squared error are rounding."""
+RESOLUTION = 0.01
+"""Points of percent that one test image is worth, where nobody says otherwise: one of 10,000."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,21 @@ class PairStatistics:
         return np.asarray(special.stdtr(self.df, t), dtype=np.float64)
 
 
-def pair_statistics(errors: ArrayLike, present: NDArray[np.bool_] | None = None) -> PairStatistics:
+def pair_statistics(
+    errors: ArrayLike,
+    present: NDArray[np.bool_] | None = None,
+    *,
+    resolution: float = RESOLUTION,
+) -> PairStatistics:
     """Return the differences of all pairs of configurations over the seeds that both have.
+
+    Errors come in steps of one image. Three differences of exactly one image have no spread and
+    would prove anything; so no variance is below that of the rounding, resolution² / 6.
 
     Args:
         errors: shape (…, configurations, seeds); NaN for what is missing.
         present: of the same shape; False leaves a value out. None takes all that are not NaN.
+        resolution: points of percent that one test image is worth; 0 for errors without steps.
     """
     array = np.asarray(errors, dtype=np.float64)
     held = np.isfinite(array) if present is None else present & np.isfinite(array)
@@ -96,8 +105,7 @@ def pair_statistics(errors: ArrayLike, present: NDArray[np.bool_] | None = None)
         shift = (sums - np.swapaxes(sums, -1, -2)) / n
         about = squares + np.swapaxes(squares, -1, -2) - 2 * products - n * shift**2
         variance = np.where(n > 1, np.maximum(about, 0.0) / (n - 1), np.nan)
-    largest = np.max(np.abs(filled), axis=(-1, -2), keepdims=True, initial=0.0)
-    variance = np.where(variance < SMALLEST_SHARE * largest**2, 0.0, variance)
+    variance = np.maximum(variance, resolution**2 / 6)
     variance = np.where(np.eye(array.shape[-2], dtype=bool), np.nan, variance)
     mean = np.where(n > 0, shift + centre[..., :, None] - centre[..., None, :], np.nan)
     return PairStatistics(n, mean, variance, np.where(n > 1, n - 1, np.nan))

@@ -117,7 +117,8 @@ def run_races(errors_RKS: Floats, rule: RaceRule) -> RaceOutcomes:
 
 def _take_look(state: RaceOutcomes, rows: Integers, errors_RKS: Floats, rule: RaceRule) -> None:
     seeds_RK = state.wanted_RK[rows]
-    own = pair_statistics(errors_RKS, np.arange(errors_RKS.shape[-1]) < seeds_RK[..., None])
+    present = np.arange(errors_RKS.shape[-1]) < seeds_RK[..., None]
+    own = pair_statistics(errors_RKS, present, resolution=rule.resolution)
     look = _Look(
         rule=rule,
         own=own,

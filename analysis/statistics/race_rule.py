@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.statistics.pairs import Floats
+from analysis.statistics.pairs import RESOLUTION, Floats
 from analysis.statistics.spending import Spending, spent_level
 
 
@@ -32,6 +32,9 @@ class RaceRule:
     until: Literal["proved", "named"] = "proved"
     configurations: int | None = None
     """How many configurations the study plans, where not all are there yet; None: those given."""
+
+    resolution: float = RESOLUTION
+    """Points of percent that one test image is worth (see `pairs`)."""
 
     def __post_init__(self) -> None:
         """Check the rule.

@@ -71,7 +71,8 @@ def decide_race(errors: ArrayLike, rule: RaceRule) -> RaceDecision:
     Args:
         errors: shape (configurations, seeds), in percent, lower is better, columns in the order in
             which seeds are given; NaN for what is missing, inf for a trial that diverged (it
-            counts as 100). Seeds past what the rule asked for are ignored until their look comes.
+            counts as 100). A configuration whose trial failed for good is to be left out: the race
+            would wait for it. Seeds past what the rule asked for wait until their look comes.
         rule: of the race.
 
     Raises:

@@ -12,13 +12,8 @@ both, weighted by their likelihood. Everything is read off these curves:
 - the values as good as the best within a margin are the largest set of which `level` of the curves
   say so of all at once (an excursion set, Bolin and Lindgren 2015, doi:10.1111/rssb.12055);
 - the next trials belong where they would most shrink the variance of what is not settled.
-
-For several numbers a process with a length for each is fitted, and Sobol's indices are those of its
-mean, by SALib. They stand beside PED-ANOVA (`importance`): that one asks what makes a configuration
-one of the best, these what moves the error over the whole space.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from analysis.statistics.pairs import Booleans, Floats
 
-# scikit-learn and SALib are imported where they are used: they take seconds to load.
+# scikit-learn is imported where it is used: it takes seconds to load.
 
 CURVES = 3000
 LENGTHS = np.geomspace(0.08, 3.0, 10)
@@ -35,8 +30,6 @@ LENGTHS = np.geomspace(0.08, 3.0, 10)
 HEIGHTS = np.geomspace(0.2, 5.0, 6)
 """Standard deviations of the process, in those of the values' means."""
 FEWEST_VALUES = 4
-SOBOL_BASE = 512
-"""Saltelli's base sample; SALib evaluates (2 + factors) times as many points."""
 
 
 class SensitivityError(ValueError):
@@ -64,30 +57,6 @@ class SensitivityCurve:
     margin: float
 
 
-@dataclass(frozen=True)
-class SobolIndex:
-    """How much of the error's variance over the space one factor accounts for."""
-
-    factor: str
-    alone: float
-    """First order: by itself."""
-    alone_half_width: float
-    total: float
-    """With all its interactions."""
-    total_half_width: float
-    """Half-widths are 95%, of the sampling of the fitted process and not of the trials."""
-
-
-@dataclass(frozen=True)
-class SobolIndices:
-    """The indices of all factors, the largest total first."""
-
-    indices: tuple[SobolIndex, ...]
-    explained: float
-    """Share of the variance between configurations that the process predicts when each is left out
-    in turn; the indices mean nothing where it is small."""
-
-
 def sensitivity_curve(
     values: Sequence[float],
     errors: ArrayLike,
@@ -113,9 +82,9 @@ def sensitivity_curve(
     Raises:
         SensitivityError: too few values, repeats, or no spread over seeds.
     """
-    x = _scaled(values, log=log)
+    x = unit_scaled(values, log=log)
     array = np.asarray(errors, dtype=np.float64)
-    means, noise = _means_and_noise(array)
+    means, noise = means_and_noise(array)
     grid01 = np.linspace(0, 1, points)
     curves = _drawn_curves(x, means, noise, grid01, np.random.default_rng(seed))
     mean, spread = curves.mean(0), curves.std(0)
@@ -139,55 +108,7 @@ def sensitivity_curve(
     )
 
 
-def sobol_indices(
-    settings: ArrayLike,
-    errors: ArrayLike,
-    *,
-    names: Sequence[str],
-    log: Sequence[bool] | None = None,
-    seed: int = 0,
-) -> SobolIndices:
-    """Return Sobol's indices of several numeric factors, over the range that was tested.
-
-    Args:
-        settings: shape (configurations, factors).
-        errors: shape (configurations, seeds), in percent; NaN for what is missing.
-        names: of the factors.
-        log: which factors are searched on a logarithmic scale; None: none.
-        seed: of the fit and the sample.
-
-    Raises:
-        SensitivityError: fewer than two factors or fewer configurations than twice their number
-            and two, or a factor with one value.
-    """
-    from SALib.analyze import sobol as analyze
-    from SALib.sample import sobol as sample
-
-    table = np.asarray(settings, dtype=np.float64)
-    factors = table.shape[1]
-    if factors < 2 or len(table) < 2 * factors + 2:
-        raise SensitivityError(
-            f"Sobol's indices of {factors} factors take two factors and at least "
-            f"{2 * factors + 2} configurations, but here are {len(table)}"
-        )
-    logs = list(log) if log is not None else [False] * factors
-    x = np.column_stack([_scaled(table[:, i], log=logs[i], distinct=False) for i in range(factors)])
-    means, noise = _means_and_noise(np.asarray(errors, dtype=np.float64))
-    process = _fitted_process(x, means, noise, seed)
-    problem = {"num_vars": factors, "names": list(names), "bounds": [[0.0, 1.0]] * factors}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        drawn = sample.sample(problem, SOBOL_BASE, calc_second_order=False, seed=seed)
-        found = analyze.analyze(problem, process.predict(drawn), calc_second_order=False, seed=seed)
-    indices = [
-        SobolIndex(name, *(float(found[key][i]) for key in ("S1", "S1_conf", "ST", "ST_conf")))
-        for i, name in enumerate(names)
-    ]
-    ordered = tuple(sorted(indices, key=lambda index: -index.total))
-    return SobolIndices(ordered, _explained(process, x, means, noise))
-
-
-def _means_and_noise(array: Floats) -> tuple[Floats, Floats]:
+def means_and_noise(array: Floats) -> tuple[Floats, Floats]:
     """Return the mean of each row, and the variance of that mean without what all rows share."""
     held = np.isfinite(array)
     n = held.sum(1)
@@ -206,7 +127,8 @@ def _means_and_noise(array: Floats) -> tuple[Floats, Floats]:
     return means, variance / n
 
 
-def _scaled(values: ArrayLike, *, log: bool, distinct: bool = True) -> Floats:
+def unit_scaled(values: ArrayLike, *, log: bool, distinct: bool = True) -> Floats:
+    """Return the values, or their logarithms, moved to [0, 1]; `distinct` refuses repeats."""
     x = np.asarray(values, dtype=np.float64)
     if distinct and (len(x) < FEWEST_VALUES or len(np.unique(x)) < len(x)):
         raise SensitivityError(
@@ -286,32 +208,3 @@ def _most_telling(curves: Floats, settled: Booleans, noise: float) -> int:
     shared = (against_best - against_best.mean(0)).T @ centred / len(curves)
     gain = (shared**2).sum(0) / (centred.var(0) + noise)
     return int(gain.argmax())
-
-
-def _fitted_process(x: Floats, means: Floats, noise: Floats, seed: int):  # type: ignore[no-untyped-def]
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern
-
-    scale = max(float(means.std()), 1e-9)
-    kernel = ConstantKernel(1.0, (0.05, 50)) * Matern(
-        np.full(x.shape[1], 0.5), [(0.05, 20)] * x.shape[1], nu=2.5
-    )
-    process = GaussianProcessRegressor(
-        kernel,
-        alpha=noise / scale**2,
-        normalize_y=True,
-        n_restarts_optimizer=3,
-        random_state=seed,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a length at the end of its range: a factor without effect
-        return process.fit(x, means)
-
-
-def _explained(process, x: Floats, means: Floats, noise: Floats) -> float:  # type: ignore[no-untyped-def]
-    """Return 1 − PRESS / total, each configuration predicted from all others."""
-    covariance = process.kernel_(x) + np.diag(process.alpha)
-    inverse = np.linalg.inv(covariance)
-    scaled = (means - means.mean()) / max(float(means.std()), 1e-9)
-    left_out = (inverse @ scaled) / np.diag(inverse)
-    return float(1 - (left_out**2).sum() / max(float((scaled**2).sum()), 1e-12))

@@ -6,11 +6,11 @@ from scipy import stats
 
 from analysis.statistics.claims import (
     ClaimVerdict,
-    holm_adjusted,
     judge_order,
     judge_table,
     supported_order,
 )
+from analysis.statistics.p_values import holm_adjusted
 from analysis.statistics.published import Published, equivalence_margin, judge_cell
 from analysis.statistics.summary import holm_correction
 

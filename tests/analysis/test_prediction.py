@@ -8,7 +8,6 @@ from statsmodels.stats.power import TTestPower
 from analysis.statistics.prediction import (
     Spread,
     detection_power,
-    next_look_outlook,
     pooled_spread,
     predicted_half_width,
     probability_decided,
@@ -16,6 +15,7 @@ from analysis.statistics.prediction import (
     smallest_difference,
     spread_of_differences,
 )
+from analysis.statistics.race_outlook import next_look_outlook
 from analysis.statistics.racing import RaceRule
 
 

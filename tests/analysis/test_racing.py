@@ -90,6 +90,14 @@ def test_a_diverged_trial_counts_as_an_error_of_100_percent():
     assert decide_race(errors, RULE).beaten == (1,)
 
 
+def test_three_differences_of_one_image_prove_nothing():
+    one_image = 100 / 360
+    errors = np.array([[3, 5, 4], [4, 6, 5]]) * one_image
+    assert decide_race(errors, RaceRule(looks=(3,), resolution=one_image)).verdict == "undecided"
+    apart = np.array([[3, 5, 4], [240, 242, 241]]) * one_image
+    assert decide_race(apart, RaceRule(looks=(3,), resolution=one_image)).verdict == "best"
+
+
 def test_against_a_reference_each_is_better_worse_equivalent_or_open():
     errors = draw([5.0, 4.0, 6.0, 5.0], [0.1, 0.1, 0.1, 0.1], seed=8)[0]
     decision = decide_race(errors, replace(RULE, against=0, margin=0.4))

@@ -3,11 +3,8 @@
 import numpy as np
 import pytest
 
-from analysis.statistics.sensitivity import (
-    SensitivityError,
-    sensitivity_curve,
-    sobol_indices,
-)
+from analysis.statistics.sensitivity import SensitivityError, sensitivity_curve
+from analysis.statistics.sobol import sobol_indices
 
 BETAS = (0.1, 0.3, 0.5, 0.7, 0.9)
 
