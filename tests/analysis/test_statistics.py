@@ -82,6 +82,26 @@ def test_the_paired_interval_is_that_of_statsmodels():
     assert (paired.low, paired.high) == pytest.approx(DescrStatsW(first - second).tconfint_mean())
 
 
+def test_the_paired_t_stands_beside_the_sign_flips():
+    first = pd.Series([1.0, 1.2, 0.9])
+    paired = statistics_summary.paired_difference(first, pd.Series([0.0, 0.0, 0.0]))
+    assert paired.t_p == pytest.approx(stats.ttest_1samp(first, 0).pvalue)
+    assert paired.t_p < 0.05 < paired.p
+    assert (paired.flip_low, paired.flip_high) == (-math.inf, math.inf)
+    assert statistics_summary.paired_t_test([1.0]) != statistics_summary.paired_t_test([1.0])
+    assert statistics_summary.paired_t_test([2.0, 2.0]) == 0.0
+    assert statistics_summary.paired_t_test([0.0, 0.0]) == 1.0
+
+
+def test_the_interval_by_sign_flips_holds_what_the_test_does_not_reject():
+    differences = np.random.default_rng(4).normal(0.4, 1, 8)
+    low, high = statistics_summary.sign_flip_interval(differences)
+    for inside in (low + 1e-6, high - 1e-6):
+        assert statistics_summary.sign_flip_test(differences - inside) > 0.05 - 2 / 2**8
+    for outside in (low - 1e-6, high + 1e-6):
+        assert statistics_summary.sign_flip_test(differences - outside) <= 0.05
+
+
 def test_pairing_takes_the_seeds_out_of_the_spread():
     shift = pd.Series([0.0, 5.0, -5.0])
     paired = statistics_summary.paired_difference(shift + 1, shift)
@@ -125,7 +145,10 @@ def test_five_pairs_are_said_to_be_too_few():
     five = pd.Series(FIVE)
     paired = statistics_summary.paired_difference(five + 1, five)
     assert paired.p == 0.0625
-    assert paired.caution == "with 5 pairs an exact two-sided test cannot go below p = .0625"
+    assert paired.caution == (
+        "with 5 pairs an exact two-sided test cannot go below p = .0625; "
+        "the paired t can, and relies on normal differences"
+    )
     six = pd.Series([*FIVE, 19.0])
     assert statistics_summary.paired_difference(six + 1, six).caution == ""
     one = pd.Series([1.0])

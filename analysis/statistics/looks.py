@@ -1,0 +1,95 @@
+"""Intervals and p values of a study that was looked at before and then given more seeds.
+
+Whoever looks at five seeds, adds two, and looks again has two chances to be misled: with no true
+difference the plain 95% interval of a paired difference excludes 0 at some look of 5, 7, 9, 11 and
+13 seeds in 13% of cases. Repeated confidence intervals (Jennison and Turnbull 1989,
+doi:10.1111/j.2517-6161.1989.tb01763.x) hold at all looks at once: each look has a share of the
+level (see `spending`), and Student's interval at it.
+
+The share of a look depends on the seeds alone and never uses up the level, so a study may always be
+extended. Its price is paid from the first look on: five seeds have half of the level. A study whose
+looks were fixed before it began, and that will have no more, spends everything on them (`final`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from analysis.statistics.pairs import Floats
+from analysis.statistics.spending import Spending, spent_level
+
+
+@dataclass(frozen=True)
+class RepeatedInterval:
+    """The mean of some differences at the latest of several looks."""
+
+    n: int
+    mean: float
+    low: float
+    high: float
+    """Ends that hold at all looks at once; NaN below two values."""
+    p: float
+    """Two-sided and allowing for all looks: the smallest over the looks, each divided by its share.
+    Once it is below the level it stays there."""
+    single_level: float
+    """The level of the latest look alone."""
+
+
+def look_shares(looks: Sequence[int], *, final: bool = False, kind: Spending = "open") -> Floats:
+    """Return the share of the level that each look has; they sum to at most 1.
+
+    Args:
+        looks: numbers of seeds, rising, the first at least two.
+        final: whether no further look will follow and these were fixed in advance.
+        kind: how the level is spent.
+
+    Raises:
+        ValueError: looks that do not rise.
+    """
+    rising = all(a < b for a, b in zip(looks, looks[1:], strict=False))
+    if not looks or not rising or looks[0] < 2:
+        raise ValueError(f"looks must rise from 2 seeds or more, but are {tuple(looks)}")
+    shares = np.diff(spent_level(looks, looks[-1], level=1.0, kind=kind), prepend=0.0)
+    return shares / shares.sum() if final else shares
+
+
+def repeated_interval(
+    differences: ArrayLike,
+    looks: Sequence[int],
+    *,
+    level: float = 0.95,
+    final: bool = False,
+    kind: Spending = "open",
+) -> RepeatedInterval:
+    """Return the interval of the mean at the last look that the values reach.
+
+    Args:
+        differences: one per seed in the order in which the seeds were run, finite.
+        looks: numbers of seeds at which the study was looked at, the present one last.
+        level: probability that the intervals of all looks cover.
+        final: as in `look_shares`.
+        kind: likewise.
+
+    Raises:
+        ValueError: looks that do not rise, or fewer values than the last look has.
+    """
+    array = np.asarray(differences, dtype=np.float64).ravel()
+    shares = look_shares(looks, final=final, kind=kind)
+    if len(array) < looks[-1]:
+        raise ValueError(f"the last look has {looks[-1]} seeds, but here are {len(array)}")
+    p = min(1.0, *(_plain_p(array[:n]) / share for n, share in zip(looks, shares, strict=True)))
+    n, alone = looks[-1], (1 - level) * float(shares[-1])
+    seen = array[:n]
+    half = float(special.stdtrit(n - 1, 1 - alone / 2) * seen.std(ddof=1) / np.sqrt(n))
+    mean = float(seen.mean())
+    return RepeatedInterval(n, mean, mean - half, mean + half, float(p), alone)
+
+
+def _plain_p(values: Floats) -> float:
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    if error == 0:
+        return 0.0 if values.mean() else 1.0
+    return float(2 * special.stdtr(len(values) - 1, -abs(values.mean()) / error))

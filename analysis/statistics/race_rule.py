@@ -1,0 +1,64 @@
+"""The rule of a race over seeds, checked; what it means stands in `racing`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from analysis.statistics.pairs import RESOLUTION, Floats
+from analysis.statistics.spending import Spending, spent_level
+
+
+class RaceRuleError(ValueError):
+    """A rule that no race can follow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RaceRule:
+    """How seeds are given and what is to be decided."""
+
+    looks: tuple[int, ...] = (3, 5, 8, 11, 15)
+    """Numbers of seeds at which is looked, rising; the first is what every configuration gets, the
+    last is the most that any gets."""
+    margin: float = 0.0
+    """Configurations no more than so many points apart count as equivalent; 0 declares none."""
+    against: int | None = None
+    """Row of the reference; None asks for the best."""
+    level: float = 0.05
+    """Probability of any wrong decision, in (0, 1)."""
+    spending: Spending = "open"
+    rest: float = 0.0
+    """One-sided p against the leader below which a configuration's seeds come last, in [0, 1)."""
+    until: Literal["proved", "named"] = "proved"
+    configurations: int | None = None
+    """How many configurations the study plans, where not all are there yet; None: those given."""
+
+    resolution: float = RESOLUTION
+    """Points of percent that one test image is worth (see `pairs`)."""
+
+    def __post_init__(self) -> None:
+        """Check the rule.
+
+        Raises:
+            RaceRuleError: it names the setting and its value.
+        """
+        rising = all(a < b for a, b in zip(self.looks, self.looks[1:], strict=False))
+        if not self.looks or not rising or self.looks[0] < 2:
+            raise RaceRuleError(f"looks must rise from 2 seeds or more, but are {self.looks}")
+        if not self.margin >= 0:
+            raise RaceRuleError(f"margin must be at least 0 points, but is {self.margin}")
+        if not 0 < self.level < 1:
+            raise RaceRuleError(f"level must lie between 0 and 1, but is {self.level}")
+        if not 0 <= self.rest < 1:
+            raise RaceRuleError(f"rest must lie in [0, 1), but is {self.rest}")
+
+    @property
+    def most(self) -> int:
+        """The most seeds that a configuration gets."""
+        return self.looks[-1]
+
+    @property
+    def levels(self) -> Floats:
+        """What each look may spend."""
+        return np.diff(spent_level(self.looks, self.most, level=self.level, kind=self.spending),
+                       prepend=0.0)  # fmt: skip

@@ -1,0 +1,87 @@
+"""Intervals of errors in percent: by hand, at the ends, and by simulation."""
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from analysis.statistics.intervals import (
+    delta_interval,
+    log_odds,
+    logit_interval,
+    simultaneous_intervals,
+    single_level,
+)
+
+
+def test_the_interval_by_hand():
+    errors = np.array([10.0, 20.0, 40.0])
+    z = np.log(errors / (100 - errors))
+    expected = 100 * special.expit(stats.t.interval(0.95, 2, z.mean(), stats.sem(z)))
+    interval = logit_interval(errors)
+    assert (interval.low, interval.high) == pytest.approx(tuple(expected))
+    assert interval.mean == pytest.approx(70 / 3)  # the arithmetic mean, not that of the log-odds
+
+
+def test_an_error_of_50_percent_has_a_symmetric_interval():
+    interval = logit_interval([48.0, 50.0, 52.0])
+    assert 50 - interval.low == pytest.approx(interval.high - 50)
+
+
+@pytest.mark.parametrize("make", [logit_interval, delta_interval])
+def test_no_interval_leaves_the_range_of_a_percentage(make):
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        n = rng.integers(2, 8)
+        interval = make(rng.choice([0.0, 0.01, 1.0, 60.0, 99.99, 100.0], n))
+        assert 0 <= interval.low <= interval.high <= 100
+
+
+def test_the_delta_interval_contains_the_arithmetic_mean():
+    rng = np.random.default_rng(1)
+    for _ in range(200):
+        interval = delta_interval(100 * rng.beta(0.4, 4, 5))
+        assert interval.low <= interval.mean <= interval.high
+
+
+def test_a_value_of_zero_counts_as_half_an_image():
+    assert log_odds([0.0], images=1000) == pytest.approx(special.logit([0.0005]))
+    assert logit_interval([0.0, 0.2, 0.1], images=1000) != logit_interval([0.0, 0.2, 0.1])
+    assert logit_interval([0.0, 0.2, 0.1]).low > 0
+
+
+def test_seeds_without_any_error_leave_what_the_images_cannot_exclude():
+    interval = logit_interval([0.0, 0.0, 0.0], images=300)
+    assert interval.low == 0
+    # the rule of three: 3 / N at 95%
+    assert interval.high == pytest.approx(1.0, rel=0.01)
+    mirrored = logit_interval([100.0, 100.0], images=300)
+    assert (100 - mirrored.low, mirrored.high) == pytest.approx((interval.high, 100.0))
+
+
+def test_too_few_or_bad_values_have_no_interval():
+    assert np.isnan(logit_interval([3.0]).low)
+    assert np.isnan(logit_interval([3.0, np.inf]).high)
+    assert logit_interval([3.0, 3.0]).low == 3.0
+    with pytest.raises(ValueError, match=r"lies in \[0, 100\], but here is -1"):
+        logit_interval([-1.0, 2.0])
+
+
+def test_many_intervals_together_cover_as_often_as_promised():
+    rng = np.random.default_rng(2)
+    many, n, runs = 6, 4, 500
+    shared = rng.normal(0, 0.3, (runs, 1, n))  # what a seed does to all configurations
+    z = special.logit(0.02) + shared + rng.normal(0, 0.3, (runs, many, n))
+    covered = [
+        all(
+            one.low < 2 < one.high for one in simultaneous_intervals(list(100 * special.expit(run)))
+        )
+        for run in z
+    ]
+    assert np.mean(covered) > 0.94
+    alone = [logit_interval(100 * special.expit(run[0])) for run in z]
+    assert 0.92 < np.mean([one.low < 2 < one.high for one in alone]) < 0.98
+
+
+def test_sidak_is_a_little_narrower_than_bonferroni():
+    assert 0.95 < single_level(10) < single_level(10, method="bonferroni")
+    assert single_level(1) == 0.95
