@@ -216,4 +216,6 @@ def _spoken(ranges: Sequence[ValueRange]) -> str:
 def _means(errors: Floats) -> Floats:
     held = np.isfinite(errors)
     with np.errstate(invalid="ignore"):
-        return np.where(held, errors, 0.0).sum(-1) / np.where(held.any(-1), held.sum(-1), np.nan)
+        counts = np.where(held.any(-1), held.sum(-1), np.nan)
+        means: Floats = np.where(held, errors, 0.0).sum(-1) / counts
+    return means

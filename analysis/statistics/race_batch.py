@@ -212,13 +212,14 @@ def _advancing(look: _Look, running_RK: Booleans, seeds_RK: Integers) -> Boolean
     contending_RK = running_RK & ~(p_RK < look.rule.rest)
     contending_RK[each, leader_R] = True
     # A leader alone has nothing to be compared with.
-    first_RK = open_RK & contending_RK & (contending_RK.sum(-1) > 1)[:, None]
+    first_RK: Booleans = open_RK & contending_RK & (contending_RK.sum(-1) > 1)[:, None]
     if look.rule.until == "named":
         return first_RK
     wanted_RK = np.where(first_RK.any(-1)[:, None], first_RK, open_RK)
     # Those that rested catch up before the leader goes further.
     fewest_R = np.where(wanted_RK, seeds_RK, look.rule.most).min(-1)
-    return wanted_RK & (seeds_RK == fewest_R[:, None])
+    next_RK: Booleans = wanted_RK & (seeds_RK == fewest_R[:, None])
+    return next_RK
 
 
 def _prefix_means(errors_RKS: Floats, seeds_RK: Integers) -> Floats:

@@ -76,7 +76,8 @@ def _predictive(array: Floats, have: ArrayLike, columns: int, rng: np.random.Gen
     truth = means + sigma / np.sqrt(count) * shift
     noise = common * rng.normal(size=(RACE_DRAWS, 1, columns))
     noise = noise + alone * rng.normal(size=(RACE_DRAWS, rows, columns))
-    return np.where(known, np.nan_to_num(values), truth[..., None] + sigma[..., None] * noise)
+    drawn: Floats = truth[..., None] + sigma[..., None] * noise
+    return np.where(known, np.nan_to_num(values), drawn)
 
 
 def _correlation(values: Floats) -> float:

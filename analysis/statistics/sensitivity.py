@@ -141,15 +141,16 @@ def unit_scaled(values: ArrayLike, *, log: bool, distinct: bool = True) -> Float
         x = np.log(x)
     if np.ptp(x) == 0:
         raise SensitivityError(f"a factor has one value alone: {float(np.ravel(values)[0]):g}")
-    return (x - x.min()) / np.ptp(x)
+    scaled: Floats = (x - x.min()) / np.ptp(x)
+    return scaled
 
 
 def _unscaled(grid01: Floats, values: Sequence[float], *, log: bool) -> Floats:
     ends = np.array([min(values), max(values)], dtype=np.float64)
     if log:
-        low, high = np.log(ends)
-        return np.exp(low + grid01 * (high - low))
-    return ends[0] + grid01 * (ends[1] - ends[0])
+        ends = np.log(ends)
+    values_G: Floats = ends[0] + grid01 * (ends[1] - ends[0])
+    return np.exp(values_G) if log else values_G
 
 
 def _drawn_curves(
