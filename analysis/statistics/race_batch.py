@@ -212,7 +212,8 @@ def _advancing(look: _Look, running_RK: Booleans, seeds_RK: Integers) -> Boolean
     contending_RK = running_RK & ~(p_RK < look.rule.rest)
     contending_RK[each, leader_R] = True
     # A leader alone has nothing to be compared with.
-    first_RK: Booleans = open_RK & contending_RK & (contending_RK.sum(-1) > 1)[:, None]
+    several_R: Booleans = np.count_nonzero(contending_RK, axis=-1, keepdims=True) > 1
+    first_RK: Booleans = open_RK & contending_RK & several_R
     if look.rule.until == "named":
         return first_RK
     wanted_RK = np.where(first_RK.any(-1)[:, None], first_RK, open_RK)
