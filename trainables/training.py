@@ -74,6 +74,7 @@ class Trainer:
             regularizer = self.configuration.regularizer.build(
                 num_classes=splits.num_classes, num_features=network.classifier.in_features
             )
+        regularizer.attach(network)
         self.step = self.warmth.step_on(
             network,
             regularizer,
@@ -140,8 +141,15 @@ class Trainer:
         """
         if self.finished:
             raise RuntimeError(f"the trial ended after epoch {self.epoch}")
-        position = self._position or self._begin_epoch()
-        self._position = position
+        if self._position is None:
+            self._position = self._begin_epoch()
+            # Not within `_begin_epoch`: after a restore it is the checkpoint that says what holds.
+            self.regularizer.begin_epoch(
+                self.network,
+                epoch=self._position.epoch,
+                epochs=self.configuration.training.epochs,
+            )
+        position = self._position
         self.step.set_learning_rate(self.configuration.training.learning_rate_at(position.epoch))
         started = time.perf_counter()
         self.network.train()
