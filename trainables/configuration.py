@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Self
 
+import pydantic
 import torch
 from pydantic import model_validator
+from pydantic_core import ArgsKwargs
 
-from trainables import datasets, networks, regularizers
+from trainables import datasets, networks, plugins, regularizers
 from trainables.diagnostics import DiagnosticsSettings
-from trainables.recipe import TrainingSettings
+from trainables.networks import stem_stride
+from trainables.recipe import TrainingSettings, recipe_parts
 from trainables.settings import parse_settings, settings
 
 
@@ -31,6 +34,13 @@ class Configuration:
     diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     """What is recorded beside the metrics; nothing by default."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_the_recipe(cls, given: Any) -> Any:
+        if isinstance(given, ArgsKwargs):
+            return ArgsKwargs(given.args, _with_recipe(given.kwargs or {}))
+        return _with_recipe(given) if isinstance(given, Mapping) else given
+
     @model_validator(mode="after")
     def _check_diagnostics(self) -> Self:
         self.diagnostics.check(self.network, self.training)
@@ -41,6 +51,55 @@ class Configuration:
         size = self.dataset.image_size
         self.regularizer.check(network=_weightless_network(self.network, size), image_size=size)
         return self
+
+
+PACKAGES = {"dataset": datasets, "network": networks, "regularizer": regularizers}
+"""Where the components of a part of a configuration lie."""
+
+
+def _with_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts with what the training's recipe says of each, where they do not say it.
+
+    Also the stride of a stem that is to be chosen, so that the configuration shows the number.
+    """
+    filled = dict(given)
+    dataset, training = filled.get("dataset"), filled.get("training")
+    wanted = recipe_parts(_setting(training, "recipe"), _setting(dataset, "name"))
+    for part, defaults in wanted.items():
+        written = filled.get(part)
+        if isinstance(written, Mapping):  # else it is complete, or is refused for what it is
+            known = _setting_names(part, written)
+            chosen = {key: value for key, value in defaults.items() if key in known}
+            filled[part] = {**chosen, **written}
+    network = filled.get("network")
+    if isinstance(network, Mapping) and network.get("stem_stride") == "auto":
+        size = _image_size(filled.get("dataset"))
+        if size is not None:
+            filled["network"] = {**network, "stem_stride": stem_stride("auto", image_size=size)}
+    return filled
+
+
+def _setting(part: Any, name: str) -> Any:
+    return part.get(name) if isinstance(part, Mapping) else getattr(part, name, None)
+
+
+def _setting_names(part: str, written: Mapping[str, Any]) -> set[str]:
+    """Return the settings that a part has, by what is written of it."""
+    if part == "training":
+        # A recipe's milestones mean nothing to another schedule.
+        return {"milestones"} if written.get("schedule", "steps") == "steps" else set()
+    known = plugins.settings_classes(PACKAGES[part].__name__).get(str(written.get("name")))
+    return {field.name for field in dataclasses.fields(known)} if known is not None else set()
+
+
+def _image_size(dataset: Any) -> int | None:
+    """Return what the network will see, in pixels; None where the settings are wrong."""
+    if isinstance(dataset, Mapping):
+        try:
+            dataset = parse_settings(datasets.AnySettings, dataset)
+        except pydantic.ValidationError:
+            return None
+    return getattr(dataset, "image_size", None)
 
 
 @lru_cache

@@ -8,10 +8,30 @@ from typing import Annotated, Protocol
 
 import torch
 from annotated_types import Lt
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainables.settings import Count, Share, settings
+from trainables.settings import Count, Flag, Index, Positive, Share, settings
+
+# What a module's settings say of augmentation and normalisation, each with its own defaults, so
+# that a resolved configuration shows the numbers.
+Padding = Annotated[
+    Index,
+    Field(
+        description="Pixels of zero padding on each side before the random crop in training; 0 "
+        "means no crop."
+    ),
+]
+Flip = Annotated[
+    Flag, Field(description="Whether images are flipped left to right at random in training.")
+]
+_MEAN = Field(description="Per channel, of pixels scaled to [0, 1]; subtracted in normalisation.")
+_STD = Field(description="Per channel, of pixels scaled to [0, 1]; divided by in normalisation.")
+GreyMean = Annotated[tuple[float], _MEAN]
+GreyStd = Annotated[tuple[Positive], _STD]
+RgbMean = Annotated[tuple[float, float, float], _MEAN]
+RgbStd = Annotated[tuple[Positive, Positive, Positive], _STD]
 
 
 class DatasetError(Exception):

@@ -8,8 +8,17 @@ import torch
 from torch import Tensor
 
 from trainables.datasets._decode import crop_and_resize, decode_all
-from trainables.datasets._images import DatasetError, Images, RawDataset, SplitSettings
-from trainables.settings import Count, Flag, Index, settings
+from trainables.datasets._images import (
+    DatasetError,
+    Flip,
+    Images,
+    Padding,
+    RawDataset,
+    RgbMean,
+    RgbStd,
+    SplitSettings,
+)
+from trainables.settings import Count, settings
 
 
 @settings
@@ -25,10 +34,14 @@ class Settings(SplitSettings):
     """Folder that holds `train` and `test`; a relative path is below the data folder (`--data`)."""
     image_size: Count = 32
     """Height and width that the network sees, in pixels."""
-    padding: Index = 4
-    """Pixels of zero padding on each side before the random crop; 0 means no crop."""
-    flip: Flag = True
-    """Whether images are flipped left to right at random in training."""
+    padding: Padding = 4
+    flip: Flip = True
+    mean: RgbMean | None = None
+    """Per channel, of pixels scaled to [0, 1]; subtracted in normalisation. null measures it on all
+    images of `train`."""
+    std: RgbStd | None = None
+    """Per channel, of pixels scaled to [0, 1]; divided by in normalisation. null measures it on all
+    images of `train`."""
 
     def places(self, root: Path) -> Sequence[Path]:
         """Return the files and folders that decide what `read` returns."""
@@ -36,7 +49,7 @@ class Settings(SplitSettings):
         return [folder / "train", folder / "test"]
 
     def read(self, root: Path) -> RawDataset:
-        """Decode all images; their mean and standard deviation are measured on `train`."""
+        """Decode all images; mean and standard deviation are measured on `train` if not given."""
         folder = self._folder(root)
         classes = _class_names(folder / "train")
         unknown = set(_class_names(folder / "test")) - set(classes)
@@ -50,8 +63,8 @@ class Settings(SplitSettings):
             train=train,
             test=test,
             classes=tuple(classes),
-            mean=mean,
-            std=std,
+            mean=self.mean or mean,
+            std=self.std or std,
             padding=self.padding,
             flip=self.flip,
         )
