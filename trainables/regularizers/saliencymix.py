@@ -57,7 +57,8 @@ class SaliencyMix(RegularizerModule[Settings]):
             lam = lam.masked_fill(coin >= self.settings.probability, 1.0)  # empty boxes
         permutation_N = batch.permutation()
         centers_N2 = most_salient_pixels(images_NCHW)[permutation_N]
-        box = mixing.cutmix_box(*images_NCHW.shape[2:], lam, centers_N2)
+        height, width = images_NCHW.shape[2:]
+        box = mixing.cutmix_box(height, width, lam, centers_N2)
         mixed_NCHW, lam_N = mixing.cutmix(images_NCHW, permutation_N, box)
         targets_NC = mix_targets(batch.targets_NC, permutation_N, lam_N)
         return TargetComparison(logits_NC=network(mixed_NCHW), targets_NC=targets_NC, mixed=True)
