@@ -18,6 +18,7 @@ from trainables.regularizers.resizemix import paste_resized
 from trainables.regularizers.saliencymix import most_salient_pixels
 from trainables.targets import soft_target_binary_cross_entropy
 from trainables.training import Trainer
+from trainables.training_step import StepCache
 
 
 def comparison_of(regularizer: nn.Module, net: nn.Module, *, images: int = 4, step: int = 0):
@@ -178,6 +179,18 @@ def test_a_trial_restored_anywhere_equals_one_that_ran_through(
     store.save("key", before.state_dict())
     after = Trainer(config, seed=1)
     after.load_state_dict(store.load("key"))
+    assert train(after) == undisturbed(name)
+
+
+@pytest.mark.parametrize("name", ["online_label_smoothing", "self_distillation"])
+def test_a_trial_takes_nothing_over_of_what_the_last_one_has_kept(name: str) -> None:
+    warmth = StepCache()
+    config = {**online_trial(name), "regularizer": {"name": name, "smoothing": 0.1}}
+    last = Trainer(config, seed=2, warmth=warmth)
+    for _ in range(2):
+        last.train_epoch()
+    after = Trainer(online_trial(name), seed=1, warmth=warmth)
+    assert after.step is last.step
     assert train(after) == undisturbed(name)
 
 
