@@ -1,4 +1,4 @@
-"""Data that changes between the plan of a trial and its training; batches that cannot be trained."""
+"""Data that changes between a trial's plan and its training; batches that cannot be trained."""
 
 import shutil
 from collections.abc import Iterator

@@ -408,7 +408,7 @@ def test_a_validation_share_that_empties_a_class_names_the_class(own: Path) -> N
 # Damage and permissions
 
 
-@pytest.mark.parametrize("ending", "jpg png gif webp tif bmp ppm tga".split())
+@pytest.mark.parametrize("ending", ["jpg", "png", "gif", "webp", "tif", "bmp", "ppm", "tga"])
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.95])
 def test_an_image_cut_short_is_called_damaged(ending: str, share: float, own: Path) -> None:
     path = own / f"train/cat/#.{ending}"
