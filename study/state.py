@@ -5,11 +5,12 @@ then only the driver's own files lie in a folder: what they hold is on record as
 """
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from study.scratch import lend_scratch
 
 DEFAULT = "state"
 
@@ -47,7 +48,7 @@ class StateFolder:
     @contextmanager
     def copy(self) -> Iterator["StateFolder"]:
         """Lend a copy of what a plan needs to know, which it may change."""
-        with tempfile.TemporaryDirectory(prefix="study-plan-") as scratch:
+        with lend_scratch("plan") as scratch:
             copied = StateFolder(Path(scratch), scratch, self.folder)
             if self.optuna.exists():
                 shutil.copy(self.optuna, copied.optuna)

@@ -109,6 +109,44 @@ def _weightless_network(network: networks.AnySettings, image_size: int) -> netwo
         return network.build(num_classes=2, in_channels=3, image_size=image_size)
 
 
+def check_last_batch(configuration: Configuration, training_images: int) -> None:
+    """Check that the network can be trained on the smallest mini-batch of an epoch.
+
+    BatchNorm needs two values a channel: a mini-batch of a single image has one where the maps have
+    shrunk to 1x1.
+
+    Args:
+        configuration: of a trial.
+        training_images: how many there are without the validation share.
+
+    Raises:
+        DatasetError: saying which setting to change.
+    """
+    batch_size = configuration.training.batch_size
+    last = training_images % batch_size or batch_size
+    if last > 1 or _takes_single_images(configuration.network, configuration.dataset.image_size):
+        return
+    size = configuration.dataset.image_size
+    raise datasets.DatasetError(
+        f"{configuration.dataset.name}: {training_images} training images leave a last mini-batch "
+        f"of one at `training.batch_size` {batch_size}, and {configuration.network.name} cannot be "
+        f"trained on a single image of {size}x{size} pixels (its BatchNorm sees maps of 1x1): "
+        "choose another batch size, another `dataset.train_images`, or larger images"
+    )
+
+
+@lru_cache
+def _takes_single_images(network: networks.AnySettings, image_size: int) -> bool:
+    """Return whether the network trains on a mini-batch of one image."""
+    with torch.device("meta"):
+        built = network.build(num_classes=2, in_channels=3, image_size=image_size).train()
+        try:
+            built(torch.empty(1, 3, image_size, image_size))
+        except ValueError:  # what torch raises where a channel has a single value
+            return False
+    return True
+
+
 def parse_configuration(value: "Configuration | Mapping[str, Any]") -> Configuration:
     """Validate plain data into a configuration.
 

@@ -12,7 +12,12 @@ from torch import Tensor
 
 from trainables import datasets, networks, randomness
 from trainables.batches import EpochDraws, PixelNormaliser, TrainingImages, evenly_chosen
-from trainables.configuration import Configuration, as_dict, parse_configuration
+from trainables.configuration import (
+    Configuration,
+    as_dict,
+    check_last_batch,
+    parse_configuration,
+)
 from trainables.datasets import Images
 from trainables.devices import Precision, best_precision
 from trainables.diagnostics import TrialDiagnostics, TrialSubject
@@ -50,12 +55,14 @@ class Trainer:
 
         Raises:
             pydantic.ValidationError: if the configuration is wrong.
-            datasets.DatasetError: if the data is missing or damaged.
+            datasets.DatasetError: if the data is missing or damaged, or leaves a mini-batch of one
+                image that the network cannot be trained on.
         """
         self.configuration = parse_configuration(config)
         self.seed = seed
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.splits = datasets.load(self.configuration.dataset, Path(data).absolute())
+        check_last_batch(self.configuration, len(self.splits.train))
         self.warmth = warmth or StepCache()
         chosen = self.configuration.training.precision
         self._build(best_precision(self.device) if chosen == "auto" else chosen)

@@ -1,6 +1,5 @@
 """One run of Ray Tune over a study's trials."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,10 @@ from study.execution.cluster import Answer, Arguments, log
 from study.execution.tune_adapters import TuneCallback, TuneScheduler, TuneSearcher, TuneStopper
 from study.scheduling.nodes import ClusterNode, StragglerDetector, part_taken, room_for
 from study.scheduling.scheduler import StudyScheduler
+from study.scratch import lend_scratch
 from study.trials import Trial, cost_class, describe_point
 from trainables.configuration import as_dict
+from trainables.datasets import DataChangedError
 from trainables.metrics import EpochMetrics
 from trainables.storage import StorageFolder
 from trainables.trainable import TrialAssignment, TrialTrainable
@@ -143,7 +144,7 @@ class TrialRunner:
     def _scratch(self) -> Iterator[str]:
         """Lend Ray Tune a folder: its actors look for it on whichever node they run."""
         if not self.guard.cluster.existing:
-            with tempfile.TemporaryDirectory(prefix="study-tune-") as folder:
+            with lend_scratch("tune") as folder:
                 yield folder
             return
         shared = StorageFolder(self.scratch)
@@ -176,6 +177,7 @@ class TrialRunner:
             cpus=self.agenda.study.resources.cpus,
             gpus=trial.gpus,
             avoid=sorted(self.guard.unfit),
+            fingerprint=trial.data,
         )
 
     @_ends_the_run
@@ -263,7 +265,10 @@ class TrialRunner:
         trial = self.by_tune_id.pop(tune_id)
         self._node_of.pop(trial, None)
         self.agenda.left(
-            trial, result.get("diagnostics", ()), location=self.guard.question.checkpoints
+            trial,
+            result.get("diagnostics", ()),
+            location=self.guard.question.checkpoints,
+            missing=result.get("missing", ()),
         )
         self.agenda.completed(trial)
         self.discard(trial.key)
@@ -280,6 +285,9 @@ class TrialRunner:
         """Note that an attempt at a trial failed, with its traceback."""
         trial = self.by_tune_id.pop(tune_id)
         node = self._node_of.pop(trial, "")
+        if DataChangedError.__name__ in failure:
+            self._refuse_data(trial, failure)
+            return
         if any(sign in failure for sign in NODE_LOST):
             log.warning("%s lost its node: %s", trial.name, failure)
             self.agenda.lost(trial)
@@ -291,4 +299,15 @@ class TrialRunner:
             self.agenda.begin(trial)
         if not self.agenda.failed(trial, failure, out_of_memory="OutOfMemoryError" in failure):
             self.discard(trial.key)
+        self.on_change()
+
+    def _refuse_data(self, trial: Trial, failure: str) -> None:
+        """Begin no further trial: under the keys that are planned all would be of other data."""
+        self.agenda.stopping = True
+        if trial.state == "running":
+            self.agenda.interrupted(trial)
+        else:
+            self.agenda.withdraw(trial)
+        reason = failure.strip().splitlines()[-1].rpartition(f"{DataChangedError.__name__}: ")[2]
+        self.on_notice(f"No further trial begins. {reason}")
         self.on_change()

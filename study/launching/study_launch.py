@@ -4,7 +4,6 @@ import logging
 import os
 import re
 import secrets
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from analysis.tables.rendering import to_csv, to_markdown, to_text
 from study.file.changes import describe_changes
 from study.file.resolved import ResolvedStudy
 from study.launching import provenance, signals
+from study.launching.data_messages import tell_data_messages
 from study.launching.display import LaunchDisplay
 from study.record import writer
 from study.record.writer import RecordError, StudyRecord
@@ -29,12 +29,13 @@ from study.scheduling.gpu_shares import GpuBench, GpuShares, ShareError
 from study.scheduling.nodes import ClusterNode, StudyPlace, describe_nodes, this_machine
 from study.scheduling.reconcile import ReconciledStudy, reconcile_study
 from study.scheduling.scheduler import StudyScheduler
+from study.scratch import lend_scratch, sweep_scratch
 from study.search import optuna_study
 from study.search.optuna_study import SearchError
 from study.state import StateFolder
 from trainables import datasets
 from trainables.checkpoints import TrialCheckpoints
-from trainables.configuration import Configuration
+from trainables.configuration import check_last_batch
 from trainables.datasets import DatasetError
 from trainables.devices import first_gpu
 from trainables.probe import side_by_side
@@ -101,9 +102,7 @@ class StudyLaunch:
         except (OSError, ValueError) as error:
             raise LaunchRefusedError(f"cannot use the state directory: {error}") from error
         try:
-            for configuration in study.extremes():
-                self.fingerprint(configuration.dataset)
-                self._check_classes(configuration)
+            self._read_data()
             self.record = StudyRecord(study, folder.spool, read_only=planning)
             self.search = optuna_study.OptunaStudy(study, folder.optuna)
         except (DatasetError, RecordError, SearchError) as error:
@@ -120,10 +119,24 @@ class StudyLaunch:
         self.recorded = self.record.trials()
         self.found = reconcile_study(self.agenda, self.search, self.recorded)
 
-    def _check_classes(self, configuration: Configuration) -> None:
-        if configuration.diagnostics.embedding_classes:
-            splits = datasets.load(configuration.dataset, self.data)
-            configuration.diagnostics.check_classes(splits.num_classes)
+    def _read_data(self) -> None:
+        """Read the study's data sets, say what is odd about them and check what depends on them.
+
+        Raises:
+            DatasetError: if the study cannot be trained on the data.
+        """
+        notes: dict[str, None] = {}
+        with tell_data_messages(self._say):
+            for configuration in self.study.extremes():
+                splits = datasets.load(configuration.dataset, self.data)
+                notes |= dict.fromkeys(splits.notes)
+                check_last_batch(configuration, len(splits.train))
+                configuration.diagnostics.check_classes(splits.num_classes)
+        for note in notes:
+            self._say(note)
+
+    def _say(self, sentence: str) -> None:
+        self.console.print(sentence, highlight=False, markup=False)
 
     @cache  # noqa: B019 (a session lives as long as the process)
     def fingerprint(self, settings: datasets.AnySettings) -> str:
@@ -182,11 +195,7 @@ class StudyLaunch:
 
     def _settle_shares(self, bench: GpuBench | None) -> None:
         """Measure the shares of GPUs that are not known, if they are to be measured."""
-
-        def say(sentence: str) -> None:
-            self.console.print(sentence, highlight=False, markup=False)
-
-        self.shares.settle(self.study.extremes(), bench, say=say)
+        self.shares.settle(self.study.extremes(), bench, say=self._say)
 
     def run(self, address: str | None) -> int:
         """Run what is missing and return the exit status."""
@@ -216,6 +225,7 @@ class StudyLaunch:
         from study.execution.cluster import connect_cluster
 
         self._sweep()
+        sweep_scratch()
         with connect_cluster(self.folder.log) as cluster:
             self._settle_shares(self._bench(cluster))
             share = self.study.resources.cpus, self.shares.largest
@@ -386,7 +396,7 @@ class StudyLaunch:
         grid = configurations.configuration_grid(table, factors, objectives, selects=selects)
         if grid.rows:
             self.console.print(f"\n{to_text(grid)}\n", highlight=False, markup=False)
-        with tempfile.TemporaryDirectory(prefix="study-plots-") as folder:
+        with lend_scratch("plots") as folder:
             plots = self._plots(table, frame, factors, objectives[0], Path(folder))
             texts = {name: render(grid) for name, render in RENDERINGS.items()}
             self.record.publish(texts=texts, plots=plots, status=STATUS_OF_EXIT[status])

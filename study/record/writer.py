@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 from analysis.record import collector, credentials  # noqa: E402
 from study.file.resolved import ResolvedStudy  # noqa: E402
 from study.record.spool import Entry, RecordSpool, UnreachableError  # noqa: E402
+from study.scratch import lend_scratch  # noqa: E402
 from study.trials import Outcome, RecordedTrial  # noqa: E402
 from trainables.artifacts import DIAGNOSTICS, TrialArtifacts  # noqa: E402
 from trainables.metrics import EpochMetrics, TrialSummary  # noqa: E402
@@ -218,6 +218,10 @@ class StudyRecord:
         """Record files that a trial has left at `location`; they are deleted once on record."""
         self._append("diagnostics", key, names=list(names), location=location)
 
+    def note_missing(self, key: str, names: Sequence[str]) -> None:
+        """Record that files of diagnostics are missing: the trial's machine could not keep them."""
+        self._append("tags", key, tags={"missing_diagnostics": ", ".join(names)})
+
     def end(
         self, key: str, outcome: Outcome, summary: TrialSummary | None, *, failure: str = ""
     ) -> None:
@@ -338,7 +342,7 @@ class StudyRecord:
                 raise MissingFileError(f"{name} of trial {key} is not in {entry['location']}")
 
     def _log_artifact(self, run_id: str, name: str, content: bytes) -> None:
-        with _space_may_come(), tempfile.TemporaryDirectory(prefix="study-artifact-") as folder:
+        with _space_may_come(), lend_scratch("artifact") as folder:
             file = Path(folder) / name
             file.write_bytes(content)
             self.client.log_artifact(run_id, str(file), DIAGNOSTICS)
@@ -469,7 +473,7 @@ class StudyRecord:
     def _copy_artifacts(self, source_id: str, run_id: str) -> None:
         if not self.client.list_artifacts(source_id):
             return
-        with _space_may_come(), tempfile.TemporaryDirectory(prefix="study-artifacts-") as folder:
+        with _space_may_come(), lend_scratch("artifacts") as folder:
             self.client.download_artifacts(source_id, "", folder)
             self.client.log_artifacts(run_id, folder)
 

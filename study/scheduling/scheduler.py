@@ -66,6 +66,10 @@ class RecordLike(Protocol):
         """Take the files that a trial has left."""
         ...
 
+    def note_missing(self, key: str, names: Sequence[str]) -> None:
+        """Take that a trial should have left files, and could not."""
+        ...
+
     def end(
         self, key: str, outcome: Outcome, summary: TrialSummary | None, *, failure: str
     ) -> None:
@@ -301,13 +305,17 @@ class StudyScheduler:
         self.todo[trial] = None
         self.todo.move_to_end(trial, last=False)
 
-    def left(self, trial: Trial, names: Sequence[str], *, location: str) -> None:
+    def left(
+        self, trial: Trial, names: Sequence[str], *, location: str, missing: Sequence[str] = ()
+    ) -> None:
         """Note the files of diagnostics that a trial has left, before noting that it completed.
 
-        On record in this order, a finished trial has all its files.
+        On record in this order, a finished trial has all its files, or says which are missing.
         """
         if names:
             self.record.diagnostics(trial.key, names, location=location)
+        if missing:
+            self.record.note_missing(trial.key, missing)
 
     def completed(self, trial: Trial) -> None:
         """Note that the trial was trained to its end, or stopped early, or has diverged."""

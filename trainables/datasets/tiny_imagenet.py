@@ -7,7 +7,8 @@ from typing import Literal
 import torch
 
 from trainables.datasets._decode import decode_all, refuse_other_sizes
-from trainables.datasets._files import FileSource, provide_files
+from trainables.datasets._files import FileSource, damaged_error, one_line, provide_files
+from trainables.datasets._folders import visible_entries
 from trainables.datasets._images import (
     DatasetError,
     Flip,
@@ -124,13 +125,16 @@ def _validation_files(folder: Path, labels: dict[str, int]) -> list[tuple[Path, 
 
 
 def _visible_names(folder: Path) -> list[str]:
-    """Return the names in a folder that are not hidden, in alphabetical order."""
+    """Return the names in a folder that are not hidden nor the system's, in alphabetical order."""
     if not folder.is_dir():
         raise DatasetError(f"{folder}: there is no such folder; {ARCHIVE} holds it ({URL})")
-    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    return [entry.name for entry in visible_entries(folder)]
 
 
 def _file_lines(path: Path) -> list[str]:
     if not path.is_file():
         raise DatasetError(f"{path}: there is no such file; {ARCHIVE} holds it ({URL})")
-    return path.read_text().splitlines()
+    try:
+        return path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise damaged_error(path, one_line(error)) from error
