@@ -42,7 +42,7 @@ def be_deterministic() -> None:
     torch.use_deterministic_algorithms(True)
     # What is fresh is written before it is read, here and in PyTorch's own operations: filling it
     # first, the default in this mode, would cost as many kernels again and change no bit.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
 
 
