@@ -40,6 +40,9 @@ def be_deterministic() -> None:
     """Let this process compute the same from the same, bitwise; call it before it uses a GPU."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
+    # What is fresh is written before it is read, here and in PyTorch's own operations: filling it
+    # first, the default in this mode, would cost as many kernels again and change no bit.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
 
 
