@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,6 +35,16 @@ def device_name(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     names = _cpuinfo_field("model name")
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def driver_version() -> str | None:
+    """Return the version of NVIDIA's driver, or None where there is none."""
+    try:
+        text = Path("/proc/driver/nvidia/version").read_text()
+    except OSError:
+        return None
+    found = re.search(r"Kernel Module\s+(?:for \S+\s+)?(\d[\d.]*)", text)
+    return found[1] if found else None
 
 
 def be_deterministic() -> None:
