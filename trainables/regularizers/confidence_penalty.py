@@ -25,7 +25,8 @@ class Settings(SmoothingSettings):
 
     name: Literal["confidence_penalty"] = "confidence_penalty"
     weight: NonNegative = 0.1
-    """Of the mean entropy, in nats, that is subtracted from the loss; 0 means none."""
+    """Of the mean entropy, in nats, that is subtracted from the loss; 0 means none. It weighs more
+    beside the binary cross entropy, a mean over classes."""
 
     def build(self, *, num_classes: int, num_features: int) -> "ConfidencePenalty":
         """Build the loss."""
