@@ -6,11 +6,12 @@ record as well.
 """
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from study.scratch import lend_scratch
 
 DEFAULT = "state"
 
@@ -48,7 +49,7 @@ class StateFolder:
     @contextmanager
     def copy(self) -> Iterator["StateFolder"]:
         """Lend a copy of what a plan needs to know; the plan may change the copy."""
-        with tempfile.TemporaryDirectory(prefix="study-plan-") as scratch:
+        with lend_scratch("plan") as scratch:
             copied = StateFolder(Path(scratch), scratch, self.folder)
             if self.optuna.exists():
                 shutil.copy(self.optuna, copied.optuna)

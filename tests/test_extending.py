@@ -135,6 +135,7 @@ def test_make_schema_adds_the_new_components_and_changes_nothing_else(
         *(f"datasets.stripes.{name}" for name in ("validation", "train_images", "test_images")),
         "networks.two_stages.width",
         "regularizers.input_noise.smoothing",
+        "regularizers.input_noise.loss",
         "regularizers.input_noise.sigma",
     }
     schema = (extended.root / SCHEMA).read_text()

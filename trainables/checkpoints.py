@@ -1,8 +1,13 @@
-"""Checkpoints of unfinished trials: one file a trial, on a local disk or in an object store."""
+"""Checkpoints of unfinished trials: one file a trial, on a local disk or in an object store.
 
+A file is what `torch.save` writes, with a checksum after its end: `torch.load` reads the file as it
+is, but by itself would train on with bits that a disk has flipped.
+"""
+
+import hashlib
 import io
-import logging
 import time
+import zipfile
 from collections.abc import Container, Mapping
 from typing import Any
 
@@ -10,9 +15,14 @@ import torch
 
 from trainables.storage import PART, StorageFolder
 
-log = logging.getLogger(__name__)
-
 SUFFIX = ".pt"
+MARK = b"\nblake2b\n"
+"""Stands between the state and its checksum."""
+SUM_BYTES = 32
+
+
+class CheckpointError(Exception):
+    """A checkpoint is damaged, or no checkpoint; the message says where and why."""
 
 
 class TrialCheckpoints:
@@ -26,21 +36,34 @@ class TrialCheckpoints:
         """Write the trial's state."""
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
+        content = buffer.getbuffer()
+        trailer = MARK + _checksum(content)
+        del content  # a buffer that is viewed cannot grow
+        buffer.seek(0, io.SEEK_END)
+        buffer.write(trailer)
         self.folder.write(f"{key}{SUFFIX}", buffer.getbuffer())
 
     def load(self, key: str) -> dict[str, Any] | None:
-        """Return the trial's state, or None if there is none that can be read."""
+        """Return the trial's state, or None if there is none.
+
+        Raises:
+            CheckpointError: if there is a file that is no checkpoint, or no longer whole.
+        """
         content = self.folder.read(f"{key}{SUFFIX}")
         if content is None:
             return None
+        where = self.folder.of(f"{key}{SUFFIX}")
         try:
-            state: dict[str, Any] = torch.load(
-                io.BytesIO(content), map_location="cpu", weights_only=True
+            state = torch.load(
+                io.BytesIO(_whole_content(content)), map_location="cpu", weights_only=True
             )
         except Exception as error:  # whatever a damaged file makes of the reader
-            where = self.folder.of(f"{key}{SUFFIX}")
-            log.warning("ignoring the damaged checkpoint %s: %s", where, error)
-            return None
+            reason = str(error).strip().partition("\n")[0]
+            raise CheckpointError(
+                f"{where} is damaged ({type(error).__name__}: {reason})"
+            ) from error
+        if not isinstance(state, dict):
+            raise CheckpointError(f"{where} is no checkpoint but a {type(state).__name__}")
         return state
 
     def discard(self, key: str) -> None:
@@ -57,6 +80,32 @@ class TrialCheckpoints:
                 name.endswith(SUFFIX) and name.removesuffix(SUFFIX) in ended
             ):
                 self.folder.delete(name)
+
+
+def _checksum(content: bytes | memoryview) -> bytes:
+    return hashlib.blake2b(content, digest_size=SUM_BYTES).digest()
+
+
+def _whole_content(content: bytes) -> memoryview:
+    """Return what `torch.save` has written.
+
+    Earlier versions wrote no checksum; the sums that a zip file has of its members are compared
+    then, which `torch.load` does not do.
+
+    Raises:
+        ValueError: if the checksum is another.
+    """
+    end = len(content) - len(MARK) - SUM_BYTES
+    if end > 0 and content[end : end + len(MARK)] == MARK:
+        saved = memoryview(content)[:end]
+        if _checksum(saved) != content[-SUM_BYTES:]:
+            raise ValueError("its checksum is wrong")
+        return saved
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"the checksum of {damaged} is wrong")
+    return memoryview(content)
 
 
 class SaveCadence:

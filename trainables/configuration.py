@@ -7,12 +7,15 @@ from collections.abc import Hashable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any, Self
 
+import pydantic
 import torch
 from pydantic import model_validator
+from pydantic_core import ArgsKwargs
 
-from trainables import datasets, networks, regularizers
+from trainables import datasets, networks, plugins, regularizers
 from trainables.diagnostics import DiagnosticsSettings
-from trainables.recipe import TrainingSettings
+from trainables.networks import stem_stride
+from trainables.recipe import TrainingSettings, recipe_parts
 from trainables.settings import (
     Exempt,
     SettingsKeyName,
@@ -40,6 +43,13 @@ class Configuration:
     diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     """What is recorded beside the metrics; nothing by default."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_the_recipe(cls, given: Any) -> Any:
+        if isinstance(given, ArgsKwargs):
+            return ArgsKwargs(given.args, _with_recipe(given.kwargs or {}))
+        return _with_recipe(given) if isinstance(given, Mapping) else given
+
     @model_validator(mode="after")
     def _check_diagnostics(self) -> Self:
         self.diagnostics.check(self.network, self.training)
@@ -52,11 +62,98 @@ class Configuration:
         return self
 
 
+PACKAGES = {"dataset": datasets, "network": networks, "regularizer": regularizers}
+"""Where the components of a part of a configuration lie."""
+
+
+def _with_recipe(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts with what the training's recipe says of each, where they do not say it.
+
+    Also the stride of a stem that is to be chosen, so that the configuration shows the number.
+    """
+    filled = dict(given)
+    dataset, training = filled.get("dataset"), filled.get("training")
+    wanted = recipe_parts(_setting(training, "recipe"), _setting(dataset, "name"))
+    for part, defaults in wanted.items():
+        written = filled.get(part)
+        if isinstance(written, Mapping):  # else it is complete, or is refused for what it is
+            known = _setting_names(part, written)
+            chosen = {key: value for key, value in defaults.items() if key in known}
+            filled[part] = {**chosen, **written}
+    network = filled.get("network")
+    if isinstance(network, Mapping) and network.get("stem_stride") == "auto":
+        size = _image_size(filled.get("dataset"))
+        if size is not None:
+            filled["network"] = {**network, "stem_stride": stem_stride("auto", image_size=size)}
+    return filled
+
+
+def _setting(part: Any, name: str) -> Any:
+    return part.get(name) if isinstance(part, Mapping) else getattr(part, name, None)
+
+
+def _setting_names(part: str, written: Mapping[str, Any]) -> set[str]:
+    """Return the settings that a part has, by what is written of it."""
+    if part == "training":
+        # A recipe's milestones mean nothing to another schedule.
+        return {"milestones"} if written.get("schedule", "steps") == "steps" else set()
+    known = plugins.settings_classes(PACKAGES[part].__name__).get(str(written.get("name")))
+    return {field.name for field in dataclasses.fields(known)} if known is not None else set()
+
+
+def _image_size(dataset: Any) -> int | None:
+    """Return what the network will see, in pixels; None where the settings are wrong."""
+    if isinstance(dataset, Mapping):
+        try:
+            dataset = parse_settings(datasets.AnySettings, dataset)
+        except pydantic.ValidationError:
+            return None
+    return getattr(dataset, "image_size", None)
+
+
 @lru_cache
 def _weightless_network(network: networks.AnySettings, image_size: int) -> networks.Network:
     """Return the network without memory for its weights."""
     with torch.device("meta"):
         return network.build(num_classes=2, in_channels=3, image_size=image_size)
+
+
+def check_last_batch(configuration: Configuration, training_images: int) -> None:
+    """Check that the network can be trained on the smallest mini-batch of an epoch.
+
+    BatchNorm needs two values a channel: a mini-batch of a single image has one where the maps have
+    shrunk to 1x1.
+
+    Args:
+        configuration: of a trial.
+        training_images: how many there are without the validation share.
+
+    Raises:
+        DatasetError: saying which setting to change.
+    """
+    batch_size = configuration.training.batch_size
+    last = training_images % batch_size or batch_size
+    if last > 1 or _takes_single_images(configuration.network, configuration.dataset.image_size):
+        return
+    size = configuration.dataset.image_size
+    raise datasets.DatasetError(
+        f"{configuration.dataset.name}: {training_images} training images leave a last mini-batch "
+        f"of one at `training.batch_size` {batch_size}, and {configuration.network.name} cannot be "
+        f"trained on a single image of {size}x{size} pixels (its BatchNorm sees maps of 1x1): "
+        "choose another batch size, another `dataset.train_images`, or larger images"
+    )
+
+
+@lru_cache
+def _takes_single_images(network: networks.AnySettings, image_size: int) -> bool:
+    """Return whether the network trains on a mini-batch of one image."""
+    with torch.device("meta"):
+        built = network.build(num_classes=2, in_channels=3, image_size=image_size).train()
+        try:
+            built(torch.empty(1, 3, image_size, image_size))
+        except ValueError:  # what torch raises where a channel has a single value
+            return False
+    return True
 
 
 def parse_configuration(value: "Configuration | Mapping[str, Any]") -> Configuration:

@@ -14,9 +14,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from trainables.failures import error_cause
+
 STEPS_BEFORE_RECORDING = 3
 """Of each variant, as in PyTorch's notes: libraries choose and allocate, tables are made. They are
 steps of the trial, so they leave no trace that would have to be wiped out."""
+
+TORCH = tuple(map(int, torch.__version__.split(".")[:2]))
 
 Step = Callable[[Tensor, Tensor, Hashable], None]
 """Is given images_NCHW, labels_N and the step's variant."""
@@ -47,7 +51,8 @@ class GraphRecorder(Protocol):
                 the generator may be seeded between. After a failure it is of no use.
 
         Raises:
-            RecordingFailed: if that cannot be.
+            RecordingFailedError: if that cannot be.
+            torch.OutOfMemoryError: if the memory does not hold it; a larger share may.
         """
         ...
 
@@ -74,14 +79,17 @@ class CudaRecorder:
     def record(self, work: Callable[[], None], generator: torch.Generator) -> Replay:
         """Capture the work as a CUDA graph, and return its launch."""
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(generator)
         try:
+            _register_generator(graph, generator)
             with torch.cuda.graph(graph, pool=self.pool, stream=self.side):
                 work()
         except RuntimeError as error:
             self._clean_up(graph)
             # The end of a broken capture fails too; what broke it came before.
-            reason = str(error.__context__ or error).partition("\n")[0]
+            first = error.__context__ or error
+            reason = str(first).partition("\n")[0]
+            if "gpu_memory" in (error_cause(first), error_cause(error)):
+                raise torch.OutOfMemoryError(f"while a step was recorded: {reason}") from error
             raise RecordingFailedError(reason) from error
         return graph.replay
 
@@ -95,6 +103,15 @@ class CudaRecorder:
             torch._C._cuda_endAllocateToPool(device, self.pool)
             torch._C._cuda_releasePool(device, self.pool)
         graph.reset()
+
+
+def _register_generator(graph: torch.cuda.CUDAGraph, generator: torch.Generator) -> None:
+    """Let a graph draw from a generator other than the default one.
+
+    PyTorch does so by itself since 2.14, where the call does nothing and is announced to go.
+    """
+    if hasattr(graph, "register_generator_state") and TORCH < (2, 14):
+        graph.register_generator_state(generator)
 
 
 class StepRecordings:
@@ -126,7 +143,8 @@ class StepRecordings:
         """Record a step of the variant, which draws from `generator`.
 
         Raises:
-            RecordingFailed: if that cannot be.
+            RecordingFailedError: if that cannot be.
+            torch.OutOfMemoryError: if the memory does not hold it.
         """
         assert self.inputs is not None, "a mini-batch is there before the first recording"
         images_NCHW, labels_N = self.inputs

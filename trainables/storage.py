@@ -1,6 +1,7 @@
 """A folder of files on a local disk or in an object store, each written whole or not at all."""
 
 import os
+from contextlib import suppress
 
 from pyarrow import fs
 
@@ -11,7 +12,8 @@ PART = ".part"
 class StorageFolder:
     """Files by name in one flat folder.
 
-    A write replaces the file in one move, so a reader sees the old content or the new one, whole.
+    A write replaces the file in one move, so a reader sees the old content or the new one, whole;
+    on a local disk also after a loss of power, once the write has returned.
     """
 
     def __init__(self, location: str, *, create: bool = True) -> None:
@@ -26,18 +28,26 @@ class StorageFolder:
 
     def write(self, name: str, content: bytes | memoryview) -> None:
         """Write a file."""
+        if isinstance(self.files, fs.LocalFileSystem):
+            self._write_locally(name, content)
+            return
         # An object store shows a file only once it is closed; a disk shows it while it grows.
-        local = isinstance(self.files, fs.LocalFileSystem)
-        path = f"{self.of(name)}.{os.getpid()}{PART}" if local else self.of(name)
+        with self.files.open_output_stream(self.of(name)) as stream:
+            stream.write(content)
+
+    def _write_locally(self, name: str, content: bytes | memoryview) -> None:
+        part = f"{self.of(name)}.{os.getpid()}{PART}"
         try:
-            with self.files.open_output_stream(path) as stream:
+            with open(part, "wb") as stream:
                 stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())  # or the new name could be kept without its content
+            os.replace(part, self.of(name))
         except OSError:
-            if local:  # a full disk is fuller with the half of a file on it
-                self.delete(os.path.basename(path))
+            with suppress(OSError):  # a full disk is fuller with the half of a file on it
+                os.unlink(part)
             raise
-        if local:
-            os.replace(path, self.of(name))
+        sync_folder(self.path)
 
     def read(self, name: str) -> bytes | None:
         """Return what a file holds, or None if there is none."""
@@ -64,3 +74,21 @@ class StorageFolder:
         """Delete the folder with all that is in it, folders too."""
         if self.files.get_file_info(self.path).type != fs.FileType.NotFound:
             self.files.delete_dir(self.path)
+
+
+def sync_folder(path: str) -> None:
+    """Have the names of a local folder's files on its disk, where its file system can do that."""
+    try:
+        folder = os.open(path, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        with suppress(OSError):
+            os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def describe_error(error: OSError) -> str:
+    """Return why a file cannot be used, without its name: the same for all files of a full disk."""
+    return os.strerror(error.errno) if error.errno else " ".join(str(error).split())

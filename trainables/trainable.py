@@ -1,8 +1,10 @@
 """The training loop as a Ray Tune Trainable. Ray is imported here and nowhere else in this room."""
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, TypedDict, cast
 
 import torch
@@ -11,12 +13,22 @@ from ray._raylet import setproctitle  # type: ignore[attr-defined]  # it is comp
 from ray.util.metrics import Gauge
 
 from trainables.artifacts import TrialArtifacts
-from trainables.checkpoints import SaveCadence, TrialCheckpoints, estimated_cost
+from trainables.checkpoints import (
+    CheckpointError,
+    SaveCadence,
+    TrialCheckpoints,
+    estimated_cost,
+)
+from trainables.configuration import parse_configuration
+from trainables.datasets import load_planned
 from trainables.devices import be_deterministic, device_name
 from trainables.memory import give_back_freed, keep_freed, keep_within
 from trainables.metrics import GAUGES, EpochMetrics
+from trainables.storage import describe_error
 from trainables.training import Trainer
 from trainables.training_step import StepCache
+
+log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 1.0
 """Epochs shorter than this are reported together: a report costs the driver some milliseconds."""
@@ -42,6 +54,8 @@ class TrialAssignment(TypedDict):
     gpus: float
     avoid: list[str]
     """Ids of nodes that must not be used."""
+    fingerprint: str
+    """Of the data set that the trial's key holds; a trial on other data is not trained."""
 
 
 class TrialGauges:
@@ -77,6 +91,7 @@ class TrialTrainable(tune.Trainable):
     - `between_epochs`: whether no epoch is begun;
     - `finished`: whether all epochs are trained, or the loss has diverged (`done` is Ray Tune's);
     - `diagnostics`: names of the files that a finished trial has left (see `Artifacts`);
+    - `missing`: names of those that it should have left, but could not;
     - `device`: the name of the GPU or CPU;
     - `precision`: what the trial computes in;
     - `node`: the id of the cluster's node;
@@ -117,24 +132,49 @@ class TrialTrainable(tune.Trainable):
         self.artifacts = TrialArtifacts(config["checkpoints"])
         vars(self).pop("trainer", None)  # what is not kept of it is free before more is taken
         give_back_freed()
-        self.trainer = Trainer(
+        dataset = parse_configuration(config["configuration"]).dataset
+        load_planned(dataset, Path(config["data"]).absolute(), config["fingerprint"])
+        self.trainer = self._new_trainer()
+        self.device_name = device_name(self.trainer.device)
+        self.reported = 0
+        self.notice = ""
+        self.notice_of_start = self._take_up()
+        self.cadence = SaveCadence(
+            config["checkpoint_seconds"],
+            estimated_cost=estimated_cost(self.trainer.state_dict()),
+        )
+        return True
+
+    def _new_trainer(self) -> Trainer:
+        """Return the trial at its start."""
+        config = self.assignment
+        return Trainer(
             config["configuration"],
             seed=config["seed"],
             data=config["data"],
             device="cuda" if config["gpus"] else "cpu",
             warmth=self.warmth,
         )
-        state = self.checkpoints.load(self.key)
-        if state is not None:
-            self.trainer.load_state_dict(state)
-        self.device_name = device_name(self.trainer.device)
-        self.reported = 0
-        self.notice = ""
-        self.cadence = SaveCadence(
-            config["checkpoint_seconds"],
-            estimated_cost=estimated_cost(self.trainer.state_dict()),
-        )
-        return True
+
+    def _take_up(self) -> str:
+        """Go on from the checkpoint, if there is one; return what is wrong with it, or nothing."""
+        try:
+            state = self.checkpoints.load(self.key)
+            if state is None:
+                return ""
+            try:
+                self.trainer.load_state_dict(state)
+            except torch.OutOfMemoryError:  # says nothing of the file
+                raise
+            except Exception as error:  # whatever a file that is no checkpoint of it leads to
+                del self.trainer  # perhaps half of it was loaded
+                self.trainer = self._new_trainer()
+                reason = f"{type(error).__name__}: {error}".splitlines()[0]
+                raise CheckpointError(f"its checkpoint is none of this trial ({reason})") from error
+        except CheckpointError as error:
+            log.warning("%s: %s", self.assignment["name"], error)
+            return f"{self.assignment['name']} starts anew: {error}."
+        return ""
 
     def step(self) -> dict[str, Any]:
         """Train for one slice."""
@@ -152,26 +192,45 @@ class TrialTrainable(tune.Trainable):
         history = self.trainer.history
         if history:
             self.gauges.show(history[-1], self.assignment)
+        left, missing = self._leave_diagnostics() if self.trainer.finished else ([], [])
+        notices = (self.notice_of_start, self.notice, self.trainer.step.notice)
         result: dict[str, Any] = {
             "epochs": [asdict(metrics) for metrics in history[self.reported :]],
             "between_epochs": self.trainer.between_epochs,
             "device": self.device_name,
             "precision": self.trainer.precision,
             "node": get_runtime_context().get_node_id(),
-            "notice": " ".join(filter(None, (self.notice, self.trainer.step.notice))),
-            "diagnostics": self._leave_diagnostics() if self.trainer.finished else [],
+            "notice": " ".join(filter(None, notices)),
+            "diagnostics": left,
+            "missing": missing,
             "finished": self.trainer.finished,
             "done": self.trainer.finished,
         }
         self.reported = len(history)
         return result
 
-    def _leave_diagnostics(self) -> list[str]:
-        """Write the trial's diagnostics, before anyone hears that it is finished."""
-        files = self.trainer.diagnostics.files()
-        for name, content in files.items():
-            self.artifacts.save(self.key, name, content)
-        return list(files)
+    def _leave_diagnostics(self) -> tuple[list[str], list[str]]:
+        """Write the trial's diagnostics, before anyone hears that it is finished.
+
+        Returns:
+            the names of those that are written, and of those that could not be: without them the
+            trial is complete all the same.
+        """
+        left: list[str] = []
+        missing: list[str] = []
+        for name, content in self.trainer.diagnostics.files().items():
+            try:
+                self.artifacts.save(self.key, name, content)
+            except OSError as error:  # a full disk must not cost a trial that is trained
+                log.warning("cannot keep %s of %s: %s", name, self.assignment["name"], error)
+                missing.append(name)
+                self.notice = (
+                    f"Cannot keep the diagnostics of trials: {describe_error(error)}; the trials "
+                    "complete without them, and the tag missing_diagnostics of a run names its own."
+                )
+            else:
+                left.append(name)
+        return left, missing
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Save the trial where any later process finds it; Ray Tune itself keeps only the key."""
@@ -188,7 +247,8 @@ class TrialTrainable(tune.Trainable):
         try:
             self.checkpoints.save(self.key, self.trainer.state_dict())
         except OSError as error:  # a full disk must not end a trial that trains well without it
-            self.notice = f"Cannot save unfinished trials: {error}; they train on all the same."
+            reason = describe_error(error)
+            self.notice = f"Cannot save unfinished trials: {reason}; they train on all the same."
         else:
             self.notice = ""
         self.cadence.saved(time.monotonic() - started)

@@ -12,7 +12,12 @@ from torch import Tensor
 
 from trainables import datasets, networks, randomness
 from trainables.batches import EpochDraws, PixelNormaliser, TrainingImages, evenly_chosen
-from trainables.configuration import Configuration, as_dict, parse_configuration
+from trainables.configuration import (
+    Configuration,
+    as_dict,
+    check_last_batch,
+    parse_configuration,
+)
 from trainables.datasets import Images
 from trainables.devices import Precision, best_precision
 from trainables.diagnostics import TrialDiagnostics, TrialSubject
@@ -49,12 +54,14 @@ class Trainer:
 
         Raises:
             pydantic.ValidationError: if the configuration is wrong.
-            datasets.DatasetError: if the data is missing or damaged.
+            datasets.DatasetError: if the data is missing or damaged, or leaves a mini-batch of one
+                image that the network cannot be trained on.
         """
         self.configuration = parse_configuration(config)
         self.seed = seed
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.splits = datasets.load(self.configuration.dataset, Path(data).absolute())
+        check_last_batch(self.configuration, len(self.splits.train))
         self.warmth = warmth or StepCache()
         chosen = self.configuration.training.precision
         self._build(best_precision(self.device) if chosen == "auto" else chosen)
@@ -73,6 +80,7 @@ class Trainer:
             regularizer = self.configuration.regularizer.build(
                 num_classes=splits.num_classes, num_features=network.classifier.in_features
             )
+        regularizer.attach(network)
         self.step = self.warmth.step_on(
             network,
             regularizer,
@@ -139,8 +147,15 @@ class Trainer:
         """
         if self.finished:
             raise RuntimeError(f"the trial ended after epoch {self.epoch}")
-        position = self._position or self._begin_epoch()
-        self._position = position
+        if self._position is None:
+            self._position = self._begin_epoch()
+            # Not within `_begin_epoch`: after a restore it is the checkpoint that says what holds.
+            self.regularizer.begin_epoch(
+                self.network,
+                epoch=self._position.epoch,
+                epochs=self.configuration.training.epochs,
+            )
+        position = self._position
         self.step.set_learning_rate(self.configuration.training.learning_rate_at(position.epoch))
         started = time.perf_counter()
         self.network.train()

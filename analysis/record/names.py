@@ -16,8 +16,13 @@ GIT_COMMIT = "git_commit"
 GIT_DIRTY = "git_dirty"
 """Whether files differed from the commit: true, false or, without git, unknown."""
 PYTHON = "python"
-PACKAGES = ("torch", "ray", "optuna", "mlflow")
+PACKAGES = ("torch", "torchvision", "ray", "optuna", "mlflow")
 """Tags that hold the version of the package of that name."""
+
+CUDA = "cuda_version"
+"""The version that PyTorch was built for; none for a build without CUDA."""
+DRIVER = "driver_version"
+"""The version of NVIDIA's driver; none where there is none."""
 
 # Values of the tag `role`
 
@@ -43,6 +48,8 @@ FAILURE = "failure"
 """The last line of the traceback of a trial that failed for good."""
 ADOPTED_FROM = "adopted_from"
 """The run of another study that trained the trial."""
+MISSING_DIAGNOSTICS = "missing_diagnostics"
+"""The files that a trial should have left and could not, as on a full disk."""
 RETIRED = "retired"
 """Whether the trial no longer belongs to the study; missing if it always did."""
 
@@ -70,6 +77,11 @@ MLFLOW_PREFIX = "mlflow."
 # Params; all others are settings, under their dotted paths
 
 SEED = "seed"
+
+PACKAGES_FILE = "provenance/packages.txt"
+"""The installed packages with their versions, among the artifacts of the study's run."""
+DIFF_FILE = "provenance/uncommitted.diff"
+"""How the code differs from its commit, as `git apply` takes it."""
 
 # Outcomes of a trial
 

@@ -216,10 +216,10 @@ def _advancing(look: _Look, running_RK: Booleans, seeds_RK: Integers) -> Boolean
     first_RK: Booleans = open_RK & contending_RK & several_R
     if look.rule.until == "named":
         return first_RK
-    wanted_RK = np.where(first_RK.any(-1)[:, None], first_RK, open_RK)
+    wanted_RK = np.where(first_RK.any(-1, keepdims=True), first_RK, open_RK)
     # Those that rested catch up before the leader goes further.
-    fewest_R = np.where(wanted_RK, seeds_RK, look.rule.most).min(-1)
-    next_RK: Booleans = wanted_RK & (seeds_RK == fewest_R[:, None])
+    fewest_R1 = np.where(wanted_RK, seeds_RK, look.rule.most).min(-1, keepdims=True)
+    next_RK: Booleans = wanted_RK & (seeds_RK == fewest_R1)
     return next_RK
 
 

@@ -157,6 +157,7 @@ def _drawn_curves(
     x: Floats, means: Floats, noise: Floats, grid: Floats, rng: np.random.Generator
 ) -> Floats:
     """Return curves over the grid, drawn from processes of all lengths and heights."""
+    # Imported late, since it takes most of a second: tables load this package at every launch.
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 

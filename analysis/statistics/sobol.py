@@ -66,6 +66,7 @@ def sobol_indices(
         SensitivityError: fewer than two factors or fewer configurations than twice their number
             and two, or a factor with one value.
     """
+    # Imported late, since it takes most of a second: tables load this package at every launch.
     from SALib.analyze import sobol as analyze
     from SALib.sample import sobol as sample
 
@@ -96,6 +97,7 @@ def sobol_indices(
 
 
 def _fitted_process(x: Floats, means: Floats, noise: Floats, seed: int):  # type: ignore[no-untyped-def]
+    # Imported late, since it takes most of a second: tables load this package at every launch.
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 

@@ -24,6 +24,13 @@ WORDS = {
     "cutmix": "CutMix",
     "puzzlemix": "PuzzleMix",
     "manifold_mixup": "Manifold Mixup",
+    "mixup_cutmix": "Mixup or CutMix",
+    "resizemix": "ResizeMix",
+    "fmix": "FMix",
+    "saliencymix": "SaliencyMix",
+    "confidence_penalty": "confidence penalty",
+    "online_label_smoothing": "online label smoothing",
+    "self_distillation": "self-distillation",
     "lamix": "LaMix",
     "lamix_puzzlemix": "LaMix over PuzzleMix",
 }

@@ -1,6 +1,5 @@
 """One run of Ray Tune over a study's trials."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +11,15 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from study.execution.admission import NodeAdmission
+from study.execution.assignments import assignment_of
 from study.execution.cluster import Answer, Arguments, log
 from study.execution.tune_adapters import TuneCallback, TuneScheduler, TuneSearcher, TuneStopper
 from study.scheduling.nodes import ClusterNode, StragglerDetector, part_taken, room_for
 from study.scheduling.scheduler import StudyScheduler
-from study.trials import Trial, describe_point
-from trainables.configuration import as_dict
+from study.scratch import lend_scratch
+from study.trials import Trial
+from trainables.datasets import DataChangedError
+from trainables.failures import failure_cause
 from trainables.metrics import EpochMetrics
 from trainables.storage import StorageFolder
 from trainables.trainable import TrialAssignment, TrialTrainable
@@ -143,7 +145,7 @@ class TrialRunner:
     def _scratch(self) -> Iterator[str]:
         """Lend Ray Tune a folder that its actors find on every node."""
         if not self.admission.cluster.existing:
-            with tempfile.TemporaryDirectory(prefix="study-tune-") as folder:
+            with lend_scratch("tune") as folder:
                 yield folder
             return
         shared = StorageFolder(self.scratch)
@@ -161,23 +163,6 @@ class TrialRunner:
                 self.scheduler.take_back(trial)
         self.by_tune_id.clear()
 
-    def _assignment_of(self, trial: Trial) -> TrialAssignment:
-        """Return what an actor needs to know of a trial."""
-        return TrialAssignment(
-            name=f"{self.scheduler.study.name} {trial.name}",
-            study=self.scheduler.study.name,
-            point=describe_point(trial.point),
-            configuration=as_dict(trial.configuration),
-            seed=trial.seed,
-            key=trial.key,
-            data=str(self.admission.question.data),
-            checkpoints=self.admission.question.checkpoints,
-            checkpoint_seconds=self.scheduler.study.checkpoints.at_least_every_seconds,
-            cpus=self.scheduler.study.resources.cpus,
-            gpus=trial.gpus,
-            avoid=sorted(self.admission.unfit),
-        )
-
     @_ends_the_run
     def hand_out_config(self, tune_id: str) -> TrialAssignment | str | None:
         """Hand out the next trial, None while there is none, or the word that there is no more."""
@@ -191,7 +176,7 @@ class TrialRunner:
         if trial is None:
             return None
         self.by_tune_id[tune_id] = trial
-        return self._assignment_of(trial)
+        return assignment_of(trial, self.scheduler.study, self.admission)
 
     def _taken(self, nodes: Sequence[ClusterNode], trials: Iterable[Trial]) -> float:
         """Return which part of the nodes' places trials take; above 1 not all of them fit."""
@@ -263,7 +248,10 @@ class TrialRunner:
         trial = self.by_tune_id.pop(tune_id)
         self._node_of.pop(trial, None)
         self.scheduler.record_diagnostics(
-            trial, result.get("diagnostics", ()), location=self.admission.question.checkpoints
+            trial,
+            result.get("diagnostics", ()),
+            location=self.admission.question.checkpoints,
+            missing=result.get("missing", ()),
         )
         self.scheduler.note_completed(trial)
         self.discard(trial.key)
@@ -280,6 +268,9 @@ class TrialRunner:
         """Note that an attempt at a trial failed, with its traceback."""
         trial = self.by_tune_id.pop(tune_id)
         node = self._node_of.pop(trial, "")
+        if DataChangedError.__name__ in failure:
+            self._refuse_data(trial, failure)
+            return
         if any(sign in failure for sign in NODE_LOST):
             log.warning("%s lost its node: %s", trial.name, failure)
             self.scheduler.note_lost(trial)
@@ -289,8 +280,18 @@ class TrialRunner:
             self._failed_on.setdefault(node, []).append(trial)
         if trial.state == "assigned":  # its setup failed: what failed should have a run
             self.scheduler.note_begun(trial)
-        if not self.scheduler.note_failed(
-            trial, failure, out_of_memory="OutOfMemoryError" in failure
-        ):
+        out_of_memory = failure_cause(failure) == "gpu_memory"
+        if not self.scheduler.note_failed(trial, failure, out_of_memory=out_of_memory):
             self.discard(trial.key)
+        self.on_change()
+
+    def _refuse_data(self, trial: Trial, failure: str) -> None:
+        """Begin no further trial: under the keys that are planned all would be of other data."""
+        self.scheduler.stopping = True
+        if trial.state == "running":
+            self.scheduler.note_interrupted(trial)
+        else:
+            self.scheduler.take_back(trial)
+        reason = failure.strip().splitlines()[-1].rpartition(f"{DataChangedError.__name__}: ")[2]
+        self.on_notice(f"No further trial begins. {reason}")
         self.on_change()

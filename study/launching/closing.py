@@ -1,7 +1,6 @@
 """The end of a launch: records written, the table published, failures and next commands shown."""
 
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
 from study.launching.study_launch import StudyLaunch
 from study.record.errors import RecordError
+from study.scratch import lend_scratch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
     grid = printed.configuration_grid(table, factors, objectives, selects=selects)
     if grid.rows:
         launch.say(f"\n{to_text(grid)}\n")
-    with tempfile.TemporaryDirectory(prefix="study-plots-") as folder:
+    with lend_scratch("plots") as folder:
         plots = []
         if trained:
             plots = _save_plots(study, table, frame, factors, objectives[0], Path(folder))

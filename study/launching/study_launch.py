@@ -10,6 +10,7 @@ from rich.console import Console
 from study.file.changes import describe_changes
 from study.file.resolved import ResolvedStudy
 from study.launching import provenance
+from study.launching.data_messages import tell_data_messages
 from study.record.errors import RecordError
 from study.record.writer import StudyRecord, open_record
 from study.scheduling.gpu_shares import GpuShares
@@ -20,7 +21,7 @@ from study.state import StateFolder
 from study.trials import RecordedTrial
 from trainables import datasets
 from trainables.checkpoints import TrialCheckpoints
-from trainables.configuration import Configuration
+from trainables.configuration import check_last_batch
 from trainables.datasets import DatasetError
 
 
@@ -65,7 +66,7 @@ class StudyLaunch:
 
     def begin_record(self) -> None:
         """Put on record that the study is taken up, and which trials are its own."""
-        self.record.begin_study(provenance.provenance_tags())
+        self.record.begin_study(provenance.provenance_tags(), provenance.provenance_texts())
         self.record.retire(self.found.retired)
         self.record.restore(self.found.restored)
 
@@ -113,9 +114,8 @@ def prepare_launch(
         return datasets.load(settings, data).fingerprint
 
     try:
-        for configuration in study.extremes():
-            fingerprint_of(configuration.dataset)
-            _check_classes(configuration, data)
+        for note in _read_data(study, data, console):
+            console.print(note, highlight=False, markup=False)
         record = open_record(study, folder.spool, read_only=planning)
         search = OptunaStudy(study, folder.optuna)
     except (DatasetError, RecordError, SearchError) as error:
@@ -145,10 +145,20 @@ def prepare_launch(
     )
 
 
-def _check_classes(configuration: Configuration, data: Path) -> None:
-    if configuration.diagnostics.embedding_classes:
-        splits = datasets.load(configuration.dataset, data)
-        configuration.diagnostics.check_classes(splits.num_classes)
+def _read_data(study: ResolvedStudy, data: Path, console: Console) -> list[str]:
+    """Read the study's data sets and check what depends on them; return what is odd about them.
+
+    Raises:
+        DatasetError: if the study cannot be trained on the data.
+    """
+    notes: dict[str, None] = {}
+    with tell_data_messages(lambda text: console.print(text, highlight=False, markup=False)):
+        for configuration in study.extremes():
+            splits = datasets.load(configuration.dataset, data)
+            notes |= dict.fromkeys(splits.notes)
+            check_last_batch(configuration, len(splits.train))
+            configuration.diagnostics.check_classes(splits.num_classes)
+    return list(notes)
 
 
 def describe_start(launch: StudyLaunch) -> list[str]:

@@ -18,6 +18,7 @@ from study.launching.exit_status import DONE, FAILED, INTERRUPTED
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
 from study.record.spool import RecordSpool
 from study.scheduling.nodes import ClusterNode, describe_nodes
+from study.scratch import sweep_scratch
 from trainables.sight import NodeQuestion
 from trainables.storage import PART
 
@@ -33,6 +34,7 @@ def run_trials(launch: StudyLaunch) -> int:
         LaunchRefusedError: if a node cannot be used as it is.
     """
     launch.sweep_checkpoints()
+    sweep_scratch()
     cpus, shares = launch.study.resources.cpus, launch.shares
     with connect_cluster(launch.folder.log) as cluster:
         bench = cluster.bench(launch.data, cpus=cpus) if shares.is_measured else None

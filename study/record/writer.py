@@ -12,7 +12,7 @@ from typing import Any, Literal
 from mlflow import MlflowClient
 
 from analysis.record.client import open_client, shown_tracking_uri
-from analysis.record.names import RETIRED, Outcome
+from analysis.record.names import MISSING_DIAGNOSTICS, RETIRED, Outcome
 from analysis.record.values import flag_text, param_text
 from study.file.resolved import ResolvedStudy
 from study.record.delivery import EntryDelivery
@@ -98,6 +98,11 @@ class StudyRecord:
         now = milliseconds_now()
         self._append(DiagnosticsLeft(key=key, time=now, names=list(names), location=location))
 
+    def note_missing(self, key: str, names: Sequence[str]) -> None:
+        """Record that files of diagnostics are missing: the trial's machine could not keep them."""
+        tags = {MISSING_DIAGNOSTICS: ", ".join(names)}
+        self._append(TrialTagged(key=key, time=milliseconds_now(), tags=tags))
+
     def end(
         self, key: str, outcome: Outcome, summary: TrialSummary | None, *, failure: str = ""
     ) -> None:
@@ -140,10 +145,16 @@ class StudyRecord:
     def _append(self, entry: TrialEntry) -> None:
         self.spool.append(line_of(entry))
 
-    def begin_study(self, tags: Mapping[str, str]) -> None:
-        """Mark the study as running, with the study file as written and as resolved."""
+    def begin_study(self, tags: Mapping[str, str], texts: Mapping[str, str] | None = None) -> None:
+        """Mark the study as running, with the study file as written and as resolved.
+
+        Args:
+            tags: of the study's run.
+            texts: further artifacts of the run, by their names.
+        """
         self.runs.end_running()
         self.study_run.begin(tags)
+        self.study_run.add_results(texts=texts or {}, plots=())
 
     def resolved_before(self) -> dict[str, Any] | None:
         """Return the study as the last launch resolved it, or None before the first."""

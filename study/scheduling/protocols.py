@@ -43,6 +43,10 @@ class RecordLike(Protocol):
         """Take the files that a trial has left."""
         ...
 
+    def note_missing(self, key: str, names: Sequence[str]) -> None:
+        """Take that a trial should have left files, and could not."""
+        ...
+
     def end(
         self, key: str, outcome: Outcome, summary: TrialSummary | None, *, failure: str
     ) -> None:

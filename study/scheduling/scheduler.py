@@ -189,13 +189,17 @@ class StudyScheduler:
             if self.known.is_judged_everywhere(trial):
                 self.todo.pop(trial, None)
 
-    def record_diagnostics(self, trial: Trial, names: Sequence[str], *, location: str) -> None:
+    def record_diagnostics(
+        self, trial: Trial, names: Sequence[str], *, location: str, missing: Sequence[str] = ()
+    ) -> None:
         """Record the files of diagnostics that a trial has left, before `note_completed`.
 
-        On record in this order, a finished trial has all its files.
+        On record in this order, a finished trial has all its files, or says which are missing.
         """
         if names:
             self.record.add_diagnostics(trial.key, names, location=location)
+        if missing:
+            self.record.note_missing(trial.key, missing)
 
     # Trials that end
 

@@ -24,6 +24,7 @@ from mlflow import MlflowClient
 from tests.benchmarks.cases import Case
 from tests.benchmarks.table import Figure, section
 from tests.benchmarks.timing import spread
+from trainables import datasets
 from trainables.configuration import Configuration, as_dict, parse_configuration
 from trainables.trainable import TrialAssignment, TrialTrainable
 
@@ -77,6 +78,7 @@ def assignment(chosen: Configuration, *, seed: int, folder: str, data: Path) -> 
         checkpoint_seconds=300.0,
         cpus=1.0 if torch.get_num_threads() == 1 else float(torch.get_num_threads()),
         gpus=float(torch.cuda.is_available()),
+        fingerprint=datasets.load(chosen.dataset, data.absolute()).fingerprint,
     )
 
 

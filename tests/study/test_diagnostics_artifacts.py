@@ -185,6 +185,15 @@ def test_a_file_that_is_nowhere_is_told(record, tmp_path):
     assert "cam.npz of trial a is not in" in refused
 
 
+def test_the_record_says_which_files_a_trial_could_not_leave(record):
+    begin(record)
+    record.note_missing("a", ["cam.npz", "soft_targets.npz"])
+    record.end("a", "completed", None)
+    run = record.client.get_run(run_id_of(record))
+    assert run.data.tags["missing_diagnostics"] == "cam.npz, soft_targets.npz"
+    assert run.info.status == "FINISHED" and record.spool.refused == []
+
+
 def test_an_adopted_trial_has_the_artifacts_of_its_source(record, tmp_path):
     location = str(tmp_path / "checkpoints")
     TrialArtifacts(location).save("a", "cam.npz", npz(1.0))

@@ -18,7 +18,7 @@ from study.file.resolved import load_study
 from study.state import StateFolder
 from tests.study.launching import Folder
 from tests.study.services import BIN, Postgres, free_port, wait_for
-from trainables.checkpoints import TrialCheckpoints
+from trainables.checkpoints import CheckpointError, TrialCheckpoints
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "sw0rdfish-9c1"
@@ -156,7 +156,8 @@ class Bomb:
 def test_a_checkpoint_runs_no_code(tmp_path):
     checkpoints = TrialCheckpoints(str(tmp_path / "checkpoints"))
     checkpoints.folder.write("key.pt", pickle.dumps(Bomb(tmp_path / "ran")))
-    assert checkpoints.load("key") is None
+    with pytest.raises(CheckpointError):
+        checkpoints.load("key")
     assert not (tmp_path / "ran").exists()
 
 

@@ -804,14 +804,6 @@ def test_every_kind_of_png_becomes_rgb(mode: str, folder: Path, tmp_path: Path) 
     assert image_CHW.shape == (3, 32, 32) and (image_CHW == 255).all()
 
 
-@pytest.mark.parametrize("ending", ["png", "tiff"])
-def test_grey_image_of_16_bits_is_refused(ending: str, folder: Path, tmp_path: Path) -> None:
-    path = folder / f"test/cat/deep.{ending}"
-    Image.fromarray(np.full((8, 8), 0x8080, np.uint16)).save(path)
-    with pytest.raises(DatasetError, match=f"{path} is damaged: .* mode I;16, not of 8 bits"):
-        load("image_folder", tmp_path, path="own")
-
-
 def test_image_folder_says_how_to_augment(folder: Path, tmp_path: Path) -> None:
     assert load("image_folder", tmp_path, path="own").flip
     splits = load("image_folder", tmp_path, path="own", flip=False, padding=0, image_size=64)

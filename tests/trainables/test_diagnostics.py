@@ -345,6 +345,13 @@ def test_test_images_come_by_turns_of_their_classes():
     assert turns.images_NCHW.flatten().tolist() == [2, 0, 3, 4, 1, 5]
 
 
+def test_maps_are_of_the_classes_that_are_asked_for():
+    parts = {"cam": True, "cam_classes": [6, 2], "images": 8}
+    trainer = train(Trainer(asking(parts), seed=0))
+    maps = np.load(io.BytesIO(files(trainer)["cam.npz"]))
+    assert maps["labels_N"].tolist() == [2, 6] * 4
+
+
 # What is asked for
 
 
@@ -353,6 +360,7 @@ def test_test_images_come_by_turns_of_their_classes():
     [
         ({"images": 9}, "lenet", "`images` is ignored without `soft_targets` or `cam`"),
         ({"embedding_classes": [1]}, "lenet", "`embedding_classes` is ignored"),
+        ({"cam_classes": [1]}, "lenet", "`cam_classes` is ignored without `cam`"),
         ({"embedding_images": 3}, "lenet", "`embedding_images` is ignored"),
         ({"embedding_epochs": [1]}, "lenet", "which lenet does not have; networks with one: preac"),
         (
@@ -371,6 +379,8 @@ def test_what_would_be_ignored_or_never_reached_is_refused(diagnostics, network,
 def test_a_class_that_is_not_there_is_refused():
     with pytest.raises(DatasetError, match=r"in \[0, 10\), the data's classes, but got 10"):
         Trainer(asking({"embedding_epochs": [1], "embedding_classes": [2, 10]}))
+    with pytest.raises(DatasetError, match=r"`diagnostics.cam_classes` must be in \[0, 10\)"):
+        Trainer(asking({"cam": True, "cam_classes": [10]}))
 
 
 def test_nothing_is_recorded_by_default_and_the_params_say_so():

@@ -40,6 +40,70 @@ def test_parameter_counts_are_the_published_ones(
     assert counts == {10: of_10, 100: of_100, 200: of_10 + 190 * (features + 1)}
 
 
+@pytest.mark.parametrize(
+    ("name", "variant", "of_10", "of_100"),
+    [
+        ("preact_resnet18", "puzzlemix", 11_171_146, 11_217_316),
+        ("preact_resnet18", "he2016", 11_172_170, 11_218_340),
+        # Counted layer by layer in the next test.
+        ("resnet50", "puzzlemix", 23_509_066, 23_693_476),
+        ("resnet50", "he2016", 23_513_162, 23_697_572),
+    ],
+)
+def test_the_variants_have_the_parameters_of_their_sources(name, variant, of_10, of_100) -> None:
+    with torch.device("meta"):
+        counts = [
+            count_parameters(networks.build(name, num_classes=c, variant=variant))
+            for c in (10, 100)
+        ]
+    assert counts == [of_10, of_100]
+
+
+def test_the_pre_activation_resnet50_has_the_parameters_of_its_layers() -> None:
+    total, channels = 3 * 64 * 9, 64  # the stem
+    for width, blocks in ((64, 3), (128, 4), (256, 6), (512, 3)):
+        for block in range(blocks):
+            convolutions = channels * width + 9 * width * width + width * 4 * width
+            projection = channels * 4 * width if block == 0 else 0
+            statistics = 2 * (channels + width + width)
+            total += convolutions + projection + statistics
+            channels = 4 * width
+    assert total + 10 * (2048 + 1) == 23_509_066
+
+
+@pytest.mark.parametrize("name", ["preact_resnet18", "resnet50"])
+@pytest.mark.parametrize("variant", ["puzzlemix", "he2016"])
+def test_an_identity_shortcut_of_the_other_variants_carries_its_input(name, variant) -> None:
+    network = networks.build(name, num_classes=10, width=4, variant=variant)
+    block = network.stages[1][1]
+    for parameter in block.parameters():
+        parameter.data.zero_()
+    maps_NCHW = torch.randn(2, 4 if name == "preact_resnet18" else 16, 8, 8)
+    assert torch.equal(block(maps_NCHW), maps_NCHW)
+
+
+@pytest.mark.parametrize("name", ["preact_resnet18", "resnet50"])
+def test_the_last_maps_are_activated_in_the_network_of_he_et_al_alone(name) -> None:
+    images_NCHW = torch.randn(2, 3, 32, 32)
+    least = {
+        variant: float(
+            networks.build(name, num_classes=10, width=4, variant=variant)
+            .stages(images_NCHW)
+            .detach()
+            .min()
+        )
+        for variant in ("puzzlemix", "he2016")
+    }
+    assert least["he2016"] == 0 and least["puzzlemix"] < 0
+
+
+@pytest.mark.parametrize("name", ["preact_resnet18", "resnet50"])
+@pytest.mark.parametrize(("size", "like"), [(32, 1), (64, 2)])
+def test_an_automatic_stem_is_that_of_the_images_size(name, size, like) -> None:
+    chosen = networks.build(name, num_classes=10, width=4, image_size=size, stem_stride="auto")
+    assert chosen.stages[0][0].stride == (like, like)
+
+
 def test_lenet_has_the_parameters_of_its_five_layers() -> None:
     convolutions = 6 * (3 * 25 + 1) + 16 * (6 * 25 + 1)
     fully_connected = 120 * (16 * 5 * 5 + 1) + 84 * (120 + 1) + 10 * (84 + 1)

@@ -60,6 +60,7 @@ def make(settings: dict, *, network: str = "lenet", channels: int = 3, size: int
         )
         num_features = net.classifier.in_features
         regularizer = regularizers.build(settings, num_classes=CLASSES, num_features=num_features)
+        regularizer.attach(net)
     return net, regularizer
 
 

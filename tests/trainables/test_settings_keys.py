@@ -14,7 +14,7 @@ from trainables.recipe import TrainingSettings
 from trainables.regularizers._puzzle import PuzzleSettings
 from trainables.settings import Count, Exempt, Flag, exempt_settings, settings
 
-SPLIT = "name validation train_images test_images"
+SPLIT = "name validation train_images test_images padding flip mean std"
 PUZZLE = (
     "blocks label_smoothness data_smoothness prior_weight neighbour_size transport transport_cost "
     "solver"
@@ -23,26 +23,34 @@ DECIDES_BOTH = {
     **dict.fromkeys(
         [f"datasets.{name}" for name in datasets.names() if name != "image_folder"], SPLIT
     ),
-    "datasets.image_folder": f"{SPLIT} path image_size padding flip",
+    "datasets.image_folder": f"{SPLIT} path image_size",
     "networks.lenet": "name",
     "networks.densenet121": "name growth",
-    "networks.preact_resnet18": "name width stem_stride",
-    "networks.preact_resnet18_bottleneck2d": "name width stem_stride",
-    "networks.resnet50": "name width stem_stride",
+    "networks.preact_resnet18": "name width stem_stride variant",
+    "networks.preact_resnet18_bottleneck2d": "name width stem_stride variant",
+    "networks.resnet50": "name width stem_stride variant",
     "networks.wide_resnet28_10": "name width",
-    "regularizers.vanilla": "name",
-    "regularizers.mixup": "name",
-    "regularizers.cutmix": "name",
-    "regularizers.manifold_mixup": "name layers",
+    "regularizers.vanilla": "name loss",
+    "regularizers.mixup": "name loss",
+    "regularizers.cutmix": "name loss",
+    "regularizers.manifold_mixup": "name loss layers",
+    "regularizers.confidence_penalty": "name loss weight",
+    "regularizers.fmix": "name loss alpha decay",
+    "regularizers.mixup_cutmix": "name loss mixup_alpha cutmix_alpha switch_probability",
+    "regularizers.online_label_smoothing": "name loss hard_share",
+    "regularizers.resizemix": "name loss smallest largest",
+    "regularizers.saliencymix": "name loss alpha probability",
+    "regularizers.self_distillation": "name loss last_share",
     "regularizers.puzzlemix": f"name alpha loss {PUZZLE}",
     "regularizers.lamix": (
         "name mixing puzzlemix global_label detach_global_label lam label_from original_batches "
-        "alternation loss"
+        "alternation loss soften_originals"
     ),
     "lamix.puzzlemix": PUZZLE,
     "training": "batch_size nesterov compile",
     "diagnostics": (
-        "soft_targets cam images embedding_epochs embedding_classes embedding_images weights"
+        "soft_targets cam cam_classes images embedding_epochs embedding_classes embedding_images "
+        "weights"
     ),
 }
 """Settings that decide the cost of a trial and are held by a recorded step."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from trainables import datasets
 from trainables.configuration import as_dict, parse_configuration
 from trainables.metrics import COSTS
 from trainables.trainable import TrialAssignment, TrialTrainable
@@ -41,6 +42,7 @@ def assigned(chosen: dict, folder: Path, *, seed: int = 0) -> TrialAssignment:
         cpus=1.0,
         gpus=0.0,
         avoid=[],
+        fingerprint=datasets.load(parse_configuration(chosen).dataset, folder).fingerprint,
     )
 
 

@@ -10,7 +10,7 @@ import torch
 
 from trainables import devices
 from trainables.batches import TrainingImages, evenly_chosen
-from trainables.checkpoints import SaveCadence, TrialCheckpoints
+from trainables.checkpoints import CheckpointError, SaveCadence, TrialCheckpoints
 from trainables.datasets import Images, Splits
 from trainables.metrics import COSTS, EpochMetrics, has_diverged, summarise_trial
 from trainables.recipe import TrainingSettings
@@ -290,12 +290,13 @@ def test_only_the_last_ten_epochs_count_for_their_median():
     assert summary.best_validation_error is None
 
 
-def test_a_damaged_checkpoint_is_no_checkpoint(tmp_path):
+def test_a_checkpoint_cut_short_is_named(tmp_path):
     store = TrialCheckpoints(str(tmp_path))
     store.save("key", {"a": torch.ones(3)})
     file = tmp_path / "key.pt"
     file.write_bytes(file.read_bytes()[:50])
-    assert store.load("key") is None
+    with pytest.raises(CheckpointError, match=f"{file} is damaged"):
+        store.load("key")
     assert store.load("other") is None
 
 

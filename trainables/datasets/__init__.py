@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from trainables import plugins
-from trainables.datasets._cache import shared_dataset
+from trainables.datasets._cache import newest_change, shared_dataset
 from trainables.datasets._images import (
+    DataChangedError,
     DatasetError,
     Images,
     RawDataset,
@@ -28,7 +29,17 @@ if TYPE_CHECKING:
 else:
     AnySettings = plugins.any_settings(__name__)
 
-__all__ = ["AnySettings", "DatasetError", "Images", "Splits", "load", "read", "stratified_subset"]
+__all__ = [
+    "AnySettings",
+    "DataChangedError",
+    "DatasetError",
+    "Images",
+    "Splits",
+    "load",
+    "load_planned",
+    "read",
+    "stratified_subset",
+]
 
 
 @lru_cache(maxsize=2)  # a warm actor's next trial most often uses the same data
@@ -47,28 +58,77 @@ def read(settings: AnySettings, root: Path) -> Splits:
         root: the folder the files lie in, or are downloaded to.
 
     Raises:
-        DatasetError: naming the file or folder that is missing or damaged, and what to put there,
-            or the setting that asks for more than there is.
+        DatasetError: naming the file or folder that is missing, damaged or out of reach, and what
+            to put there, or the setting that asks for more than there is.
     """
     try:
-        raw = settings.read(root)
-        _check_images(raw)
-        train = _used_images(raw.train, settings.train_images, "train_images")
-        test = _used_images(raw.test, settings.test_images, "test_images")
-        _check_classes(train, raw.classes)
-        train, validation = stratified_holdout(train, settings.validation)
+        return _read_splits(settings, root)
     except DatasetError as error:
-        raise DatasetError(f"{settings.name}: {error}") from error.__cause__
+        raise DatasetError(_printable(f"{settings.name}: {error}")) from error.__cause__
+    except OSError as error:
+        remedy = "; make it readable (chmod u+rX)" if isinstance(error, PermissionError) else ""
+        reason = f"{error.filename or 'the data'} cannot be read: {error.strerror or error}"
+        raise DatasetError(_printable(f"{settings.name}: {reason}{remedy}")) from error
+
+
+def _read_splits(settings: AnySettings, root: Path) -> Splits:
+    raw = settings.read(root)
+    _check_images(raw)
+    train = _used_images(raw.train, settings.train_images, "train_images")
+    test = _used_images(raw.test, settings.test_images, "test_images")
+    _check_classes(train, raw.classes)
+    train, validation = stratified_holdout(train, settings.validation, classes=raw.classes)
     resized = (resize_images(images, settings.image_size) for images in (train, validation, test))
     return Splits(
         *resized,
         num_classes=raw.num_classes,
-        classes=raw.classes,
+        classes=tuple(map(_printable, raw.classes)),
         mean=raw.mean,
         std=raw.std,
         padding=raw.padding,
         flip=raw.flip,
         fingerprint=dataset_fingerprint(raw),
+        notes=tuple(_printable(f"{settings.name}: {note}") for note in raw.notes),
+    )
+
+
+def load_planned(settings: AnySettings, root: Path, fingerprint: str) -> Splits:
+    """Return what `load` returns, if it still is the data set that a trial was planned for.
+
+    Args:
+        settings: of the data set.
+        root: the folder the files lie in.
+        fingerprint: of the data set when the trial was planned, as its key holds it.
+
+    Raises:
+        DataChangedError: saying what is there now, and what has changed last.
+    """
+    try:
+        splits = load(settings, root)
+    except DatasetError as error:
+        raise DataChangedError(
+            f"The data was there when the study was planned, and cannot be read now: {error}"
+        ) from error
+    if splits.fingerprint == fingerprint:
+        return splits
+    newest = newest_change(settings, root)
+    raise DataChangedError(
+        _printable(
+            f"{settings.name}: the data in {root} is not what it was when the study was planned: "
+            f"its fingerprint was {fingerprint} and is {splits.fingerprint} now "
+            f"({len(splits.train) + len(splits.validation)} training and {len(splits.test)} test "
+            f"images){f'; the last change is of {newest}' if newest else ''}. Launch the study "
+            "again to train on the data as it is, or bring the old data back"
+        )
+    )
+
+
+def _printable(text: str) -> str:
+    """Return a text that every terminal and file takes: names of files may hold any bytes."""
+    whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in whole
     )
 
 

@@ -13,19 +13,20 @@ import logging
 import os
 import platform
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
 import torch
-from filelock import FileLock
 
 from trainables.datasets._files import one_line
+from trainables.datasets._folders import walk_once
 from trainables.datasets._images import DatasetSettings, Images, Splits
+from trainables.datasets._locks import LockHeldError, hold_lock
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +58,20 @@ def shared_dataset(settings: DatasetSettings, root: Path, read: Callable[[], Spl
                 entry.parent.mkdir(parents=True, exist_ok=True)
                 # One lock a data set: one for each entry would leave a file for each behind.
                 lock = entry.parent / f"{settings.name}.lock"
-                held.enter_context(FileLock(lock, timeout=WAIT_SECONDS))
+                purpose = f"reads {settings.name} for all"
+                held.enter_context(hold_lock(lock, purpose=purpose, most_seconds=WAIT_SECONDS))
                 found = _map_entry(entry)  # another process may have been first
+        except LockHeldError as error:
+            log.warning("%s is read without the cache: %s.", settings.name, error)
+            return read()
         except (OSError, RuntimeError, NotImplementedError) as error:
-            log.warning("%s is read without the cache: %s", settings.name, one_line(error))
+            log.warning(
+                "%s is read without the cache, in each process anew: %s. The variable %s names "
+                "another folder for it.",
+                settings.name,
+                one_line(error),
+                VARIABLE,
+            )
             return read()
         return _keep_entry(entry, settings, root, read()) if found is None else found
 
@@ -94,16 +105,36 @@ def _reader_versions() -> dict[str, str]:
     return {**{name: version(name) for name in PACKAGES}, "code": code.hexdigest()}
 
 
+def newest_change(settings: DatasetSettings, root: Path) -> str:
+    """Return which file or folder of a data set has changed last and when, or nothing."""
+    changes = []
+    with suppress(OSError):
+        for place in settings.places(root.absolute()):
+            for path in _paths_below(place):
+                with suppress(OSError):
+                    changes.append((os.stat(path).st_ctime, path))
+    if not changes:
+        return ""
+    when, path = max(changes)
+    return f"{path}, {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(when))}"
+
+
 def _file_identities(places: Iterable[Path]) -> Iterator[tuple[str, int, int, int]]:
     """Yield what tells a file from its changed self, of each file and folder in the places."""
     for place in places:
-        if not place.is_dir():
-            yield _identity_of(place)
-            continue
-        for parent, _, names in os.walk(place, followlinks=True):
-            yield parent, 0, 0, 0  # an empty folder may be a class without images
-            for name in names:
-                yield _identity_of(os.path.join(parent, name))
+        for path in _paths_below(place):
+            # Of a folder the name alone: an empty one may be a class without images.
+            yield (path, 0, 0, 0) if os.path.isdir(path) else _identity_of(path)
+
+
+def _paths_below(place: Path) -> Iterator[str]:
+    """Yield a file, or a folder with all files and folders below it that readers see."""
+    if not place.is_dir():
+        yield str(place)
+        return
+    for parent, entries in walk_once(place):
+        yield parent
+        yield from (entry.path for entry in entries)
 
 
 def _identity_of(path: Path | str) -> tuple[str, int, int, int]:
@@ -117,15 +148,17 @@ def _identity_of(path: Path | str) -> tuple[str, int, int, int]:
 
 def _map_entry(entry: Path) -> Splits | None:
     """Return the data set of an entry, in pages shared by all who map it; None if it has none."""
-    if not entry.exists():
+    if not entry.is_file():
         return None
     try:
-        with ZipFile(entry) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise ValueError(f"the checksum of {damaged} is wrong")
         content = torch.load(entry, mmap=True, weights_only=True)
-        splits = Splits(**{name: _unpack_dataset(value) for name, value in content.items()})
+        if content["entry"] != entry.name:
+            raise ValueError(f"it was written as {content['entry']}")
+        splits = Splits(
+            **{name: _unpack_dataset(value) for name, value in content["splits"].items()}
+        )
+        if content["checksum"] != _checksum(splits):
+            raise ValueError("its checksum is wrong")
     except Exception as error:  # the readers raise whatever a damaged file leads them to
         log.warning("%s is of no use and will be written anew: %s", entry, one_line(error))
         return None
@@ -134,14 +167,38 @@ def _map_entry(entry: Path) -> Splits | None:
     return splits
 
 
+def _checksum(splits: Splits) -> str:
+    """Return a hash of all that a data set holds.
+
+    It takes the place of the checksums that the file's format has, and as long: those are of the
+    bytes as written, and say nothing of an entry that was written with other images.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for field in dataclasses.fields(splits):
+        value = getattr(splits, field.name)
+        digest.update(field.name.encode())
+        if not isinstance(value, Images):
+            digest.update(repr(value).encode("utf-8", "surrogatepass"))
+            continue
+        for tensor in (value.images_NCHW, value.labels_N):
+            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().numpy())  # type: ignore[arg-type]  # has a buffer
+    return digest.hexdigest()
+
+
 def _keep_entry(entry: Path, settings: DatasetSettings, root: Path, splits: Splits) -> Splits:
     """Write a data set that was just read; return it mapped, or as it is if that cannot be."""
     part = entry.with_suffix(".part")
     fields = dataclasses.fields(splits)
-    content = {field.name: _pack_dataset(getattr(splits, field.name)) for field in fields}
+    content = {
+        "entry": entry.name,
+        "checksum": _checksum(splits),
+        "splits": {field.name: _pack_dataset(getattr(splits, field.name)) for field in fields},
+    }
     try:
         if _entry_file(settings, root) != entry:
             return splits  # its files changed meanwhile, or were downloaded
+        _sweep_parts(entry.parent, settings.name)
         _make_room(entry.parent, splits)
         with part.open("wb") as stream:
             torch.save(content, stream)
@@ -154,6 +211,12 @@ def _keep_entry(entry: Path, settings: DatasetSettings, root: Path, splits: Spli
             part.unlink(missing_ok=True)
         return splits
     return _map_entry(entry) or splits
+
+
+def _sweep_parts(entries: Path, name: str) -> None:
+    """Delete what killed writers of a data set left: whoever writes holds the data set's lock."""
+    for part in entries.glob(f"{name}-*.part"):
+        part.unlink(missing_ok=True)
 
 
 def _make_room(entries: Path, splits: Splits) -> None:

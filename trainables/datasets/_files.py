@@ -1,5 +1,6 @@
 """The files of a data set: found below the data folder, or downloaded there whole or not at all."""
 
+import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -8,12 +9,13 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from filelock import FileLock
-
 from trainables.datasets._images import DatasetError
+from trainables.datasets._locks import hold_lock
 
 SILENCE_SECONDS = 30
 """A server that says nothing for this long counts as out of reach."""
+WAIT_SECONDS = 24 * 3600.0
+"""How long a process waits for another that downloads."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ def provide_files(source: FileSource, root: Path) -> None:
         return
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f"{_hidden_name(source)}.lock"):
+        lock = root / f"{_hidden_name(source)}.lock"
+        with hold_lock(lock, purpose=f"downloads {missing[0]}", most_seconds=WAIT_SECONDS):
             still_missing = _missing_files(source, root)  # another process may have been first
             if still_missing:
                 _download_whole(source, root, still_missing)
@@ -106,6 +109,7 @@ def _download_whole(source: FileSource, root: Path, missing: list[str]) -> None:
         _link_offered(source, root, staging)
         with _impatient_sockets():
             source.download(staging)
+        os.sync()  # or a power loss could leave, under their final names, files without content
         for needed in missing:
             (root / needed).parent.mkdir(parents=True, exist_ok=True)
             (staging / needed).rename(root / needed)

@@ -8,14 +8,38 @@ from typing import Annotated, Protocol
 
 import torch
 from annotated_types import Lt
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainables.settings import Count, Share, settings
+from trainables.settings import Count, Flag, Index, Positive, Share, settings
+
+# What a module's settings say of augmentation and normalisation, each with its own defaults, so
+# that a resolved configuration shows the numbers.
+Padding = Annotated[
+    Index,
+    Field(
+        description="Pixels of zero padding on each side before the random crop in training; 0 "
+        "means no crop."
+    ),
+]
+Flip = Annotated[
+    Flag, Field(description="Whether images are flipped left to right at random in training.")
+]
+_MEAN = Field(description="Per channel, of pixels scaled to [0, 1]; subtracted in normalisation.")
+_STD = Field(description="Per channel, of pixels scaled to [0, 1]; divided by in normalisation.")
+GreyMean = Annotated[tuple[float], _MEAN]
+GreyStd = Annotated[tuple[Positive], _STD]
+RgbMean = Annotated[tuple[float, float, float], _MEAN]
+RgbStd = Annotated[tuple[Positive, Positive, Positive], _STD]
 
 
 class DatasetError(Exception):
     """The data is missing or damaged; the message names the file and the remedy."""
+
+
+class DataChangedError(DatasetError):
+    """The data is not what it was when a study was planned; the message says what differs."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +78,8 @@ class RawDataset:
     """Pixels of zero padding on each side before the random crop; 0 means no crop."""
     flip: bool
     """Whether images are flipped left to right at random in training."""
+    notes: tuple[str, ...] = ()
+    """What people should know of the files, in sentences: what was passed over, what is missing."""
 
     @property
     def num_classes(self) -> int:
@@ -77,6 +103,8 @@ class Splits:
     flip: bool = field(kw_only=True)
     fingerprint: str = field(kw_only=True)
     """Hash of the images and labels as read, before resizing and splitting."""
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
+    """What people should know of the files, in sentences."""
 
     @property
     def in_channels(self) -> int:
@@ -141,10 +169,17 @@ def resize_bytes(images_NCHW: Tensor, size: int) -> Tensor:
     return resized_NCHW.round().to(torch.uint8)
 
 
-def stratified_holdout(images: Images, share: float) -> tuple[Images, Images]:
+def stratified_holdout(
+    images: Images, share: float, *, classes: Sequence[str] = ()
+) -> tuple[Images, Images]:
     """Split off `share` of each class, at least one image where `share` is above 0.
 
     Which images are held out depends on the labels alone: the same on every machine and seed.
+
+    Args:
+        images: of all classes.
+        share: in [0, 1).
+        classes: their names, for messages; by default their numbers.
 
     Returns:
         the rest and the part held out, both in the original order.
@@ -154,8 +189,9 @@ def stratified_holdout(images: Images, share: float) -> tuple[Images, Images]:
         counts[label] = max(1, round(share * size)) if share > 0 else 0
         if counts[label] == size:
             raise DatasetError(
-                f"a validation share of {share} leaves no training image of class {label}, "
-                f"which has {size}"
+                f"a validation share of {share} leaves no training image of class "
+                f"{classes[label] if classes else label}, which has {size}: add images, or choose "
+                "another `validation`"
             )
     held_out_N = _choose_per_class(images.labels_N, counts)
     return (

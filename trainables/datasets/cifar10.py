@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Literal
 
 from trainables.datasets import _cifar
-from trainables.datasets._images import RawDataset, SplitSettings
+from trainables.datasets._images import (
+    Flip,
+    Padding,
+    RawDataset,
+    RgbMean,
+    RgbStd,
+    SplitSettings,
+)
 from trainables.settings import settings
 
 
@@ -14,6 +21,12 @@ class Settings(SplitSettings):
     """CIFAR-10: 50,000 training and 10,000 test images of 32x32, 10 classes."""
 
     name: Literal["cifar10"] = "cifar10"
+    # As in mixup-cifar10, the paper's source. This std is the mean over images of each image's own;
+    # that of all pixels together is (0.247, 0.243, 0.262).
+    mean: RgbMean = (0.4914, 0.4822, 0.4465)
+    std: RgbStd = (0.2023, 0.1994, 0.2010)
+    padding: Padding = 4
+    flip: Flip = True
 
     @property
     def image_size(self) -> int:
@@ -33,10 +46,8 @@ class Settings(SplitSettings):
             train=train,
             test=test,
             classes=classes,
-            # As in mixup-cifar10, the paper's source. This std is the mean over images of each
-            # image's own; that of all pixels together is (0.247, 0.243, 0.262).
-            mean=(0.4914, 0.4822, 0.4465),
-            std=(0.2023, 0.1994, 0.2010),
-            padding=4,
-            flip=True,
+            mean=self.mean,
+            std=self.std,
+            padding=self.padding,
+            flip=self.flip,
         )

@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Literal
 
 from trainables.datasets import _cifar
-from trainables.datasets._images import RawDataset, SplitSettings
+from trainables.datasets._images import (
+    Flip,
+    Padding,
+    RawDataset,
+    RgbMean,
+    RgbStd,
+    SplitSettings,
+)
 from trainables.settings import settings
 
 
@@ -14,6 +21,11 @@ class Settings(SplitSettings):
     """CIFAR-100: 50,000 training and 10,000 test images of 32x32, 100 classes."""
 
     name: Literal["cifar100"] = "cifar100"
+    # The customary values, of all training pixels.
+    mean: RgbMean = (0.5071, 0.4865, 0.4409)
+    std: RgbStd = (0.2673, 0.2564, 0.2762)
+    padding: Padding = 4
+    flip: Flip = True
 
     @property
     def image_size(self) -> int:
@@ -33,8 +45,8 @@ class Settings(SplitSettings):
             train=train,
             test=test,
             classes=classes,
-            mean=(0.5071, 0.4865, 0.4409),  # the customary values, of all training pixels
-            std=(0.2673, 0.2564, 0.2762),
-            padding=4,
-            flip=True,
+            mean=self.mean,
+            std=self.std,
+            padding=self.padding,
+            flip=self.flip,
         )

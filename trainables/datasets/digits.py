@@ -7,7 +7,11 @@ from typing import Literal
 import torch
 
 from trainables.datasets._images import (
+    Flip,
+    GreyMean,
+    GreyStd,
     Images,
+    Padding,
     RawDataset,
     SplitSettings,
     stratified_holdout,
@@ -20,6 +24,11 @@ class Settings(SplitSettings):
     """scikit-learn's digits, 10 classes, resized from 8x8 to 32x32; a fifth of them is the test."""
 
     name: Literal["digits"] = "digits"
+    # Measured on the training images at 32x32.
+    mean: GreyMean = (0.3062,)
+    std: GreyStd = (0.3240,)
+    padding: Padding = 4
+    flip: Flip = False
 
     @property
     def image_size(self) -> int:
@@ -46,8 +55,8 @@ class Settings(SplitSettings):
             train=train,
             test=test,
             classes=tuple("0123456789"),
-            mean=(0.3062,),  # measured on the training images at 32x32
-            std=(0.3240,),
-            padding=4,
-            flip=False,
+            mean=self.mean,
+            std=self.std,
+            padding=self.padding,
+            flip=self.flip,
         )

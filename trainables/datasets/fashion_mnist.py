@@ -6,7 +6,14 @@ from typing import Literal
 
 from trainables.datasets import _mnist
 from trainables.datasets._files import provide_files
-from trainables.datasets._images import RawDataset, SplitSettings
+from trainables.datasets._images import (
+    Flip,
+    GreyMean,
+    GreyStd,
+    Padding,
+    RawDataset,
+    SplitSettings,
+)
 from trainables.settings import settings
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -18,6 +25,11 @@ class Settings(SplitSettings):
     """Fashion-MNIST: 60,000 training and 10,000 test images, resized from 28x28 to 32x32 (§3.1)."""
 
     name: Literal["fashion_mnist"] = "fashion_mnist"
+    # Measured on the 28x28 training images.
+    mean: GreyMean = (0.2860,)
+    std: GreyStd = (0.3530,)
+    padding: Padding = 4
+    flip: Flip = True
 
     @property
     def image_size(self) -> int:
@@ -37,10 +49,10 @@ class Settings(SplitSettings):
             train=train,
             test=test,
             classes=tuple(torchvision_datasets.FashionMNIST.classes),
-            mean=(0.2860,),  # measured on the 28x28 training images
-            std=(0.3530,),
-            padding=4,
-            flip=True,
+            mean=self.mean,
+            std=self.std,
+            padding=self.padding,
+            flip=self.flip,
         )
 
 

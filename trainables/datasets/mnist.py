@@ -6,7 +6,14 @@ from typing import Literal
 
 from trainables.datasets import _mnist
 from trainables.datasets._files import provide_files
-from trainables.datasets._images import RawDataset, SplitSettings
+from trainables.datasets._images import (
+    Flip,
+    GreyMean,
+    GreyStd,
+    Padding,
+    RawDataset,
+    SplitSettings,
+)
 from trainables.settings import settings
 
 
@@ -15,6 +22,11 @@ class Settings(SplitSettings):
     """MNIST: 60,000 training and 10,000 test digits, resized from 28x28 to 32x32 (§3.1)."""
 
     name: Literal["mnist"] = "mnist"
+    # The customary values, of the 28x28 training images.
+    mean: GreyMean = (0.1307,)
+    std: GreyStd = (0.3081,)
+    padding: Padding = 4
+    flip: Flip = False
 
     @property
     def image_size(self) -> int:
@@ -35,8 +47,8 @@ class Settings(SplitSettings):
             train=train,
             test=test,
             classes=tuple("0123456789"),
-            mean=(0.1307,),  # the customary values, of the 28x28 training images
-            std=(0.3081,),
-            padding=4,
-            flip=False,
+            mean=self.mean,
+            std=self.std,
+            padding=self.padding,
+            flip=self.flip,
         )

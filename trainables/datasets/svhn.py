@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from trainables.datasets._files import FileSource, check_sums, provide_files
-from trainables.datasets._images import Images, RawDataset, SplitSettings
+from trainables.datasets._images import (
+    Flip,
+    Images,
+    Padding,
+    RawDataset,
+    RgbMean,
+    RgbStd,
+    SplitSettings,
+)
 from trainables.settings import settings
 
 if TYPE_CHECKING:
@@ -22,6 +30,11 @@ class Settings(SplitSettings):
     """SVHN: 73,257 training and 26,032 test digits of 32x32, without the `extra` images."""
 
     name: Literal["svhn"] = "svhn"
+    # The customary values, of all training pixels.
+    mean: RgbMean = (0.4377, 0.4438, 0.4728)
+    std: RgbStd = (0.1980, 0.2010, 0.1970)
+    padding: Padding = 4
+    flip: Flip = False
 
     @property
     def image_size(self) -> int:
@@ -47,10 +60,10 @@ class Settings(SplitSettings):
             train=train,
             test=test,
             classes=tuple("0123456789"),
-            mean=(0.4377, 0.4438, 0.4728),  # the customary values, of all training pixels
-            std=(0.1980, 0.2010, 0.1970),
-            padding=4,
-            flip=False,
+            mean=self.mean,
+            std=self.std,
+            padding=self.padding,
+            flip=self.flip,
         )
 
 

@@ -7,8 +7,18 @@ from typing import Literal
 import torch
 
 from trainables.datasets._decode import decode_all, refuse_other_sizes
-from trainables.datasets._files import FileSource, provide_files
-from trainables.datasets._images import DatasetError, Images, RawDataset, SplitSettings
+from trainables.datasets._files import FileSource, damaged_error, one_line, provide_files
+from trainables.datasets._folders import visible_entries
+from trainables.datasets._images import (
+    DatasetError,
+    Flip,
+    Images,
+    Padding,
+    RawDataset,
+    RgbMean,
+    RgbStd,
+    SplitSettings,
+)
 from trainables.settings import settings
 
 FOLDER = "tiny-imagenet-200"
@@ -25,6 +35,12 @@ class Settings(SplitSettings):
     """
 
     name: Literal["tiny_imagenet"] = "tiny_imagenet"
+    # The customary values, of all training pixels. A tenth of the images, measured, gives
+    # (0.480, 0.447, 0.397) and (0.277, 0.269, 0.282).
+    mean: RgbMean = (0.4802, 0.4481, 0.3975)
+    std: RgbStd = (0.2770, 0.2691, 0.2821)
+    padding: Padding = 4
+    flip: Flip = True
 
     @property
     def image_size(self) -> int:
@@ -48,12 +64,10 @@ class Settings(SplitSettings):
             train=_read_files(_train_files(folder / "train", labels)),
             test=_read_files(_validation_files(folder / "val", labels)),
             classes=classes,
-            # The customary values, of all training pixels. A tenth of the images, measured, gives
-            # (0.480, 0.447, 0.397) and (0.277, 0.269, 0.282).
-            mean=(0.4802, 0.4481, 0.3975),
-            std=(0.2770, 0.2691, 0.2821),
-            padding=4,
-            flip=True,
+            mean=self.mean,
+            std=self.std,
+            padding=self.padding,
+            flip=self.flip,
         )
 
 
@@ -111,13 +125,16 @@ def _validation_files(folder: Path, labels: dict[str, int]) -> list[tuple[Path, 
 
 
 def _visible_names(folder: Path) -> list[str]:
-    """Return the names in a folder that are not hidden, in alphabetical order."""
+    """Return the names in a folder that are not hidden nor the system's, in alphabetical order."""
     if not folder.is_dir():
         raise DatasetError(f"{folder}: there is no such folder; {ARCHIVE} holds it ({URL})")
-    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    return [entry.name for entry in visible_entries(folder)]
 
 
 def _file_lines(path: Path) -> list[str]:
     if not path.is_file():
         raise DatasetError(f"{path}: there is no such file; {ARCHIVE} holds it ({URL})")
-    return path.read_text().splitlines()
+    try:
+        return path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise damaged_error(path, one_line(error)) from error

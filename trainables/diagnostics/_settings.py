@@ -24,6 +24,9 @@ class DiagnosticsSettings:
     the entries of targets and global labels are distributed (Figs. 2 and 3)."""
     cam: Flag = False
     """Whether to record, at the end, class activation maps of test images (Fig. 7)."""
+    cam_classes: tuple[Index, ...] | None = None
+    """Class indices of those images (Fig. 7: bird and frog, 2 and 6 of CIFAR-10); null means
+    all."""
     images: Count = 64
     """Training images in the fixed batch of `soft_targets`, and test images of `cam`."""
     embedding_epochs: tuple[Count, ...] = ()
@@ -41,6 +44,8 @@ class DiagnosticsSettings:
     def _refuse_ignored_settings(self) -> Self:
         if self.images != 64 and not (self.soft_targets or self.cam):
             raise ValueError("`images` is ignored without `soft_targets` or `cam`; leave it out")
+        if self.cam_classes is not None and not self.cam:
+            raise ValueError("`cam_classes` is ignored without `cam`; leave it out")
         if not self.embedding_epochs:
             for name, default in (("embedding_classes", None), ("embedding_images", 500)):
                 if getattr(self, name) != default:
@@ -73,9 +78,10 @@ class DiagnosticsSettings:
         Raises:
             DatasetError: if there is no such class.
         """
-        classes = self.embedding_classes or ()
-        if max(classes, default=0) >= num_classes:
-            raise DatasetError(
-                f"`diagnostics.embedding_classes` must be in [0, {num_classes}), the data's "
-                f"classes, but got {max(classes)}"
-            )
+        for name in ("cam_classes", "embedding_classes"):
+            classes = getattr(self, name) or ()
+            if max(classes, default=0) >= num_classes:
+                raise DatasetError(
+                    f"`diagnostics.{name}` must be in [0, {num_classes}), the data's classes, "
+                    f"but got {max(classes)}"
+                )

@@ -111,6 +111,14 @@ def _as_rgb(images_NCHW: Tensor) -> Tensor:
     return images_NCHW.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous()
 
 
+def chosen_classes(images: Images, classes: tuple[int, ...] | None) -> Images:
+    """Return the images of these classes, in their order; all images for None."""
+    if classes is None:
+        return images
+    chosen_N = torch.isin(images.labels_N, torch.tensor(classes))
+    return images[chosen_N.nonzero().squeeze(1)]
+
+
 def by_turns(images: Images) -> Images:
     """Return the images so that the first C are of C different classes, and so on."""
     classes = F.one_hot(images.labels_N)

@@ -10,7 +10,7 @@ import torch
 from trainables.datasets import Images, stratified_subset
 from trainables.diagnostics._settings import DiagnosticsSettings
 from trainables.diagnostics._subject import Arrays, DiagnosticRecorder, TrialSubject
-from trainables.diagnostics.cam import ActivationMaps, by_turns
+from trainables.diagnostics.cam import ActivationMaps, by_turns, chosen_classes
 from trainables.diagnostics.embedding import Embedding, of_classes
 from trainables.diagnostics.soft_targets import SoftTargets
 from trainables.metrics import EpochMetrics
@@ -29,13 +29,15 @@ class TrialDiagnostics:
             DatasetError: if a class is asked for that is not there.
         """
         splits = subject.splits
+        settings.check_classes(splits.num_classes)
         self.settings, self.subject = settings, subject
         self.recorders: dict[str, DiagnosticRecorder] = {}
         if settings.soft_targets:
             batch = _at_most(splits.train, settings.images)
             self.recorders["soft_targets"] = SoftTargets(subject, batch)
         if settings.cam:
-            images = by_turns(_at_most(splits.test, settings.images))
+            shown = chosen_classes(splits.test, settings.cam_classes)
+            images = by_turns(_at_most(shown, settings.images))
             self.recorders["cam"] = ActivationMaps(subject, images)
         if settings.embedding_epochs:
             images = of_classes(splits.train, settings, num_classes=splits.num_classes)

@@ -6,7 +6,8 @@ from torch import Tensor
 from trainables.mixing._arguments import check_lam, check_pairs, lam_like
 
 Box = tuple[Tensor, Tensor, Tensor, Tensor]
-"""top, left, bottom, right; the last two are exclusive. Integer scalars on the device."""
+"""top, left, bottom, right; the last two are exclusive. Integers on the device, scalars or one per
+image (shape (N,))."""
 
 
 def cutmix_box(height: int, width: int, lam: Tensor | float, center_yx: Tensor) -> Box:
@@ -18,7 +19,8 @@ def cutmix_box(height: int, width: int, lam: Tensor | float, center_yx: Tensor) 
         height: of the image, in pixels.
         width: of the image, in pixels.
         lam: λ in [0, 1], a scalar.
-        center_yx: row in [0, height) and column in [0, width) of the centre, shape (2,).
+        center_yx: row in [0, height) and column in [0, width) of the centre, shape (2,) for one
+            box or (N, 2) for one per image.
 
     Raises:
         ValueError: if λ is a number outside [0, 1].
@@ -27,7 +29,7 @@ def cutmix_box(height: int, width: int, lam: Tensor | float, center_yx: Tensor) 
     # In float64, as NumPy has it in the original, so that int() cuts at the same λ.
     share = torch.sqrt(1 - lam_like(lam, center_yx, dtype=torch.float64))
     half_height, half_width = ((size * share).long() // 2 for size in (height, width))
-    center_y, center_x = center_yx.unbind()
+    center_y, center_x = center_yx.unbind(-1)
     top, left = (center_y - half_height).clamp_min(0), (center_x - half_width).clamp_min(0)
     bottom = (center_y + half_height).clamp_max(height)
     right = (center_x + half_width).clamp_max(width)
@@ -38,7 +40,8 @@ def cutmix(images_NCHW: Tensor, permutation_N: Tensor, box: Box) -> tuple[Tensor
     """Paste each partner's box into each image.
 
     Returns:
-        the mixed images_NCHW, and λ of the area: the share of each image that is its own.
+        the mixed images_NCHW, and λ of the area: the share of each image that is its own, a scalar
+        or one per image as the box is.
 
     Raises:
         ValueError: if a shape does not fit.
@@ -47,9 +50,15 @@ def cutmix(images_NCHW: Tensor, permutation_N: Tensor, box: Box) -> tuple[Tensor
     height, width = images_NCHW.shape[2:]
     top, left, bottom, right = box
     # A mask rather than a slice: the box stays on the device, and its size is no tensor's shape.
-    rows_H1 = torch.arange(height, device=images_NCHW.device).unsqueeze(1)
-    columns_W = torch.arange(width, device=images_NCHW.device)
-    inside_HW = (rows_H1 >= top) & (rows_H1 < bottom) & (columns_W >= left) & (columns_W < right)
-    mixed_NCHW = torch.where(inside_HW, images_NCHW[permutation_N], images_NCHW)
+    inside_N1HW = box_mask(height, width, box)
+    mixed_NCHW = torch.where(inside_N1HW, images_NCHW[permutation_N], images_NCHW)
     area = (bottom - top) * (right - left)
     return mixed_NCHW, 1 - area / (height * width)
+
+
+def box_mask(height: int, width: int, box: Box) -> Tensor:
+    """Return where an image lies in its box, boolean, (N, 1, H, W), or N = 1 for one box of all."""
+    top, left, bottom, right = (edge.reshape(-1, 1, 1, 1) for edge in box)
+    rows_H1 = torch.arange(height, device=top.device).unsqueeze(1)
+    columns_W = torch.arange(width, device=top.device)
+    return (rows_H1 >= top) & (rows_H1 < bottom) & (columns_W >= left) & (columns_W < right)

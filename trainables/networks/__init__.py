@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from trainables import plugins
-from trainables.networks._network import Network
+from trainables.networks._network import Network, stem_stride
 from trainables.settings import parse_settings
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 else:
     AnySettings = plugins.any_settings(__name__)
 
-__all__ = ["AnySettings", "Network", "build", "embedder_of", "names_with_embedding"]
+__all__ = ["AnySettings", "Network", "build", "embedder_of", "names_with_embedding", "stem_stride"]
 
 
 def build(

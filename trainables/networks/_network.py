@@ -2,11 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol, final
+from typing import Literal, Protocol, final
 
 from torch import Tensor, nn
 
 from trainables.networks import _compilation
+
+Variant = Literal["mixup_cifar10", "puzzlemix", "he2016"]
+"""Whose pre-activation network, where the paper's sources differ."""
+StemStride = Literal[1, 2, "auto"]
+
+
+def stem_stride(chosen: StemStride, *, image_size: int) -> int:
+    """Return the stride of the first convolution: `auto` is 2 for images from 64 pixels on."""
+    if chosen == "auto":
+        return 2 if image_size >= 64 else 1
+    return chosen
 
 
 @final

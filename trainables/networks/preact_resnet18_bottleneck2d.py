@@ -21,10 +21,9 @@ class Settings(StagesSettings):
     name: Literal["preact_resnet18_bottleneck2d"] = "preact_resnet18_bottleneck2d"
 
     def build(self, *, num_classes: int, in_channels: int, image_size: int) -> Network:
-        """Build the network; the size of the images does not matter to it."""
-        del image_size
+        """Build the network."""
         # First, so that a seed gives the same stages as without the bottleneck.
-        stages = build_stages(self, in_channels=in_channels)
+        stages = build_stages(self, in_channels=in_channels, image_size=image_size)
         pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         bottleneck = nn.Sequential(pool, _tanh_layer(8 * self.width, 2))
         expansion = nn.Sequential(_tanh_layer(2, 100), _tanh_layer(100, 512))

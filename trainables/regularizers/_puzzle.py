@@ -15,6 +15,7 @@ from torch import Tensor
 from trainables import mixing, randomness
 from trainables.mixing.puzzlemix import Solver, pixel_range
 from trainables.networks import Network
+from trainables.regularizers._modes import in_mode
 from trainables.settings import Count, Exempt, NonNegative, Positive, Share, settings
 from trainables.targets import Loss, soft_target_cross_entropy
 
@@ -52,7 +53,8 @@ class PuzzleSettings:
         Share, Exempt("cost", "only at 0 the noise is not computed at all", but_zero=True)
     ] = 0.0
     """How often the own images of a batch, and how often the partners, get adversarial noise, in
-    [0, 1]; CIFAR-100: 0.1, Tiny-ImageNet: 0.15."""
+    [0, 1]. Off by default in the code too, whose README lists the adversarial variant apart, with
+    0.1 for CIFAR-100 and 0.15 for Tiny-ImageNet."""
     adversarial_epsilon: Annotated[
         Positive, Exempt("cost", "noise of every size is computed alike")
     ] = 10.0
@@ -164,20 +166,10 @@ def _input_gradient(
     """
     images_NCHW = images_NCHW.detach().requires_grad_()
     alone = network.compiled and not keep_loss
-    with torch.enable_grad(), _in_mode(network, training=keep_loss), _weights_fixed(network, alone):
+    with torch.enable_grad(), in_mode(network, training=keep_loss), _weights_fixed(network, alone):
         loss = soft_target_cross_entropy(network(images_NCHW), targets_NC)
     (gradient_NCHW,) = torch.autograd.grad(loss, images_NCHW, retain_graph=keep_loss)
     return (loss if keep_loss else loss.detach()), gradient_NCHW.float()
-
-
-@contextmanager
-def _in_mode(network: Network, *, training: bool) -> Iterator[None]:
-    before = network.training
-    network.train(training)
-    try:
-        yield
-    finally:
-        network.train(before)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Generic, Protocol, TypeVar, final
 
 import torch
@@ -22,6 +22,8 @@ class TrainingBatch:
 
     images_NCHW: Tensor
     """The original images, augmented and normalised, any number from 1."""
+    labels_N: Tensor
+    """Their class indices."""
     targets_NC: Tensor
     """Their one-hot targets, smoothed if that is asked for."""
     variant: Any
@@ -48,24 +50,28 @@ class TargetComparison:
     global_NC: Tensor | None = None
     """The global soft label within the targets (Eq. 9); None where there is none."""
     by: Loss = "cross_entropy"
-    """The loss that compares them."""
-    clean_loss: Tensor | None = None
-    """To add to it: what PuzzleMix may keep of the original batch."""
+    """The loss that compares them; a training step has that of the regularizer's settings."""
+    added_loss: Tensor | None = None
+    """A scalar to add to it: what PuzzleMix may keep of the original batch, or a penalty."""
 
     def loss(self) -> Tensor:
         """Return the scalar loss."""
         loss = soft_target_loss(self.by, self.logits_NC, self.targets_NC)
-        return loss if self.clean_loss is None else loss + self.clean_loss
+        return loss if self.added_loss is None else loss + self.added_loss
 
 
 @settings
 class SmoothingSettings:
-    """The setting that all regularizers share."""
+    """The settings that all regularizers share."""
 
     smoothing: Annotated[
         Share, Exempt("cost", "targets of every smoothing are sums of the same terms"), DIAL
     ] = 0.0
     """ε of uniform label smoothing of the one-hot targets, in [0, 1]; 0 means none."""
+    loss: Loss = "cross_entropy"
+    """`cross_entropy` (Eq. 11), or `binary_cross_entropy`: that of the softmax output as in
+    PuzzleMix's code, a mean over classes. At the start its gradient is .11 (10 classes) or .010
+    (100) of the other's, so a learning rate for one does not serve the other."""
 
     def check(self, *, network: Network, image_size: int) -> None:
         """Accept any network and images; a regularizer that does not says so here."""
@@ -97,6 +103,29 @@ class RegularizerModule(nn.Module, ABC, Generic[AnySmoothing]):
     def compare(self, network: Network, batch: TrainingBatch) -> TargetComparison:
         """Return what one training step compares, of a network in training mode."""
 
+    def attach(self, network: Network) -> None:
+        """Make room for what the regularizer keeps of a network, once, before the trial starts.
+
+        What is kept is a buffer, so that a checkpoint holds it and a recorded step finds it.
+        """
+
+    def begin_epoch(self, network: Network, *, epoch: int, epochs: int) -> None:
+        """Do what is done once an epoch, before its first step and never again after a restore.
+
+        Buffers are changed in place: a recorded step reads them where they are.
+
+        Args:
+            network: as the last epoch left it.
+            epoch: the one that begins, counted from 1.
+            epochs: of the whole trial.
+        """
+
+    def keep(self, batch: TrainingBatch, comparison: TargetComparison) -> None:
+        """Take down what later epochs need of a training step, in buffers and without waiting.
+
+        `compare` itself leaves no trace, since diagnostics ask it too.
+        """
+
     def variant(self, step: int, *, seed: int) -> Hashable:
         """Return what the host decides about a step: nothing, unless a regularizer says otherwise.
 
@@ -122,6 +151,7 @@ class RegularizerModule(nn.Module, ABC, Generic[AnySmoothing]):
         """Return what `compare` is given."""
         return TrainingBatch(
             images_NCHW=images_NCHW,
+            labels_N=labels_N,
             targets_NC=smooth_one_hot(labels_N, self.num_classes, self.smoothing),
             variant=variant,
             generator=generator,
@@ -153,10 +183,13 @@ class RegularizerModule(nn.Module, ABC, Generic[AnySmoothing]):
     @final
     def loss_of(self, network: Network, batch: TrainingBatch) -> Tensor:
         """Return the scalar loss of one training step whose variant is known."""
-        comparison = self.compare(network, batch)
+        compared = self.compare(network, batch)
+        comparison = replace(compared, by=self.settings.loss)
+        self.keep(batch, comparison)
         if self.observer is not None:
             self.observer(comparison)
-        return comparison.loss()
+        loss: Tensor = comparison.loss()
+        return loss
 
 
 class RegularizerSettings(Protocol):

@@ -6,6 +6,7 @@ import torch
 
 from trainables import mixing, randomness
 from trainables.networks import Network
+from trainables.regularizers._boxes import random_box
 from trainables.regularizers._regularizer import (
     RegularizerModule,
     SmoothingSettings,
@@ -40,16 +41,12 @@ class CutMix(RegularizerModule[Settings]):
     def compare(self, network: Network, batch: TrainingBatch) -> TargetComparison:
         """Return what one training step compares."""
         generator, device = batch.generator, batch.images_NCHW.device
-        height, width = batch.images_NCHW.shape[2:]
         lam = randomness.draw_beta(self.settings.alpha, generator=generator)
         if self.settings.probability < 1:
             mixed = torch.rand((), generator=generator, device=device) < self.settings.probability
             lam = lam.masked_fill(~mixed, 1.0)  # an empty box; on the device, nothing waits
         permutation_N = batch.permutation()
-        # In float64 so that the product cannot round up to the size itself.
-        y, x = torch.rand(2, generator=generator, device=device, dtype=torch.float64)
-        center_yx = torch.stack((y * height, x * width)).long()
-        box = mixing.cutmix_box(height, width, lam, center_yx)
+        box = random_box(batch.images_NCHW, lam, generator=generator)
         mixed_NCHW, lam = mixing.cutmix(batch.images_NCHW, permutation_N, box)
         targets_NC = mix_targets(batch.targets_NC, permutation_N, lam)
         return TargetComparison(logits_NC=network(mixed_NCHW), targets_NC=targets_NC, mixed=True)

@@ -22,7 +22,7 @@ from trainables.regularizers._regularizer import (
     TrainingBatch,
 )
 from trainables.settings import Exempt, Flag, Share, settings
-from trainables.targets import Loss, global_soft_label, mix_targets
+from trainables.targets import global_soft_label, mix_targets
 
 
 @settings
@@ -53,8 +53,9 @@ class Settings(SmoothingSettings):
     alternation: Literal["even_odd", "coin_flip", "both"] = "even_odd"
     """Original batches at even steps; at random; or original and mixed at each step (twice the
     work, the mean of both losses)."""
-    loss: Loss = "cross_entropy"
-    """Eq. 11, or the loss of PuzzleMix's code: binary cross entropy of the softmax output."""
+    soften_originals: Flag = True
+    """Whether the global label is part of the targets of original batches too (Fig. 3's largest
+    targets are reached on these alone); false trains them on their own labels."""
 
     @model_validator(mode="after")
     def _refuse_ignored_settings(self) -> Self:
@@ -66,6 +67,12 @@ class Settings(SmoothingSettings):
             )
         if not self.original_batches and self.alternation != "even_odd":
             raise ValueError("`alternation` is ignored with `original_batches: false`")
+        if not (self.original_batches and self.global_label != "none") and (
+            not self.soften_originals
+        ):
+            raise ValueError(
+                "`soften_originals` is ignored without original batches or without a global label"
+            )
         if self.mixing == "average" and self.puzzlemix is not None:
             raise ValueError("`puzzlemix` is ignored with `mixing: average`; leave it out")
         if self.mixing == "average" and self.label_from == "mask":
@@ -227,14 +234,23 @@ class LaMix(RegularizerModule[Settings]):
         """Return what is compared of a batch, original or mixed, given its local soft label."""
         features_NM = network.features(images_NCHW)  # Eq. 6
         targets_NC, global_NC = self.soft_targets(features_NM, local_NC)
+        if not self.settings.soften_originals:
+            targets_NC = _where_mixed(mixed, targets_NC, local_NC)
         return TargetComparison(  # by Eq. 11
             logits_NC=network.classifier(features_NM),  # Eq. 7
             targets_NC=targets_NC,
             global_NC=global_NC,
             mixed=mixed,
             by=self.settings.loss,
-            clean_loss=clean_loss,
+            added_loss=clean_loss,
         )
+
+
+def _where_mixed(mixed: bool | Tensor, targets_NC: Tensor, local_NC: Tensor) -> Tensor:
+    """Return the soft targets of mixed inputs, and the local label of original ones."""
+    if isinstance(mixed, bool):
+        return targets_NC if mixed else local_NC
+    return torch.where(mixed.reshape(-1, 1), targets_NC, local_NC)
 
 
 def _side_by_side(
@@ -249,5 +265,5 @@ def _side_by_side(
         global_NC=torch.cat(labels_NC) if labels_NC else None,
         mixed=torch.arange(2 * size, device=device) < size,
         by=mixed.by,
-        clean_loss=clean_loss,
+        added_loss=clean_loss,
     )

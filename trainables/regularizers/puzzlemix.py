@@ -66,6 +66,5 @@ class PuzzleMix(RegularizerModule[Settings]):
             logits_NC=network(mixed.images_NCHW),
             targets_NC=mix_targets(batch.targets_NC, permutation_N, mixed.lam_N),
             mixed=True,
-            by=self.settings.loss,
-            clean_loss=mixed.clean_loss,
+            added_loss=mixed.clean_loss,
         )

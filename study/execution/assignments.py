@@ -1,0 +1,32 @@
+"""What an actor is told of the trial that it trains."""
+
+from study.execution.admission import NodeAdmission
+from study.file.resolved import ResolvedStudy
+from study.trials import Trial, describe_point
+from trainables.configuration import as_dict
+from trainables.trainable import TrialAssignment
+
+
+def assignment_of(trial: Trial, study: ResolvedStudy, admission: NodeAdmission) -> TrialAssignment:
+    """Return what an actor needs to know of a trial.
+
+    Args:
+        trial: which.
+        study: whose.
+        admission: knows where data and checkpoints lie, and which nodes must not be used.
+    """
+    return TrialAssignment(
+        name=f"{study.name} {trial.name}",
+        study=study.name,
+        point=describe_point(trial.point),
+        configuration=as_dict(trial.configuration),
+        seed=trial.seed,
+        key=trial.key,
+        data=str(admission.question.data),
+        checkpoints=admission.question.checkpoints,
+        checkpoint_seconds=study.checkpoints.at_least_every_seconds,
+        cpus=study.resources.cpus,
+        gpus=trial.gpus,
+        avoid=sorted(admission.unfit),
+        fingerprint=trial.data,
+    )

@@ -1,0 +1,193 @@
+"""Which code computes a trial: a digest of the source that the trial's parts really use.
+
+Results hold only for the code that computed them. The digest covers the training loop, its step and
+the modules of the trial's regularizer, network and data set, with every module of the same packages
+that one of them imports, and the versions of PyTorch and torchvision. Comments, docstrings and
+layout do not count; modules of components that the trial does not use do not count either.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+from trainables.configuration import Configuration
+
+LOOP = ("trainables.trainable", "trainables.training", "trainables.metrics")
+"""Modules that every trial uses."""
+PACKAGES = ("torch", "torchvision")
+"""Packages whose versions are part of the digest."""
+
+
+@dataclass(frozen=True)
+class TrialCode:
+    """The code of one trial."""
+
+    modules: Mapping[str, str]
+    """Module name → hash of its source, without comments, docstrings and layout."""
+    versions: Mapping[str, str]
+    """Package name → version."""
+
+    @property
+    def digest(self) -> str:
+        """One hash of it all: 16 hexadecimal digits."""
+        parts = [f"{kind}={name}:{value}" for kind, name, value in self._entries()]
+        return hashlib.blake2b("\n".join(parts).encode(), digest_size=8).hexdigest()
+
+    def _entries(self) -> Iterator[tuple[str, str, str]]:
+        for kind, held in (("module", self.modules), ("version", self.versions)):
+            for name in sorted(held):
+                yield kind, name, held[name]
+
+    def as_dict(self) -> dict[str, dict[str, str]]:
+        """Return the code as plain data, to be kept beside the digest."""
+        return {"modules": dict(self.modules), "versions": dict(self.versions)}
+
+    def differences(self, before: Mapping[str, Mapping[str, str]]) -> list[str]:
+        """Return what differs from an earlier trial's code, in words.
+
+        Args:
+            before: as from `as_dict`; empty where the earlier code is not known.
+        """
+        old_modules, old_versions = before.get("modules", {}), before.get("versions", {})
+        if not old_modules:
+            return ["the code that computed them is not on record"]
+        changed = [name for name in self.modules if name in old_modules]
+        changed = [name for name in changed if self.modules[name] != old_modules[name]]
+        words = [f"{name} changed" for name in sorted(changed)]
+        words += [f"{name} is new" for name in sorted(self.modules.keys() - old_modules.keys())]
+        words += [f"{name} is gone" for name in sorted(old_modules.keys() - self.modules.keys())]
+        for name, now in sorted(self.versions.items()):
+            then = old_versions.get(name, "unknown")
+            if then != now:
+                words.append(f"{name} {then} → {now}")
+        return words
+
+
+def trial_code(configuration: Configuration) -> TrialCode:
+    """Return the code that computes a trial of this configuration."""
+    parts = (configuration.regularizer, configuration.network, configuration.dataset)
+    return _code_of(tuple(dict.fromkeys(type(part).__module__ for part in parts)))
+
+
+@lru_cache
+def _code_of(components: tuple[str, ...]) -> TrialCode:
+    own = {name.partition(".")[0] for name in (*LOOP, *components)}
+    modules = {name: _source_hash(file) for name, file in _closure((*LOOP, *components), own)}
+    return TrialCode(modules, {name: version(name) for name in PACKAGES})
+
+
+def _closure(roots: Iterable[str], own: set[str]) -> Iterator[tuple[str, Path]]:
+    """Yield each module that the roots import, themselves included, of the own packages alone."""
+    waiting, seen = list(roots), set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        file = _source_file(name)
+        if file is None:
+            continue
+        yield name, file
+        waiting += _parents(name)
+        imported = _imported_names(name, file)
+        waiting += [other for other in imported if other.partition(".")[0] in own]
+
+
+def _parents(name: str) -> list[str]:
+    """Return the packages that are imported before the module is."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _source_file(name: str) -> Path | None:
+    """Return a module's source file; None for what is no module, such as a name within one."""
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        file = getattr(loaded, "__file__", None)
+        return Path(file) if file and file.endswith(".py") else None
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):  # the parent is a module, and the name is one of its names
+        return None
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+def _imported_names(name: str, file: Path) -> Iterator[str]:
+    """Yield all that the module's imports may mean: modules, and perhaps names within them."""
+    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+    for node in _executed_nodes(_parsed(file)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _executed_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk the tree without what is for type checkers alone."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and _is_for_type_checkers(node.test):
+            for other in node.orelse:
+                yield other
+                yield from _executed_nodes(other)
+            continue
+        yield node
+        yield from _executed_nodes(node)
+
+
+def _is_for_type_checkers(test: ast.expr) -> bool:
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+    return name == "TYPE_CHECKING"
+
+
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_bytes())
+
+
+@lru_cache
+def _source_hash(file: Path) -> str:
+    content = "".join(_canonical_parts(_parsed(file)))
+    return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+
+
+def _canonical_parts(node: object) -> Iterator[str]:
+    """Yield a text of a syntax tree that is the same on every version of Python that parses it.
+
+    Fields that are empty are left out: later versions add such fields to old nodes.
+    """
+    if isinstance(node, ast.AST):
+        yield f"({type(node).__name__}"
+        for field, value in ast.iter_fields(node):
+            if isinstance(value, list):
+                value = [inner for inner in value if not _is_text_alone(inner)]
+            if value is None or value == [] or field in ("kind", "type_comment", "ctx"):
+                continue
+            yield f" {field}="
+            yield from _canonical_parts(value)
+        yield ")"
+    elif isinstance(node, list):
+        yield "["
+        for inner in node:
+            yield from _canonical_parts(inner)
+        yield "]"
+    else:
+        yield f"{type(node).__name__}:{node!r}"
+
+
+def _is_text_alone(node: object) -> bool:
+    """Return whether a statement is a docstring, or a string under a field."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
