@@ -241,7 +241,7 @@ def look_up(study: ResolvedStudy) -> dict[str, float]:
         found[what] = time.process_time() - started
         return result
 
-    record = timed("record opened", lambda: StudyRecord(study, folder / f"{study.name}.jsonl"))
+    record = timed("record opened", lambda: open_record(study, folder / f"{study.name}.jsonl"))
     search = timed("search opened", lambda: OptunaStudy(study, folder / f"{study.name}.db"))
     recorded = record.trials()  # as they were read with the record
     scheduler = StudyScheduler(study, search, record, data_of=lambda c: "feed", provenance={})
