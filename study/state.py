@@ -33,7 +33,7 @@ class StateFolder:
 
     @classmethod
     def open(cls, root: str, study: str, scale: str) -> "StateFolder":
-        """Return the folder below `root`, a path or URI like ``s3://bucket/path``; make it.
+        """Return the folder below `root`, a path or a URI (``s3://bucket/path``), and make it.
 
         Raises:
             ValueError: if the URI holds credentials.
