@@ -24,6 +24,7 @@ from study.file.changes import describe_changes
 from study.file.resolved import ResolvedStudy
 from study.launching import provenance, signals
 from study.launching.display import LaunchDisplay
+from study.launching.objectives import check_objectives
 from study.record.errors import RecordError
 from study.record.writer import open_record
 from study.scheduling.gpu_shares import GpuBench, GpuShares, ShareError
@@ -105,6 +106,7 @@ class StudyLaunch:
             for configuration in study.extremes():
                 self.fingerprint(configuration.dataset)
                 self._check_classes(configuration)
+                check_objectives(study.search.objectives, configuration.dataset, data)
             self.record = open_record(study, folder.spool, read_only=planning)
             self.search = optuna_study.OptunaStudy(study, folder.optuna)
         except (DatasetError, RecordError, SearchError) as error:

@@ -32,8 +32,9 @@ from trainables.configuration import Configuration, as_dict, flatten_settings, h
 from trainables.metrics import (
     EpochMetrics,
     TrialSummary,
-    description_of,
+    course_metric,
     has_diverged,
+    judged_value,
     summarise_trial,
 )
 
@@ -131,6 +132,8 @@ class StudyScheduler:
         self.active: set[Trial] = set()
         """The trials that are handed out for execution, or under way."""
         self._plans_of: dict[str, list[ConfigurationTrials]] = {}
+        self._course = course_metric(study.search.objectives[0])
+        """What early stopping goes by."""
         self._open = 0  # configurations not judged; counting them anew would take time per event
         self.stopping = False
         """Whether no further trial may begin."""
@@ -174,13 +177,16 @@ class StudyScheduler:
         if recorded is None:
             return
         trial.recorded = True
-        measured = all(objective in recorded.metrics for objective in self.study.search.objectives)
         trial.cut_off = not recorded.finished and recorded.outcome is None
-        if recorded.finished and measured:
+        if recorded.finished and self._is_measured(recorded):
             trial.state = "done"
             trial.outcome = "diverged" if recorded.outcome == "diverged" else "completed"
             trial.values = self._values(recorded.metrics, trial.outcome)
             trial.found = trial.epochs
+
+    def _is_measured(self, recorded: RecordedTrial) -> bool:
+        """Return whether a trial on record has what it is judged by; an older one may not."""
+        return all(name in recorded.metrics for name in self.study.search.objectives)
 
     def settle(self, plan: ConfigurationTrials) -> None:
         """End on record what a dead process left of a configuration that it had stopped early."""
@@ -243,7 +249,7 @@ class StudyScheduler:
     def _adopt(self, trial: Trial) -> bool:
         """Take the trial over from another study that has finished it."""
         source = None if trial.recorded else self.record.finished_elsewhere(trial.key)
-        if source is None:
+        if source is None or not self._is_measured(source):
             return False
         self.record.adopt(trial.key, source, name=trial.name, tags=self._tags(trial))
         self._recall(trial, source)
@@ -296,8 +302,10 @@ class StudyScheduler:
         last = max(trial.epochs for trial in begun)
         while not plan.judged and plan.reported < min(reached, last - 1):
             plan.reported += 1
-            errors = [trial.history[plan.reported - 1].validation_error for trial in begun]
-            mean = statistics.fmean(error for error in errors if error is not None)
+            values = [getattr(trial.history[plan.reported - 1], self._course) for trial in begun]
+            if None in values:  # an older version trained this epoch
+                continue
+            mean = statistics.fmean(values)
             if self.search.report(plan.number, plan.reported, mean):
                 self._tell(plan, ConfigurationResult("pruned"))
                 for trial in plan.trials:
@@ -413,9 +421,7 @@ class StudyScheduler:
         """Return what a finished trial is judged by, one number per objective."""
         values = []
         for objective in self.study.search.objectives:
-            worst = description_of(objective).worst
-            diverged = outcome == "diverged" and worst is not None
-            value = worst if diverged else metrics[objective]
+            value = metrics[objective]
             assert value is not None, f"{objective} is not measured"
-            values.append(value)
+            values.append(judged_value(objective, value, diverged=outcome == "diverged"))
         return tuple(values)
