@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_type_hints
 
+LARGEST = 1e308
+"""MLflow's SQL stores write an infinite metric as the largest float, which is beyond this."""
 PERCENT = "%"
 """The unit of every error: a share of images, 0 to 100."""
 
@@ -35,6 +37,8 @@ class MetricDescription:
     """What it is described as among the figures that a running trial exports; empty: it is not."""
     worst: float | None = None
     """What the search is told of a trial that diverged; None: the value measured."""
+    fewest_classes: int = 0
+    """It is None where the data has fewer classes."""
     is_cost: bool = False
     """Whether two runs of one trial differ in it; all others are bitwise equal."""
 
@@ -45,10 +49,17 @@ def described_error(
     *,
     objective: bool = False,
     gauge: str = "",
+    fewest_classes: int = 0,
 ) -> MetricDescription:
-    """Return the description of a share of images that are classified wrongly."""
+    """Return the description of an error, in percent: of labels or of confidence."""
     return MetricDescription(
-        label=label, unit=PERCENT, split=split, objective=objective, gauge=gauge, worst=100.0
+        label=label,
+        unit=PERCENT,
+        split=split,
+        objective=objective,
+        gauge=gauge,
+        worst=100.0,
+        fewest_classes=fewest_classes,
     )
 
 
@@ -78,6 +89,7 @@ class EpochMetrics:
             split="train",
             objective=True,
             selects=False,
+            worst=math.inf,
             gauge="Loss on the training data.",
         ),
     ]
@@ -104,10 +116,13 @@ class EpochMetrics:
     """Mean cross entropy of the labels: the negative log likelihood, in nats."""
     test_loss: Annotated[float | None, described_score("loss", "test", worst=math.inf)] = None
     validation_top5_error: Annotated[
-        float | None, described_error("validation top-5 error", "validation", objective=True)
+        float | None,
+        described_error("validation top-5 error", "validation", objective=True, fewest_classes=6),
     ] = None
     """None where there are no more than five classes."""
-    test_top5_error: Annotated[float | None, described_error("test top-5 error", "test")] = None
+    test_top5_error: Annotated[
+        float | None, described_error("test top-5 error", "test", fewest_classes=6)
+    ] = None
     validation_brier: Annotated[
         float | None, described_score("Brier score", "validation", worst=2.0)
     ] = None
@@ -160,7 +175,8 @@ class EpochMetrics:
     peak_memory_mb: Annotated[
         float,
         MetricDescription(
-            label="peak memory (MB)",
+            label="peak memory",
+            unit="MB",
             objective=True,
             is_cost=True,
             gauge="Most memory in use so far, in MB.",
@@ -195,10 +211,9 @@ def _descriptions_in(owner: type) -> dict[str, MetricDescription]:
     return {name: hint.__metadata__[0] for name, hint in hints.items()}
 
 
-METRICS: Mapping[str, MetricDescription] = {
-    **_descriptions_in(EpochMetrics),
-    **_descriptions_in(TrialSummary),
-}
+EPOCH_METRICS: Mapping[str, MetricDescription] = _descriptions_in(EpochMetrics)
+"""What is measured after each epoch."""
+METRICS: Mapping[str, MetricDescription] = {**EPOCH_METRICS, **_descriptions_in(TrialSummary)}
 """Every metric by its name, in the order of the fields."""
 COSTS = tuple(name for name, metric in METRICS.items() if metric.is_cost)
 """The metrics that differ between two runs of one trial; all others are bitwise equal."""
@@ -240,6 +255,28 @@ def is_selecting(objectives: Sequence[str]) -> bool:
 def ordering_metrics(objectives: Sequence[str]) -> list[str]:
     """Return the metrics to order configurations by: a test error where nothing is selected."""
     return [name if description_of(name).selects else TEST_ERROR_LAST for name in objectives]
+
+
+def judged_value(name: str, value: float, *, diverged: bool) -> float:
+    """Return what the search is told of a trial that was trained to its end.
+
+    Args:
+        name: the objective.
+        value: as measured, or as MLflow gives it back.
+        diverged: whether the trial diverged.
+    """
+    worst = description_of(name).worst
+    finite = abs(value) < LARGEST  # not so for a value that is no number
+    return worst if worst is not None and (diverged or not finite) else value
+
+
+def course_metric(objective: str) -> str:
+    """Return what is measured after each epoch and shows where an objective is going.
+
+    The objective itself if it is one of an epoch's scores on validation images, else their error.
+    """
+    by_epoch = objective in EPOCH_METRICS and METRICS[objective].split == "validation"
+    return objective if by_epoch else VALIDATION_ERROR
 
 
 def summarise_trial(history: Sequence[EpochMetrics]) -> TrialSummary:

@@ -1,4 +1,4 @@
-"""Errors against what was searched (Figs. 4 and 6), and the course of a search."""
+"""Errors, or other objectives, against what was searched (Figs. 4 and 6)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -34,8 +34,6 @@ from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, descr
 
 DODGE = 0.12
 """Points of one category stand this far apart."""
-MANY_CONFIGURATIONS = 60
-"""From here on the points of a search carry no error bars."""
 
 
 def error_by_factor(
@@ -71,59 +69,34 @@ def error_by_factor(
     if table.empty or not factors:
         return None
     runs = tuple(run for ids in table["run_ids"] for run in ids)
+    subject = "Error" if _is_error(objective) else with_capital(display_name(objective))
     if DATA in factors:
         return _by_data_set(table, frame, factors, test, space, name, runs)
     if len(factors) == 1:
-        panel = _against_one(table, frame, factors[0], [objective, test], space)
+        panels = [
+            _against_one(table, frame, factors[0], metrics, space)
+            for metrics in _by_unit([objective, test])
+            if any(table.get(f"{metric}_n", pd.Series([0])).sum() for metric in metrics)
+        ]
         caption = f"{INTERVAL_NOTE}; small points: single seeds."
-        return Figure(name, f"Error against {display_name(factors[0])}", caption, [panel], 1, runs)
+        title = f"{subject} against {display_name(factors[0])}"
+        return Figure(name, title, caption, panels, len(panels), runs)
     by = _curve_factor(table, factors)
     if by is not None:
         others = [factor for factor in factors if factor != by]
         metrics = [metric for metric in dict.fromkeys([objective, test]) if f"{metric}_n" in table]
         panels = [_curves_by_factor(table, by, others, metric, space) for metric in metrics]
         caption = f"One curve for each {' and '.join(map(display_name, others))}. {INTERVAL_NOTE}."
-        return Figure(name, f"Error against {display_name(by)}", caption, panels, len(panels), runs)
+        title = f"{subject} against {display_name(by)}"
+        return Figure(name, title, caption, panels, len(panels), runs)
     panels = [_factor_panel(table, factor, objective, space) for factor in factors]
     caption = (
         f"{with_capital(display_name(objective))}, one point per configuration: its mean over "
         "seeds; the best is an orange square. All other factors vary along."
     )
-    return Figure(name, "Error against each factor", caption, panels, min(2, len(panels)), runs)
-
-
-def search_course(
-    table: pd.DataFrame, frame: pd.DataFrame, *, objective: str = VALIDATION_ERROR
-) -> Figure | None:
-    """Return the objective of each configuration in the order in which they were tried.
-
-    Returns:
-        The figure, or None with fewer than five configurations that have a number.
-    """
-    order = {key: i for i, key in enumerate(dict.fromkeys(frame[CONFIGURATION]))}
-    tried = table[table[f"{objective}_n"] > 0]
-    tried = tried.sort_values(CONFIGURATION, key=lambda keys: keys.map(order))
-    if len(tried) < 5:
-        return None
-    number = np.arange(1, len(tried) + 1, dtype=float)
-    mean = tried[f"{objective}_mean"].to_numpy(dtype=float)
-    best = LineMark(number, np.minimum.accumulate(mean), "lowest so far", 1)
-    many = len(tried) > MANY_CONFIGURATIONS
-    single = PointMarks(
-        number,
-        mean,
-        "configuration",
-        0,
-        low=None if many else tried[f"{objective}_low"].to_numpy(dtype=float),
-        high=None if many else tried[f"{objective}_high"].to_numpy(dtype=float),
+    return Figure(
+        name, f"{subject} against each factor", caption, panels, min(2, len(panels)), runs
     )
-    panel = Panel(
-        [single, best], Axis("configurations tried", whole=True), Axis(axis_name(objective))
-    )
-    bars = "" if many else f" {INTERVAL_NOTE}."
-    caption = f"The course of the search: each configuration's mean over seeds.{bars}"
-    runs = tuple(run for ids in tried["run_ids"] for run in ids)
-    return Figure("search-course", "The course of the search", caption, [panel], 1, runs)
 
 
 def _by_data_set(
@@ -180,8 +153,20 @@ def _against_one(
 
 def _shared_axis_name(metrics: Sequence[str]) -> str:
     """Return what stands along an axis that several metrics share."""
-    errors = all(description_of(metric).unit == PERCENT for metric in metrics)
+    errors = all(map(_is_error, metrics))
     return f"error ({PERCENT})" if len(metrics) > 1 and errors else axis_name(metrics[0])
+
+
+def _is_error(metric: str) -> bool:
+    return description_of(metric).unit == PERCENT
+
+
+def _by_unit(metrics: Sequence[str]) -> list[list[str]]:
+    """Return the metrics in groups that share an axis: all errors, and each other by itself."""
+    groups: dict[str, list[str]] = {}
+    for metric in dict.fromkeys(metrics):
+        groups.setdefault(PERCENT if _is_error(metric) else metric, []).append(metric)
+    return list(groups.values())
 
 
 def _curves_by_factor(

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis import trials
 from analysis.figures import curves as figures_curves
-from analysis.figures import errors, insides
+from analysis.figures import errors, insides, search
 from analysis.figures.diagnostics import (
     ActivationMaps,
     BadArtifactError,
@@ -28,7 +28,7 @@ from analysis.tables import configurations, paired
 from analysis.tables.paired import PairedContrast
 from analysis.tables.printed import setting_text
 from analysis.trials import StudyInfo
-from trainables.metrics import TEST_ERROR, TRAIN_LOSS, VALIDATION_ERROR
+from trainables.metrics import TEST_ERROR, TRAIN_LOSS, course_metric
 
 ABOUT = {
     "fig2": "top-targets",
@@ -91,7 +91,7 @@ def gather_material(
     labels = {
         run: setting_text(row, factors) for _, row in shown.iterrows() for run in row["run_ids"]
     }
-    error = VALIDATION_ERROR if info.selects else TEST_ERROR
+    error = course_metric(info.objectives[0]) if info.selects else TEST_ERROR
     curves = list(dict.fromkeys([error, TRAIN_LOSS, TEST_ERROR]))
     history = trials.history(labels, curves, info.tracking_uri)
     diagnosed = _diagnosed_trials(info, frame, labels, problems)
@@ -141,12 +141,14 @@ def _error_figures(
 ) -> Iterator[Figure | None]:
     """Yield the figures that are made from the errors of configurations."""
     objective = info.objectives[0]
+    if configurations.DATA not in factors:
+        yield search.pareto_front(table, factors, info.objectives)
     yield errors.error_by_factor(table, frame, factors, objective=objective, space=info.space)
     if configurations.DATA not in factors:  # across data sets errors do not compare
         shares = factor_importance(table, factors, objective=objective, space=info.space)
         yield figures_curves.importance_bars(shares, caption=IMPORTANCE)
         if info.search.get("sampler") != "grid":
-            yield errors.search_course(table, frame, objective=objective)
+            yield search.search_course(table, frame, objective=objective)
 
 
 def _configurations_shown(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from analysis.tables.configurations import DATA, PARTS, data_sets, hashable_valu
 from analysis.tables.display_names import count_text, display_name, number_text
 from analysis.tables.paired import PairedContrast
 from analysis.tables.printed import setting_text, spread_text
-from trainables.metrics import TEST_ERROR_LAST, VALIDATION_ERROR, description_of
+from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
 
 def headline_of(
@@ -130,4 +130,5 @@ def _error_summary(row: "pd.Series[Any]", metric: str) -> SeedSummary:
 
 
 def _with_unit(summary: SeedSummary, metric: str) -> str:
-    return f"{spread_text(summary)}{description_of(metric).unit}"
+    unit = description_of(metric).unit
+    return f"{spread_text(summary)}{unit if unit in ('', PERCENT) else f' {unit}'}"

@@ -11,6 +11,7 @@ from study.file.changes import describe_changes
 from study.file.resolved import ResolvedStudy
 from study.launching import provenance
 from study.launching.data_messages import tell_data_messages
+from study.launching.objectives import check_objectives
 from study.record.errors import RecordError
 from study.record.writer import StudyRecord, open_record
 from study.scheduling.gpu_shares import GpuShares
@@ -157,6 +158,7 @@ def _read_data(study: ResolvedStudy, data: Path, console: Console) -> list[str]:
             splits = datasets.load(configuration.dataset, data)
             notes |= dict.fromkeys(splits.notes)
             check_last_batch(configuration, len(splits.train))
+            check_objectives(study.search.objectives, configuration.dataset, data)
             configuration.diagnostics.check_classes(splits.num_classes)
     return list(notes)
 

@@ -100,23 +100,27 @@ class EpochsTrained(_TrialEntry):
     precision: str | None = None
 
     def write(self, runs: TrialRuns) -> None:
-        """Write the metrics of those epochs that are not on record yet."""
-        run_id, last = runs.run_id(self.key), runs.last_epoch(self.key)
-        fresh = [epoch for epoch in self.epochs if epoch["epoch"] > last]
+        """Write the metrics that are not on record yet: of later epochs, or of a later version."""
+        run_id = runs.run_id(self.key)
+        fresh = [metrics for epoch in self.epochs if (metrics := self._fresh_metrics(epoch, runs))]
         tags = [] if self.key in runs.with_device else run_tags(self._where())
         for part in _in_parts(fresh, EPOCHS_A_BATCH):  # an epoch is on record whole or not at all
-            metrics = [
-                Metric(name, float(value), self.time, epoch["epoch"])
-                for epoch in part
-                for name, value in epoch.items()
-                if name != "epoch" and value is not None
-            ]
+            metrics = [metric for epoch in part for metric in epoch]
             runs.client.log_batch(run_id, metrics=metrics, tags=tags)  # each call is a commit
-            runs.note_epoch(self.key, part[-1]["epoch"])
+            for epoch in part:
+                runs.note_epoch(self.key, epoch[0].step, [metric.key for metric in epoch])
             tags = []
         if tags:
             runs.client.log_batch(run_id, tags=tags)
         runs.with_device.add(self.key)
+
+    def _fresh_metrics(self, epoch: Mapping[str, Any], runs: TrialRuns) -> list[Metric]:
+        number = epoch["epoch"]
+        return [
+            Metric(name, float(value), self.time, number)
+            for name, value in epoch.items()
+            if name != "epoch" and value is not None and number > runs.last_epoch(self.key, name)
+        ]
 
     def _where(self) -> dict[str, str]:
         """Return where the epochs were trained, as far as the launch that wrote this said it."""
@@ -163,10 +167,14 @@ class TrialEnded(_TrialEntry):
     """The traceback of a trial that failed."""
 
     def write(self, runs: TrialRuns) -> None:
-        """Write the outcome and the last metrics, and end the run."""
-        run_id, step = runs.run_id(self.key), runs.last_epoch(self.key)
+        """Write the outcome and the last metrics, and end the run.
+
+        The last metrics stand at step 0, for MLflow's UI draws bars of what has no later step. An
+        older version put them at the last epoch; what is at a later step would hide a new value.
+        """
+        run_id = runs.run_id(self.key)
         metrics = [
-            Metric(name, float(value), self.time, step)
+            Metric(name, float(value), self.time, runs.last_epoch(self.key, name))
             for name, value in self.metrics.items()
             if value is not None
         ]

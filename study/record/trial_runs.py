@@ -4,7 +4,7 @@ What is known here is known by the trial's key, so that several writers may each
 their own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from mlflow.entities import Run
 
@@ -22,7 +22,6 @@ from analysis.record.names import (
 from analysis.record.values import flag_text
 from study.record.study_run import StudyRun, run_tags
 from study.trials import RecordedTrial
-from trainables.metrics import TRAIN_LOSS
 
 
 class TrialRuns:
@@ -39,7 +38,7 @@ class TrialRuns:
         self._run_ids: dict[str, str] = {}
         self._in_doubt: set[str] = set()
         """Trials whose run may have been made by a request that failed on its way back."""
-        self._last_epoch: dict[str, int] = {}
+        self._last_epochs: dict[str, dict[str, int]] = {}
         self._read: dict[str, RecordedTrial] | None = None
         """All trials as last read, until something is written: thousands take seconds."""
 
@@ -89,7 +88,7 @@ class TrialRuns:
         run = self.client.create_run(self.experiment_id, start_time=start, tags=own, run_name=name)
         self._in_doubt.remove(key)
         run_id: str = run.info.run_id
-        self._run_ids[key], self._last_epoch[key] = run_id, 0
+        self._run_ids[key], self._last_epochs[key] = run_id, {}
         return run_id
 
     def reopen(self, run_id: str, tags: Mapping[str, str]) -> None:
@@ -117,16 +116,20 @@ class TrialRuns:
         assert run_id is not None, f"trial {key} was never begun"
         return run_id
 
-    def last_epoch(self, key: str) -> int:
-        """Return the trial's last epoch on record, 0 if there is none."""
-        if key not in self._last_epoch:
-            history = self.client.get_metric_history(self.run_id(key), TRAIN_LOSS)
-            self._last_epoch[key] = max((metric.step for metric in history), default=0)
-        return self._last_epoch[key]
+    def last_epoch(self, key: str, metric: str) -> int:
+        """Return the last epoch at which a trial's metric is on record, 0 if there is none."""
+        return self._last_epochs_of(key).get(metric, 0)
 
-    def note_epoch(self, key: str, epoch: int) -> None:
-        """Note that a trial's epochs are on record up to this one."""
-        self._last_epoch[key] = epoch
+    def note_epoch(self, key: str, epoch: int, metrics: Iterable[str]) -> None:
+        """Note that these metrics of a trial are on record up to an epoch."""
+        self._last_epochs_of(key).update(dict.fromkeys(metrics, epoch))
+
+    def _last_epochs_of(self, key: str) -> dict[str, int]:
+        """Return the last epoch on record by metric; an older version measured fewer."""
+        if key not in self._last_epochs:
+            last = self.client.get_run(self.run_id(key)).data.to_proto().metrics
+            self._last_epochs[key] = {metric.key: metric.step for metric in last}
+        return self._last_epochs[key]
 
 
 def recorded_trial(run: Run) -> RecordedTrial:

@@ -9,11 +9,16 @@ from study.scheduling.protocols import SearchLike
 from study.trials import ConfigurationTrials
 
 
-def is_to_stop(configuration: ConfigurationTrials, search: SearchLike) -> bool:
+def is_to_stop(configuration: ConfigurationTrials, search: SearchLike, *, course: str) -> bool:
     """Report the means that are new to the search; return whether it stops the configuration.
 
     An epoch is reported once every seed that has begun has reached it. The last epoch is not
     reported: what is trained to its end is judged by its result.
+
+    Args:
+        configuration: whose trials are under way.
+        search: is shown the means.
+        course: the metric of an epoch that early stopping goes by.
     """
     begun = [trial for trial in configuration.trials if trial.history]
     if not begun:  # its first epoch is longer than the time between two results
@@ -22,8 +27,10 @@ def is_to_stop(configuration: ConfigurationTrials, search: SearchLike) -> bool:
     last = max(trial.epochs for trial in begun)
     while configuration.reported < min(reached, last - 1):
         configuration.reported += 1
-        errors = [trial.history[configuration.reported - 1].validation_error for trial in begun]
-        mean = statistics.fmean(error for error in errors if error is not None)
+        values = [getattr(trial.history[configuration.reported - 1], course) for trial in begun]
+        if None in values:  # an older version trained this epoch
+            continue
+        mean = statistics.fmean(values)
         if search.report(configuration.number, configuration.reported, mean):
             return True
     return False

@@ -16,7 +16,13 @@ from study.scheduling.protocols import RecordLike, SearchLike
 from study.scheduling.study_trials import StudyTrials, objective_values
 from study.trials import ConfigurationResult, ConfigurationTrials, Trial
 from trainables.configuration import Configuration, as_dict, flatten_settings
-from trainables.metrics import EpochMetrics, TrialSummary, has_diverged, summarise_trial
+from trainables.metrics import (
+    EpochMetrics,
+    TrialSummary,
+    course_metric,
+    has_diverged,
+    summarise_trial,
+)
 
 RETRIES = 2
 """How often a trial that failed is begun again, from its checkpoint."""
@@ -57,6 +63,8 @@ class StudyScheduler:
         """The trials to run, in order; a set, since every trial is looked up in it."""
         self.active: set[Trial] = set()
         """The trials that are handed out for execution, or under way."""
+        self._course = course_metric(study.search.objectives[0])
+        """What early stopping goes by."""
         self.stopping = False
         """Whether no further trial may begin."""
         self._unjudged = 0
@@ -138,7 +146,7 @@ class StudyScheduler:
     def _adopt_trial(self, trial: Trial) -> bool:
         """Take a trial over from another study that has finished it, if there is one."""
         source = None if trial.recorded else self.record.finished_elsewhere(trial.key)
-        if source is None:
+        if source is None or not self.known.is_measured(source):
             return False
         self.record.adopt(trial.key, source, name=trial.name, tags=trial.tags)
         self.known.note_recorded(trial, source)
@@ -178,7 +186,7 @@ class StudyScheduler:
             return False
         holders = self.known.holders_of(trial)
         for holder in holders:
-            if not holder.is_judged and is_to_stop(holder, self.search):
+            if not holder.is_judged and is_to_stop(holder, self.search, course=self._course):
                 self._stop_configuration(holder)
         return all(holder.judgement.state == "pruned" for holder in holders)
 

@@ -6,7 +6,7 @@ from analysis.record.names import COMPLETED, DIVERGED, Outcome
 from study.file.resolved import ResolvedStudy
 from study.trials import ConfigurationTrials, RecordedTrial, Suggestion, Trial
 from trainables.configuration import Configuration, hash_configuration
-from trainables.metrics import description_of
+from trainables.metrics import judged_value
 
 
 class StudyTrials:
@@ -84,14 +84,18 @@ class StudyTrials:
     def note_recorded(self, trial: Trial, recorded: RecordedTrial) -> None:
         """Note what the record knows of a trial; a finished one without an objective is trained."""
         trial.recorded = True
-        objectives = self.study.search.objectives
-        measured = all(objective in recorded.metrics for objective in objectives)
         trial.cut_off = not recorded.is_finished and recorded.outcome is None
-        if recorded.is_finished and measured:
+        if recorded.is_finished and self.is_measured(recorded):
             trial.state = "done"
             trial.outcome = DIVERGED if recorded.outcome == DIVERGED else COMPLETED
-            trial.values = objective_values(recorded.metrics, trial.outcome, objectives)
+            trial.values = objective_values(
+                recorded.metrics, trial.outcome, self.study.search.objectives
+            )
             trial.found = trial.epochs
+
+    def is_measured(self, recorded: RecordedTrial) -> bool:
+        """Return whether a trial on record has what it is judged by; an older one may not."""
+        return all(name in recorded.metrics for name in self.study.search.objectives)
 
 
 def objective_values(
@@ -100,9 +104,7 @@ def objective_values(
     """Return what a finished trial is judged by, one number per objective."""
     values = []
     for objective in objectives:
-        worst = description_of(objective).worst
-        diverged = outcome == DIVERGED and worst is not None
-        value = worst if diverged else metrics[objective]
+        value = metrics[objective]
         assert value is not None, f"{objective} is not measured"
-        values.append(value)
+        values.append(judged_value(objective, value, diverged=outcome == DIVERGED))
     return tuple(values)

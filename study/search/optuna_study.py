@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from study.search.optuna_trials import (
 from study.search.samplers import build_pruner, build_sampler
 from study.search.sequences import SequenceCursor, build_sequence
 from study.trials import ConfigurationResult, Suggestion
+from trainables.metrics import course_metric
 
 RULES_ATTRIBUTE = "early_stopping"
 """Where the Optuna study keeps the rule of early stopping."""
@@ -86,11 +87,22 @@ class OptunaStudy:
             Suggestion(
                 trial.number,
                 dict(trial.params) if outdated else self._point(trial),
-                result_of_trial(trial),
+                self._result_of(trial),
             )
             for trial in self._optuna.get_trials(deepcopy=False)
             if trial.state != TrialState.WAITING
         ]
+
+    def _result_of(self, trial: FrozenTrial) -> ConfigurationResult:
+        """Return how a configuration did, without a course of other values than today's."""
+        result = result_of_trial(trial)
+        return result if self._same_course else replace(result, intermediate={})
+
+    @property
+    def _same_course(self) -> bool:
+        """Whether the values on record by epoch are of what early stopping goes by today."""
+        before, *_ = self._optuna.metric_names or self.study.search.objectives
+        return course_metric(before) == course_metric(self.study.search.objectives[0])
 
     def _point(self, trial: FrozenTrial) -> Point:
         if trial.state == TrialState.RUNNING and not points.is_point_of(
@@ -176,10 +188,10 @@ class OptunaStudy:
 
     @property
     def rules_changed(self) -> bool:
-        """Whether another rule than the present one stopped configurations early."""
-        return self._optuna.user_attrs.get(
-            RULES_ATTRIBUTE, _stopping_rules(self.study)
-        ) != _stopping_rules(self.study)
+        """Whether the configurations that were stopped early fell to another rule than today's."""
+        rules = _stopping_rules(self.study)
+        changed = self._optuna.user_attrs.get(RULES_ATTRIBUTE, rules) != rules
+        return changed or not self._same_course
 
     def note_rules(self) -> None:
         """Remember by which rule configurations are stopped early from now on."""

@@ -21,6 +21,8 @@ from study.trials import ConfigurationResult, ResultState
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+# The loss of a trial that diverged is infinite, which the Gaussian process takes for the largest.
+warnings.filterwarnings("ignore", message="Clip non-finite values")
 
 OPTUNA_STATES: dict[ResultState, TrialState] = {
     "running": TrialState.RUNNING,

@@ -97,7 +97,7 @@ class StudyWriter:
         length = settings.get("training.epochs", 4) if epochs is None else epochs
         metrics = list(_by_epoch(length, last, tested, start))
         if outcome == "completed":
-            metrics += _at_the_end(last, tested, start, length)
+            metrics += _at_the_end(last, tested, start + length)
         self.client.log_batch(run_id, metrics=metrics, params=params)
         for path, write in artifacts.items():
             assert folder is not None
@@ -172,6 +172,10 @@ def _by_epoch(epochs: int, last: float, tested: float, start: int) -> Iterable[M
             "train_error": last / 2 + left,
             "validation_error": last + left,
             "test_error": tested + left,
+            "validation_loss": 0.1 + (last + left) / 40,
+            "test_loss": 0.1 + (tested + left) / 40,
+            "validation_calibration_error": 3 + (last + left) / 10,
+            "test_calibration_error": 3 + (tested + left) / 10,
             "learning_rate": 0.1,
             "epoch_seconds": 1.5,
             "images_per_second": 900.0,
@@ -181,7 +185,7 @@ def _by_epoch(epochs: int, last: float, tested: float, start: int) -> Iterable[M
             yield Metric(key, value, start + epoch, epoch)
 
 
-def _at_the_end(last: float, tested: float, start: int, epochs: int) -> list[Metric]:
+def _at_the_end(last: float, tested: float, time: int) -> list[Metric]:
     values = {
         "best_validation_error": last - 0.1,
         "test_error_at_best_validation": tested + 0.1,
@@ -189,7 +193,7 @@ def _at_the_end(last: float, tested: float, start: int, epochs: int) -> list[Met
         "test_error_last10_median": tested + 0.05,
         "test_error_best": tested - 0.2,
     }
-    return [Metric(key, value, start + epochs, epochs) for key, value in values.items()]
+    return [Metric(key, value, time, 0) for key, value in values.items()]
 
 
 def _text(value: Any) -> str:

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from analysis import trials
-from analysis.figures import curves, draw_matplotlib, draw_plotly, errors, insides
+from analysis.figures import curves, draw_matplotlib, draw_plotly, errors, insides, search
 from analysis.figures.diagnostics import (
     ActivationMaps,
     BadArtifactError,
@@ -92,12 +92,12 @@ def test_a_free_search_becomes_one_panel_per_factor():
 def test_nothing_to_show_is_no_figure(beta):
     assert by_factor(beta[beta["regularizer.beta"] == 0.5]) is None
     assert by_factor(beta.assign(outcome="failed")) is None
-    assert errors.search_course(configurations.over_configurations(beta.head(0), []), beta) is None
+    assert search.search_course(configurations.over_configurations(beta.head(0), []), beta) is None
     assert curves.learning_curves(pd.DataFrame(columns=["run_id", "metric"]), {}) is None
 
 
 def test_the_course_keeps_the_lowest_so_far(beta):
-    figure = errors.search_course(configurations.over_configurations(beta, []), beta)
+    figure = search.search_course(configurations.over_configurations(beta, []), beta)
     (line,) = marks(figure, LineMark)
     assert (np.diff(line.y) <= 0).all() and len(line.y) == 5
     tried = marks(figure, PointMarks)[0]
@@ -209,3 +209,48 @@ def test_the_same_figure_is_the_same_file(tmp_path, beta):
     second = draw_matplotlib.save_figure(by_factor(beta), tmp_path / "b")
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()
+
+
+def of_two_objectives(rows):
+    """A table over configurations: (loss, seconds, best)."""
+    return pd.DataFrame(
+        [
+            {
+                "validation_loss_mean": loss,
+                "epoch_seconds_mean": seconds,
+                "best": best,
+                "regularizer.beta": number / 10,
+                "run_ids": (f"run{number}",),
+            }
+            for number, (loss, seconds, best) in enumerate(rows)
+        ]
+    )
+
+
+def test_the_front_of_two_objectives_is_joined_in_order():
+    rows = [(0.5, 1.0, True), (0.6, 2.0, False), (0.2, 3.0, True), (float("nan"), 1.0, False)]
+    figure = search.pareto_front(
+        of_two_objectives(rows), ["regularizer.beta"], ["validation_loss", "epoch_seconds"]
+    )
+    (panel,) = figure.panels
+    rest, line, front = panel.marks
+    assert (list(rest.x), list(rest.y)) == ([0.6], [2.0])
+    assert (list(line.x), list(line.y)) == ([0.2, 0.5], [3.0, 1.0])
+    assert front.labels == ["regularizer.beta = 0.2", "regularizer.beta = 0"]
+    assert (panel.x.title, panel.y.title) == ("validation loss", "seconds per epoch")
+    assert figure.runs == ("run0", "run1", "run2")
+
+
+def test_one_objective_has_no_front():
+    table = of_two_objectives([(0.5, 1.0, True), (0.6, 2.0, False)])
+    assert search.pareto_front(table, [], ["validation_loss"]) is None
+
+
+def test_metrics_of_unlike_units_have_axes_of_their_own(beta):
+    frame = beta.assign(validation_loss=beta["validation_error"] / 10)
+    factors = ["regularizer.beta"]
+    table = configurations.over_configurations(frame, factors, "validation_loss")
+    figure = errors.error_by_factor(table, frame, factors, objective="validation_loss")
+    assert figure.title == "Validation loss against regularizer.beta"
+    titles = [panel.y.title for panel in figure.panels]
+    assert titles == ["validation loss", "test error, last epoch (%)"]

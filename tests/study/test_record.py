@@ -134,7 +134,7 @@ def test_a_trial_has_the_params_metrics_and_tags_of_the_design(client, opened):
     assert history(client, run, "validation_error") == [(1, 9.0), (2, 7.0), (3, 8.0)]
     assert history(client, run, "test_error") == [(1, 10.0), (2, 8.0), (3, 9.0)]
     assert history(client, run, "images_per_second") == [(1, 900.0), (2, 900.0), (3, 900.0)]
-    assert history(client, run, "best_validation_error") == [(3, 7.0)]
+    assert history(client, run, "best_validation_error") == [(0, 7.0)]
     assert {name: run.data.metrics[name] for name in SUMMARY} == {
         "best_validation_error": 7.0,
         "test_error_at_best_validation": 8.0,
@@ -269,7 +269,7 @@ def test_a_process_killed_between_two_writes_loses_and_repeats_nothing(
     (run,) = trial_runs(client, second)
     assert run.info.status == "FINISHED"
     assert history(client, run, "validation_error") == [(1, 9.0), (2, 7.0), (3, 8.0)]
-    assert history(client, run, "test_error_last") == [(3, 9.0)]
+    assert history(client, run, "test_error_last") == [(0, 9.0)]
     assert run.data.params["regularizer.beta"] == "0.3"
     assert run.data.tags["device"] == "cpu"
 
@@ -643,3 +643,46 @@ def test_a_study_on_mlflow_and_optuna_is_done_once(client, opened, storage):
         assert run.data.params["regularizer.beta"] == str(
             asdict(configuration)["regularizer"]["beta"]
         )
+
+
+# Records of an older version, which measured less
+
+
+def older(errors):
+    """Epochs as a version without scores measured them."""
+    names = ("epoch", "train_loss", "train_error", "validation_error", "test_error",
+             "learning_rate", "epoch_seconds", "images_per_second", "peak_memory_mb")  # fmt: skip
+    return [EpochMetrics(**{name: vars(e)[name] for name in names}) for e in epochs_of(errors)]
+
+
+def test_a_trial_trained_again_gains_the_metrics_that_its_run_lacks_and_no_other(client, opened):
+    errors = (9.0, 7.0, 8.0)
+    record = opened()
+    record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+    record.add_epochs(KEY, older(errors), device="cpu")
+    record.end(KEY, "completed", summarise_trial(older(errors)))
+    record.close(timeout=20)
+    before = trial_runs(client, record)[0]
+    assert "validation_loss" not in before.data.metrics
+    for upto in (2, 3):  # the second launch is cut off, the third goes on
+        record = opened()
+        record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+        record.add_epochs(KEY, epochs_of(errors)[:upto], device="cpu")
+        record.close(timeout=20)
+    (run,) = trial_runs(client, record)
+    assert history(client, run, "validation_loss") == [(1, 0.45), (2, 0.35), (3, 0.4)]
+    assert history(client, run, "validation_error") == [(1, 9.0), (2, 7.0), (3, 8.0)]
+
+
+def test_a_last_metric_that_an_older_version_put_at_a_later_step_is_overtaken(client, opened):
+    record = opened()
+    record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+    assert record.spool.drain(20)
+    (run,) = trial_runs(client, record)
+    client.log_metric(run.info.run_id, "test_error_last", 77.0, timestamp=1, step=2)
+    record.close(timeout=20)
+    record = opened()
+    write(record)
+    (run,) = trial_runs(client, record)
+    assert run.data.metrics["test_error_last"] == 9.0
+    assert history(client, run, "test_error_best") == [(0, 8.0)]

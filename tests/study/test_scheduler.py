@@ -1,5 +1,5 @@
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -392,3 +392,95 @@ def test_losing_a_node_is_no_failure_of_its_trials(begun):
         scheduler.forgive_failure(trial)
         assert scheduler.hand_out_trial() is trial
     assert scheduler.record.of("end") == []
+
+
+# Objectives that an older version did not measure
+
+
+def on_record(metrics, *, outcome="completed"):
+    return RecordedTrial("run-of-another", "", "FINISHED", outcome, metrics, {})
+
+
+def test_a_finished_trial_without_its_objective_is_neither_done_nor_adopted(begun):
+    objective = "validation_loss"
+    scheduler = begun(configurations=1, seeds=1, sampler="random", objective=objective)
+    trial = scheduler.hand_out_trial()
+    scheduler.take_back(trial)
+    old = {"validation_error": 5.0}
+    scheduler.record.elsewhere[trial.key] = on_record(old)
+    assert scheduler.hand_out_trial() is trial
+    assert scheduler.record.of("adopt") == []
+    again = begun(configurations=1, seeds=1, sampler="random", objective=objective)
+    added = again.known.add_configuration(scheduler.search.asked()[0], {trial.key: on_record(old)})
+    assert added.trials[0].state == "todo"
+    assert added.trials[0].recorded
+    scheduler.take_back(trial)
+    scheduler.record.elsewhere[trial.key] = on_record(old | {objective: 0.5})
+    assert scheduler.hand_out_trial() is None
+    assert judged(scheduler)[0].values == (0.5,)
+
+
+@pytest.mark.parametrize(
+    ("objective", "worst"),
+    [
+        ("validation_error", 100.0),
+        ("validation_top5_error", 100.0),
+        ("validation_calibration_error", 100.0),
+        ("validation_loss", math.inf),
+        ("validation_brier", 2.0),
+        ("validation_confidence", 1.0),
+        ("train_loss", math.inf),
+    ],
+)
+def test_a_diverged_trial_counts_as_the_worst_of_its_objective(begun, objective, worst):
+    scheduler = begun(configurations=1, seeds=1, sampler="random", objective=objective)
+    trial = scheduler.hand_out_trial()
+    scheduler.note_begun(trial)
+    scheduler.note_epochs(trial, epochs_of([5.0], losses=[math.nan]), device="cpu")
+    scheduler.note_completed(trial)
+    assert judged(scheduler)[0] == ConfigurationResult("complete", (worst,))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cmaes", "nsga2"])
+def test_a_search_goes_on_past_an_infinite_loss(begun, sampler):
+    space = {
+        "regularizer.beta": {"low": 0.1, "high": 0.9},
+        "training.learning_rate": {"low": 1e-3, "high": 0.1, "log": True},
+    }
+    scheduler = begun(
+        configurations=14, seeds=1, sampler=sampler, space=space, objective="validation_loss"
+    )
+    while (trial := scheduler.hand_out_trial()) is not None:
+        scheduler.note_begun(trial)
+        diverged = trial.number % 5 == 3
+        losses = [math.nan] if diverged else [1.0] * 4
+        scheduler.note_epochs(trial, epochs_of([5.0 + trial.number] * len(losses), losses=losses),
+                      device="cpu")  # fmt: skip
+        scheduler.note_completed(trial)
+    values = [judgement.values[0] for judgement in judged(scheduler)]
+    assert [math.isinf(value) for value in values] == [n % 5 == 3 for n in range(14)]
+
+
+def test_early_stopping_goes_by_the_objective_where_epochs_measure_it(begun):
+    rules = {"name": "asha", "grace_period": 1, "reduction_factor": 2}
+    scheduler = begun(
+        configurations=2, seeds=1, sampler="random", objective="validation_loss",
+        early_stopping=rules,
+    )  # fmt: skip
+    trial = scheduler.hand_out_trial()
+    scheduler.note_begun(trial)
+    scheduler.note_epochs(trial, epochs_of([8.0, 6.0]), device="cpu")
+    assert judged(scheduler)[0].intermediate == {1: 0.4, 2: 0.3}
+
+
+def test_an_epoch_that_an_older_version_trained_is_not_compared(begun):
+    rules = {"name": "asha", "grace_period": 1, "reduction_factor": 2}
+    scheduler = begun(
+        configurations=2, seeds=1, sampler="random", objective="validation_loss",
+        early_stopping=rules,
+    )  # fmt: skip
+    trial = scheduler.hand_out_trial()
+    scheduler.note_begun(trial)
+    first, second = epochs_of([8.0, 6.0])
+    scheduler.note_epochs(trial, [replace(first, validation_loss=None), second], device="cpu")
+    assert judged(scheduler)[0].intermediate == {2: 0.3}

@@ -518,3 +518,43 @@ def test_a_range_whose_steps_miss_its_end_is_held_without_a_warning(opened, recw
         found = points(opened(f"{sampler}.db", sampler=sampler, space=searched), 8)
         assert {point["regularizer.beta"] for point in found} == {0.1, 0.6}
     assert not [w for w in recwarn if "step" in str(w.message)]
+
+
+# Several objectives, and objectives that change
+
+
+def asked_and_told(search, count):
+    """Ask and tell two objectives that pull apart."""
+    for _ in range(count):
+        asked = search.ask()
+        beta, rate = asked.point["regularizer.beta"], asked.point["training.learning_rate"]
+        search.tell(asked.number, ConfigurationResult("complete", (beta, 1 - beta + rate)))
+
+
+@pytest.mark.parametrize("sampler", ["gp", "tpe", "nsga2"])
+def test_several_objectives_are_asked_and_told_twice_the_same(opened, sampler):
+    options = {
+        "space": TWO,
+        "sampler": sampler,
+        "configurations": 14,
+        "objective": ["validation_loss", "validation_calibration_error"],
+    }
+    undisturbed = opened("once.db", **options)
+    asked_and_told(undisturbed, 14)
+    for _ in range(14):  # reopened after every one
+        asked_and_told(opened("often.db", **options), 1)
+    often = opened("often.db", **options)
+    assert [asked.point for asked in often.asked()] == [a.point for a in undisturbed.asked()]
+    assert len(stored(often).directions) == 2
+
+
+def test_the_course_of_an_objective_is_forgotten_with_it(opened):
+    rules = {"early_stopping": {"name": "asha"}, "sampler": "random"}
+    search = opened(**rules)
+    search.note_rules()
+    number = search.ask().number
+    assert not search.report(number, 1, 50.0)
+    assert opened(**rules, objective="best_validation_error").asked()[0].judgement.intermediate
+    by_loss = opened(**rules, objective="validation_loss")
+    assert by_loss.rules_changed and by_loss.outdated
+    assert by_loss.asked()[0].judgement.intermediate == {}

@@ -83,13 +83,12 @@ def test_logits_that_are_no_numbers_are_in_no_top():
 def test_scores_equal_those_of_torchmetrics_and_scipy(classes, scale):
     logits_NC, labels_N = drawn(classes=classes, scale=scale)
     scores = scores_of(logits_NC, labels_N)
-    # In 64 bits certainty is rarely exact, which torchmetrics puts in a bin of its own.
-    p_NC = logits_NC.double().softmax(1)
+    # torchmetrics, in 32 bits, puts certainty into a sixteenth bin.
+    p_NC = logits_NC.double().softmax(1).clamp_max(1 - 1e-6)
     log_p_NC = scipy.special.log_softmax(logits_NC.numpy().astype(np.float64), axis=1)
     one_hot_NC = np.eye(classes)[labels_N.numpy()]
     expected = multiclass_calibration_error(p_NC, labels_N, num_classes=classes, n_bins=BINS)
-    if not (p_NC.amax(1) == 1).any():
-        assert scores.calibration_error == pytest.approx(100 * expected.item(), rel=1e-5)
+    assert scores.calibration_error == pytest.approx(100 * expected.item(), rel=1e-5, abs=2e-4)
     accuracy = multiclass_accuracy(logits_NC, labels_N, num_classes=classes, average="micro")
     assert scores.error == pytest.approx(100 * (1 - accuracy.item()), abs=1e-4)
     if classes > 5:
