@@ -102,7 +102,6 @@ def simultaneous_intervals(
 ) -> list[ErrorInterval]:
     """Return one interval of the mean per group, by the delta method; all hold at once.
 
-
     Args:
         groups: errors in percent, one array per configuration, of any lengths.
         level: probability that all cover.
