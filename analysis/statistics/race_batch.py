@@ -208,8 +208,10 @@ def _advancing(look: _Look, running_RK: Booleans, seeds_RK: Integers) -> Boolean
     if look.rule.against is not None:
         leader_R = np.full_like(leader_R, look.rule.against)
     each = np.arange(len(leader_R))
-    p_RK = look.pairs_among(running_RK).p_above()[each, :, leader_R]
-    contending_RK = running_RK & ~(p_RK < look.rule.rest)
+    contending_RK = running_RK.copy()
+    if look.rule.rest > 0:
+        p_RK = look.pairs_among(running_RK).p_above()[each, :, leader_R]
+        contending_RK &= ~(p_RK < look.rule.rest)
     contending_RK[each, leader_R] = True
     # A leader alone has nothing to be compared with.
     several_R: Booleans = np.count_nonzero(contending_RK, axis=-1, keepdims=True) > 1

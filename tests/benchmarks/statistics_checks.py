@@ -1,12 +1,13 @@
 """Do intervals, sets and verdicts hold as often as they promise? By simulation.
 
-    python -m tests.benchmarks.statistics_checks [--out FILE]
+    python -m tests.benchmarks.statistics_checks [--size FACTOR] [--out FILE]
 
 It depends on its seeds alone. Written below `tests/benchmarks/results/`.
 """
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,36 +22,53 @@ from analysis.statistics.summary import t_interval
 from tests.benchmarks.made_up_errors import CONDITIONS, draw_errors, paper_comparisons
 from tests.benchmarks.simulation import header, write_results
 
-INTERVALS = 4000
-LOG_ODDS_SPREAD = 0.46
-"""Between seeds, of the errors around 1%: a third of the error, as small test sets show it."""
-TABLES = 400
-NULL_TABLES = 1000
-CELLS = 400
-CURVES = 150
+LOG_ODDS_SPREAD = 0.5
+"""Between seeds, of the errors around 1%: half of the error, as few test images show it."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many of each are drawn."""
+
+    intervals: int = 4000
+    tables: int = 400
+    null_tables: int = 1000
+    cells: int = 400
+    curves: int = 150
+
+    def scaled(self, factor: float) -> "Sizes":
+        """Return the sizes times the factor; null tables and cells stay as they are."""
+        return replace(
+            self,
+            intervals=round(self.intervals * factor),
+            tables=round(self.tables * factor),
+            curves=round(self.curves * factor),
+        )
 
 
 def main() -> None:
     """Simulate and write the tables."""
     name = "python -m tests.benchmarks.statistics_checks"
     parser = argparse.ArgumentParser(prog=name, description=__doc__)
+    parser.add_argument("--size", type=float, default=1.0, metavar="FACTOR")
     parser.add_argument("--out", type=Path, metavar="FILE")
-    write_results(_sections(), "statistics", parser.parse_args().out)
+    options = parser.parse_args()
+    write_results(_sections(Sizes().scaled(options.size)), "statistics", options.out)
 
 
-def _sections() -> Iterator[str]:
+def _sections(sizes: Sizes) -> Iterator[str]:
     yield header("Do the statistics hold?", "Intervals, sets, verdicts and curves")
-    yield from _interval_section()
-    yield from _best_set_section()
-    yield from _claims_section()
-    yield from _cell_section()
-    yield from _curve_section()
+    yield from _interval_section(sizes.intervals)
+    yield from _best_set_section(sizes.tables)
+    yield from _claims_section(sizes)
+    yield from _cell_section(sizes.cells)
+    yield from _curve_section(sizes.curves)
 
 
-def _interval_section() -> Iterator[str]:
+def _interval_section(intervals: int) -> Iterator[str]:
     yield (
         "\n## 95% intervals of an error\n\nErrors whose log-odds are normal, spread "
-        f"{LOG_ODDS_SPREAD}; {INTERVALS} intervals each. *Covers*: the true mean error.\n\n"
+        f"{LOG_ODDS_SPREAD}; {intervals} intervals each. *Covers*: the true mean error.\n\n"
         "| error | seeds | interval | covers | leaves [0, 100] | mean within |\n"
         "|---|---|---|---|---|---|"
     )
@@ -60,7 +78,7 @@ def _interval_section() -> Iterator[str]:
         centre = special.logit(error / 100)
         truth = 100 * special.expit(centre + LOG_ODDS_SPREAD * nodes).mean()
         for n in (3, 5, 10):
-            z = centre + LOG_ODDS_SPREAD * rng.normal(size=(INTERVALS, n))
+            z = centre + LOG_ODDS_SPREAD * rng.normal(size=(intervals, n))
             drawn = 100 * special.expit(z)
             for name in ("Student's t", "t on the log-odds", "delta method"):
                 ends = np.array([_ends(name, row) for row in drawn])
@@ -78,27 +96,27 @@ def _ends(name: str, row: np.ndarray) -> tuple[float, float]:
     return found.low, found.high
 
 
-def _best_set_section() -> Iterator[str]:
+def _best_set_section(tables: int) -> Iterator[str]:
     yield (
         "\n## The set that may be the best\n\nThe paper's 21 comparisons, 6 conditions, "
-        f"{TABLES} tables each, level 95%. *Equal*: all means equal, coverage of any one method, "
+        f"{tables} tables each, level 95%. *Equal*: all means equal, coverage of any one method, "
         "over all, in the worst condition, in the worst comparison.\n\n"
         "| seeds | variance | best in the set | equal | worst condition | worst comparison | all "
         "intervals hold, normal | methods kept |\n|---|---|---|---|---|---|---|---|"
     )
     for n in (3, 5, 10):
         for method in ("own", "moderated"):
-            yield f"| {n} | {method} | {_best_set_row(n, method)} |"
+            yield f"| {n} | {method} | {_best_set_row(n, method, tables)} |"
 
 
-def _best_set_row(n: int, method: str) -> str:
+def _best_set_row(n: int, method: str, tables: int) -> str:
     covered, kept, held, equal = [], [], [], []
     for i, condition in enumerate(CONDITIONS):
         rng = np.random.default_rng(i)
         for comparison in paper_comparisons():
             means = comparison.means_K
             errors = draw_errors(
-                means, comparison.spreads_K, condition, seeds=n, repeats=TABLES, rng=rng
+                means, comparison.spreads_K, condition, seeds=n, repeats=tables, rng=rng
             )
             out, low, high, _ = compare_with_best(errors, method=method)
             covered.append((~out[:, means.argmin()]).mean())
@@ -116,15 +134,15 @@ def _best_set_row(n: int, method: str) -> str:
     )
 
 
-def _claims_section() -> Iterator[str]:
+def _claims_section(sizes: Sizes) -> Iterator[str]:
     yield (
         "\n## Claims\n\n"
-        f"{NULL_TABLES} tables of ten rows, four equal methods, five seeds, normal errors, "
+        f"{sizes.null_tables} tables of ten rows, four equal methods, five seeds, normal errors, "
         "correlation .3: how many say of any row and rival that the subject is better.\n"
     )
     rng = np.random.default_rng(1)
     said = 0
-    for _ in range(NULL_TABLES):
+    for _ in range(sizes.null_tables):
         rows = [
             draw_errors(
                 np.full(4, 10.0), np.full(4, 0.3), CONDITIONS[1], seeds=5, repeats=1, rng=rng
@@ -133,31 +151,33 @@ def _claims_section() -> Iterator[str]:
         ]
         judged = judge_table(rows, subject=3, forecast=False)
         said += any(c.better is ClaimVerdict.SUPPORTED for row in judged for c in row.rivals)
-    yield f"- {said} of {NULL_TABLES} (goal: at most 5%)"
+    yield f"- {said} of {sizes.null_tables} (goal: at most 5%)"
     yield (
         "\nOn par within .3 points, one row of two methods, spread .3, five and ten seeds, "
-        f"{CELLS} each: verdicts that contradict the truth.\n\n"
+        f"{sizes.cells} each: verdicts that contradict the truth.\n\n"
         "| true difference | 5 seeds | 10 seeds |\n|---|---|---|"
     )
     for difference, wrong in ((0.0, ClaimVerdict.CONTRADICTED), (0.29, ClaimVerdict.CONTRADICTED),
                               (0.31, ClaimVerdict.SUPPORTED)):  # fmt: skip
-        shares = [f"{_par_errors(difference, wrong, n, rng):.3f}" for n in (5, 10)]
+        shares = [f"{_par_errors(difference, wrong, n, sizes.cells, rng):.3f}" for n in (5, 10)]
         yield f"| {difference:g} | {' | '.join(shares)} |"
 
 
-def _par_errors(difference: float, wrong: ClaimVerdict, n: int, rng: np.random.Generator) -> float:
+def _par_errors(
+    difference: float, wrong: ClaimVerdict, n: int, cells: int, rng: np.random.Generator
+) -> float:
     said = 0
-    for _ in range(CELLS):
+    for _ in range(cells):
         row = np.array([[10 + difference], [10.0]]) + rng.normal(0, 0.3, (2, n))
         judged = judge_table([row], subject=0, margin=0.3, forecast=False)
         said += judged[0].on_par is wrong
-    return said / CELLS
+    return said / cells
 
 
-def _cell_section() -> Iterator[str]:
+def _cell_section(cells: int) -> Iterator[str]:
     yield (
         "\n## Cells against published numbers\n\nOur seeds against mean ± sd of five runs, spread "
-        f".3 around 10%, {CELLS} cells each; the difference in margins.\n\n"
+        f".3 around 10%, {cells} cells each; the difference in margins.\n\n"
         "| true difference | seeds | reproduced | not reproduced | undecided | untrue |\n"
         "|---|---|---|---|---|---|"
     )
@@ -165,7 +185,7 @@ def _cell_section() -> Iterator[str]:
     for share in (0.0, 0.5, 0.98, 1.02, 2.0):
         for n in (3, 5, 10):
             counts = dict.fromkeys(ClaimVerdict, 0)
-            for _ in range(CELLS):
+            for _ in range(cells):
                 theirs = rng.normal(10, 0.3, 5)
                 published = Published(float(theirs.mean()), float(theirs.std(ddof=1)))
                 margin = equivalence_margin(published)
@@ -173,7 +193,7 @@ def _cell_section() -> Iterator[str]:
                 counts[judge_cell(ours, published, margin, forecast=False).verdict] += 1
             wrong = ClaimVerdict.SUPPORTED if share > 1 else ClaimVerdict.CONTRADICTED
             shares = " | ".join(
-                f"{counts[verdict] / CELLS:.3f}"
+                f"{counts[verdict] / cells:.3f}"
                 for verdict in (
                     ClaimVerdict.SUPPORTED, ClaimVerdict.CONTRADICTED, ClaimVerdict.UNDECIDED, wrong
                 )
@@ -181,16 +201,16 @@ def _cell_section() -> Iterator[str]:
             yield f"| {share:g} | {n} | {shares} |"
 
 
-def _curve_section() -> Iterator[str]:
+def _curve_section(curves: int) -> Iterator[str]:
     yield (
-        f"\n## Sensitivity curves\n\n20 + 12 (β − .5)², noise .3, four seeds, {CURVES} curves, "
+        f"\n## Sensitivity curves\n\n20 + 12 (β − .5)², noise .3, four seeds, {curves} curves, "
         "level 95%, margin .5.\n\n| values | band holds the whole curve "
         "| good range within the true one | true range within the possible |\n|---|---|---|---|"
     )
     for values in (5, 9):
         rng = np.random.default_rng(3)
         betas = np.linspace(0.1, 0.9, values)
-        results = [_curve_holds(betas, rng) for _ in range(CURVES)]
+        results = [_curve_holds(betas, rng) for _ in range(curves)]
         shares = " | ".join(f"{share:.3f}" for share in np.mean(results, axis=0))
         yield f"| {values} | {shares} |"
 
