@@ -285,8 +285,8 @@ class TrialRunner:
         """Note that an attempt at a trial failed, with its traceback."""
         trial = self.by_tune_id.pop(tune_id)
         node = self._node_of.pop(trial, "")
-        if DataChangedError.__name__ in failure:
-            self._refuse_data(trial, failure)
+        if changed := data_change_in(failure):
+            self._refuse_data(trial, changed)
             return
         if any(sign in failure for sign in NODE_LOST):
             log.warning("%s lost its node: %s", trial.name, failure)
@@ -301,13 +301,19 @@ class TrialRunner:
             self.discard(trial.key)
         self.on_change()
 
-    def _refuse_data(self, trial: Trial, failure: str) -> None:
+    def _refuse_data(self, trial: Trial, reason: str) -> None:
         """Begin no further trial: under the keys that are planned all would be of other data."""
         self.agenda.stopping = True
         if trial.state == "running":
             self.agenda.interrupted(trial)
         else:
             self.agenda.withdraw(trial)
-        reason = failure.strip().splitlines()[-1].rpartition(f"{DataChangedError.__name__}: ")[2]
         self.on_notice(f"No further trial begins. {reason}")
         self.on_change()
+
+
+def data_change_in(failure: str) -> str:
+    """Return what has changed of the data, if a failed attempt says that it has, or nothing."""
+    sign = f"{DataChangedError.__name__}: "
+    said = [line.rpartition(sign)[2] for line in failure.splitlines() if sign in line]
+    return said[-1] if said else ""
