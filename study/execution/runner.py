@@ -13,21 +13,16 @@ from ray.tune.search import Searcher
 from study.execution.admission import NodeAdmission
 from study.execution.assignments import assignment_of
 from study.execution.cluster import Answer, Arguments, log
+from study.execution.failure_signs import NODE_LOST, PROCESS_LOST, data_change_in
 from study.execution.tune_adapters import TuneCallback, TuneScheduler, TuneSearcher, TuneStopper
 from study.scheduling.nodes import ClusterNode, StragglerDetector, part_taken, room_for
 from study.scheduling.scheduler import StudyScheduler
 from study.scratch import lend_scratch
 from study.trials import Trial
-from trainables.datasets import DataChangedError
 from trainables.failures import failure_cause
 from trainables.metrics import EpochMetrics
 from trainables.storage import StorageFolder
 from trainables.trainable import TrialAssignment, TrialTrainable
-
-NODE_LOST = ("node has died", "node died", "NodeDiedError")
-"""Ray's words for a trial whose node is known to be lost."""
-PROCESS_LOST = ("ActorUnavailableError", "ActorDiedError")
-"""Ray's words where it cannot tell yet what became of the trial's process, or of its node."""
 
 
 def _ends_the_run(
@@ -268,8 +263,8 @@ class TrialRunner:
         """Note that an attempt at a trial failed, with its traceback."""
         trial = self.by_tune_id.pop(tune_id)
         node = self._node_of.pop(trial, "")
-        if DataChangedError.__name__ in failure:
-            self._refuse_data(trial, failure)
+        if changed := data_change_in(failure):
+            self._refuse_data(trial, changed)
             return
         if any(sign in failure for sign in NODE_LOST):
             log.warning("%s lost its node: %s", trial.name, failure)
@@ -285,13 +280,12 @@ class TrialRunner:
             self.discard(trial.key)
         self.on_change()
 
-    def _refuse_data(self, trial: Trial, failure: str) -> None:
+    def _refuse_data(self, trial: Trial, reason: str) -> None:
         """Begin no further trial: under the keys that are planned all would be of other data."""
         self.scheduler.stopping = True
         if trial.state == "running":
             self.scheduler.note_interrupted(trial)
         else:
             self.scheduler.take_back(trial)
-        reason = failure.strip().splitlines()[-1].rpartition(f"{DataChangedError.__name__}: ")[2]
         self.on_notice(f"No further trial begins. {reason}")
         self.on_change()

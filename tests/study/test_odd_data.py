@@ -1,13 +1,18 @@
 """Launches on a user's own images: what is odd about them is said, what changed is not trained."""
 
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from ray.exceptions import RayTaskError
 
+from study.execution.failure_signs import data_change_in
 from tests.study.launching import Folder
+from trainables.datasets import DataChangedError, DatasetError
 
 STUDY = """
 study: small
@@ -40,6 +45,29 @@ def folder(tmp_path: Path) -> Folder:
             for number in range(8):
                 write_image(own(made) / part / name / f"{number}.png")
     return made
+
+
+def failure_of(work: Callable[[], object]) -> str:
+    """Return what Ray Tune writes of an attempt that raised in an actor."""
+    try:
+        work()
+    except Exception as error:
+        traced = RayTaskError("TrialTrainable.reset", traceback.format_exc(), error)
+        return f"Failure # 1\n{traced.as_instanceof_cause()}\n"
+    raise AssertionError("it did not fail")
+
+
+def test_changed_data_is_told_from_other_failures() -> None:
+    def changed() -> None:
+        try:
+            raise DatasetError("own/train: there is none")
+        except DatasetError as error:
+            raise DataChangedError(f"The data cannot be read now: {error}") from error
+
+    assert data_change_in(failure_of(changed)) == (
+        "The data cannot be read now: own/train: there is none"
+    )
+    assert data_change_in(failure_of(lambda: 1 / 0)) == ""
 
 
 def own(folder: Folder) -> Path:
