@@ -16,7 +16,8 @@ from rich.console import Console
 from analysis.record import credentials
 from study import state
 from study.file.problems import StudyFileError
-from study.file.resolved import DEFAULT_SCALE, ResolvedStudy, load_study
+from study.file.resolved import ResolvedStudy, load_study
+from study.file.scales import DEFAULT_SCALE
 from study.lock import StudyHeldError, hold_study
 
 BAD_INPUT, INTERRUPTED = 2, 130

@@ -1,13 +1,33 @@
 """The searched part of a configuration: ranges, choices, alternatives with their own spaces."""
 
+import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 Point = dict[str, Any]
+NumberKind = Literal["whole", "fraction", "none"]
+"""What numbers a setting takes; none where it takes a text, a list or true and false."""
+KindOf = Callable[[str, str | None], NumberKind | None]
+"""Path and, within an alternative, its component's name → what numbers it takes; None: unknown."""
+
+MOST_PATHS = 100
+"""Paths of a space, those of all alternatives included."""
+MOST_CHOICES = 1000
+"""Of one list."""
+MOST_ALTERNATIVES = 2000
+"""Choices of all lists of a space together."""
+LARGEST_NUMBER = 1e15
+"""The ends of ranges lie within it, above and below 0."""
+MOST_STEPS = 10**9
+"""Of one range."""
+NARROWEST = 1e-9
+"""A range's width, as a share of its larger end: a narrower one holds few numbers."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +90,23 @@ class Choice:
         """The labels in the file's order; a plain value is its own label."""
         return tuple(option.label for option in self.options)
 
+    @cached_property
+    def _by_label(self) -> dict[tuple[type, Any], "Alternative"]:
+        return {(type(option.label), option.label): option for option in self.options}
+
     def option(self, label: object) -> "Alternative | None":
         """Return the alternative with this label, told apart by type too: 1 is not true."""
-        for option in self.options:
-            if option.label == label and type(option.label) is type(label):
-                return option
-        return None
+        hashable = isinstance(label, str | int | float | None)
+        return self._by_label.get((type(label), label)) if hashable else None
+
+    @cached_property
+    def ends(self) -> list[int]:
+        """How many points the alternatives up to each one have.
+
+        Raises:
+            SpaceError: for a range of fractions without a step.
+        """
+        return list(itertools.accumulate(count_points(option.space) for option in self.options))
 
     def contains(self, value: object) -> bool:
         """Return whether there is an alternative with this label."""
@@ -105,18 +136,47 @@ class SpaceError(ValueError):
         self.path = path
 
 
-def parse_space(section: Mapping[str, Any], prefix: str = "") -> Space:
+def _unknown_kind(path: str, component: str | None) -> None:
+    """Return None: of no setting is it known what numbers it takes."""
+
+
+def parse_space(section: Mapping[str, Any], *, kind_of: KindOf = _unknown_kind) -> Space:
     """Read a space from plain data.
+
+    Args:
+        section: dotted path from `trial` → range or choices.
+        kind_of: what numbers a setting takes; ranges become ranges of those.
 
     Raises:
         SpaceError: naming the path that is wrong.
     """
+    space = _parse_part(section, "", None, kind_of)
+    _check_size(space)
+    return space
+
+
+def _parse_part(
+    section: Mapping[str, Any], prefix: str, component: str | None, kind_of: KindOf
+) -> Space:
     space = {
-        f"{prefix}{path}": _parse_domain(f"{prefix}{path}", value)
+        f"{prefix}{path}": _parse_domain(f"{prefix}{path}", value, component, kind_of)
         for path, value in section.items()
     }
     _check_paths(space)
     return space
+
+
+def _check_size(space: Space) -> None:
+    paths = domains_by_path(space)
+    for number, path in enumerate(paths):
+        if number == MOST_PATHS:
+            raise SpaceError(path, f"a space has at most {MOST_PATHS} paths, but got {len(paths)}")
+    choices = 0
+    for path, domains in paths.items():
+        choices += sum(len(domain.options) for domain in domains if isinstance(domain, Choice))
+        if choices > MOST_ALTERNATIVES:
+            rule = f"the lists of a space have at most {MOST_ALTERNATIVES:,} choices together"
+            raise SpaceError(path, rule)
 
 
 def _check_paths(space: Space) -> None:
@@ -152,50 +212,79 @@ def is_searched(value: Any) -> bool:
     return isinstance(value, list) or (isinstance(value, Mapping) and "low" in value)
 
 
-def _parse_domain(path: str, value: Any) -> Domain:
+def _parse_domain(path: str, value: Any, component: str | None, kind_of: KindOf) -> Domain:
     if isinstance(value, Mapping):
-        return _parse_range(path, value)
+        return _parse_range(path, value, kind_of(path, component))
     if isinstance(value, list):
-        return _parse_choice(path, value)
+        return _parse_choice(path, value, kind_of)
     raise SpaceError(
         path, f"must be a range {{low: …, high: …}} or a list of choices, but got `{value}`"
     )
 
 
-def _parse_range(path: str, value: Mapping[str, Any]) -> NumberRange:
+def _parse_range(path: str, value: Mapping[str, Any], kind: NumberKind | None) -> NumberRange:
+    _check_range(path, value)
+    low, high, step = value["low"], value["high"], value.get("step")
+    if kind == "none":
+        raise SpaceError(path, "takes no numbers, so list its choices instead of a range")
+    if kind == "whole":
+        low, high, step = (_whole_number(path, value, name) for name in ("low", "high", "step"))
+    whole = isinstance(low, int) and isinstance(high, int)
+    # {low: 0, high: 1, step: 0.1} is meant in fractions.
+    if kind == "fraction" or (whole and step is not None and not isinstance(step, int)):
+        low, high = float(low), float(high)
+    return NumberRange(low=low, high=high, step=step, log=value.get("log", False))
+
+
+def _whole_number(path: str, value: Mapping[str, Any], name: str) -> Any:
+    number = value.get(name)
+    if number is not None and number != int(number):
+        raise SpaceError(path, f"takes whole numbers, but got {name}={number}")
+    return None if number is None else int(number)
+
+
+def _check_range(path: str, value: Mapping[str, Any]) -> None:
     unknown = set(value) - {"low", "high", "step", "log"}
     if unknown or not {"low", "high"} <= set(value):
         raise SpaceError(
             path, f"a range has low, high and perhaps step or log, but got {sorted(value)}"
         )
+    low, high, step, log = value["low"], value["high"], value.get("step"), value.get("log")
     for name in ("low", "high", "step"):
-        number = value.get(name, 1)
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise SpaceError(path, f"`{name}` must be a number, but got `{number}`")
-        if not math.isfinite(number):
-            raise SpaceError(path, f"`{name}` must be finite, but got `{number}`")
-    log = value.get("log", False)
-    if not isinstance(log, bool):
+        if name != "step" or step is not None:
+            _check_number(path, name, value[name])
+    if log is not None and not isinstance(log, bool):
         raise SpaceError(path, f"`log` must be true or false, but got `{log}`")
-    low, high, step = value["low"], value["high"], value.get("step")
     if not low < high:
         raise SpaceError(path, f"`low < high` must hold, but got low={low}, high={high}")
+    if high - low < NARROWEST * max(abs(low), abs(high)):
+        raise SpaceError(path, f"low={low} and high={high} are as good as the same number")
     if step is not None and not 0 < step <= high - low:
         raise SpaceError(
             path, f"`0 < step <= high - low` must hold, but got step={step}, low={low}, high={high}"
         )
+    if step is not None and high - low > MOST_STEPS * step:
+        raise SpaceError(path, f"a range has at most {MOST_STEPS:,} steps, but got {step=}")
     if log and (step is not None or low <= 0):
         raise SpaceError(path, f"`log` needs low above 0 and no step, but got low={low}, {step=}")
-    whole = isinstance(low, int) and isinstance(high, int)
-    if whole and step is not None and not isinstance(step, int):
-        low, high = float(low), float(high)  # {low: 0, high: 1, step: 0.1} is meant in fractions
-    return NumberRange(low=low, high=high, step=step, log=log)
 
 
-def _parse_choice(path: str, values: list[Any]) -> Choice:
+def _check_number(path: str, name: str, number: Any) -> None:
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise SpaceError(path, f"`{name}` must be a number, but got `{number}`")
+    if not math.isfinite(number):
+        raise SpaceError(path, f"`{name}` must be finite, but got `{number}`")
+    if abs(number) > LARGEST_NUMBER:
+        raise SpaceError(path, f"`{name}` must be within ±{LARGEST_NUMBER:g}, but got `{number}`")
+
+
+def _parse_choice(path: str, values: list[Any], kind_of: KindOf) -> Choice:
     if not values:
         raise SpaceError(path, "a list of choices needs at least one")
-    options = tuple(_parse_alternative(path, value) for value in values)
+    if len(values) > MOST_CHOICES:
+        rule = f"a list has at most {MOST_CHOICES:,} choices, but got {len(values):,}; use a range"
+        raise SpaceError(path, rule)
+    options = tuple(_parse_alternative(path, value, kind_of) for value in values)
     if _repeated_labels(options):
         # Two alternatives of one name: what they fix tells them apart.
         options = tuple(_label_by_all(option) for option in options)
@@ -205,8 +294,8 @@ def _parse_choice(path: str, values: list[Any]) -> Choice:
 
 
 def _repeated_labels(options: tuple[Alternative, ...]) -> list[Any]:
-    labels = [option.label for option in options]  # 1, 1.0 and true are one to Optuna
-    return [label for label in labels if labels.count(label) > 1]
+    counts = Counter(option.label for option in options)  # 1, 1.0 and true are one to Optuna
+    return [label for label, count in counts.items() if count > 1]
 
 
 def _label_by_all(option: Alternative) -> Alternative:
@@ -223,7 +312,7 @@ def _label_by_all(option: Alternative) -> Alternative:
     )
 
 
-def _parse_alternative(path: str, value: Any) -> Alternative:
+def _parse_alternative(path: str, value: Any, kind_of: KindOf) -> Alternative:
     if isinstance(value, float) and not math.isfinite(value):
         raise SpaceError(path, f"a choice must be finite, but got `{value}`")
     if not isinstance(value, Mapping):
@@ -231,8 +320,10 @@ def _parse_alternative(path: str, value: Any) -> Alternative:
         return Alternative(label, value, {})
     searched = {key: inner for key, inner in value.items() if is_searched(inner)}
     fixed = {key: inner for key, inner in value.items() if key not in searched}
-    label = fixed.get("name", json.dumps(fixed, sort_keys=True))
-    return Alternative(label, fixed, parse_space(searched, f"{path}."))
+    name = fixed.get("name")
+    label = name if isinstance(name, str) else json.dumps(fixed, sort_keys=True)
+    component = name if isinstance(name, str) else None
+    return Alternative(label, fixed, _parse_part(searched, f"{path}.", component, kind_of))
 
 
 def domains_by_path(space: Space) -> dict[str, list[Domain]]:
@@ -244,3 +335,25 @@ def domains_by_path(space: Space) -> dict[str, list[Domain]]:
             for inner_path, inner in domains_by_path(option.space).items():
                 found.setdefault(inner_path, []).extend(inner)
     return found
+
+
+def count_points(space: Space) -> int:
+    """Return how many points a space has.
+
+    Raises:
+        SpaceError: for a range of fractions without a step.
+    """
+    return math.prod(count_values(path, domain) for path, domain in space.items())
+
+
+def count_values(path: str, domain: Domain) -> int:
+    """Return how many values a domain has, those of its alternatives' own spaces included.
+
+    Raises:
+        SpaceError: for a range of fractions without a step.
+    """
+    if isinstance(domain, Choice):
+        return domain.ends[-1]
+    if domain.step is None and not domain.integer:
+        raise SpaceError(path, "a grid needs a `step` or a list of values, but got a range")
+    return domain.size
