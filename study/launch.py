@@ -119,7 +119,8 @@ def _announce_study(study: ResolvedStudy, console: Console, *, named: bool) -> N
     judged = ", ".join(study.search.objectives)
     console.print(
         f"{study.name} · scale {study.scale}: {study.question}\n"
-        f"{_study_size(study)}, sampler {study.search.sampler}, judged by {judged}",
+        f"{_study_size(study)}, sampler {study.search.sampler}, judged by {judged}"
+        + (f"\n{study.used_up}" if study.used_up else ""),
         highlight=False,
         markup=False,
     )

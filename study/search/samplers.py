@@ -17,15 +17,22 @@ FEWEST_SOURCES = 10
 
 
 def build_sampler(
-    study: ResolvedStudy, number: int, *, known: Sequence[FrozenTrial] = ()
+    study: ResolvedStudy, number: int, *, attempt: int = 0, known: Sequence[FrozenTrial] = ()
 ) -> optuna.samplers.BaseSampler:
     """Return the sampler for one configuration, seeded by its number.
 
     A sampler that lives on would draw otherwise after a restart than without one. CMA-ES starts
     from the configurations known before its first generation, if they are enough: those of a
     narrower space, for example.
+
+    Args:
+        study: says which sampler.
+        number: of the configuration, counted from 0.
+        attempt: counted from 0; another one draws otherwise.
+        known: all configurations so far, for CMA-ES.
     """
-    seed = derive_seed(study.search.sampler_seed, number) % 2**32
+    again = (attempt,) if attempt else ()
+    seed = derive_seed(study.search.sampler_seed, number, *again) % 2**32
     match study.search.sampler:
         case "tpe":
             return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)

@@ -146,8 +146,12 @@ def test_configurations_are_asked_for_only_when_there_is_room(begun):
 
 
 def test_equal_configurations_share_their_trials(begun):
-    space = {"regularizer.mixing": ["average"]}
-    agenda = begun(configurations=3, seeds=2, space=space)
+    same = [
+        {"name": "lamix"},
+        {"name": "lamix", "mixing": "average"},
+        {"name": "lamix", "beta": 0.5},
+    ]
+    agenda = begun(configurations=3, seeds=2, space={"regularizer": same})
     order = finish(agenda, lambda trial: 4.0 + trial.seed)
     assert order == [(0, 0), (0, 1)]
     assert [judgement.values for judgement in judged(agenda)] == [(4.5,)] * 3
@@ -155,7 +159,8 @@ def test_equal_configurations_share_their_trials(begun):
 
 
 def test_an_equal_configuration_asked_while_the_first_runs_waits_for_it(begun):
-    agenda = begun(configurations=2, seeds=1, space={"regularizer.mixing": ["average"]})
+    same = [{"name": "lamix"}, {"name": "lamix", "mixing": "average"}]
+    agenda = begun(configurations=2, seeds=1, space={"regularizer": same})
     trial = agenda.next()
     assert agenda.next() is None
     assert len(agenda.plans) == 2
