@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from study.file.resolved import json_schema
+from study.file.schema import json_schema
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -55,6 +55,15 @@ def settings_class(annotation: Any, value: Any) -> type | None:
     return next(iter(members.values())) if len(members) == 1 else None
 
 
+def class_or_null(annotation: Any) -> type | None:
+    """Return the settings class of a type that is one, or one or null; None for any other."""
+    bare = without_annotations(annotation)
+    if dataclasses.is_dataclass(bare):
+        return typing.cast(type, bare)
+    others = [part for part in typing.get_args(bare) if part is not NoneType]
+    return class_or_null(others[0]) if len(others) == 1 and _is_union(bare) else None
+
+
 def takes_null(annotation: Any) -> bool:
     """Return whether null is a value of the type."""
     bare = without_annotations(annotation)

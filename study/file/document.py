@@ -1,5 +1,6 @@
 """A study file as plain data that remembers its lines: reading, overriding, looking lines up."""
 
+import re
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +12,13 @@ from study.file.yaml_reader import LONGEST_KEY, MOST_CHARACTERS, DocumentSection
 FLAG = 0
 """Stands for a line where a `--set` flag says it."""
 
-PATHS_BELOW = (("search", "space"), ("search", "enqueue"))
+PATHS_BELOW = (
+    ("search", "space"),
+    ("search", "enqueue"),
+    ("search", "seeds", "decide", "against"),
+    ("ablate", "from"),
+    ("ablate", "to"),
+)
 """Where keys are themselves dotted paths, which start at `trial`."""
 
 
@@ -170,6 +177,17 @@ def line_of(document: Any, path: Iterable[str | int]) -> int | None:
         else:
             break
     return line
+
+
+def keys_to(path: str) -> list[str | int]:
+    """Return the keys and indices that lead to a path; below the space, a path is one key."""
+    for above in PATHS_BELOW:
+        prefix = f"{'.'.join(above)}."
+        if path.startswith(prefix):
+            return [*above, path.removeprefix(prefix)]
+    if enqueued := re.fullmatch(r"search\.enqueue\[(\d+)\]\.(.+)", path):
+        return ["search", "enqueue", int(enqueued[1]), enqueued[2]]
+    return [int(n) if n else key for key, n in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path)]
 
 
 def as_plain_data(value: Any) -> Any:

@@ -8,7 +8,13 @@ from typing import Any
 
 import pydantic
 
-from study.file.annotations import field_types, key_of, union_members, without_annotations
+from study.file.annotations import (
+    class_or_null,
+    field_types,
+    key_of,
+    union_members,
+    without_annotations,
+)
 from trainables.settings import nearest_word
 
 MistakePlace = tuple[list[str], type | None, dict[str, type]]
@@ -56,9 +62,8 @@ def problems_of(
     """
     seen = set()
     found = error.errors()[: 4 * MOST_PROBLEMS]
-    for details in found:
-        if _of_another_member(details, found):
-            continue
+    meant = [details for details in found if not _of_another_member(details, found)]
+    for details in meant or found:
         parts, owner, siblings = _locate_mistake(details["loc"], kind)
         if details["type"] in NAMELESS:
             parts.append("name")
@@ -84,7 +89,8 @@ def _of_another_member(details: Mapping[str, Any], found: Sequence[Mapping[str, 
     given = details["input"]
     if isinstance(given, Mapping) and details["type"] in OTHERWISE:
         return any(
-            other["loc"][: len(field)] == field and other["type"] not in OTHERWISE
+            other["loc"][: len(field)] == field
+            and (other["type"] not in OTHERWISE or len(other["loc"]) > len(details["loc"]))
             for other in found
             if len(field) and other is not details
         )
@@ -119,8 +125,8 @@ def _locate_mistake(location: tuple[int | str, ...], kind: type) -> MistakePlace
         if isinstance(mark, int):
             parts[-1:] = [f"{parts[-1]}[{mark}]"] if parts else [str(mark)]
             continue
-        if dataclasses.is_dataclass(step):
-            owner = typing.cast(type, step)
+        if single := class_or_null(step):
+            owner = single
             parts.append(mark)
             step = field_types(owner).get(mark)
             continue

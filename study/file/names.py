@@ -6,6 +6,13 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 LONGEST_NAME = 100
 """Characters."""
 
+DEFAULT_SCALE = "quick"
+"""What runs of a file with scales where none is named."""
+PAPER_SCALE = "paper"
+"""The paper's setting."""
+WHOLE_SCALE = "full"
+"""The scale name of a file without scales: it runs as it stands."""
+
 
 def name_rule(name: str) -> str | None:
     """Return what is wrong with a name, or None."""

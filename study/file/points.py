@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from study.file import points as file_points
-from study.file import space
 from study.file.space import (
     Alternative,
     Choice,
@@ -27,8 +25,8 @@ def with_labels(searched: Space, point: Mapping[str, Any]) -> Point:
     """Return the point with the label of each alternative that it writes out."""
     labelled: Point = {}
     for path in sorted(point, key=lambda path: path.count(".")):
-        domain, value = file_points.reached_domains(searched, labelled).get(path), point[path]
-        if isinstance(domain, space.Choice) and isinstance(value, Mapping | list):
+        domain, value = reached_domains(searched, labelled).get(path), point[path]
+        if isinstance(domain, Choice) and isinstance(value, Mapping | list):
             value = next((o.label for o in domain.options if o.value == value), value)
         labelled[path] = value
     return {path: labelled[path] for path in point}

@@ -4,6 +4,7 @@ Nothing here, nor in what it imports, loads a component or pydantic: what is wro
 a file is said at once.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,7 +58,16 @@ def read_study(
         if key in flags:
             raise StudyFileError(file, [FileProblem(key, rule, document.FLAG)])
     resolved = document.override_document(plain, flags)
+    _check_claims(resolved, path)
     return ReadStudy(file, name, resolved, plain, document.read_text(path))
+
+
+def _check_claims(resolved: DocumentSection, path: Path) -> None:
+    claims = resolved.get("claims")
+    if isinstance(claims, str) and not os.path.isfile(path.parent / claims):
+        line = document.line_of(resolved, ("claims",))
+        rule = f"there is no file `{claims}`, seen from {path.parent}"
+        raise StudyFileError(str(path), [FileProblem.at("claims", rule, line)])
 
 
 def blame_flags(

@@ -5,14 +5,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pydantic
-
 from study.file import document, space
 from study.file import points as file_points
 from study.file.points import with_labels
 from study.file.problems import StudyFileError
 from study.file.reading import ReadStudy, blame_flags, read_study
 from study.file.rules import find_problems, parse_study_space, plain_study
+from study.file.schema import json_schema as json_schema
 from study.file.settings import Study
 from study.file.space import Domain, Point, Space
 from trainables.configuration import Configuration, parse_configuration
@@ -122,16 +121,3 @@ def resolve_study(read: ReadStudy) -> ResolvedStudy:
         raise StudyFileError(read.file, blame_flags(problems, read, find_problems))
     study: Study = parse_settings(Study, plain_study(read.resolved))
     return ResolvedStudy(study, scale=read.scale, written=read.written, source=read.file)
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of study files, for editors."""
-    schema = pydantic.TypeAdapter(Study).json_schema()
-    trial = pydantic.TypeAdapter(Configuration).json_schema(ref_template="#/$defs/{model}")
-    schema["$defs"] |= trial.pop("$defs")
-    trial.pop("required", None)  # what is searched need not be given
-    schema["properties"]["trial"] = trial
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "Study file"
-    schema["required"] = ["study", "question", "trial", "search", "scales"]
-    return schema

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import cache, reduce
 from typing import Any
@@ -12,7 +11,7 @@ import pydantic
 from study.file import document, space
 from study.file import points as file_points
 from study.file.annotations import drop_nulls, setting_paths
-from study.file.evidence import Ablation, Budget, SearchUntil, SeedRace
+from study.file.evidence import Ablation, Budget, Reference, SearchUntil, SeedRace
 from study.file.messages import MOST_PROBLEMS, problems_of
 from study.file.points import with_labels
 from study.file.problems import FileProblem
@@ -41,6 +40,8 @@ NOT_YET: dict[str, type] = {
     "plugins": tuple,
 }
 """Keys that are checked and then refused where their value is of the type: nothing serves them."""
+
+NO_SERVICE = "is not available yet"
 
 
 @cache
@@ -71,8 +72,9 @@ def find_problems(resolved: DocumentSection) -> list[FileProblem]:
 
     Of very many, the first.
     """
-    found = dict.fromkeys(itertools.islice(_problems(resolved), 50 * MOST_PROBLEMS))
-    return list(found)[:MOST_PROBLEMS]
+    found = list(dict.fromkeys(itertools.islice(_problems(resolved), 50 * MOST_PROBLEMS)))
+    mistakes = [problem for problem in found if problem.rule != NO_SERVICE]
+    return (mistakes or found)[:MOST_PROBLEMS]
 
 
 def _problems(resolved: DocumentSection) -> Iterator[FileProblem]:
@@ -89,19 +91,19 @@ def _problems(resolved: DocumentSection) -> Iterator[FileProblem]:
         if searched is not None and isinstance(trial, Mapping):
             yield from _trial_problems(trial, searched, section, resolved)
         return
-    yield from _absent_problems(study, resolved)
     searched = yield from _space_problems(study.search.space, resolved)
     if searched is not None:
         yield from _search_problems(study.search, searched, resolved)
         valid = yield from _trial_problems(study.trial, searched, study.search.space, resolved)
         yield from _validation_problems(study.search, valid, resolved)
+    yield from _absent_problems(study, resolved)
 
 
 def _absent_problems(study: Study, resolved: DocumentSection) -> Iterator[FileProblem]:
     for path, kind in NOT_YET.items():
         value = reduce(getattr, path.split("."), study)
         if isinstance(value, kind) and value:
-            yield problem_at(resolved, path, "is not available yet")
+            yield problem_at(resolved, path, NO_SERVICE)
 
 
 def _space_problems(
@@ -165,12 +167,31 @@ def _search_problems(
         yield problem("early_stopping", "needs a single objective, but there are several")
     if search.sampler in ("gp", "cmaes") and len(search.objectives) > 1:
         yield problem("sampler", f"{search.sampler} needs a single objective; use tpe or nsga2")
+    yield from _reference_problems(search, searched, resolved)
     for index, point in enumerate(search.enqueue):
         labelled = with_labels(searched, point)
         for path, value in labelled.items():
             broken = _enqueue_rule(searched, labelled, path, value)
             if broken:
                 yield problem(f"enqueue[{index}].{path}", broken)
+
+
+def _reference_problems(
+    search: SearchSettings, searched: Space, resolved: DocumentSection
+) -> Iterator[FileProblem]:
+    """Yield what is wrong with the configuration that all others are compared with."""
+    if not isinstance(search.seeds, SeedRace) or not isinstance(search.seeds.decide, Reference):
+        return
+    # A component may be given by its name's path, as in `regularizer.name: mixup`.
+    point = {
+        path.removesuffix(".name") if path.removesuffix(".name") in searched else path: value
+        for path, value in search.seeds.decide.against.items()
+    }
+    labelled = with_labels(searched, point)
+    for path, value in labelled.items():
+        broken = _enqueue_rule(searched, labelled, path, value)
+        if broken:
+            yield problem_at(resolved, f"search.seeds.decide.against.{path}", broken)
 
 
 def _enqueue_rule(searched: Space, point: Point, path: str, value: Any) -> str | None:
@@ -266,19 +287,9 @@ def _space_path(path: str, section: Mapping[str, Any]) -> str:
 
 def problem_at(resolved: DocumentSection, path: str, rule: str) -> FileProblem:
     """Return a mistake at a dotted path, with the line that the path has in the file."""
-    return FileProblem.at(path, rule, document.line_of(resolved, _keys_to(path)))
+    return FileProblem.at(path, rule, document.line_of(resolved, document.keys_to(path)))
 
 
 def _shorten(values: Sequence[Any]) -> str:
     text = str(list(values[:30]))
     return text if len(values) <= 30 else f"{text[:-1]}, …]"
-
-
-def _keys_to(path: str) -> list[str | int]:
-    """Return the keys and indices that lead to a path; below the space, a path is one key."""
-    prefix = "search.space."
-    if path.startswith(prefix):
-        return ["search", "space", path.removeprefix(prefix)]
-    if enqueued := re.fullmatch(r"search\.enqueue\[(\d+)\]\.(.+)", path):
-        return ["search", "enqueue", int(enqueued[1]), enqueued[2]]
-    return [int(n) if n else key for key, n in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path)]

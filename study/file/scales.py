@@ -4,14 +4,11 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from study.file import document
-from study.file.names import name_rule
+from study.file.names import DEFAULT_SCALE, PAPER_SCALE, WHOLE_SCALE, name_rule
 from study.file.problems import FileProblem, StudyFileError
 from study.file.yaml_reader import DocumentSection
 
-DEFAULT_SCALE = "quick"
-WHOLE_SCALE = "full"
-"""The scale name of a file without scales: it runs as it stands."""
-REQUIRED_SCALES = ("quick", "paper")
+REQUIRED_SCALES = (DEFAULT_SCALE, PAPER_SCALE)
 """Of a file with scales."""
 FIXED_KEYS = ("study", "scales", "include")
 """What a scale cannot override."""

@@ -53,7 +53,7 @@ class NumberRange:
         """Return the nearest value that the range holds, as a person would write it: 0.3."""
         if self.step is None:
             return int(value) if self.integer else float(value)
-        number = round((Decimal(str(value)) - Decimal(str(self.low))) / Decimal(str(self.step)))
+        number = round((_as_written(value) - _as_written(self.low)) / _as_written(self.step))
         return self.at(min(max(number, 0), self._steps()))
 
     @property
@@ -62,12 +62,11 @@ class NumberRange:
         return self._steps() + 1
 
     def _steps(self) -> int:
-        low, high = Decimal(str(self.low)), Decimal(str(self.high))
-        return int((high - low) / Decimal(str(self.step or 1)))
+        return int((_as_written(self.high) - _as_written(self.low)) / _as_written(self.step or 1))
 
     def at(self, number: int) -> float:
         """Return a value of a range with a step, or of integers, by its number from 0."""
-        value = Decimal(str(self.low)) + number * Decimal(str(self.step or 1))
+        value = _as_written(self.low) + number * _as_written(self.step or 1)
         return int(value) if self.integer else float(value)
 
     def contains(self, value: object) -> bool:
@@ -259,7 +258,7 @@ def _check_range(path: str, value: Mapping[str, Any]) -> None:
         raise SpaceError(path, f"`low < high` must hold, but got low={low}, high={high}")
     if high - low < NARROWEST * max(abs(low), abs(high)):
         raise SpaceError(path, f"low={low} and high={high} are as good as the same number")
-    if step is not None and not 0 < step <= high - low:
+    if step is not None and not 0 < _as_written(step) <= _as_written(high) - _as_written(low):
         raise SpaceError(
             path, f"`0 < step <= high - low` must hold, but got step={step}, low={low}, high={high}"
         )
@@ -276,6 +275,11 @@ def _check_number(path: str, name: str, number: Any) -> None:
         raise SpaceError(path, f"`{name}` must be finite, but got `{number}`")
     if abs(number) > LARGEST_NUMBER:
         raise SpaceError(path, f"`{name}` must be within ±{LARGEST_NUMBER:g}, but got `{number}`")
+
+
+def _as_written(number: float) -> Decimal:
+    """Return the number as its digits say it: of floats, 0.15 - 0.1 would be less than 0.05."""
+    return Decimal(str(number))
 
 
 def _parse_choice(path: str, values: list[Any], kind_of: KindOf) -> Choice:

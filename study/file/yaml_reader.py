@@ -241,7 +241,7 @@ class _DocumentBuilder:
         value: Any = self._plain(text, event)
         if not isinstance(value, KINDS[name]) or (isinstance(value, bool) and name != "bool"):
             self._refuse(f"`{text}` is no !!{name}", event)
-        return float(value) if name == "float" else value
+        return float(text) if name == "float" else value
 
     def _check_tag(self, event: ScalarEvent | CollectionStartEvent, name: str) -> None:
         if event.tag not in (None, "!", f"{TAG}{name}"):

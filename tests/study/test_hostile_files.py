@@ -139,6 +139,7 @@ def test_a_text_beyond_every_measure_is_refused_in_words(tmp_path, text, said):
             "are as good as the same number",
         ),
         ({"space": {"regularizer": [{"name": {"a": 1}}]}}, "search.space.regularizer"),
+        ({"configurations": []}, "search.configurations: must be a whole number, but got `[]`"),
         ({"trial": {"network": {"name": "lenet", "width": 10**12}}}, "trial.network"),
         ({"trial": {"dataset": {"name": "digits", "image_size": 10**9}}}, "trial.dataset"),
     ],

@@ -557,8 +557,53 @@ def test_the_schema_refuses_what_loading_refuses():
         {"trial": {"training": {"epochs": 0}}},
         {"trial": {"regularizer": {"name": "vanilla", "beta": 0.5}}},
         {"trial": {"dataset": {"name": "digts"}}},
+        *({"scales": {"quick": patch, "paper": {}}} for patch in WRONG_PATCHES),
+        *({"search": {"space": searched}} for searched in WRONG_SPACES),
     ]:
         assert not validator.is_valid({**study_data(), **change}), change
+    for change in [
+        *({"scales": {"quick": patch, "paper": None}} for patch in RIGHT_PATCHES),
+        *({"search": {"space": searched}} for searched in RIGHT_SPACES),
+        {"search": {"seeds": {"first": 3, "decide": {"against": {"regularizer": "mixup"}}}}},
+        {"budget": {"hours": "8h"}, "include": ["a.yaml"]},
+    ]:
+        validator.validate({**study_data(), **change})
+
+
+WRONG_PATCHES = [
+    {"trial": {"dataset": {"name": "Digits"}}},
+    {"trial.dataset.name": "Digits"},
+    {"trial": {"dataset.name": "Digits"}},
+    {"trial": {"training": {"epochs": 0}}},
+    {"trial.training.epochs": 0},
+    {"search": {"seeds": 0}},
+    {"search": {"space": {"dataset.name": ["Digits"]}}},
+    {"study": "another"},
+    {"scales": {}},
+    {"trail": {}},
+]
+RIGHT_PATCHES = [
+    {},
+    {"trial": {"dataset": {"validation": 0.2}, "training.epochs": 3, "regularizer": None}},
+    {"trial.training.epochs": 3, "search": {"seeds": [1, 2], "configurations": None}},
+    {"search": {"space": {"regularizer.beta": None}}, "search.seeds": 4},
+]
+WRONG_SPACES = [
+    {"dataset.name": ["Digits"]},
+    {"dataset": [{"name": "Digits"}]},
+    {"regularizer": [{"name": "vanilla", "beta": 0.5}]},
+    {"regularizer": [{"name": "lamix", "beta": [1.5]}]},
+    {"regularizer.beta": {"low": 0.1}},
+    {"regularizer.beta": {"low": 0.1, "high": 0.9, "setp": 1}},
+    {"regularizer.beta": 0.5},
+    {"regularizer.bta": [0.5]},
+    {"training.schedule": {"low": 0, "high": 1}},
+]
+RIGHT_SPACES = [
+    {"regularizer.beta": {"low": 0, "high": 1, "step": 0.5}, "training.milestones": [[1], [2]]},
+    {"regularizer": [{"name": "vanilla"}, {"name": "lamix", "beta": {"low": 0.1, "high": 0.9}}]},
+    {"dataset.name": ["digits", "mnist"], "network.width": [8, 16]},
+]
 
 
 def test_the_schema_says_what_each_setting_means():
