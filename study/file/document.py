@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from study.file.problems import FileProblem, StudyFileError
-from study.file.yaml_reader import LONGEST_KEY, MOST_CHARACTERS, DocumentSection, parse_yaml
+from study.file.sections import DocumentSection
+from study.file.yaml_reader import LONGEST_KEY, MOST_CHARACTERS, parse_yaml
 
 FLAG = 0
 """Stands for a line where a `--set` flag says it."""

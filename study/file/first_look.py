@@ -14,8 +14,8 @@ from study.file.annotations import drop_nulls, setting_paths
 from study.file.messages import MOST_PROBLEMS, problems_of
 from study.file.problems import FileProblem, StudyFileError
 from study.file.reading import ReadStudy, blame_flags
+from study.file.sections import DocumentSection
 from study.file.settings import Study
-from study.file.yaml_reader import DocumentSection
 from trainables.recipe import TrainingSettings
 from trainables.settings import parse_settings
 

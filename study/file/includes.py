@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from study.file import document
 from study.file.problems import FileProblem, StudyFileError
-from study.file.yaml_reader import DocumentSection
+from study.file.sections import DocumentSection
 
 KEY = "include"
 MOST_FILES = 20

@@ -12,7 +12,7 @@ from pathlib import Path
 from study.file import document, includes
 from study.file.problems import FileProblem, StudyFileError
 from study.file.scales import choose_scale
-from study.file.yaml_reader import DocumentSection
+from study.file.sections import DocumentSection
 
 FLAGLESS = {
     "scales": "a flag is laid over the scale; set the setting itself, as in search.seeds=5",

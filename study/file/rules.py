@@ -15,6 +15,7 @@ from study.file.evidence import Ablation, Budget, Reference, SearchUntil, SeedRa
 from study.file.messages import MOST_PROBLEMS, problems_of
 from study.file.points import with_labels
 from study.file.problems import FileProblem
+from study.file.sections import DocumentSection
 from study.file.setting_types import number_kind
 from study.file.settings import (
     LEARNING_SAMPLERS,
@@ -23,7 +24,6 @@ from study.file.settings import (
     Study,
 )
 from study.file.space import Point, Space, SpaceError
-from study.file.yaml_reader import DocumentSection
 from trainables.configuration import Configuration, parse_configuration
 from trainables.settings import nearest_word, parse_settings
 

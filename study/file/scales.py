@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from study.file import document
 from study.file.names import DEFAULT_SCALE, PAPER_SCALE, WHOLE_SCALE, name_rule
 from study.file.problems import FileProblem, StudyFileError
-from study.file.yaml_reader import DocumentSection
+from study.file.sections import DocumentSection
 
 REQUIRED_SCALES = (DEFAULT_SCALE, PAPER_SCALE)
 """Of a file with scales."""

@@ -7,7 +7,7 @@ YAML 1.1, where `010` is 8, `1:30` is 90, `on` is true and `1e-3` is a text. Sou
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import yaml
@@ -25,6 +25,7 @@ from yaml.events import (
 )
 
 from study.file.problems import FileProblem, StudyFileError, is_hidden
+from study.file.sections import DocumentSection, IncludedLine
 
 MOST_CHARACTERS = 500_000
 """Of a whole file."""
@@ -60,26 +61,6 @@ REMEDIES = {
 """What to do, by what PyYAML says."""
 
 _Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class IncludedLine(int):
-    """A line of a file that the study file includes."""
-
-    file: str
-
-    def __new__(cls, number: int, file: str) -> "IncludedLine":
-        """Return the line with its file."""
-        line = super().__new__(cls, number)
-        line.file = file
-        return line
-
-
-class DocumentSection(dict[str, Any]):
-    """A mapping of the file; `lines` holds the line of each key that the file, not a flag, sets."""
-
-    def __init__(self, items: Mapping[str, Any] = {}, lines: Mapping[str, int] = {}) -> None:  # noqa: B006
-        super().__init__(items)
-        self.lines = dict(lines)
 
 
 def parse_yaml(text: str, file: str, *, included: bool = False) -> Any:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from study.file import points, space
 from study.file.resolved import ResolvedStudy
 from study.file.space import Point
+from study.search.new_points import draw_new_point
 from study.search.optuna_trials import (
     OPTUNA_STATES,
     TrialChooser,
@@ -25,9 +26,7 @@ from study.search.optuna_trials import (
 )
 from study.search.samplers import build_pruner, build_sampler
 from study.search.sequences import SequenceCursor, build_sequence
-from study.search.untried import find_untried_point
 from study.trials import ConfigurationResult, Suggestion
-from trainables.randomness import derive_seed
 
 RULES_ATTRIBUTE = "early_stopping"
 """Where the Optuna study keeps the rule of early stopping."""
@@ -35,8 +34,6 @@ RUNG_PREFIX = "completed_rung_"
 """Begins the names under which Optuna's pruners note how a configuration did at a rung."""
 REPEATING_SAMPLERS = ("gp", "nsga2")
 """Samplers that repeat points of ranges too: at their ends, or as copies of parents."""
-MOST_ATTEMPTS = 5
-"""Draws that bring nothing new, after which an untried point is taken without the sampler."""
 GENERATION_ATTRIBUTE = optuna.samplers.NSGAIISampler._get_generation_key()
 """Where NSGA-II notes a configuration's generation."""
 
@@ -123,7 +120,7 @@ class OptunaStudy:
         untried = self._first_untried([trial.params for trial in asked])
         waiting = any(trial.state == TrialState.WAITING for trial in asked)
         if self._may_repeat and not waiting:
-            point, notes = self._new_point(asked, untried)
+            point, notes = draw_new_point(self.study, self._optuna, first=untried)
             self._optuna.add_trial(frozen_trial_of(point, self.study, running, notes))
             return Suggestion(len(asked), point, running)
         if untried is not None and not waiting:
@@ -138,48 +135,6 @@ class OptunaStudy:
         return self.study.search.sampler in REPEATING_SAMPLERS or points.may_repeat(
             self.study.space
         )
-
-    def _new_point(
-        self, asked: Sequence[FrozenTrial], first: Point | None
-    ) -> tuple[Point, dict[str, Any]]:
-        """Return a point that was not chosen before, and what the sampler has noted of it.
-
-        It is drawn in memory, where a draw that brings nothing new leaves no trace.
-        """
-        tried = {points.point_word(trial.params) for trial in asked}
-        for attempt in range(MOST_ATTEMPTS):
-            sampler = build_sampler(self.study, len(asked), attempt=attempt, known=asked)
-            trial = self._draw(asked, sampler, first)
-            if points.point_word(trial.params) not in tried:
-                return dict(trial.params), dict(trial.system_attrs)
-        seed = derive_seed(self.study.search.sampler_seed, len(asked), MOST_ATTEMPTS)
-        if points.space_size(self.study.space) is not None:
-            return find_untried_point(self.study.space, tried, seed), {}
-        sampler = optuna.samplers.RandomSampler(seed=seed % 2**32)
-        while points.point_word(trial.params) in tried:
-            trial = self._draw((), sampler, None)
-        return dict(trial.params), {}
-
-    def _draw(
-        self,
-        asked: Sequence[FrozenTrial],
-        sampler: optuna.samplers.BaseSampler,
-        first: Point | None,
-    ) -> FrozenTrial:
-        """Return the configuration that a sampler chooses next, without asking for it."""
-        memory = optuna.create_study(
-            study_name=self.name,
-            directions=self._optuna.directions,
-            sampler=sampler,
-            pruner=self._optuna.pruner,
-        )
-        memory.add_trials(asked)
-        if first is not None:
-            memory.enqueue_trial(first)
-        point = points.walk_space(self.study.space, TrialChooser(memory.ask()))
-        trial = memory.get_trials(deepcopy=False)[-1]
-        trial.params = point
-        return trial
 
     def upcoming(self, count: int) -> list[Point]:
         """Return the next configurations, as far as the sampler does not learn, asking for none."""

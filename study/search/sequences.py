@@ -9,9 +9,9 @@ from study.file import points
 from study.file.resolved import ResolvedStudy
 from study.file.settings import LEARNING_SAMPLERS
 from study.file.space import Point
+from study.search.new_points import find_untried_point
 from study.search.optuna_trials import TrialChooser
 from study.search.samplers import build_sampler
-from study.search.untried import find_untried_point
 from trainables.randomness import derive_seed
 
 MOST_REPEATS = 100
