@@ -10,42 +10,77 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from analysis.record import credentials
 from study import state
-from study.file.problems import StudyFileError
-from study.file.resolved import DEFAULT_SCALE, ResolvedStudy, load_study
+from study.file.names import DEFAULT_SCALE, PAPER_SCALE
 from study.launching.exit_status import BAD_INPUT, INTERRUPTED
-from study.lock import StudyHeldError, hold_study
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from study.file.resolved import ResolvedStudy
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _build_parser().parse_args(arguments)
-    console = Console(soft_wrap=True, file=sys.stdout)
+    # Imported late, here and below, in the order of what it costs: help, a file that is not there
+    # and a mistake in a key are told before torch is loaded.
+    from study.file.problems import StudyFileError
+
     try:
-        study = load_study(options.file, scale=options.scale, overrides=tuple(options.set))
-        _announce_study(study, console, named=options.scale is not None)
-        return _launch_study(study, options, console, given=arguments)
+        study = _load_study(options)
+        return _announce_and_launch(study, options, given=arguments)
     except StudyFileError as error:
         return _print_refusal(str(error))
-    except StudyHeldError as error:
-        return _print_refusal(f"{options.file}: {error}")
     except KeyboardInterrupt:  # before trials start: later ones are asked to save themselves
         print("Interrupted; the same command goes on.", file=sys.stderr)
         return INTERRUPTED
 
 
+def _load_study(options: argparse.Namespace) -> "ResolvedStudy":
+    from study.file.locate import find_study_file
+    from study.file.reading import read_study
+
+    file = find_study_file(options.file)
+    read = read_study(file, scale=options.scale, overrides=tuple(options.set))
+    from study.file.first_look import take_first_look
+
+    take_first_look(read)
+    from study.file.resolved import resolve_study
+
+    return resolve_study(read)
+
+
+def _announce_and_launch(
+    study: "ResolvedStudy", options: argparse.Namespace, *, given: Sequence[str]
+) -> int:
+    from rich.console import Console
+
+    from study.lock import StudyHeldError
+
+    console = Console(soft_wrap=True, file=sys.stdout)
+    _announce_study(study, console, named=options.scale is not None)
+    try:
+        return _launch_study(study, options, console, given=given)
+    except StudyHeldError as error:
+        return _print_refusal(f"{study.source}: {error}")
+
+
 def _launch_study(
-    study: ResolvedStudy, options: argparse.Namespace, console: Console, *, given: Sequence[str]
+    study: "ResolvedStudy",
+    options: argparse.Namespace,
+    console: "Console",
+    *,
+    given: Sequence[str],
 ) -> int:
     # Late: PyTorch, Optuna and MLflow take about 4 s; a mistake in the study file is said before.
     from study.launching.planning import plan_study
     from study.launching.running import run_study
     from study.launching.study_launch import LaunchRefusedError, prepare_launch
+    from study.lock import hold_study
 
     try:
         folder = state.StateFolder.open(options.state, study.name, study.scale)
@@ -69,6 +104,8 @@ def _launch_study(
 
 
 def _log_to(file: Path) -> None:
+    from analysis.record import credentials
+
     handler = logging.FileHandler(file)
     handler.setFormatter(credentials.HidingFormatter(logging.BASIC_FORMAT))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
@@ -83,7 +120,10 @@ def _build_parser() -> argparse.ArgumentParser:
         "nothing started; 130 interrupted, resumable by the same command.",
     )
     parser.add_argument(
-        "file", type=Path, help="the study file, for example search_spaces/beta.yaml"
+        "file",
+        type=Path,
+        help="the study file, for example search_spaces/beta.yaml, or the name of a shipped one, "
+        "for example beta",
     )
     parser.add_argument("--scale", metavar="NAME", help=f"a scale of the file ({DEFAULT_SCALE})")
     parser.add_argument(
@@ -114,18 +154,22 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _announce_study(study: ResolvedStudy, console: Console, *, named: bool) -> None:
+def _announce_study(study: "ResolvedStudy", console: "Console", *, named: bool) -> None:
     """Say which study and scale this is and, if none was named, what the paper's is."""
     judged = ", ".join(study.search.objectives)
     console.print(
         f"{study.name} · scale {study.scale}: {study.question}\n"
-        f"{_study_size(study)}, sampler {study.search.sampler}, judged by {judged}",
+        f"{_study_size(study)}, sampler {study.search.sampler}, judged by {judged}"
+        + (f"\n{study.used_up}" if study.used_up else ""),
         highlight=False,
         markup=False,
     )
-    if not named:
+    if not named and PAPER_SCALE in study.scales:
+        from study.file.problems import StudyFileError
+        from study.file.resolved import load_study
+
         try:
-            size = _study_size(load_study(Path(study.source), scale="paper"))
+            size = _study_size(load_study(Path(study.source), scale=PAPER_SCALE))
         except StudyFileError as error:
             size = f"it has mistakes: {error}"
         console.print(
@@ -137,7 +181,7 @@ def _announce_study(study: ResolvedStudy, console: Console, *, named: bool) -> N
         )
 
 
-def _study_size(study: ResolvedStudy) -> str:
+def _study_size(study: "ResolvedStudy") -> str:
     """Return how many trials of which length on which networks and data sets a study has."""
     seeds = len(study.search.seed_list)
     extremes = study.extremes()

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from study.file.resolved import json_schema
+from study.file.schema import json_schema
 from trainables.released_defaults import (
     ChangedDefaultError,
     current_defaults,

@@ -1,102 +1,64 @@
 """A study file as plain data that remembers its lines: reading, overriding, looking lines up."""
 
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from study.file.problems import FileProblem, StudyFileError
+from study.file.sections import DocumentSection
+from study.file.yaml_reader import LONGEST_KEY, MOST_CHARACTERS, parse_yaml
 
 FLAG = 0
 """Stands for a line where a `--set` flag says it."""
 
-PATHS_BELOW = (("search", "space"), ("search", "enqueue"))
+PATHS_BELOW = (
+    ("search", "space"),
+    ("search", "enqueue"),
+    ("search", "seeds", "decide", "against"),
+    ("ablate", "from"),
+    ("ablate", "to"),
+)
 """Where keys are themselves dotted paths, which start at `trial`."""
 
 
-class DocumentSection(dict[str, Any]):
-    """A mapping of the file; `lines` holds the line of each key that the file, not a flag, sets."""
-
-    def __init__(self, items: Mapping[str, Any] = {}, lines: Mapping[str, int] = {}) -> None:  # noqa: B006
-        super().__init__(items)
-        self.lines = dict(lines)
-
-
-class _LineLoader(yaml.SafeLoader):
-    """Safe YAML that keeps lines, refuses a key given twice and reads 1e-3 as a number."""
-
-
-def _build_section(loader: _LineLoader, node: yaml.MappingNode) -> DocumentSection:
-    section = DocumentSection()
-    for key_node, value_node in node.value:
-        key = str(loader.construct_object(key_node, deep=True))
-        line = key_node.start_mark.line + 1
-        if key in section:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"`{key}` is given twice", key_node.start_mark
-            )
-        section[key] = loader.construct_object(value_node, deep=True)
-        section.lines[key] = line
-    return section
-
-
-_LineLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _build_section)
-# YAML 1.1, which PyYAML reads, wants a dot in every float: 1e-3 would be a string.
-_LineLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
-# A date is a text, as in YAML 1.2: no setting is one.
-_LineLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
-    for first, known in _LineLoader.yaml_implicit_resolvers.items()
-}
-
-
-def parse_yaml(text: str, file: str) -> Any:
-    """Parse YAML.
-
-    Raises:
-        StudyFileError: naming the line where the text stops being YAML.
-    """
-    try:
-        return yaml.load(text, _LineLoader)  # noqa: S506 (a subclass of SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        rule = f"this is not YAML: {error.problem}"
-        raise StudyFileError(file, [FileProblem("", rule, line)]) from error
-    except (yaml.YAMLError, ValueError) as error:
-        first = str(error).partition("\n")[0]
-        raise StudyFileError(file, [FileProblem("", f"this is not YAML: {first}")]) from error
-
-
-def read_document(path: Path) -> DocumentSection:
+def read_document(path: Path, *, included: bool = False) -> DocumentSection:
     """Read a study file into sections.
 
     Raises:
         StudyFileError: if the file cannot be read, is not YAML or is no mapping.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyFileError(str(path), [FileProblem("", f"cannot be read: {error}")]) from error
-    document = parse_yaml(text, str(path))
+    document = parse_yaml(read_text(path), str(path), included=included)
     if not isinstance(document, DocumentSection):
-        raise StudyFileError(
-            str(path), [FileProblem("", "must be a mapping with the keys study, trial, search, …")]
-        )
+        rule = "must be a mapping with the keys study, trial, search, …"
+        raise StudyFileError(str(path), [FileProblem("", rule)])
     return document
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file; of one that is too long, only as much as shows that.
+
+    Raises:
+        StudyFileError: if it cannot be read.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe may never end, nor ever begin
+            rule = "cannot be read: it is not a regular file"
+            raise StudyFileError(str(path), [FileProblem("", rule)])
+        with path.open(encoding="utf-8-sig") as file:
+            return file.read(MOST_CHARACTERS + 1)
+    except (OSError, ValueError) as error:
+        raise StudyFileError(str(path), [FileProblem("", f"cannot be read: {error}")]) from error
 
 
 def override_document(base: Any, patch: Any, *, at: tuple[str, ...] = ()) -> Any:
     """Return `base` with `patch` laid over it.
 
-    Mappings merge key by key; anything else replaces. Two exceptions: a patch that names another
-    component (another `name`) replaces the whole of it, since settings of the one mean nothing to
-    the other; and a searched path's values are replaced as one, or removed by null.
+    Mappings merge key by key; all else replaces, an empty mapping too. Two exceptions: a patch that
+    names another component (another `name`) replaces the whole of it, since settings of the one
+    mean nothing to the other; and a searched path's values are replaced as one, or removed by null.
 
     Args:
         base: what the file says.
@@ -113,22 +75,29 @@ def override_document(base: Any, patch: Any, *, at: tuple[str, ...] = ()) -> Any
             merged[key] = value
             if value is None:
                 del merged[key]
+        elif _is_empty(value):
+            merged[key] = DocumentSection()
         else:
             merged[key] = override_document(before, value, at=(*at, key))
         _move_line(merged, before, patch, key)
     return merged
 
 
-def _combine_patches(first: Any, second: Any, at: tuple[str, ...] = ()) -> Any:
+def combine_patches(first: Any, second: Any, at: tuple[str, ...] = ()) -> Any:
     """Return two patches as one, the second the stronger; nulls stay, to remove what they meet."""
     if not isinstance(second, Mapping):
         return second
     merged = _part_left_in_place(first, second)
     for key, value in second.items():
         before = merged.get(key)
-        merged[key] = value if at in PATHS_BELOW else _combine_patches(before, value, (*at, key))
+        replaced = at in PATHS_BELOW or _is_empty(value)
+        merged[key] = value if replaced else combine_patches(before, value, (*at, key))
         _move_line(merged, before, second, key)
     return merged
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, Mapping) and not value
 
 
 def _part_left_in_place(base: Any, patch: Mapping[str, Any]) -> DocumentSection:
@@ -159,13 +128,14 @@ def _expand_dotted_keys(patch: Mapping[str, Any], at: tuple[str, ...]) -> Mappin
     expanded = DocumentSection()
     for key, value in patch.items():
         line = getattr(patch, "lines", {}).get(key)
-        expanded = _combine_patches(expanded, _nest_path(key, value, at, line), at)
+        expanded = combine_patches(expanded, _nest_path(key, value, at, line), at)
     return expanded
 
 
 def _nest_path(path: str, value: Any, at: tuple[str, ...], line: int | None) -> DocumentSection:
     """Return ``{a: {b: value}}`` for the path ``a.b``; below the space, a path is one key."""
-    head, _, tail = (path, "", "") if at in PATHS_BELOW else path.partition(".")
+    whole = at in PATHS_BELOW or not all(path.split("."))
+    head, _, tail = (path, "", "") if whole else path.partition(".")
     inner = _nest_path(tail, value, (*at, head), line) if tail else value
     return DocumentSection({head: inner}, {} if line is None else {head: line})
 
@@ -179,12 +149,11 @@ def parse_flags(settings: Iterable[str]) -> DocumentSection:
     patch = DocumentSection()
     for setting in settings:
         path, equals, text = setting.partition("=")
-        if not equals or not all(path.split(".")):
-            raise StudyFileError(
-                "--set", [FileProblem("", f"must be DOTTED.PATH=VALUE, but got `{setting}`")]
-            )
+        if not equals or not all(path.split(".")) or len(path) > LONGEST_KEY:
+            rule = f"must be DOTTED.PATH=VALUE, but got `{setting[:200]}`"
+            raise StudyFileError("--set", [FileProblem("", rule)])
         value = _mark_as_flags(parse_yaml(text, f"--set {path}"))
-        patch = _combine_patches(patch, _nest_path(path, value, (), FLAG))
+        patch = combine_patches(patch, _nest_path(path, value, (), FLAG))
     return patch
 
 
@@ -209,6 +178,17 @@ def line_of(document: Any, path: Iterable[str | int]) -> int | None:
         else:
             break
     return line
+
+
+def keys_to(path: str) -> list[str | int]:
+    """Return the keys and indices that lead to a path; below the space, a path is one key."""
+    for above in PATHS_BELOW:
+        prefix = f"{'.'.join(above)}."
+        if path.startswith(prefix):
+            return [*above, path.removeprefix(prefix)]
+    if enqueued := re.fullmatch(r"search\.enqueue\[(\d+)\]\.(.+)", path):
+        return ["search", "enqueue", int(enqueued[1]), enqueued[2]]
+    return [int(n) if n else key for key, n in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path)]
 
 
 def as_plain_data(value: Any) -> Any:

@@ -1,12 +1,20 @@
 """Pydantic's errors in the words of the study file: dotted path, rule, value, nearest known key."""
 
 import dataclasses
+import re
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pydantic
 
+from study.file.annotations import (
+    class_or_null,
+    field_types,
+    key_of,
+    union_members,
+    without_annotations,
+)
 from trainables.settings import nearest_word
 
 MistakePlace = tuple[list[str], type | None, dict[str, type]]
@@ -23,29 +31,39 @@ RULES = {
     "too_short": "must not be empty",
     "string_pattern_mismatch": "must be letters and digits, then also `_`, `.` and `-`",
     "finite_number": "must be finite",
-    "less_than_equal": "must be at most {le:g}",
-    "less_than": "must be below {lt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "greater_than": "must be above {gt:g}",
+    "too_long": "must have at most {max_length:,} items",
+    "string_too_long": "must have at most {max_length:,} characters",
+    "less_than_equal": "must be at most {le:,.15g}",
+    "less_than": "must be below {lt:,.15g}",
+    "greater_than_equal": "must be at least {ge:,.15g}",
+    "greater_than": "must be above {gt:,.15g}",
 }
+MOST_PROBLEMS = 20
+"""Mistakes that are told at once."""
+SWITCHES = {"on": "true", "yes": "true", "y": "true", "off": "false", "no": "false", "n": "false"}
+"""Texts that YAML 1.1 read as true and false."""
 NAMELESS = ("union_tag_invalid", "union_tag_not_found")
 """Mistakes of a component's `name`, which pydantic reports of the whole component."""
-SINGLE = ("int_type", "literal_error")
+SINGLE = ("int_type", "literal_error", "string_type")
+"""Mistakes of a value that stands alone where a union has a list or a mapping besides."""
+OTHERWISE = (*SINGLE, "tuple_type", "dataclass_type")
 KINDS = {"dataset": "data set", "network": "network", "regularizer": "regularizer"}
 
 
-def problems_of(error: pydantic.ValidationError, kind: type) -> Iterator[tuple[str, str]]:
-    """Yield the dotted path and the rule of each mistake.
+def problems_of(
+    error: pydantic.ValidationError, kind: type, *, tree: Sequence[str] = ()
+) -> Iterator[tuple[str, str]]:
+    """Yield the dotted path and the rule of each mistake, of very many the first.
 
     Args:
         error: raised on plain data that should have been a `kind`.
         kind: the settings class at the root of the data.
+        tree: the dotted paths of all settings of a study file, one of which may have been meant.
     """
     seen = set()
-    found = error.errors()
-    for details in found:
-        if _of_another_member(details, found):
-            continue
+    found = error.errors()[: 4 * MOST_PROBLEMS]
+    meant = [details for details in found if not _of_another_member(details, found)]
+    for details in meant or found:
         parts, owner, siblings = _locate_mistake(details["loc"], kind)
         if details["type"] in NAMELESS:
             parts.append("name")
@@ -55,22 +73,31 @@ def problems_of(error: pydantic.ValidationError, kind: type) -> Iterator[tuple[s
             yield (
                 path,
                 _number_or_word_rule(details, found)
-                or _rule_broken(details, parts, owner, siblings),
+                or _rule_broken(details, parts, owner, siblings, tree),
             )
 
 
 def _of_another_member(details: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether a list failed as the single value that a union has besides: tell of the list.
+    """Return whether the mistake is of a member of a union that was not meant.
 
-    A union reports a mistake once per member.
+    A union reports a mistake once per member. A list is to be told of as a list, a mapping as a
+    mapping, not as the single value that the union has besides.
     """
     if details["type"] == "too_short" and details["input"]:
         return True  # pydantic counts the right items alone
     field = details["loc"][:-1]
-    return isinstance(details["input"], list) and any(
+    given = details["input"]
+    if isinstance(given, Mapping) and details["type"] in OTHERWISE:
+        return any(
+            other["loc"][: len(field)] == field
+            and (other["type"] not in OTHERWISE or len(other["loc"]) > len(details["loc"]))
+            for other in found
+            if len(field) and other is not details
+        )
+    return isinstance(given, list) and any(
         other is not details and len(field) and other["loc"][: len(field)] == field
         for other in found
-        if details["type"] in SINGLE
+        if details["type"] in (*SINGLE, "dataclass_type")
     )
 
 
@@ -98,51 +125,39 @@ def _locate_mistake(location: tuple[int | str, ...], kind: type) -> MistakePlace
         if isinstance(mark, int):
             parts[-1:] = [f"{parts[-1]}[{mark}]"] if parts else [str(mark)]
             continue
-        if dataclasses.is_dataclass(step):
-            owner = typing.cast(type, step)
+        if single := class_or_null(step):
+            owner = single
             parts.append(mark)
-            step = _field_types(owner).get(mark)
+            step = field_types(owner).get(mark)
             continue
         union = union_members(step)
+        mark = _class_within(mark)
         if mark in union:  # the mark is a union's tag, not a key
             step = owner = union[mark]
             siblings = union
-        elif typing.get_origin(_without_annotations(step)) is dict:
+        elif typing.get_origin(without_annotations(step)) is dict:
             parts.append(mark)
-            step = typing.get_args(_without_annotations(step))[1]
+            step = typing.get_args(without_annotations(step))[1]
     return parts, owner, siblings
 
 
-def _field_types(owner: type) -> dict[str, Any]:
-    return typing.get_type_hints(owner, include_extras=True)
-
-
-def _without_annotations(annotation: Any) -> Any:
-    """Return a type without its annotations."""
-    while hasattr(annotation, "__metadata__"):
-        annotation = annotation.__origin__
-    return annotation
-
-
-def union_members(annotation: Any) -> dict[str, type]:
-    """Return the settings classes of a union by their `name`."""
-    found: dict[str, type] = {}
-    for argument in typing.get_args(_without_annotations(annotation)):
-        argument = _without_annotations(argument)
-        if typing.get_args(argument) and not isinstance(argument, type):
-            found |= union_members(argument)
-        elif dataclasses.is_dataclass(argument) and hasattr(argument, "name"):
-            found[argument.name] = typing.cast(type, argument)
-    return found
+def _class_within(mark: str) -> str:
+    """Return the settings class of a mark such as ``function-after[check(), SeedRace]``."""
+    checked = re.fullmatch(r"function-\w+\[.*\b(\w+)\]", mark)
+    return checked[1] if checked else mark
 
 
 def _rule_broken(
-    details: Mapping[str, Any], parts: list[str], owner: type | None, siblings: dict[str, type]
+    details: Mapping[str, Any],
+    parts: list[str],
+    owner: type | None,
+    siblings: dict[str, type],
+    tree: Sequence[str],
 ) -> str:
     value, context = details["input"], details.get("ctx", {})
     match details["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden":
-            return _unknown_key(parts[-1], owner, siblings)
+            return _unknown_key(parts[-1], value, owner, siblings, tree)
         case "union_tag_invalid":
             known = [tag.strip(" '") for tag in context["expected_tags"].split(",")]
             kind = KINDS.get(parts[-2] if len(parts) > 1 else "", "name")
@@ -160,23 +175,69 @@ def _rule_broken(
             return f"must be {known}, but got `{_shorten_value(value)}`{nearest_word(value, words)}"
         case _:
             rule = RULES.get(details["type"], details["msg"].replace("Input should", "must"))
-            return f"{rule.format(**context)}, but got `{_shorten_value(value)}`"
+            remedy = _remedy_for(details["type"], value)
+            return f"{rule.format(**context)}, but got `{_shorten_value(value)}`{remedy}"
 
 
-def _unknown_key(key: str, owner: type | None, siblings: dict[str, type]) -> str:
+def _remedy_for(mistake: str, value: Any) -> str:
+    """Return how what was probably meant is written in YAML 1.2."""
+    if not isinstance(value, str):
+        return ""
+    if mistake == "bool_type" and value.lower() in SWITCHES:
+        return f"; YAML 1.2 reads `{value}` as a text, so write {SWITCHES[value.lower()]}"
+    if mistake not in ("int_type", "float_type", "tuple_type"):
+        return ""
+    if re.fullmatch(r"\s*[-+.\w]+(\s*,\s*[-+.\w]+)+\s*", value):
+        return f"; a list is written [{', '.join(part.strip() for part in value.split(','))}]"
+    if re.fullmatch(r"[-+]?\d+(_\d+)+(\.\d*)?", value):
+        return f"; write {value.replace('_', '')}"
+    if re.fullmatch(r"\d+(:\d+)+", value):
+        return "; YAML 1.2 reads digits with `:` as a text"
+    if mistake != "tuple_type" and re.fullmatch(r"[-+]?\d*\.?\d+([eE][-+]?\d+)?", value):
+        return "; leave out the quotes"
+    return ""
+
+
+def _unknown_key(
+    key: str, value: Any, owner: type | None, siblings: dict[str, type], tree: Sequence[str]
+) -> str:
     known = _field_names(owner) if owner else []
     name = getattr(owner, "name", None)
     users = [other for other, kind in siblings.items() if key in _field_names(kind)]
     if users:
         return f"{name} would ignore `{key}`, a setting of {', '.join(users)}"
     of = f" of {name}" if isinstance(name, str) else ""
-    return f"there is no setting `{key}`{of}; known: {', '.join(known)}{nearest_word(key, known)}"
+    meant = _path_elsewhere(key, value, tree) or nearest_word(key, known)
+    meant = meant or _nearest_path(key, tree)
+    return f"there is no setting `{_shorten_value(key)}`{of}; known: {', '.join(known)}{meant}"
+
+
+def _path_elsewhere(key: str, value: Any, tree: Sequence[str]) -> str:
+    """Return ``; did you mean `search.seeds`?`` for a key, or a path, that is right elsewhere."""
+    steps = [key]
+    while isinstance(value, Mapping) and len(value) == 1:
+        ((step, value),) = value.items()
+        steps.append(step)
+    for length in range(len(steps), 0, -1):
+        end = ".".join(steps[:length])
+        ending = [path for path in tree if path == end or path.endswith(f".{end}")]
+        if ending:
+            meant = ".".join([min(ending, key=len), *steps[length:]])
+            return f"; did you mean `{meant}`?"
+    return ""
+
+
+def _nearest_path(key: str, tree: Sequence[str]) -> str:
+    by_end = {path.rpartition(".")[2]: path for path in reversed(tree)}
+    meant = nearest_word(key, by_end)
+    end = meant.partition("`")[2].partition("`")[0]
+    return meant.replace(f"`{end}`", f"`{by_end[end]}`") if meant else ""
 
 
 def _field_names(kind: type) -> list[str]:
-    return [field.name for field in dataclasses.fields(kind)]
+    return [key_of(field) for field in dataclasses.fields(typing.cast(Any, kind))]
 
 
 def _shorten_value(value: Any) -> str:
-    text = str(value)
+    text = str(value)[:100]  # of a very long value the beginning is enough
     return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,9 +1,9 @@
 """The points of a space: choosing, counting, comparing and applying them."""
 
+import bisect
 import copy
 import itertools
 import json
-import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -16,6 +16,8 @@ from study.file.space import (
     Point,
     Space,
     SpaceError,
+    count_points,
+    count_values,
 )
 
 
@@ -78,22 +80,32 @@ def grid_size(space: Space) -> int:
     Raises:
         SpaceError: for a range of fractions without a step.
     """
-    return math.prod(_domain_size(path, domain) for path, domain in space.items())
+    return count_points(space)
 
 
-def _domain_size(path: str, domain: Domain) -> int:
-    if isinstance(domain, Choice):
-        return sum(grid_size(option.space) for option in domain.options)
-    if domain.step is None and not domain.integer:
-        raise SpaceError(path, "a grid needs a `step` or a list of values, but got a range")
-    return domain.size
+def space_size(space: Space) -> int | None:
+    """Return how many points a space has, or None where a range of fractions has no end of them."""
+    try:
+        return grid_size(space)
+    except SpaceError:
+        return None
+
+
+def may_repeat(space: Space) -> bool:
+    """Return whether two draws may well be one point: no range of fractions is in some points."""
+    return all(
+        any(may_repeat(option.space) for option in domain.options)
+        if isinstance(domain, Choice)
+        else domain.integer or domain.step is not None
+        for domain in space.values()
+    )
 
 
 def grid_point(space: Space, number: int) -> Point:
     """Return point `number` of a grid, counted from 0."""
     parts: list[Point] = []
     for path, domain in reversed(space.items()):
-        number, position = divmod(number, _domain_size(path, domain))
+        number, position = divmod(number, count_values(path, domain))
         parts.append(_value_at(path, domain, position))
     return {path: value for part in reversed(parts) for path, value in part.items()}
 
@@ -102,11 +114,12 @@ def _value_at(path: str, domain: Domain, position: int) -> Point:
     """Return a value of a domain by its position, with the point of the alternative it is."""
     if isinstance(domain, NumberRange):
         return {path: domain.at(position)}
-    for option in domain.options:
-        if position < (size := grid_size(option.space)):
-            return {path: option.label, **grid_point(option.space, position)}
-        position -= size
-    raise AssertionError(f"{path} has no value {position}")
+    ends = domain.ends
+    chosen = bisect.bisect_right(ends, position)
+    assert chosen < len(ends), f"{path} has no value {position}"
+    option = domain.options[chosen]
+    begin = ends[chosen - 1] if chosen else 0
+    return {path: option.label, **grid_point(option.space, position - begin)}
 
 
 def corner_points(space: Space) -> Iterator[Point]:

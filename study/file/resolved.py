@@ -2,33 +2,21 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pydantic
-
 from study.file import document, space
 from study.file import points as file_points
-from study.file.document import DocumentSection
 from study.file.points import with_labels
-from study.file.problems import FileProblem, StudyFileError
-from study.file.rules import (
-    find_problems,
-)
-from study.file.settings import (
-    Study,
-)
+from study.file.problems import StudyFileError
+from study.file.reading import ReadStudy, blame_flags, read_study
+from study.file.rules import find_problems, parse_study_space, plain_study
+from study.file.schema import json_schema as json_schema
+from study.file.settings import Study
 from study.file.space import Domain, Point, Space
 from trainables.configuration import Configuration, parse_configuration
-from trainables.settings import (
-    nearest_word,
-    parse_settings,
-)
-
-DEFAULT_SCALE = "quick"
-REQUIRED_SCALES = ("quick", "paper")
+from trainables.settings import parse_settings
 
 
 class ResolvedStudy:
@@ -42,7 +30,7 @@ class ResolvedStudy:
         self.resources = study.resources
         self.checkpoints = study.checkpoints
         self.trial = study.trial
-        self.space: Space = space.parse_space(study.search.space)
+        self.space: Space = parse_study_space(study.search.space)
         self.scales = study.scales
         self.written = written
         """The file as written."""
@@ -60,11 +48,21 @@ class ResolvedStudy:
 
     @cached_property
     def configurations(self) -> int:
-        """How many configurations the study has when it is done."""
-        if self.search.sampler == "grid":
-            return file_points.grid_size(self.space)
-        assert self.search.configurations is not None
-        return self.search.configurations
+        """How many configurations the study has when it is done: no point is taken twice."""
+        size = file_points.space_size(self.space)
+        asked = self.search.most_configurations
+        known = [count for count in (size, asked) if count is not None]
+        assert known, "only a grid has no count of its own"
+        return min(known)
+
+    @property
+    def used_up(self) -> str:
+        """Where the space has fewer points than the study asks for, a sentence that says so."""
+        asked, found = self.search.most_configurations, self.configurations
+        if asked is None or asked <= found:
+            return ""
+        points = "1 point" if found == 1 else f"{found} points"
+        return f"The space has {points}; configurations: {asked} → {found}."
 
     def enqueued(self) -> list[Point]:
         """Return the points to try first, perhaps incomplete, as the space itself writes them."""
@@ -102,70 +100,23 @@ def load_study(
 
     Args:
         path: the file.
-        scale: one of its scales; `quick` if none is given.
+        scale: one of its scales; None stands for `quick`, or `full` where it has none.
         overrides: ``--set`` flags, ``DOTTED.PATH=VALUE``, laid over the scale.
 
     Raises:
         StudyFileError: with every mistake that could be found.
     """
-    file = str(path)
-    base = document.read_document(path)
-    chosen = scale or DEFAULT_SCALE
-    resolved = document.override_document(base, _chosen_scale(base, chosen, file))
-    flags = document.parse_flags(overrides)
-    if "scales" in flags:
-        rule = "a flag is laid over the scale; set the setting itself, as in search.seeds=5"
-        raise StudyFileError(file, [FileProblem("scales", rule, document.FLAG)])
-    resolved = document.override_document(resolved, flags)
-    problems = _without_repeats(find_problems(resolved))
+    return resolve_study(read_study(path, scale=scale, overrides=overrides))
+
+
+def resolve_study(read: ReadStudy) -> ResolvedStudy:
+    """Validate a study file that was read.
+
+    Raises:
+        StudyFileError: with every mistake that could be found.
+    """
+    problems = find_problems(read.resolved)
     if problems:
-        raise StudyFileError(file, problems)
-    study: Study = parse_settings(Study, document.as_plain_data(resolved))
-    return ResolvedStudy(study, scale=chosen, written=path.read_text("utf-8"), source=file)
-
-
-def _chosen_scale(base: DocumentSection, scale: str, file: str) -> Mapping[str, Any]:
-    scales = base.get("scales")
-    line = document.line_of(base, ("scales",))
-    if not isinstance(scales, Mapping):
-        rule = "every study file has the scales quick and paper, but this one has no `scales`"
-        raise StudyFileError(file, [FileProblem("scales", rule, line)])
-    missing = [name for name in REQUIRED_SCALES if name not in scales]
-    if missing:
-        rule = f"every study file has the scales quick and paper, but {missing[0]} is missing"
-        raise StudyFileError(file, [FileProblem("scales", rule, line)])
-    if scale not in scales:
-        rule = (
-            f"there is no scale `{scale}`; known: {', '.join(scales)}{nearest_word(scale, scales)}"
-        )
-        raise StudyFileError(file, [FileProblem("scales", rule, line)])
-    for name, patch in scales.items():
-        if patch is not None and not isinstance(patch, Mapping):
-            rule = f"a scale is a mapping of overrides, but got `{patch}`"
-            line = document.line_of(base, ("scales", name))
-            raise StudyFileError(file, [FileProblem(f"scales.{name}", rule, line)])
-        if isinstance(patch, Mapping):
-            for key in patch:
-                head = key.partition(".")[0]
-                if head in ("study", "scales"):
-                    rule = f"a scale cannot override `{head}`"
-                    line = document.line_of(base, ("scales", name, key))
-                    raise StudyFileError(file, [FileProblem(f"scales.{name}.{key}", rule, line)])
-    return scales[scale] or {}
-
-
-def _without_repeats(problems: Iterable[FileProblem]) -> list[FileProblem]:
-    return list(dict.fromkeys(problems))
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of study files, for editors."""
-    schema = pydantic.TypeAdapter(Study).json_schema()
-    trial = pydantic.TypeAdapter(Configuration).json_schema(ref_template="#/$defs/{model}")
-    schema["$defs"] |= trial.pop("$defs")
-    trial.pop("required", None)  # what is searched need not be given
-    schema["properties"]["trial"] = trial
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    schema["title"] = "Study file"
-    schema["required"] = ["study", "question", "trial", "search", "scales"]
-    return schema
+        raise StudyFileError(read.file, blame_flags(problems, read, find_problems))
+    study: Study = parse_settings(Study, plain_study(read.resolved))
+    return ResolvedStudy(study, scale=read.scale, written=read.written, source=read.file)

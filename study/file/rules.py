@@ -1,20 +1,25 @@
 """What must hold in a study file beyond the types of its keys."""
 
+import itertools
 import math
-import re
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from functools import cache, reduce
 from typing import Any
 
 import pydantic
 
 from study.file import document, space
 from study.file import points as file_points
-from study.file.document import DocumentSection
-from study.file.messages import problems_of
+from study.file.annotations import drop_nulls, setting_paths
+from study.file.evidence import Ablation, Budget, Reference, SearchUntil, SeedRace
+from study.file.messages import MOST_PROBLEMS, problems_of
 from study.file.points import with_labels
 from study.file.problems import FileProblem
+from study.file.sections import DocumentSection
+from study.file.setting_types import number_kind
 from study.file.settings import (
     LEARNING_SAMPLERS,
+    MOST_CONFIGURATIONS,
     SearchSettings,
     Study,
 )
@@ -25,27 +30,81 @@ from trainables.settings import nearest_word, parse_settings
 
 MOST_COMBINATIONS = 2000
 """How many configurations are checked before a study starts."""
+MOST_TRIALS = 1_000_000
+"""Configurations times seeds."""
+NOT_YET: dict[str, type] = {
+    "search.seeds": SeedRace,
+    "search.configurations": SearchUntil,
+    "budget": Budget,
+    "ablate": Ablation,
+    "claims": str,
+    "plugins": tuple,
+}
+"""Keys that are checked and then refused where their value is of the type: nothing serves them."""
+
+NO_SERVICE = "is not available yet"
 
 
-def find_problems(resolved: DocumentSection) -> Iterator[FileProblem]:
-    """Yield every mistake that can be found without guessing what another one was to mean."""
+@cache
+def known_paths() -> tuple[str, ...]:
+    """Return the dotted paths of all settings of a study file."""
+    return (*setting_paths(Study), *setting_paths(Configuration, "trial."))
+
+
+def parse_study_space(section: Mapping[str, Any]) -> Space:
+    """Read a space; its ranges hold the kind of numbers that their settings take.
+
+    Raises:
+        SpaceError: naming the path that is wrong.
+    """
+    return space.parse_space(section, kind_of=number_kind)
+
+
+def plain_study(resolved: DocumentSection) -> Any:
+    """Return a study as plain data, without the nulls that only leave a setting out."""
+    plain = drop_nulls(document.as_plain_data(resolved), Study)
+    if isinstance(plain.get("trial"), Mapping):
+        plain["trial"] = drop_nulls(plain["trial"], Configuration)
+    return plain
+
+
+def find_problems(resolved: DocumentSection) -> list[FileProblem]:
+    """Return the mistakes that can be found without guessing what another one was to mean.
+
+    Of very many, the first.
+    """
+    found = list(dict.fromkeys(itertools.islice(_problems(resolved), 50 * MOST_PROBLEMS)))
+    mistakes = [problem for problem in found if problem.rule != NO_SERVICE]
+    return (mistakes or found)[:MOST_PROBLEMS]
+
+
+def _problems(resolved: DocumentSection) -> Iterator[FileProblem]:
+    plain = plain_study(resolved)
     try:
-        study: Study = parse_settings(Study, document.as_plain_data(resolved))
+        study: Study = parse_settings(Study, plain)
     except pydantic.ValidationError as error:
-        for path, rule in problems_of(error, Study):
-            yield _problem_at(resolved, path, rule)
-        search = document.as_plain_data(resolved).get("search")
+        for path, rule in problems_of(error, Study, tree=known_paths()):
+            yield problem_at(resolved, path, rule)
+        search = plain.get("search")
         section = search.get("space", {}) if isinstance(search, Mapping) else {}
         searched = yield from _space_problems(section, resolved)
-        trial = resolved.get("trial")
+        trial = plain.get("trial")
         if searched is not None and isinstance(trial, Mapping):
-            yield from _trial_problems(document.as_plain_data(trial), searched, section, resolved)
+            yield from _trial_problems(trial, searched, section, resolved)
         return
     searched = yield from _space_problems(study.search.space, resolved)
     if searched is not None:
         yield from _search_problems(study.search, searched, resolved)
         valid = yield from _trial_problems(study.trial, searched, study.search.space, resolved)
         yield from _validation_problems(study.search, valid, resolved)
+    yield from _absent_problems(study, resolved)
+
+
+def _absent_problems(study: Study, resolved: DocumentSection) -> Iterator[FileProblem]:
+    for path, kind in NOT_YET.items():
+        value = reduce(getattr, path.split("."), study)
+        if isinstance(value, kind) and value:
+            yield problem_at(resolved, path, NO_SERVICE)
 
 
 def _space_problems(
@@ -55,12 +114,13 @@ def _space_problems(
     if not isinstance(section, Mapping):
         return None
     right = True
+    searched: Space = {}
     for part in (*({path: value} for path, value in section.items()), section):
         try:
-            searched = space.parse_space(part)
+            searched = parse_study_space(part)
         except SpaceError as error:
             right = False
-            yield _problem_at(resolved, _space_path(error.path, section), str(error))
+            yield problem_at(resolved, _space_path(error.path, section), str(error))
     return searched if right else None
 
 
@@ -70,7 +130,7 @@ def _search_problems(
     """Yield what is wrong between the settings of the search."""
 
     def problem(path: str, rule: str) -> FileProblem:
-        return _problem_at(resolved, f"search.{path}", rule)
+        return problem_at(resolved, f"search.{path}", rule)
 
     if search.sampler == "grid":
         if search.configurations is not None:
@@ -78,16 +138,24 @@ def _search_problems(
         if search.enqueue:
             yield problem("enqueue", "a grid takes every point in order; leave it out")
         try:
-            file_points.grid_size(searched)
+            size = file_points.grid_size(searched)
         except SpaceError as error:
-            yield _problem_at(resolved, _space_path(error.path, search.space), str(error))
+            yield problem_at(resolved, _space_path(error.path, search.space), str(error))
+        else:
+            if size > MOST_CONFIGURATIONS:
+                rule = f"a grid has at most {MOST_CONFIGURATIONS:,} points, but got {size:,}"
+                yield problem("space", f"{rule}; use another sampler with `configurations`")
     else:
         if search.configurations is None:
             yield problem("configurations", f"is required with `sampler: {search.sampler}`")
         if not searched:
             yield problem("space", "is empty: there is nothing to search; use `sampler: grid`")
+    seeds = len(search.seed_list)
+    if seeds * (search.most_configurations or 0) > MOST_TRIALS:
+        rule = f"a study has at most {MOST_TRIALS:,} trials"
+        yield problem("configurations", f"{rule}, but got {search.configurations} x {seeds} seeds")
     if len(set(search.seed_list)) < len(search.seed_list):
-        yield problem("seeds", f"must be distinct, but got {list(search.seed_list)}")
+        yield problem("seeds", f"must be distinct, but got {_shorten(search.seed_list)}")
     if len(set(search.objectives)) < len(search.objectives):
         yield problem("objective", f"must be distinct, but got {list(search.objectives)}")
     if not search.selects and search.sampler in LEARNING_SAMPLERS:
@@ -101,12 +169,31 @@ def _search_problems(
         yield problem("early_stopping", "needs a single objective, but there are several")
     if search.sampler == "cmaes" and len(search.objectives) > 1:
         yield problem("sampler", "cmaes needs a single objective; use tpe, gp or nsga2")
+    yield from _reference_problems(search, searched, resolved)
     for index, point in enumerate(search.enqueue):
         labelled = with_labels(searched, point)
         for path, value in labelled.items():
-            rule = _enqueue_rule(searched, labelled, path, value)
-            if rule:
-                yield problem(f"enqueue[{index}].{path}", rule)
+            broken = _enqueue_rule(searched, labelled, path, value)
+            if broken:
+                yield problem(f"enqueue[{index}].{path}", broken)
+
+
+def _reference_problems(
+    search: SearchSettings, searched: Space, resolved: DocumentSection
+) -> Iterator[FileProblem]:
+    """Yield what is wrong with the configuration that all others are compared with."""
+    if not isinstance(search.seeds, SeedRace) or not isinstance(search.seeds.decide, Reference):
+        return
+    # A component may be given by its name's path, as in `regularizer.name: mixup`.
+    point = {
+        path.removesuffix(".name") if path.removesuffix(".name") in searched else path: value
+        for path, value in search.seeds.decide.against.items()
+    }
+    labelled = with_labels(searched, point)
+    for path, value in labelled.items():
+        broken = _enqueue_rule(searched, labelled, path, value)
+        if broken:
+            yield problem_at(resolved, f"search.seeds.decide.against.{path}", broken)
 
 
 def _enqueue_rule(searched: Space, point: Point, path: str, value: Any) -> str | None:
@@ -136,21 +223,21 @@ def _trial_problems(
     for path in searched:
         if _is_given(trial, path):
             rule = "is searched (`search.space`), so that a value here would be ignored"
-            yield _problem_at(resolved, f"trial.{path}", rule)
+            yield problem_at(resolved, f"trial.{path}", rule)
     valid = []
     for point in file_points.end_combinations(searched, most=MOST_COMBINATIONS):
         try:
             valid.append(parse_configuration(file_points.apply_point(trial, point, searched)))
         except SpaceError as error:
-            yield _problem_at(resolved, _space_path(error.path, section), str(error))
+            yield problem_at(resolved, _space_path(error.path, section), str(error))
         except pydantic.ValidationError as error:
-            for path, rule in problems_of(error, Configuration):
+            for path, rule in problems_of(error, Configuration, tree=known_paths()):
                 searched_by = _searched_at(path, point)
                 if searched_by is None:
-                    yield _problem_at(resolved, f"trial.{path}".rstrip("."), rule)
+                    yield problem_at(resolved, f"trial.{path}".rstrip("."), rule)
                 else:
                     where = _space_path(searched_by, section)
-                    yield _problem_at(resolved, where, f"{rule} (searched value of {searched_by})")
+                    yield problem_at(resolved, where, f"{rule} (searched value of {searched_by})")
     return valid
 
 
@@ -162,17 +249,17 @@ def _validation_problems(
     for objective in search.objectives:
         if unvalidated and description_of(objective).split == "validation":
             rule = f"{objective} needs a validation share, but `trial.dataset.validation` is 0"
-            yield _problem_at(resolved, "search.objective", rule)
+            yield problem_at(resolved, "search.objective", rule)
     if search.early_stopping is None:
         return
     if unvalidated:
         rule = "needs a validation share, but `trial.dataset.validation` is 0"
-        yield _problem_at(resolved, "search.early_stopping", rule)
+        yield problem_at(resolved, "search.early_stopping", rule)
     epochs = min((c.training.epochs for c in configurations), default=math.inf)
     grace = search.early_stopping.grace_period
     if grace >= epochs:
         rule = f"must be below the {epochs} epochs of a trial, but got `{grace}`"
-        yield _problem_at(resolved, "search.early_stopping.grace_period", rule)
+        yield problem_at(resolved, "search.early_stopping.grace_period", rule)
 
 
 def _is_given(trial: Mapping[str, Any], path: str) -> bool:
@@ -200,15 +287,11 @@ def _space_path(path: str, section: Mapping[str, Any]) -> str:
     return f"search.space.{max(keys, key=len)}" if keys else f"search.space.{path}"
 
 
-def _problem_at(resolved: DocumentSection, path: str, rule: str) -> FileProblem:
-    return FileProblem(path, rule, document.line_of(resolved, _keys_to(path)))
+def problem_at(resolved: DocumentSection, path: str, rule: str) -> FileProblem:
+    """Return a mistake at a dotted path, with the line that the path has in the file."""
+    return FileProblem.at(path, rule, document.line_of(resolved, document.keys_to(path)))
 
 
-def _keys_to(path: str) -> list[str | int]:
-    """Return the keys and indices that lead to a path; below the space, a path is one key."""
-    prefix = "search.space."
-    if path.startswith(prefix):
-        return ["search", "space", path.removeprefix(prefix)]
-    if enqueued := re.fullmatch(r"search\.enqueue\[(\d+)\]\.(.+)", path):
-        return ["search", "enqueue", int(enqueued[1]), enqueued[2]]
-    return [int(n) if n else key for key, n in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path)]
+def _shorten(values: Sequence[Any]) -> str:
+    text = str(list(values[:30]))
+    return text if len(values) <= 30 else f"{text[:-1]}, …]"

@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from annotated_types import Ge, MinLen
-from pydantic import Field, Strict
+from annotated_types import Ge, Le, MaxLen, MinLen
+from pydantic import AfterValidator, Field, Strict
 
+from study.file.evidence import Ablation, Budget, SearchUntil, SeedRace
+from study.file.names import LONGEST_NAME, NAME_PATTERN
 from trainables import metrics
 from trainables.settings import Count, Index, NonNegative, Positive, settings
 
@@ -14,6 +16,18 @@ else:
     Objective = Literal[metrics.OBJECTIVES]
 LEARNING_SAMPLERS = ("tpe", "gp", "cmaes", "nsga2")
 """Samplers whose next configuration depends on the results so far."""
+MOST_SEEDS = 10_000
+MOST_CONFIGURATIONS = 100_000
+SMALLEST_SHARE = 0.001
+LARGEST_SHARE = 10_000.0
+
+
+def _check_share(share: float) -> float:
+    if share and not SMALLEST_SHARE <= share <= LARGEST_SHARE:
+        raise ValueError(
+            f"must be from {SMALLEST_SHARE} to {LARGEST_SHARE:,.0f}, but got `{share}`"
+        )
+    return share
 
 
 @settings
@@ -50,6 +64,8 @@ class Hyperband:
 
 
 EarlyStopping = Annotated[Asha | Median | Hyperband, Field(discriminator="name")]
+SeedCount = Annotated[int, Strict(), Ge(1), Le(MOST_SEEDS)]
+SeedList = Annotated[tuple[Index, ...], MinLen(1), MaxLen(MOST_SEEDS)]
 
 
 @settings
@@ -60,10 +76,14 @@ class SearchSettings:
     """Optuna's sampler; `grid` takes every point of the space once."""
     sampler_seed: Index = 0
     """Keys the sampler's randomness."""
-    configurations: Count | None = None
-    """How many points of the space are tried; not with `grid`."""
-    seeds: Count | Annotated[tuple[Index, ...], MinLen(1)] = 5
-    """How many seeds (0, 1, 2, …), or which; a configuration is judged by its mean over them."""
+    configurations: (
+        Annotated[int, Strict(), Ge(1), Le(MOST_CONFIGURATIONS)] | SearchUntil | None
+    ) = None
+    """How many points of the space are tried, at most 100,000; not with `grid`. None is tried
+    twice, so a space with fewer points is used up. Or {most, until}: when to stop before."""
+    seeds: SeedCount | SeedList | SeedRace = 5
+    """How many seeds (0, 1, 2, …; at most 10,000), or which; a configuration is judged by its mean
+    over them. Or {first, most, looks, decide, margin}: as many as the evidence asks for."""
     space: dict[str, Any] = Field(default_factory=dict)
     """Dotted path from `trial` → range {low, high, step, log} or list of choices."""
     enqueue: tuple[dict[str, Any], ...] = ()
@@ -76,8 +96,16 @@ class SearchSettings:
 
     @property
     def seed_list(self) -> tuple[int, ...]:
-        """The seeds themselves."""
-        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+        """The seeds themselves; of a race, all that it may come to."""
+        if isinstance(self.seeds, tuple):
+            return self.seeds
+        return tuple(range(self.seeds if isinstance(self.seeds, int) else self.seeds.schedule[-1]))
+
+    @property
+    def most_configurations(self) -> int | None:
+        """How many points are tried at most, or None where the file does not say."""
+        given = self.configurations
+        return given.most if isinstance(given, SearchUntil) else given
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -94,11 +122,11 @@ class SearchSettings:
 class ResourceSettings:
     """A trial's share of a machine."""
 
-    gpus: NonNegative | Literal["auto"] = 0.0
-    """GPUs, fractions allowed; 0 trains on the CPU. `auto` measures, before trials start, how many
-    of each kind share a GPU best."""
-    cpus: Positive = 1.0
-    """CPU cores, and threads."""
+    gpus: Annotated[NonNegative, AfterValidator(_check_share)] | Literal["auto"] = 0.0
+    """GPUs, fractions from 0.001 allowed; 0 trains on the CPU. `auto` measures, before trials
+    start, how many of each kind share a GPU best."""
+    cpus: Annotated[Positive, AfterValidator(_check_share)] = 1.0
+    """CPU cores, and threads; from 0.001."""
 
 
 @settings
@@ -113,9 +141,9 @@ class CheckpointSettings:
 class Study:
     """A study file, resolved for one scale."""
 
-    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    """The study's name, and the MLflow experiment's."""
-    question: str
+    study: Annotated[str, Field(pattern=NAME_PATTERN, max_length=LONGEST_NAME)]
+    """The study's name, and the MLflow experiment's; at most 100 letters, digits, `_`, `.`, `-`."""
+    question: Annotated[str, Field(max_length=2000)]
     """What the study asks, in a sentence."""
     trial: dict[str, Any]
     """What all trials share: dataset, network, regularizer, training."""
@@ -125,5 +153,17 @@ class Study:
     """A trial's share of a machine."""
     checkpoints: CheckpointSettings = CheckpointSettings()
     """How often unfinished trials are saved."""
+    budget: Budget | None = None
+    """What a launch may spend; null sets no bound."""
+    ablate: Ablation | None = None
+    """Which parts of a method are taken away, in place of `search.space`."""
+    claims: str | None = None
+    """A CSV file of published values that the study is held against, seen from this file."""
+    plugins: tuple[str, ...] = ()
+    """Own components: modules (`package.module`) or files (`./file.py`)."""
+    include: str | tuple[str, ...] = ()
+    """Files that this one is laid over, seen from this file; of several, a later one is laid over
+    the earlier ones."""
     scales: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
-    """Named overrides of everything above; `quick` is the default, `paper` the paper's setting."""
+    """Named overrides of everything above: `quick` is the default, `paper` the paper's setting.
+    A file without scales runs as it stands, under the scale name `full`."""

@@ -1,61 +1,29 @@
 """The searched part of a configuration: ranges, choices, alternatives with their own spaces."""
 
+import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
+from study.file.ranges import NumberKind as NumberKind
+from study.file.ranges import NumberRange as NumberRange
+from study.file.ranges import SpaceError as SpaceError
+from study.file.ranges import parse_range
+
 Point = dict[str, Any]
+KindOf = Callable[[str, str | None], NumberKind | None]
+"""Path and, within an alternative, its component's name → what numbers it takes; None: unknown."""
 
-
-@dataclass(frozen=True)
-class NumberRange:
-    """Numbers from `low` to `high`, both included."""
-
-    low: float
-    high: float
-    step: float | None = None
-    log: bool = False
-
-    @property
-    def integer(self) -> bool:
-        """Whether it is a range of integers: both ends are."""
-        return isinstance(self.low, int) and isinstance(self.high, int)
-
-    @property
-    def last(self) -> float:
-        """The largest value that it holds: below `high` where the steps do not meet it."""
-        return self.high if self.step is None else self.at(self._steps())
-
-    def snap(self, value: float) -> float:
-        """Return the nearest value that the range holds, as a person would write it: 0.3."""
-        if self.step is None:
-            return int(value) if self.integer else float(value)
-        number = round((_as_written(value) - _as_written(self.low)) / _as_written(self.step))
-        return self.at(min(max(number, 0), self._steps()))
-
-    @property
-    def size(self) -> int:
-        """How many values a range with a step holds, or a range of integers."""
-        return self._steps() + 1
-
-    def _steps(self) -> int:
-        return int((_as_written(self.high) - _as_written(self.low)) / _as_written(self.step or 1))
-
-    def at(self, number: int) -> float:
-        """Return a value of a range with a step, or of integers, by its number from 0."""
-        value = _as_written(self.low) + number * _as_written(self.step or 1)
-        return int(value) if self.integer else float(value)
-
-    def contains(self, value: object) -> bool:
-        """Return whether the range holds `value`."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return False
-        if not self.low <= value <= self.high or (self.integer and value != int(value)):
-            return False
-        return self.step is None or abs(self.snap(value) - value) < 1e-9
+MOST_PATHS = 100
+"""Paths of a space, those of all alternatives included."""
+MOST_CHOICES = 1000
+"""Of one list."""
+MOST_ALTERNATIVES = 2000
+"""Choices of all lists of a space together."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +37,23 @@ class Choice:
         """The labels in the file's order; a plain value is its own label."""
         return tuple(option.label for option in self.options)
 
+    @cached_property
+    def _by_label(self) -> dict[tuple[type, Any], "Alternative"]:
+        return {(type(option.label), option.label): option for option in self.options}
+
     def option(self, label: object) -> "Alternative | None":
         """Return the alternative with this label, told apart by type too: 1 is not true."""
-        for option in self.options:
-            if option.label == label and type(option.label) is type(label):
-                return option
-        return None
+        hashable = isinstance(label, str | int | float | None)
+        return self._by_label.get((type(label), label)) if hashable else None
+
+    @cached_property
+    def ends(self) -> list[int]:
+        """How many points the alternatives up to each one have.
+
+        Raises:
+            SpaceError: for a range of fractions without a step.
+        """
+        return list(itertools.accumulate(count_points(option.space) for option in self.options))
 
     def contains(self, value: object) -> bool:
         """Return whether there is an alternative with this label."""
@@ -96,26 +75,47 @@ Domain = NumberRange | Choice
 Space = dict[str, Domain]
 
 
-class SpaceError(ValueError):
-    """A part of the space is wrong; `path` is where, from `trial`."""
-
-    def __init__(self, path: str, rule: str) -> None:
-        super().__init__(rule)
-        self.path = path
+def _unknown_kind(path: str, component: str | None) -> None:
+    """Return None: of no setting is it known what numbers it takes."""
 
 
-def parse_space(section: Mapping[str, Any], prefix: str = "") -> Space:
+def parse_space(section: Mapping[str, Any], *, kind_of: KindOf = _unknown_kind) -> Space:
     """Read a space from plain data.
+
+    Args:
+        section: dotted path from `trial` → range or choices.
+        kind_of: what numbers a setting takes; ranges become ranges of those.
 
     Raises:
         SpaceError: naming the path that is wrong.
     """
+    space = _parse_part(section, "", None, kind_of)
+    _check_size(space)
+    return space
+
+
+def _parse_part(
+    section: Mapping[str, Any], prefix: str, component: str | None, kind_of: KindOf
+) -> Space:
     space = {
-        f"{prefix}{path}": _parse_domain(f"{prefix}{path}", value)
+        f"{prefix}{path}": _parse_domain(f"{prefix}{path}", value, component, kind_of)
         for path, value in section.items()
     }
     _check_paths(space)
     return space
+
+
+def _check_size(space: Space) -> None:
+    paths = domains_by_path(space)
+    for number, path in enumerate(paths):
+        if number == MOST_PATHS:
+            raise SpaceError(path, f"a space has at most {MOST_PATHS} paths, but got {len(paths)}")
+    choices = 0
+    for path, domains in paths.items():
+        choices += sum(len(domain.options) for domain in domains if isinstance(domain, Choice))
+        if choices > MOST_ALTERNATIVES:
+            rule = f"the lists of a space have at most {MOST_ALTERNATIVES:,} choices together"
+            raise SpaceError(path, rule)
 
 
 def _check_paths(space: Space) -> None:
@@ -151,55 +151,23 @@ def is_searched(value: Any) -> bool:
     return isinstance(value, list) or (isinstance(value, Mapping) and "low" in value)
 
 
-def _parse_domain(path: str, value: Any) -> Domain:
+def _parse_domain(path: str, value: Any, component: str | None, kind_of: KindOf) -> Domain:
     if isinstance(value, Mapping):
-        return _parse_range(path, value)
+        return parse_range(path, value, kind_of(path, component))
     if isinstance(value, list):
-        return _parse_choice(path, value)
+        return _parse_choice(path, value, kind_of)
     raise SpaceError(
         path, f"must be a range {{low: …, high: …}} or a list of choices, but got `{value}`"
     )
 
 
-def _parse_range(path: str, value: Mapping[str, Any]) -> NumberRange:
-    unknown = set(value) - {"low", "high", "step", "log"}
-    if unknown or not {"low", "high"} <= set(value):
-        raise SpaceError(
-            path, f"a range has low, high and perhaps step or log, but got {sorted(value)}"
-        )
-    for name in ("low", "high", "step"):
-        number = value.get(name, 1)
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise SpaceError(path, f"`{name}` must be a number, but got `{number}`")
-        if not math.isfinite(number):
-            raise SpaceError(path, f"`{name}` must be finite, but got `{number}`")
-    log = value.get("log", False)
-    if not isinstance(log, bool):
-        raise SpaceError(path, f"`log` must be true or false, but got `{log}`")
-    low, high, step = value["low"], value["high"], value.get("step")
-    if not low < high:
-        raise SpaceError(path, f"`low < high` must hold, but got low={low}, high={high}")
-    if step is not None and not 0 < _as_written(step) <= _as_written(high) - _as_written(low):
-        raise SpaceError(
-            path, f"`0 < step <= high - low` must hold, but got step={step}, low={low}, high={high}"
-        )
-    if log and (step is not None or low <= 0):
-        raise SpaceError(path, f"`log` needs low above 0 and no step, but got low={low}, {step=}")
-    whole = isinstance(low, int) and isinstance(high, int)
-    if whole and step is not None and not isinstance(step, int):
-        low, high = float(low), float(high)  # {low: 0, high: 1, step: 0.1} is meant in fractions
-    return NumberRange(low=low, high=high, step=step, log=log)
-
-
-def _as_written(number: float) -> Decimal:
-    """Return the number as its digits say it: of floats, 0.15 - 0.1 would be less than 0.05."""
-    return Decimal(str(number))
-
-
-def _parse_choice(path: str, values: list[Any]) -> Choice:
+def _parse_choice(path: str, values: list[Any], kind_of: KindOf) -> Choice:
     if not values:
         raise SpaceError(path, "a list of choices needs at least one")
-    options = tuple(_parse_alternative(path, value) for value in values)
+    if len(values) > MOST_CHOICES:
+        rule = f"a list has at most {MOST_CHOICES:,} choices, but got {len(values):,}; use a range"
+        raise SpaceError(path, rule)
+    options = tuple(_parse_alternative(path, value, kind_of) for value in values)
     if _repeated_labels(options):
         # Two alternatives of one name: what they fix tells them apart.
         options = tuple(_label_by_all(option) for option in options)
@@ -209,8 +177,8 @@ def _parse_choice(path: str, values: list[Any]) -> Choice:
 
 
 def _repeated_labels(options: tuple[Alternative, ...]) -> list[Any]:
-    labels = [option.label for option in options]  # 1, 1.0 and true are one to Optuna
-    return [label for label in labels if labels.count(label) > 1]
+    counts = Counter(option.label for option in options)  # 1, 1.0 and true are one to Optuna
+    return [label for label, count in counts.items() if count > 1]
 
 
 def _label_by_all(option: Alternative) -> Alternative:
@@ -227,7 +195,7 @@ def _label_by_all(option: Alternative) -> Alternative:
     )
 
 
-def _parse_alternative(path: str, value: Any) -> Alternative:
+def _parse_alternative(path: str, value: Any, kind_of: KindOf) -> Alternative:
     if isinstance(value, float) and not math.isfinite(value):
         raise SpaceError(path, f"a choice must be finite, but got `{value}`")
     if not isinstance(value, Mapping):
@@ -235,8 +203,10 @@ def _parse_alternative(path: str, value: Any) -> Alternative:
         return Alternative(label, value, {})
     searched = {key: inner for key, inner in value.items() if is_searched(inner)}
     fixed = {key: inner for key, inner in value.items() if key not in searched}
-    label = fixed.get("name", json.dumps(fixed, sort_keys=True))
-    return Alternative(label, fixed, parse_space(searched, f"{path}."))
+    name = fixed.get("name")
+    label = name if isinstance(name, str) else json.dumps(fixed, sort_keys=True)
+    component = name if isinstance(name, str) else None
+    return Alternative(label, fixed, _parse_part(searched, f"{path}.", component, kind_of))
 
 
 def domains_by_path(space: Space) -> dict[str, list[Domain]]:
@@ -248,3 +218,25 @@ def domains_by_path(space: Space) -> dict[str, list[Domain]]:
             for inner_path, inner in domains_by_path(option.space).items():
                 found.setdefault(inner_path, []).extend(inner)
     return found
+
+
+def count_points(space: Space) -> int:
+    """Return how many points a space has.
+
+    Raises:
+        SpaceError: for a range of fractions without a step.
+    """
+    return math.prod(count_values(path, domain) for path, domain in space.items())
+
+
+def count_values(path: str, domain: Domain) -> int:
+    """Return how many values a domain has, those of its alternatives' own spaces included.
+
+    Raises:
+        SpaceError: for a range of fractions without a step.
+    """
+    if isinstance(domain, Choice):
+        return domain.ends[-1]
+    if domain.step is None and not domain.integer:
+        raise SpaceError(path, "a grid needs a `step` or a list of values, but got a range")
+    return domain.size

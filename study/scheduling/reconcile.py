@@ -43,7 +43,7 @@ def reconcile_study(
     stored = search.asked()
     known = [asked.point for asked in stored if points.is_point_of(asked.point, study.space)]
     known += _points_of_record_alone(known, scheduler, recorded)
-    known = known[: study.configurations]
+    known = list({point_word(point): point for point in known}.values())[: study.configurations]
     judgements = {point_word(asked.point): asked.judgement for asked in stored}
     for number, point in enumerate(known):
         before = judgements.get(point_word(point), ConfigurationResult("running"))

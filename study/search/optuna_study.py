@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from study.file import points, space
 from study.file.resolved import ResolvedStudy
 from study.file.space import Point
+from study.search.new_points import draw_new_point
 from study.search.optuna_trials import (
     OPTUNA_STATES,
     TrialChooser,
@@ -31,6 +33,8 @@ RULES_ATTRIBUTE = "early_stopping"
 """Where the Optuna study keeps the rule of early stopping."""
 RUNG_PREFIX = "completed_rung_"
 """Begins the names under which Optuna's pruners note how a configuration did at a rung."""
+REPEATING_SAMPLERS = ("gp", "nsga2")
+"""Samplers that repeat points of ranges too: at their ends, or as copies of parents."""
 GENERATION_ATTRIBUTE = optuna.samplers.NSGAIISampler._get_generation_key()
 """Where NSGA-II notes a configuration's generation."""
 
@@ -115,7 +119,8 @@ class OptunaStudy:
         """Choose the next configuration and put it on record.
 
         The configuration is a function of the study file, the sampler's seed and its number; for
-        samplers that learn, also of what was told before.
+        samplers that learn, also of what was told before. No point is
+        chosen twice.
         """
         running = ConfigurationResult("running")
         if self.sequence is not None:
@@ -127,11 +132,23 @@ class OptunaStudy:
             return Suggestion(number, point, running)
         asked = self._optuna.get_trials(deepcopy=False)
         untried = self._first_untried([trial.params for trial in asked])
-        if untried is not None and all(trial.state != TrialState.WAITING for trial in asked):
+        waiting = any(trial.state == TrialState.WAITING for trial in asked)
+        if self._may_repeat and not waiting:
+            point, notes = draw_new_point(self.study, self._optuna, first=untried)
+            self._optuna.add_trial(frozen_trial_of(point, self.study, running, notes))
+            return Suggestion(len(asked), point, running)
+        if untried is not None and not waiting:
             self._optuna.enqueue_trial(untried)
         self._optuna.sampler = self._sampler(len(asked))
         trial = self._optuna.ask()
         return Suggestion(trial.number, self._choose(trial, trial.number), running)
+
+    @cached_property
+    def _may_repeat(self) -> bool:
+        """Whether the sampler may choose a point that it chose before."""
+        return self.study.search.sampler in REPEATING_SAMPLERS or points.may_repeat(
+            self.study.space
+        )
 
     def upcoming(self, count: int) -> list[Point]:
         """Return the next configurations without asking for them; none of a sampler that learns."""

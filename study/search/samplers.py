@@ -17,15 +17,22 @@ FEWEST_SOURCES = 10
 
 
 def build_sampler(
-    study: ResolvedStudy, number: int, *, known: Sequence[FrozenTrial] = ()
+    study: ResolvedStudy, number: int, *, attempt: int = 0, known: Sequence[FrozenTrial] = ()
 ) -> optuna.samplers.BaseSampler:
     """Return the sampler for one configuration, seeded by its number.
 
     One sampler for all configurations would draw otherwise after a restart. CMA-ES starts from the
     configurations that are known before its first generation, those of a narrower space for
     example, if there are enough of them.
+
+    Args:
+        study: says which sampler.
+        number: of the configuration, counted from 0.
+        attempt: counted from 0; another one draws otherwise.
+        known: all configurations so far, for CMA-ES.
     """
-    seed = derive_seed(study.search.sampler_seed, number) % 2**32
+    again = (attempt,) if attempt else ()
+    seed = derive_seed(study.search.sampler_seed, number, *again) % 2**32
     match study.search.sampler:
         case "tpe":
             return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)

@@ -1,6 +1,5 @@
 """Samplers that do not learn: configuration number n is a function of n."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -10,20 +9,21 @@ from study.file import points
 from study.file.resolved import ResolvedStudy
 from study.file.settings import LEARNING_SAMPLERS
 from study.file.space import Point
+from study.search.new_points import find_untried_point
 from study.search.optuna_trials import TrialChooser
 from study.search.samplers import build_sampler
 from trainables.randomness import derive_seed
 
+MOST_REPEATS = 100
+"""Draws in a row that bring nothing new, after which an untried point is taken without a draw."""
+
 
 class SequenceCursor:
-    """Goes along a sequence past the points that are taken.
-
-    Without an extension of the study the points taken are the first ones, and it simply counts.
-    """
+    """Goes along a sequence past the points that are taken: an extension begins with new ones."""
 
     def __init__(self, sequence: "PointSequence", taken: Sequence[Point]) -> None:
         self.sequence = sequence
-        self.left = Counter(map(points.point_word, taken))
+        self.taken = set(map(points.point_word, taken))
         self.asked = len(taken)
         self.position = 0
 
@@ -32,14 +32,13 @@ class SequenceCursor:
         while True:
             point = self.sequence.point(self.position)
             self.position += 1
-            if not self.left[points.point_word(point)]:
+            if points.point_word(point) not in self.taken:
                 self.asked += 1
                 return self.asked - 1, point
-            self.left[points.point_word(point)] -= 1
 
 
 class PointSequence(Protocol):
-    """A sampler that does not learn: configuration number n is a function of n."""
+    """A sampler that does not learn: configuration number n is a function of n, and none recurs."""
 
     def point(self, number: int) -> Point:
         """Return configuration `number`, counted from 0."""
@@ -58,12 +57,18 @@ class GridSequence:
 
 
 class SampledSequence:
-    """Draws of an Optuna sampler from an empty study: what happened elsewhere cannot matter."""
+    """Draws of an Optuna sampler from an empty study: what happened elsewhere cannot matter.
+
+    A draw that repeats an earlier one is passed over.
+    """
 
     def __init__(self, study: ResolvedStudy) -> None:
         self.study = study
         self.enqueued = study.enqueued()
         self.points: list[Point] = []
+        self.words: set[str] = set()
+        self.draws = 0
+        self.size = points.space_size(study.space)
         self.memory = optuna.create_study()
         if study.search.sampler == "qmc":
             self.memory.sampler = optuna.samplers.QMCSampler(
@@ -76,8 +81,22 @@ class SampledSequence:
     def point(self, number: int) -> Point:
         """Return configuration `number`, counted from 0."""
         while len(self.points) <= number:
-            self.points.append(self._draw(len(self.points)))
+            point = self._new_point()
+            self.points.append(point)
+            self.words.add(points.point_word(point))
         return self.points[number]
+
+    def _new_point(self) -> Point:
+        assert self.size is None or len(self.points) < self.size, "the space is used up"
+        repeats = 0
+        while self.size is None or repeats < MOST_REPEATS:
+            point = self._draw(self.draws)
+            self.draws += 1
+            if points.point_word(point) not in self.words:
+                return point
+            repeats += 1
+        seed = derive_seed(self.study.search.sampler_seed, len(self.points))
+        return find_untried_point(self.study.space, self.words, seed)
 
     def _draw(self, number: int) -> Point:
         if self.study.search.sampler == "random":

@@ -242,6 +242,19 @@ def test_a_wider_range_keeps_every_trial(lab):
     assert not lab.search.outdated
 
 
+def test_a_point_that_an_older_storage_holds_twice_is_one_configuration(lab):
+    options = {"sampler": "tpe", "seeds": 1, "configurations": 8}
+    lab.launch(**options, space={"regularizer.beta": [0.3, 0.7]})
+    assert len(lab.finish()) == 2
+    told = [(asked.point, asked.judgement) for asked in lab.search.asked()]
+    lab.search.rebuild([*told, *told, *told])
+    lab.launch(**options, space={"regularizer.beta": [0.3, 0.7, 0.5]})
+    assert lab.finish() == [(2, 0)]
+    assert lab.agenda.finished
+    assert lab.points()[2] == {"regularizer.beta": 0.5}
+    assert lab.agrees()
+
+
 def test_a_longer_grid_runs_what_it_has_more(lab):
     lab.launch(sampler="grid", seeds=1, space={"regularizer.beta": [0.3, 0.7]})
     lab.finish()

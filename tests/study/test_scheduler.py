@@ -149,8 +149,12 @@ def test_configurations_are_asked_for_only_when_there_is_room(begun):
 
 
 def test_equal_configurations_share_their_trials(begun):
-    space = {"regularizer.mixing": ["average"]}
-    scheduler = begun(configurations=3, seeds=2, space=space)
+    same = [
+        {"name": "lamix"},
+        {"name": "lamix", "mixing": "average"},
+        {"name": "lamix", "beta": 0.5},
+    ]
+    scheduler = begun(configurations=3, seeds=2, space={"regularizer": same})
     order = finish(scheduler, lambda trial: 4.0 + trial.seed)
     assert order == [(0, 0), (0, 1)]
     assert [judgement.values for judgement in judged(scheduler)] == [(4.5,)] * 3
@@ -158,7 +162,8 @@ def test_equal_configurations_share_their_trials(begun):
 
 
 def test_an_equal_configuration_asked_while_the_first_runs_waits_for_it(begun):
-    scheduler = begun(configurations=2, seeds=1, space={"regularizer.mixing": ["average"]})
+    same = [{"name": "lamix"}, {"name": "lamix", "mixing": "average"}]
+    scheduler = begun(configurations=2, seeds=1, space={"regularizer": same})
     trial = scheduler.hand_out_trial()
     assert scheduler.hand_out_trial() is None
     assert len(scheduler.configurations) == 2

@@ -4,6 +4,7 @@ import pytest
 
 from study.file import points as file_points
 from study.file import space
+from study.file.rules import parse_study_space
 from study.file.space import NumberRange, SpaceError
 
 ALTERNATIVES = {
@@ -81,6 +82,75 @@ def test_two_integers_with_a_fraction_as_step_are_meant_in_fractions():
 def test_a_step_may_reach_from_one_end_to_the_other(low, high, step):
     (domain,) = space.parse_space({"beta": {"low": low, "high": high, "step": step}}).values()
     assert values(domain) == [low, high]
+
+
+# The kind of number that a setting takes
+
+
+def typed(path, value):
+    (domain,) = parse_study_space({path: value}).values()
+    return domain
+
+
+def test_a_range_of_a_setting_in_fractions_holds_fractions():
+    assert typed("regularizer.beta", {"low": 0, "high": 1}) == NumberRange(0.0, 1.0)
+    assert not typed("regularizer.beta", {"low": 0, "high": 1}).integer
+    assert values(typed("training.learning_rate", {"low": 1, "high": 3, "step": 1})) == [1.0, 2, 3]
+    (choice,) = parse_study_space(
+        {"regularizer": [{"name": "lamix", "beta": {"low": 0, "high": 1}}]}
+    ).values()
+    assert choice.option("lamix").space == {"regularizer.beta": NumberRange(0.0, 1.0)}
+
+
+def test_a_range_of_a_setting_in_whole_numbers_holds_whole_numbers():
+    found = typed("training.batch_size", {"low": 16.0, "high": 64.0, "step": 16.0})
+    assert values(found) == [16, 32, 48, 64]
+    assert found.integer
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("training.epochs", {"low": 0.5, "high": 2}, "takes whole numbers, but got low=0.5"),
+        ("training.epochs", {"low": 1, "high": 2.5}, "takes whole numbers, but got high=2.5"),
+        (
+            "training.epochs",
+            {"low": 1, "high": 3, "step": 0.5},
+            "takes whole numbers, but got step=0.5",
+        ),
+        ("training.schedule", {"low": 0, "high": 1}, "takes no numbers, so list its choices"),
+        ("training.milestones", {"low": 0, "high": 1}, "takes no numbers, so list its choices"),
+        ("training.nesterov", {"low": 0, "high": 1}, "takes no numbers, so list its choices"),
+    ],
+)
+def test_a_range_of_another_kind_than_the_setting_is_refused(path, value, said):
+    with pytest.raises(SpaceError, match=said) as error:
+        parse_study_space({path: value})
+    assert error.value.path == path
+
+
+# How many points
+
+
+def test_a_space_has_as_many_points_as_its_lists_and_steps_make():
+    def size(section):
+        return file_points.space_size(space.parse_space(section))
+
+    assert size({"a": [1, 2], "b": {"low": 0, "high": 1, "step": 0.5}}) == 6
+    assert size({"a": [1, 2], "b": {"low": 0.0, "high": 1.0}}) is None
+    assert size({"r": [{"name": "a"}, {"name": "b", "x": [1, 2]}]}) == 3
+    assert size({}) == 1
+
+
+def test_draws_may_repeat_where_some_points_have_no_range_of_fractions():
+    def repeats(section):
+        return file_points.may_repeat(space.parse_space(section))
+
+    some = [{"name": "a"}, {"name": "b", "x": {"low": 0.0, "high": 1.0}}]
+    assert repeats({"r": some})
+    assert repeats({"r": some, "a": [1, 2]})
+    assert not repeats({"r": some, "y": {"low": 0.0, "high": 1.0}})
+    assert not repeats({"r": some[1:]})
 
 
 # Errors

@@ -60,7 +60,7 @@ def only(found):
             "serach.seeds=3",
             "serach",
             "there is no setting `serach`; known: study, question, trial, search, resources, "
-            "checkpoints, scales; did you mean `search`?",
+            "checkpoints, budget, ablate, claims, plugins, include, scales; did you mean `search`?",
         ),
         ("search.seeds=true", "search.seeds", "must be a whole number, but got `True`"),
         ("search.seeds=five", "search.seeds", "must be a whole number, but got `five`"),
@@ -77,7 +77,7 @@ def only(found):
             "`tpe`?",
         ),
         ("search.space=[1]", "search.space", "must be a mapping, but got `[1]`"),
-        ("search.space=null", "search.space", "must be a mapping, but got `None`"),
+        ("search.space=null", "search.space", "is empty: there is nothing to search; use"),
         ("search.enqueue={a: 1}", "search.enqueue", "must be a list, but got `{'a': 1}`"),
         (
             "search.objective=validation_eror",
@@ -114,8 +114,9 @@ def only(found):
             "search.early_stopping.grace_period",
             "must be below the 4 epochs of a trial, but got `4`",
         ),
-        ("trial=null", "trial", "must be a mapping, but got `None`"),
-        ("trial.dataset=null", "trial.dataset", "must be"),
+        ("trial=null", "trial", "is required"),
+        ("trial=[1]", "trial", "must be a mapping, but got `[1]`"),
+        ("trial.dataset=null", "trial.dataset", "is required"),
         ("trial.training.epochs='10'", "trial.training.epochs", "must be a whole number, but got"),
         ("trial.training.epochs=0", "trial.training.epochs", "must be at least 1, but got `0`"),
         ("trial.training.learning_rate=.nan", "trial.training.learning_rate", "must be finite"),
@@ -178,8 +179,7 @@ def test_a_mistake_is_named_with_its_path_its_rule_and_its_value(problems, flag,
     found_path, found_rule, line = only(problems(flag))
     assert found_path == path
     assert found_rule.startswith(rule)
-    if path.startswith(flag.partition("=")[0]):
-        assert line == 0
+    assert line == 0
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_a_searched_setting_that_the_regularizer_ignores_is_refused(problems):
     assert only(problems("trial.regularizer={name: vanilla}")) == (
         "search.space.regularizer.beta",
         "vanilla would ignore `beta`, a setting of lamix (searched value of regularizer.beta)",
-        BETA_LINE,
+        0,
     )
 
 
@@ -452,16 +452,13 @@ def test_settings_that_the_alternatives_would_replace_are_refused(problems, make
 # Scales
 
 
-def test_every_file_has_the_scales_quick_and_paper(written):
+def test_a_file_with_scales_has_quick_and_paper(written):
     for scales, missing in [({"quick": {}}, "paper"), ({"paper": {}}, "quick")]:
         file = written()
         data = {**yaml.safe_load(file.read_text()), "scales": scales}
         file.write_text(yaml.safe_dump(data, sort_keys=False))
         with pytest.raises(StudyFileError, match=f"{missing} is missing"):
             load_study(file)
-    file.write_text(yaml.safe_dump({**data, "scales": None}))
-    with pytest.raises(StudyFileError, match="this one has no `scales`"):
-        load_study(file)
 
 
 def test_an_unknown_scale_is_refused_with_the_known_ones(problems):
@@ -564,8 +561,53 @@ def test_the_schema_refuses_what_loading_refuses():
         {"trial": {"training": {"epochs": 0}}},
         {"trial": {"regularizer": {"name": "vanilla", "beta": 0.5}}},
         {"trial": {"dataset": {"name": "digts"}}},
+        *({"scales": {"quick": patch, "paper": {}}} for patch in WRONG_PATCHES),
+        *({"search": {"space": searched}} for searched in WRONG_SPACES),
     ]:
         assert not validator.is_valid({**study_data(), **change}), change
+    for change in [
+        *({"scales": {"quick": patch, "paper": None}} for patch in RIGHT_PATCHES),
+        *({"search": {"space": searched}} for searched in RIGHT_SPACES),
+        {"search": {"seeds": {"first": 3, "decide": {"against": {"regularizer": "mixup"}}}}},
+        {"budget": {"hours": "8h"}, "include": ["a.yaml"]},
+    ]:
+        validator.validate({**study_data(), **change})
+
+
+WRONG_PATCHES = [
+    {"trial": {"dataset": {"name": "Digits"}}},
+    {"trial.dataset.name": "Digits"},
+    {"trial": {"dataset.name": "Digits"}},
+    {"trial": {"training": {"epochs": 0}}},
+    {"trial.training.epochs": 0},
+    {"search": {"seeds": 0}},
+    {"search": {"space": {"dataset.name": ["Digits"]}}},
+    {"study": "another"},
+    {"scales": {}},
+    {"trail": {}},
+]
+RIGHT_PATCHES = [
+    {},
+    {"trial": {"dataset": {"validation": 0.2}, "training.epochs": 3, "regularizer": None}},
+    {"trial.training.epochs": 3, "search": {"seeds": [1, 2], "configurations": None}},
+    {"search": {"space": {"regularizer.beta": None}}, "search.seeds": 4},
+]
+WRONG_SPACES = [
+    {"dataset.name": ["Digits"]},
+    {"dataset": [{"name": "Digits"}]},
+    {"regularizer": [{"name": "vanilla", "beta": 0.5}]},
+    {"regularizer": [{"name": "lamix", "beta": [1.5]}]},
+    {"regularizer.beta": {"low": 0.1}},
+    {"regularizer.beta": {"low": 0.1, "high": 0.9, "setp": 1}},
+    {"regularizer.beta": 0.5},
+    {"regularizer.bta": [0.5]},
+    {"training.schedule": {"low": 0, "high": 1}},
+]
+RIGHT_SPACES = [
+    {"regularizer.beta": {"low": 0, "high": 1, "step": 0.5}, "training.milestones": [[1], [2]]},
+    {"regularizer": [{"name": "vanilla"}, {"name": "lamix", "beta": {"low": 0.1, "high": 0.9}}]},
+    {"dataset.name": ["digits", "mnist"], "network.width": [8, 16]},
+]
 
 
 def test_the_schema_says_what_each_setting_means():
