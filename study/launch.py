@@ -41,14 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _load_study(options: argparse.Namespace) -> "ResolvedStudy":
+    # Without pydantic: .1 s.
     from study.file.locate import find_study_file
     from study.file.reading import read_study
 
     file = find_study_file(options.file)
     read = read_study(file, scale=options.scale, overrides=tuple(options.set))
+    # With pydantic: .3 s.
     from study.file.first_look import take_first_look
 
     take_first_look(read)
+    # With torch, which the settings of components need: 2 s.
     from study.file.resolved import resolve_study
 
     return resolve_study(read)
@@ -57,9 +60,10 @@ def _load_study(options: argparse.Namespace) -> "ResolvedStudy":
 def _announce_and_launch(
     study: "ResolvedStudy", options: argparse.Namespace, *, given: Sequence[str]
 ) -> int:
+    # Late, since help and mistakes need neither.
     from rich.console import Console
 
-    from study.lock import StudyHeldError
+    from study.lock import StudyHeldError  # late, as above
 
     console = Console(soft_wrap=True, file=sys.stdout)
     _announce_study(study, console, named=options.scale is not None)
@@ -104,7 +108,7 @@ def _launch_study(
 
 
 def _log_to(file: Path) -> None:
-    from analysis.record import credentials
+    from analysis.record import credentials  # late: it loads MLflow
 
     handler = logging.FileHandler(file)
     handler.setFormatter(credentials.HidingFormatter(logging.BASIC_FORMAT))
@@ -165,6 +169,7 @@ def _announce_study(study: "ResolvedStudy", console: "Console", *, named: bool) 
         markup=False,
     )
     if not named and PAPER_SCALE in study.scales:
+        # Late, as above: here they are loaded already.
         from study.file.problems import StudyFileError
         from study.file.resolved import load_study
 

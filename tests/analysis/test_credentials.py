@@ -31,7 +31,7 @@ SECRET = "s3cr3t"
         (f"https://{SECRET}@mlflow.example/x", "https://***@mlflow.example/x"),
         (f"s3://key:{SECRET}@bucket/path", "s3://***@bucket/path"),
         (f"s3://b/path?endpoint=http://a&secret={SECRET}", "s3://b/path?endpoint=***&secret=***"),
-        (f"connection failed: password={SECRET} host=db", "connection failed: password=*** host=db"),
+        (f"no connection: password={SECRET} host=db", "no connection: password=*** host=db"),
         (f"Driver=x;UID=ada;PWD={SECRET};Server=db", "Driver=x;UID=ada;PWD=***;Server=db"),
         (f"AWS_SECRET_ACCESS_KEY={SECRET}", "AWS_SECRET_ACCESS_KEY=***"),
         (f"'MLFLOW_TRACKING_TOKEN': '{SECRET}'", "'MLFLOW_TRACKING_TOKEN': ***"),

@@ -250,7 +250,7 @@ def test_a_point_that_an_older_storage_holds_twice_is_one_configuration(lab):
     lab.search.rebuild([*told, *told, *told])
     lab.launch(**options, space={"regularizer.beta": [0.3, 0.7, 0.5]})
     assert lab.finish() == [(2, 0)]
-    assert lab.agenda.finished
+    assert lab.scheduler.is_finished
     assert lab.points()[2] == {"regularizer.beta": 0.5}
     assert lab.agrees()
 

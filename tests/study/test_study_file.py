@@ -142,7 +142,7 @@ def only(found):
         (
             "trial.regularizer.alpha=0.5",
             "trial.regularizer.alpha",
-            "lamix would ignore `alpha`, a setting of cutmix, manifold_mixup, mixup, puzzlemix",
+            "lamix would ignore `alpha`, a setting of cutmix, fmix, manifold_mixup, mixup, ",
         ),
         (
             "trial.regularizer.beta=0.5",
