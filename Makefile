@@ -7,13 +7,19 @@ UNIT := tests/trainables tests/analysis tests/study $(LAUNCHES:%=--ignore=%) \
 	--ignore=tests/trainables/test_compilation.py
 HOUSE := tests/test_rooms.py tests/test_public_names.py tests/test_architecture.py
 
-.PHONY: study test check format coverage paper-quick bench bench-short schema clean
+.PHONY: study test test-slow check format coverage paper-quick bench bench-short schema clean
 
 study: $(VENV)/installed  ## set everything up and run the main job
 	$(BIN)/python -m study.launch search_spaces/beta.yaml
 
+# Tests that launch studies have Ray to themselves; all others share the cores, a thread each.
 test: $(VENV)/installed  ## set everything up and pass the tests
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile \
+		tests $(LAUNCHES:%=--ignore=%)
+	$(BIN)/python -m pytest -m "not slow and not gpu" $(LAUNCHES)
+
+test-slow: $(VENV)/installed  ## the tests that take minutes each: kills, full disks, clusters
+	$(BIN)/python -m pytest -m "slow and not gpu"
 
 check: $(VENV)/installed  ## linter, formatter, types, dependencies, rooms, and the schema in step
 	$(BIN)/ruff check .
