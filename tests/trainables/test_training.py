@@ -1,8 +1,10 @@
 """The training loop: exact reruns, exact resumes, the schedule, what it measures."""
 
 import copy
+import io
 import math
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -380,3 +382,22 @@ def test_a_checkpoint_of_an_older_version_lacks_scores_and_goes_on(undisturbed):
 def old_rows(trainer: Trainer) -> list[dict[str, float]]:
     """The history as checkpoints held it: a mapping for each epoch."""
     return [dict(vars(epoch)) for epoch in trainer.history]
+
+
+def test_four_hundred_epochs_of_scores_add_less_than_a_twentieth_to_the_smallest_checkpoint(
+    undisturbed,
+):
+    trainer = Trainer(CONFIGURATION, seed=1)
+    trainer.train_epoch()
+    epoch = trainer.history[0]
+    older = {name for name in vars(epoch) if name in ("epoch", "train_loss", "train_error",
+             "validation_error", "test_error", "learning_rate", *COSTS)}  # fmt: skip
+
+    def size(history: object) -> int:
+        file = io.BytesIO()
+        torch.save({**trainer.state_dict(), "history": history}, file)
+        return len(file.getvalue())
+
+    trainer.history = [replace(epoch, epoch=number, test_loss=number / 7) for number in range(400)]
+    rows = [{name: vars(epoch)[name] + number / 7 for name in older} for number in range(400)]
+    assert size(trainer.state_dict()["history"]) < 1.05 * size(rows)
