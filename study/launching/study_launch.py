@@ -97,6 +97,8 @@ class StudyLaunch:
         self.command = command
         self.trained = False
         """Whether this launch has run trials."""
+        self._noted: set[str] = set()
+        """What was said of the data."""
         try:
             self.checkpoints = TrialCheckpoints(folder.checkpoints)
         except (OSError, ValueError) as error:
@@ -125,15 +127,22 @@ class StudyLaunch:
         Raises:
             DatasetError: if the study cannot be trained on the data.
         """
-        notes: dict[str, None] = {}
         with tell_data_messages(self._say):
-            for configuration in self.study.extremes():
-                splits = datasets.load(configuration.dataset, self.data)
-                notes |= dict.fromkeys(splits.notes)
-                check_last_batch(configuration, len(splits.train))
-                configuration.diagnostics.check_classes(splits.num_classes)
-        for note in notes:
-            self._say(note)
+            sizes = {settings: self._read_dataset(settings) for settings in self._datasets}
+        for configuration in self.study.extremes():
+            training_images, classes = sizes[configuration.dataset]
+            check_last_batch(configuration, training_images)
+            configuration.diagnostics.check_classes(classes)
+
+    def _read_dataset(self, settings: datasets.AnySettings) -> tuple[int, int]:
+        """Read one data set; return how many training images and classes it has."""
+        splits = datasets.load(settings, self.data)
+        self.fingerprint(settings)  # while it is in memory
+        for note in splits.notes:
+            if note not in self._noted:  # settings may differ in what they take of the same files
+                self._noted.add(note)
+                self._say(note)
+        return len(splits.train), splits.num_classes
 
     def _say(self, sentence: str) -> None:
         self.console.print(sentence, highlight=False, markup=False)
