@@ -152,15 +152,18 @@ def _read_data(study: ResolvedStudy, data: Path, console: Console) -> list[str]:
     Raises:
         DatasetError: if the study cannot be trained on the data.
     """
-    notes: dict[str, None] = {}
     with tell_data_messages(lambda text: console.print(text, highlight=False, markup=False)):
-        for configuration in study.extremes():
-            splits = datasets.load(configuration.dataset, data)
-            notes |= dict.fromkeys(splits.notes)
-            check_last_batch(configuration, len(splits.train))
-            check_objectives(study.search.objectives, configuration.dataset, data)
-            configuration.diagnostics.check_classes(splits.num_classes)
-    return list(notes)
+        read = {
+            settings: datasets.load(settings, data)
+            for settings in dict.fromkeys(corner.dataset for corner in study.extremes())
+        }
+    for configuration in study.extremes():
+        splits = read[configuration.dataset]
+        check_last_batch(configuration, len(splits.train))
+        check_objectives(study.search.objectives, configuration.dataset, data)
+        configuration.diagnostics.check_classes(splits.num_classes)
+    # Settings may differ in what they take of the same files: a note is said once.
+    return list(dict.fromkeys(note for splits in read.values() for note in splits.notes))
 
 
 def describe_start(launch: StudyLaunch) -> list[str]:

@@ -142,12 +142,7 @@ def only(found):
         (
             "trial.regularizer.alpha=0.5",
             "trial.regularizer.alpha",
-<<<<<<< ours
             "lamix would ignore `alpha`, a setting of cutmix, fmix, manifold_mixup, mixup, ",
-=======
-            "lamix would ignore `alpha`, a setting of cutmix, fmix, manifold_mixup, mixup, "
-            "puzzlemix, saliencymix",
->>>>>>> theirs
         ),
         (
             "trial.regularizer.beta=0.5",
