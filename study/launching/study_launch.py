@@ -427,7 +427,7 @@ class StudyLaunch:
                 (f"python -m analysis.report {name} --scale {scale}", "the report"),
                 (f"{SEEDS.sub('', self.command)} --set search.seeds={seeds + 2}", "two more seeds"),
             ]
-            if scale != "paper":
+            if scale != "paper" and "paper" in self.study.scales:
                 paper = f"python -m study.launch {self.study.source} --scale paper --plan"
                 commands.append((paper, "what the paper's setting costs"))
         width = max((len(c) for c, _ in commands if len(c) <= LONGEST), default=0)
