@@ -9,6 +9,7 @@ from analysis.record import client, credentials
 from analysis.record.names import TABLE_CSV, TABLE_MARKDOWN
 from analysis.tables import configurations, printed
 from analysis.tables.rendering import to_csv, to_markdown, to_text
+from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
 from study.launching.study_launch import StudyLaunch
@@ -129,8 +130,8 @@ def next_commands(study: ResolvedStudy, command: str, status: int) -> list[tuple
         (f"python -m analysis.report {study.name} --scale {study.scale}", "the report"),
         (f"{SEEDS_FLAG.sub('', command)} --set search.seeds={seeds + 2}", "two more seeds"),
     ]
-    if study.scale != "paper":
-        paper = f"python -m study.launch {study.source} --scale paper --plan"
+    if study.scale != PAPER_SCALE and PAPER_SCALE in study.scales:
+        paper = f"python -m study.launch {study.source} --scale {PAPER_SCALE} --plan"
         commands.append((paper, "what the paper's setting costs"))
     return commands
 
