@@ -16,11 +16,13 @@ from analysis.statistics.summary import summarise_seeds
 from analysis.tables.display_names import (
     axis_name,
 )
-from trainables.metrics import TRAIN_LOSS, VALIDATION_ERROR
+from trainables.metrics import PERCENT, TRAIN_LOSS, VALIDATION_ERROR, description_of
 
 MOST_CURVES = 6
 """More curves than this in one panel are not told apart."""
-INTERVAL_NOTE = "Bars and bands: 95% interval of the mean over seeds (Student's t)"
+INTERVAL_NOTE = (
+    "Bars and bands: 95% interval of the mean over seeds (t; of errors, on the log-odds)"
+)
 
 
 def learning_curves(
@@ -42,8 +44,9 @@ def learning_curves(
     panels = []
     for metric in metrics:
         of_metric = history[history["metric"] == metric]
+        errors = description_of(metric).unit == PERCENT
         marks = [
-            _mean_curve(of_metric[of_metric["label"] == label], label, style)
+            _mean_curve(of_metric[of_metric["label"] == label], label, style, errors=errors)
             for style, label in enumerate(order)
         ]
         marks = [mark for mark in marks if len(mark.x)]
@@ -68,12 +71,12 @@ def importance_bars(shares: Mapping[str, float], *, caption: str) -> Figure | No
     return Figure("importance", "Importance of the searched factors", caption, [panel])
 
 
-def _mean_curve(history: pd.DataFrame, label: str, style: int) -> LineMark:
+def _mean_curve(history: pd.DataFrame, label: str, style: int, *, errors: bool) -> LineMark:
     values = history.pivot(index="epoch", columns="run_id", values="value")
     # An epoch that some seeds never reached would break the curve: the rest had other seeds.
     rows = values.notna().all(axis=1)
     kept = values[rows].to_numpy(dtype=float)
-    summaries = [summarise_seeds(row) for row in kept]
+    summaries = [summarise_seeds(row, method="log-odds" if errors else "t") for row in kept]
     single = values.shape[1] < 2
     return LineMark(
         values.index[rows].to_numpy(dtype=float),

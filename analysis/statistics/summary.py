@@ -2,7 +2,10 @@
 
 Few means 3 to 10 here, and that decides the defaults:
 
-- The interval of a mean is Student's t. It is exact for normal errors at any n from 2. The BCa
+- The interval of a mean is Student's t. It is exact for normal values at any n from 2. Of errors in
+  percent it is taken on the log-odds (`intervals.delta_interval`), so that it never leaves 0 to
+  100. Where all errors are 0 or all are 100 there is no interval: nothing says how far they spread.
+  The BCa
   bootstrap (Efron 1987) is there for larger n: from 3 values there are 10 distinct resamples, from
   5 there are 126, none leaves the range of the data, and its 95% interval covers the mean of normal
   errors 72% (n = 3), 83% (n = 5), 89% (n = 10) and 93% (n = 20) of the time.
@@ -24,6 +27,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
+
+from analysis.statistics.intervals import delta_interval
 
 # scipy.stats is imported where it is used: a study prints its table through this module, and
 # scipy.stats takes a second to load.
@@ -90,14 +95,14 @@ class PairedDifference:
 
 
 def summarise_seeds(
-    values: ArrayLike, *, level: float = LEVEL, method: Literal["t", "bca"] = "t"
+    values: ArrayLike, *, level: float = LEVEL, method: Literal["t", "log-odds", "bca"] = "t"
 ) -> SeedSummary:
     """Return n, mean, standard deviation and the interval of the mean.
 
     Args:
         values: one per seed; missing ones are to be left out before.
         level: coverage in (0, 1).
-        method: `t` (the default, see the module) or `bca`.
+        method: `t` (the default, see the module), `log-odds` for errors in percent, or `bca`.
     """
     array = np.asarray(values, dtype=np.float64).ravel()
     n = len(array)
@@ -109,8 +114,20 @@ def summarise_seeds(
     if n == 1:
         return SeedSummary(1, mean, np.nan, np.nan, np.nan)
     sd = float(array.std(ddof=1))
-    low, high = t_interval(mean, sd, n, level) if method == "t" else bca_interval(array, level)
-    return SeedSummary(n, mean, sd, low, high)
+    return SeedSummary(n, mean, sd, *_interval_of(array, level, method))
+
+
+def _interval_of(array: Floats, level: float, method: Literal["t", "log-odds", "bca"]) -> Interval:
+    match method:
+        case "t":
+            return t_interval(float(array.mean()), float(array.std(ddof=1)), len(array), level)
+        case "bca":
+            return bca_interval(array, level)
+        case "log-odds":
+            if array.min() == array.max() and array[0] in (0.0, 100.0):
+                return np.nan, np.nan
+            found = delta_interval(array, level=level)
+            return found.low, found.high
 
 
 def t_interval(mean: float, sd: float, n: int, level: float = LEVEL) -> Interval:

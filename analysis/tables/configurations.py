@@ -26,7 +26,7 @@ from analysis.record.names import (
     STOPPED_EARLY,
 )
 from analysis.statistics.summary import summarise_seeds
-from trainables.metrics import TEST_ERROR_LAST, VALIDATION_ERROR
+from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
 LOST = (DIVERGED, FAILED)
 """Outcomes after which a trial has no number and will not get one."""
@@ -91,9 +91,9 @@ def over_configurations(
 
     Returns:
         `configuration`, the factors, for each metric `m` the columns `m_mean`, `m_sd`, `m_low`,
-        `m_high` (95%, Student's t) and `m_n`, then `n` (completed trials with an objective),
-        `trials`, `stopped_early`, `diverged`, `failed`, `unfinished`, `run_ids` (of the n) and
-        `best`.
+        `m_high` (95%, see `statistics.summary`) and `m_n`, then `n` (completed trials with an
+        objective), `trials`, `stopped_early`, `diverged`, `failed`, `unfinished`, `run_ids` (of the
+        n) and `best`.
     """
     objectives = [objective] if isinstance(objective, str) else list(objective)
     metrics = list(dict.fromkeys([*objectives, test]))
@@ -177,7 +177,8 @@ def _configuration_row(
     row.update({name: trials[name].iloc[0] if name in trials else None for name in factors})
     for name in metrics:
         values = full[name].astype(float).dropna() if name in full else pd.Series(dtype=float)
-        summary = summarise_seeds(values)
+        errors = description_of(name).unit == PERCENT
+        summary = summarise_seeds(values, method="log-odds" if errors else "t")
         row.update({f"{name}_{part}": getattr(summary, part) for part in PARTS})
     known = [COMPLETED, STOPPED_EARLY, *LOST]
     return row | {

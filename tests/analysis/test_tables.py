@@ -48,8 +48,9 @@ def test_mean_spread_and_interval_by_hand(frame):
     row = table.iloc[0]
     assert (row["configuration"], row["regularizer.beta"], row["n"]) == ("a", 0.5, 3)
     assert (row["validation_error_mean"], row["validation_error_sd"]) == (6.0, 1.0)
-    # t(2, .975) = 4.303
-    assert row["validation_error_high"] == pytest.approx(6 + 4.303 / math.sqrt(3), abs=1e-3)
+    # t(2, .975) = 4.303; the log-odds of 6% are ln(6 / 94), and move by 100 / (6 · 94) a percent
+    high = math.log(6 / 94) + 4.303 / math.sqrt(3) * 100 / (6 * 94)
+    assert row["validation_error_high"] == pytest.approx(100 / (1 + math.exp(-high)), abs=1e-3)
     assert row["test_error_last_mean"] == 7.0
     assert row["run_ids"] == ("a0", "a1", "a2")
 
@@ -265,3 +266,18 @@ def test_a_setting_that_follows_from_the_component_is_no_factor():
     )
     space = {"regularizer": [{"name": "mixup"}, {"name": "manifold_mixup"}, {"name": "lamix"}]}
     assert configurations.factors_of(frame, space) == ["regularizer.name", "regularizer.beta"]
+
+
+def test_no_interval_of_errors_leaves_0_to_100():
+    frame = pd.DataFrame(
+        [
+            trial(end, seed, error, test=error)
+            for end, errors in (("low", (0.0, 0.1, 1.2)), ("high", (89.0, 99.9, 100.0)))
+            for seed, error in enumerate(errors)
+        ]
+    )
+    table = configurations.over_configurations(frame, [])
+    for metric in ("validation_error", "test_error_last"):
+        assert (table[f"{metric}_low"] > 0).all() and (table[f"{metric}_high"] < 100).all()
+        assert (table[f"{metric}_low"] < table[f"{metric}_mean"]).all()
+        assert (table[f"{metric}_mean"] < table[f"{metric}_high"]).all()
