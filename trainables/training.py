@@ -1,7 +1,7 @@
 """The training loop of one trial. It knows nothing of Ray, Optuna or MLflow."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from trainables.datasets import Images
 from trainables.devices import Precision, best_precision
 from trainables.diagnostics import TrialDiagnostics, TrialSubject
 from trainables.evaluation import evaluate_splits
-from trainables.metrics import EPOCH_METRICS, EpochMetrics, has_diverged
+from trainables.history import epochs_from, history_columns
+from trainables.metrics import EpochMetrics, has_diverged
 from trainables.training_step import StepCache
 
 
@@ -225,7 +226,7 @@ class Trainer:
             "network": self.network.state_dict(),
             "regularizer": self.regularizer.state_dict(),
             "optimizer": self.step.optimizer.state_dict(),
-            "history": _history_columns(self.history),
+            "history": history_columns(self.history),
             "position": self._position_state(),
             "diagnostics": self.diagnostics.state_dict(),
         }
@@ -258,7 +259,7 @@ class Trainer:
         if precision != self.precision:  # another device may choose otherwise
             self._build(precision)
         self.step.load_networks(state)
-        self.history = _epochs_from(state["history"])
+        self.history = epochs_from(state["history"])
         self._position = None
         if state["position"] is not None:
             self._position = self._begin_epoch()
@@ -288,18 +289,3 @@ class EpochPosition:
         """Move to where `state` was taken in the same epoch."""
         self.batch = state["batch"]
         self.seconds = state["seconds"]
-
-
-def _history_columns(history: Sequence[EpochMetrics]) -> dict[str, list[float | None]]:
-    """Return epochs as a list for each metric: a checkpoint then names a metric once."""
-    return {name: [getattr(epoch, name) for epoch in history] for name in EPOCH_METRICS}
-
-
-def _epochs_from(
-    state: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]],
-) -> list[EpochMetrics]:
-    """Return the epochs of `_history_columns`, or those of an older version: a mapping for each."""
-    if isinstance(state, Mapping):
-        rows = zip(*state.values(), strict=True)
-        return [EpochMetrics(**dict(zip(state, row, strict=True))) for row in rows]
-    return [EpochMetrics(**epoch) for epoch in state]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from study.scheduling.scheduler import RecordLike
+from study.scheduling.protocols import RecordLike
 
 
 def methods_of(protocol: type) -> dict[str, inspect.Signature]:

@@ -46,8 +46,11 @@ class KeptRecord:
     def interrupt(self, key):
         self.runs[key]["status"] = "KILLED"
 
-    def diagnostics(self, key, names, *, location):
+    def add_diagnostics(self, key, names, *, location):
         self.runs[key]["diagnostics"] = list(names)
+
+    def note_missing(self, key, names):
+        self.runs[key]["missing"] = list(names)
 
     def finished_elsewhere(self, key):
         return None

@@ -31,8 +31,11 @@ class ListedRecord:
     def interrupt(self, key):
         self.calls.append(("interrupt", key))
 
-    def diagnostics(self, key, names, *, location):
+    def add_diagnostics(self, key, names, *, location):
         self.calls.append(("diagnostics", key, list(names)))
+
+    def note_missing(self, key, names):
+        self.calls.append(("missing", key, list(names)))
 
     def finished_elsewhere(self, key):
         return self.elsewhere.get(key)

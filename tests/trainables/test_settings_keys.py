@@ -34,10 +34,10 @@ DECIDES_BOTH = {
     "regularizers.mixup": "name loss",
     "regularizers.cutmix": "name loss",
     "regularizers.manifold_mixup": "name loss layers",
-    "regularizers.confidence_penalty": "name loss weight",
+    "regularizers.confidence_penalty": "name loss",
     "regularizers.fmix": "name loss alpha decay",
     "regularizers.mixup_cutmix": "name loss mixup_alpha cutmix_alpha switch_probability",
-    "regularizers.online_label_smoothing": "name loss hard_share",
+    "regularizers.online_label_smoothing": "name loss",
     "regularizers.resizemix": "name loss smallest largest",
     "regularizers.saliencymix": "name loss alpha probability",
     "regularizers.self_distillation": "name loss last_share",
@@ -74,6 +74,8 @@ NEITHER = {
     **dict.fromkeys([f"regularizers.{name}" for name in settings_classes(regularizers.__name__)],
                     "smoothing"),
     "regularizers.lamix": "smoothing beta",
+    "regularizers.confidence_penalty": "smoothing weight",
+    "regularizers.online_label_smoothing": "smoothing hard_share",
     "training": "recipe epochs learning_rate schedule milestones",
 }  # fmt: skip
 """Settings that cost nothing and that a recorded step reads anew."""

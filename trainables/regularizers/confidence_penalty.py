@@ -4,19 +4,20 @@ The loss less a share of the predictions' entropy: like label smoothing it keeps
 certainty, but by its own predictions instead of the uniform distribution.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from trainables.networks import Network
 from trainables.regularizers._regularizer import (
+    DIAL,
     RegularizerModule,
     SmoothingSettings,
     TargetComparison,
     TrainingBatch,
 )
-from trainables.settings import NonNegative, settings
+from trainables.settings import Exempt, NonNegative, settings
 
 
 @settings
@@ -24,7 +25,9 @@ class Settings(SmoothingSettings):
     """No mixing; the entropy of the predictions is rewarded."""
 
     name: Literal["confidence_penalty"] = "confidence_penalty"
-    weight: NonNegative = 0.1
+    weight: Annotated[
+        NonNegative, Exempt("cost", "the entropy of every weight is computed alike"), DIAL
+    ] = 0.1
     """Of the mean entropy, in nats, that is subtracted from the loss; 0 means none. It weighs more
     beside the binary cross entropy, a mean over classes."""
 
@@ -37,7 +40,6 @@ class Settings(SmoothingSettings):
 class ConfidencePenalty(RegularizerModule[Settings]):
     """The loss on the original batch, less `weight` times the entropy."""
 
-    dials = ("smoothing", "weight")
     weight: Tensor
 
     def compare(self, network: Network, batch: TrainingBatch) -> TargetComparison:

@@ -5,19 +5,20 @@ its images that it got right. In the first epoch, and for a class of which none 
 uniform. (Their code leaves the soft label out of the first epoch's loss.)
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from trainables.networks import Network
 from trainables.regularizers._regularizer import (
+    DIAL,
     RegularizerModule,
     SmoothingSettings,
     TargetComparison,
     TrainingBatch,
 )
-from trainables.settings import Share, settings
+from trainables.settings import Exempt, Share, settings
 from trainables.targets import smooth_one_hot
 
 
@@ -26,7 +27,9 @@ class Settings(SmoothingSettings):
     """No mixing; the target is blended with the class's mean prediction of the last epoch."""
 
     name: Literal["online_label_smoothing"] = "online_label_smoothing"
-    hard_share: Share = 0.5
+    hard_share: Annotated[
+        Share, Exempt("cost", "targets of every share are sums of the same terms"), DIAL
+    ] = 0.5
     """α, the share of the one-hot target, in [0, 1]; the rest is the class's soft label."""
 
     def build(self, *, num_classes: int, num_features: int) -> "OnlineLabelSmoothing":
@@ -38,7 +41,6 @@ class Settings(SmoothingSettings):
 class OnlineLabelSmoothing(RegularizerModule[Settings]):
     """One table of soft labels in use, and the sums from which the next epoch's is made."""
 
-    dials = ("smoothing", "hard_share")
     hard_share: Tensor
     soft_labels_CC: Tensor
     """The soft label of each class in this epoch, a row each."""
