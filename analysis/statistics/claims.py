@@ -30,7 +30,7 @@ from scipy import special
 
 from analysis.statistics.p_values import holm_adjusted, one_sided_p
 from analysis.statistics.pairs import RESOLUTION, Booleans, Floats, pair_statistics
-from analysis.statistics.prediction import Outlook, seeds_to_decide
+from analysis.statistics.prediction import SeedOutlook, seeds_to_decide
 
 LEVEL = 0.05
 
@@ -90,7 +90,7 @@ class RowJudgement:
     order: tuple[OrderedPair, ...]
     """The orders of two methods that are shown."""
     margin: float
-    outlook: Outlook | None
+    outlook: SeedOutlook | None
     """What would decide `on_par` (without a margin, `better`) against the rival that is furthest
     from it; None where that is decided."""
 
@@ -124,7 +124,7 @@ def judge_table(
         raise ValueError(f"a margin is at least 0 points, but here is {min(margins)}")
     found = [_against_subject(a, s, resolution) for a, s in zip(arrays, subjects, strict=True)]
     m = np.concatenate([np.full(len(f.rivals), x) for f, x in zip(found, margins, strict=True)])
-    whole = _Differences.joined(found)
+    whole = _PairedDifferences.joined(found)
     two_sided = 2 * np.minimum(whole.p_below(0.0), whole.p_above(0.0))
     holm = holm_adjusted(two_sided)
     inferior, par = holm_adjusted(whole.p_above(m)), holm_adjusted(whole.p_below(m))
@@ -200,14 +200,14 @@ def judge_order(errors: ArrayLike, claimed: Sequence[int], *, level: float = LEV
 
 
 @dataclass(frozen=True)
-class _Differences:
+class _PairedDifferences:
     rivals: tuple[int, ...]
     n: Floats
     mean: Floats
     sd: Floats
 
     @classmethod
-    def joined(cls, parts: Sequence["_Differences"]) -> "_Differences":
+    def joined(cls, parts: Sequence["_PairedDifferences"]) -> "_PairedDifferences":
         return cls(
             tuple(rival for part in parts for rival in part.rivals),
             *(np.concatenate([getattr(p, name) for p in parts]) for name in ("n", "mean", "sd")),
@@ -222,11 +222,11 @@ class _Differences:
         return one_sided_p(self.mean - np.asarray(bound), self.sd, self.n)
 
 
-def _against_subject(array: Floats, subject: int, resolution: float) -> _Differences:
+def _against_subject(array: Floats, subject: int, resolution: float) -> _PairedDifferences:
     pairs = pair_statistics(array, resolution=resolution)
     rivals = tuple(row for row in range(len(array)) if row != subject)
     chosen = [subject], list(rivals)
-    return _Differences(
+    return _PairedDifferences(
         rivals,
         pairs.n[np.ix_(*chosen)][0],
         pairs.mean[np.ix_(*chosen)][0],
@@ -235,7 +235,13 @@ def _against_subject(array: Floats, subject: int, resolution: float) -> _Differe
 
 
 def _comparison(
-    found: _Differences, i: int, p: float, holm: float, par: float, inferior: float, level: float
+    found: _PairedDifferences,
+    i: int,
+    p: float,
+    holm: float,
+    par: float,
+    inferior: float,
+    level: float,
 ) -> RivalComparison:
     n, mean, sd = int(found.n[i]), float(found.mean[i]), float(found.sd[i])
     half = special.stdtrit(n - 1, 0.975) * sd / np.sqrt(n) if n > 1 else np.nan
@@ -270,7 +276,7 @@ def _all_of(verdicts: Sequence[ClaimVerdict]) -> ClaimVerdict:
 
 def _row_outlook(
     comparisons: Sequence[RivalComparison], margin: float, level: float
-) -> Outlook | None:
+) -> SeedOutlook | None:
     par = margin > 0
     if _all_of([c.on_par if par else c.better for c in comparisons]) != ClaimVerdict.UNDECIDED:
         return None

@@ -41,7 +41,7 @@ class DesignError(ValueError):
 
 
 @dataclass(frozen=True)
-class Effect:
+class PartEffect:
     """What a part, or the interaction of two, does to the error, in points of percent."""
 
     term: Term
@@ -94,7 +94,7 @@ def part_effects(
     design: Design,
     *,
     level: float = 0.95,
-) -> tuple[Effect, ...]:
+) -> tuple[PartEffect, ...]:
     """Return the effects that a design's errors show: parts first, interactions after them.
 
     Args:
@@ -115,7 +115,7 @@ def part_effects(
     t = np.divide(-np.abs(means), error, out=np.full_like(means, -np.inf), where=error > 0)
     p = np.where(np.isnan(df), np.nan, np.where(means == 0, 1.0, 2 * special.stdtr(df, t)))
     return tuple(
-        Effect(term, float(m), float(m - h), float(m + h), float(q), float(c), int(n), alias)
+        PartEffect(term, float(m), float(m - h), float(m + h), float(q), float(c), int(n), alias)
         for term, m, h, q, c, n, alias in zip(
             terms, means, half, p, holm_adjusted(p), seeds, aliases, strict=True
         )

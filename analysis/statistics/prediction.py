@@ -32,7 +32,7 @@ Decided = Callable[[Floats, Floats, int], Booleans]
 
 
 @dataclass(frozen=True)
-class Spread:
+class SeedSpread:
     """A standard deviation and how well it is known."""
 
     sd: float
@@ -53,7 +53,7 @@ class PredictedWidth:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class SeedOutlook:
     """How many more seeds would decide, and how likely."""
 
     more: int | None
@@ -63,7 +63,7 @@ class Outlook:
     sentence: str
 
 
-def pooled_spread(errors: ArrayLike) -> Spread:
+def pooled_spread(errors: ArrayLike) -> SeedSpread:
     """Return the standard deviation over seeds, pooled over configurations.
 
     Args:
@@ -76,10 +76,10 @@ def pooled_spread(errors: ArrayLike) -> Spread:
     means = filled.sum(-1) / np.maximum(n, 1)
     squares = np.where(held, (array - means[:, None]) ** 2, 0.0).sum()
     df = float(np.maximum(n - 1, 0).sum())
-    return Spread(float(np.sqrt(squares / df)) if df else float("nan"), df)
+    return SeedSpread(float(np.sqrt(squares / df)) if df else float("nan"), df)
 
 
-def spread_of_differences(errors: ArrayLike) -> Spread:
+def spread_of_differences(errors: ArrayLike) -> SeedSpread:
     """Return the standard deviation of paired differences, pooled over all pairs.
 
     Args:
@@ -89,13 +89,13 @@ def spread_of_differences(errors: ArrayLike) -> Spread:
     pairs = pair_statistics(array)
     known = np.isfinite(pairs.variance)
     if not known.any():
-        return Spread(float("nan"), 0.0)
+        return SeedSpread(float("nan"), 0.0)
     weights = pairs.df[known]
     variance = (weights * pairs.variance[known]).sum() / weights.sum()
-    return Spread(float(np.sqrt(variance)), float(weights.mean() * (len(array) - 1)))
+    return SeedSpread(float(np.sqrt(variance)), float(weights.mean() * (len(array) - 1)))
 
 
-def predicted_half_width(pilot: Spread, n: int, *, level: float = 0.95) -> PredictedWidth:
+def predicted_half_width(pilot: SeedSpread, n: int, *, level: float = 0.95) -> PredictedWidth:
     """Return the half-width of Student's interval that n seeds will have on average.
 
     Args:
@@ -190,14 +190,14 @@ def seeds_to_decide(
     *,
     probability: float = WANTED,
     most: int = MOST_SEEDS,
-) -> Outlook:
+) -> SeedOutlook:
     """Return the fewest further seeds that decide with the given probability.
 
     Arguments as for `probability_decided`. The search doubles, then halves; the probability rises
     with the seeds but for chance.
     """
     if n < 2 or not np.isfinite([mean, sd]).all():
-        return Outlook(None, float("nan"), "two seeds are needed before a forecast can be made")
+        return SeedOutlook(None, float("nan"), "two seeds are needed before a forecast can be made")
 
     def chance(more: int) -> float:
         return probability_decided(mean, sd, n, more, decided)
@@ -205,7 +205,7 @@ def seeds_to_decide(
     at_most = chance(most)
     if at_most < probability:
         text = f"even {most} more seeds would decide with a probability of only {at_most:.2f}"
-        return Outlook(None, at_most, text)
+        return SeedOutlook(None, at_most, text)
     low, high = 0, 1
     while high < most and chance(high) < probability:
         low, high = high, min(2 * high, most)
@@ -214,7 +214,7 @@ def seeds_to_decide(
         low, high = (low, middle) if chance(middle) >= probability else (middle, high)
     reached = chance(high)
     text = f"{high} more seed{'s' if high > 1 else ''} would decide with probability {reached:.2f}"
-    return Outlook(high, reached, text)
+    return SeedOutlook(high, reached, text)
 
 
 @cache

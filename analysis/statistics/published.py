@@ -19,7 +19,7 @@ from scipy import special
 
 from analysis.statistics.claims import LEVEL, ClaimVerdict
 from analysis.statistics.pairs import Booleans, Floats
-from analysis.statistics.prediction import Outlook, seeds_to_decide
+from analysis.statistics.prediction import SeedOutlook, seeds_to_decide
 
 MARGIN_SDS = 2.0
 MARGIN_SHARE = 0.02
@@ -29,7 +29,7 @@ MOST_POINTS = 2.0
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedCell:
     """Errors in percent over published runs."""
 
     mean: float
@@ -38,7 +38,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Margin:
+class CellMargin:
     """The largest difference that counts as the same, in points of percent."""
 
     points: float
@@ -67,12 +67,12 @@ class CellEquivalence:
     low: float
     high: float
     """The 90% interval, that of the two one-sided tests; NaN below two seeds."""
-    margin: Margin
-    outlook: Outlook | None
+    margin: CellMargin
+    outlook: SeedOutlook | None
     """What would decide it; None where it is decided."""
 
 
-def equivalence_margin(published: Published, row: Sequence[float] = ()) -> Margin:
+def equivalence_margin(published: PublishedCell, row: Sequence[float] = ()) -> CellMargin:
     """Return the margin of a cell.
 
     Args:
@@ -84,13 +84,13 @@ def equivalence_margin(published: Published, row: Sequence[float] = ()) -> Margi
     cap = MOST_POINTS
     if len(row) > 1:
         cap = min(cap, (max(row) - min(row)) / 2)
-    return Margin(min(wanted, max(cap, min(least, MOST_POINTS))), wanted)
+    return CellMargin(min(wanted, max(cap, min(least, MOST_POINTS))), wanted)
 
 
 def judge_cell(
     errors: ArrayLike,
-    published: Published,
-    margin: Margin,
+    published: PublishedCell,
+    margin: CellMargin,
     *,
     level: float = LEVEL,
     forecast: bool = True,
@@ -108,7 +108,7 @@ def judge_cell(
     n = len(values)
     mean = float(values.mean()) - published.mean if n else float("nan")
     if n < 2:
-        outlook = Outlook(None, np.nan, "two seeds are needed before a forecast can be made")
+        outlook = SeedOutlook(None, np.nan, "two seeds are needed before a forecast can be made")
         return CellEquivalence(ClaimVerdict.UNDECIDED, n, mean, np.nan, np.nan, margin, outlook)
     sd = float(values.std(ddof=1))
     half = float(welch_half_width(np.array([sd]), n, published, level)[0])
@@ -135,7 +135,7 @@ def judge_cell(
     )
 
 
-def welch_half_width(sds: Floats, n: int, published: Published, level: float) -> Floats:
+def welch_half_width(sds: Floats, n: int, published: PublishedCell, level: float) -> Floats:
     """Return the distance from the difference to its one-sided bounds.
 
     Args:

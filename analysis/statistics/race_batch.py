@@ -63,7 +63,7 @@ class RaceOutcomes:
 
 
 @dataclass
-class _Look:
+class _RaceLook:
     """What is seen at one look of some of the races."""
 
     rule: RaceRule
@@ -119,7 +119,7 @@ def _take_look(state: RaceOutcomes, rows: Integers, errors_RKS: Floats, rule: Ra
     seeds_RK = state.wanted_RK[rows]
     present = np.arange(errors_RKS.shape[-1]) < seeds_RK[..., None]
     own = pair_statistics(errors_RKS, present, resolution=rule.resolution)
-    look = _Look(
+    look = _RaceLook(
         rule=rule,
         own=own,
         means_RK=_prefix_means(errors_RKS, seeds_RK),
@@ -156,7 +156,7 @@ def _take_look(state: RaceOutcomes, rows: Integers, errors_RKS: Floats, rule: Ra
     state.wanted_RK[rows] = np.where(advancing_RK & ~stopped_R[:, None], advanced_RK, seeds_RK)
 
 
-def _judge_best(look: _Look) -> None:
+def _judge_best(look: _RaceLook) -> None:
     """Drop those that are beaten, one step after the other; then find the equivalent."""
     left_RK = ~look.beaten_RK
     each = np.arange(len(left_RK))
@@ -177,7 +177,7 @@ def _judge_best(look: _Look) -> None:
         look.equivalent_RK |= (within | ~rivals).all(-1) & left_RK & (k[:, :, 0] > 1)
 
 
-def _judge_reference(look: _Look) -> None:
+def _judge_reference(look: _RaceLook) -> None:
     """Find who is worse, better and equivalent, Holm's steps over those whose decision is open."""
     reference = look.rule.against
     open_RK = ~look.beaten_RK & ~look.better_RK & ~look.equivalent_RK
@@ -200,7 +200,7 @@ def _judge_reference(look: _Look) -> None:
         look.equivalent_RK |= open_RK & within_RK
 
 
-def _advancing(look: _Look, running_RK: Booleans, seeds_RK: Integers) -> Booleans:
+def _advancing(look: _RaceLook, running_RK: Booleans, seeds_RK: Integers) -> Booleans:
     """Return who gets seeds next: the contenders, and those that rest when these are at the cap."""
     open_RK = running_RK & (seeds_RK < look.rule.most)
     means_RK = np.where(running_RK, look.means_RK, np.inf)

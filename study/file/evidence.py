@@ -47,7 +47,7 @@ Hours = Annotated[
 
 
 @settings
-class Reference:
+class RaceReference:
     """The configuration that all others are compared with."""
 
     against: Annotated[dict[str, Any], MinLen(1)]
@@ -65,7 +65,7 @@ class SeedRace:
     looks: Annotated[tuple[Count, ...], MinLen(1)] | None = None
     """Numbers of seeds at which it is decided who goes on, rising from `first` to `most`; null
     means half as many seeds again at each look."""
-    decide: Literal["best"] | Reference = "best"
+    decide: Literal["best"] | RaceReference = "best"
     """`best` finds the best configuration; {against: {path: value}} compares all with one."""
     margin: NonNegative = 0.0
     """Points of the objective within which two configurations count as equivalent, at least 0."""
@@ -118,7 +118,7 @@ class SearchUntil:
 
 
 @settings
-class Budget:
+class LaunchBudget:
     """What a launch may spend; it ends cleanly within that, and the same command goes on."""
 
     hours: Hours | None = None
@@ -138,7 +138,7 @@ class Budget:
 
 
 @settings
-class Ablation:
+class AblationPlan:
     """Which parts of a method matter: configurations between two, by the parts they share."""
 
     start: dict[str, Any] = Field(alias="from")

@@ -11,7 +11,7 @@ import pydantic
 from study.file import document, space
 from study.file import points as file_points
 from study.file.annotations import drop_nulls, setting_paths
-from study.file.evidence import Ablation, Budget, Reference, SearchUntil, SeedRace
+from study.file.evidence import AblationPlan, LaunchBudget, RaceReference, SearchUntil, SeedRace
 from study.file.messages import MOST_PROBLEMS, problems_of
 from study.file.points import with_labels
 from study.file.problems import FileProblem
@@ -35,8 +35,8 @@ MOST_TRIALS = 1_000_000
 NOT_YET: dict[str, type] = {
     "search.seeds": SeedRace,
     "search.configurations": SearchUntil,
-    "budget": Budget,
-    "ablate": Ablation,
+    "budget": LaunchBudget,
+    "ablate": AblationPlan,
     "claims": str,
     "plugins": tuple,
 }
@@ -182,7 +182,7 @@ def _reference_problems(
     search: SearchSettings, searched: Space, resolved: DocumentSection
 ) -> Iterator[FileProblem]:
     """Yield what is wrong with the configuration that all others are compared with."""
-    if not isinstance(search.seeds, SeedRace) or not isinstance(search.seeds.decide, Reference):
+    if not isinstance(search.seeds, SeedRace) or not isinstance(search.seeds.decide, RaceReference):
         return
     # A component may be given by its name's path, as in `regularizer.name: mixup`.
     point = {

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import AfterValidator, Field, Strict
 
-from study.file.evidence import Ablation, Budget, SearchUntil, SeedRace
+from study.file.evidence import AblationPlan, LaunchBudget, SearchUntil, SeedRace
 from study.file.names import LONGEST_NAME, NAME_PATTERN
 from trainables import metrics
 from trainables.settings import Count, Index, NonNegative, Positive, settings
@@ -153,9 +153,9 @@ class Study:
     """A trial's share of a machine."""
     checkpoints: CheckpointSettings = CheckpointSettings()
     """How often unfinished trials are saved."""
-    budget: Budget | None = None
+    budget: LaunchBudget | None = None
     """What a launch may spend; null sets no bound."""
-    ablate: Ablation | None = None
+    ablate: AblationPlan | None = None
     """Which parts of a method are taken away, in place of `search.space`."""
     claims: str | None = None
     """A CSV file of published values that the study is held against, seen from this file."""

@@ -8,7 +8,7 @@ READERS = "trainables.datasets"
 """The logger of the data sets."""
 
 
-class _Sayer(logging.Handler):
+class _MessageSayer(logging.Handler):
     def __init__(self, say: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
         self.say = say
@@ -24,7 +24,7 @@ def tell_data_messages(say: Callable[[str], None]) -> Iterator[None]:
     Args:
         say: takes one message.
     """
-    handler = _Sayer(say)
+    handler = _MessageSayer(say)
     logger = logging.getLogger(READERS)
     logger.addHandler(handler)
     try:

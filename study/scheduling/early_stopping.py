@@ -7,9 +7,10 @@ import statistics
 
 from study.scheduling.protocols import SearchLike
 from study.trials import ConfigurationTrials
+from trainables.metrics import course_metric
 
 
-def is_to_stop(configuration: ConfigurationTrials, search: SearchLike, *, course: str) -> bool:
+def is_to_stop(configuration: ConfigurationTrials, search: SearchLike, objective: str) -> bool:
     """Report the means that are new to the search; return whether it stops the configuration.
 
     An epoch is reported once every seed that has begun has reached it. The last epoch is not
@@ -18,11 +19,12 @@ def is_to_stop(configuration: ConfigurationTrials, search: SearchLike, *, course
     Args:
         configuration: whose trials are under way.
         search: is shown the means.
-        course: the metric of an epoch that early stopping goes by.
+        objective: the study's; what epochs measure of it is what early stopping goes by.
     """
     begun = [trial for trial in configuration.trials if trial.history]
     if not begun:  # its first epoch is longer than the time between two results
         return False
+    course = course_metric(objective)
     reached = min(len(trial.history) for trial in begun)
     last = max(trial.epochs for trial in begun)
     while configuration.reported < min(reached, last - 1):

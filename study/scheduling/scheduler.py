@@ -19,7 +19,6 @@ from trainables.configuration import Configuration, as_dict, flatten_settings
 from trainables.metrics import (
     EpochMetrics,
     TrialSummary,
-    course_metric,
     has_diverged,
     summarise_trial,
 )
@@ -57,14 +56,11 @@ class StudyScheduler:
         self.provenance = provenance
         self.shares = shares or GpuShares(study.resources)
         self.known = StudyTrials(study, data_of)
-        self.configurations = self.known.configurations
-        self.trials = self.known.trials
+        self.configurations, self.trials = self.known.configurations, self.known.trials
         self.todo: OrderedDict[Trial, None] = OrderedDict()
         """The trials to run, in order; a set, since every trial is looked up in it."""
         self.active: set[Trial] = set()
         """The trials that are handed out for execution, or under way."""
-        self._course = course_metric(study.search.objectives[0])
-        """What early stopping goes by."""
         self.stopping = False
         """Whether no further trial may begin."""
         self._unjudged = 0
@@ -161,8 +157,6 @@ class StudyScheduler:
         self.record.begin(trial.key, name=trial.name, params=params, tags=tags)
         trial.recorded, trial.state = True, "running"
 
-    # Trials under way
-
     def note_epochs(
         self,
         trial: Trial,
@@ -185,8 +179,9 @@ class StudyScheduler:
         if self.study.search.early_stopping is None or has_diverged(trial.history):
             return False
         holders = self.known.holders_of(trial)
+        objective = self.study.search.objectives[0]
         for holder in holders:
-            if not holder.is_judged and is_to_stop(holder, self.search, course=self._course):
+            if not holder.is_judged and is_to_stop(holder, self.search, objective):
                 self._stop_configuration(holder)
         return all(holder.judgement.state == "pruned" for holder in holders)
 

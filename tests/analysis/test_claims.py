@@ -11,7 +11,7 @@ from analysis.statistics.claims import (
     supported_order,
 )
 from analysis.statistics.p_values import holm_adjusted
-from analysis.statistics.published import Published, equivalence_margin, judge_cell
+from analysis.statistics.published import PublishedCell, equivalence_margin, judge_cell
 from analysis.statistics.summary import holm_correction
 
 SUPPORTED, CONTRADICTED = ClaimVerdict.SUPPORTED, ClaimVerdict.CONTRADICTED
@@ -104,7 +104,7 @@ def test_a_verdict_on_a_cell_contradicts_the_truth_in_at_most_a_twentieth(differ
     said = 0
     for _ in range(400):
         theirs = rng.normal(10, 0.3, 5)
-        published = Published(theirs.mean(), theirs.std(ddof=1))
+        published = PublishedCell(theirs.mean(), theirs.std(ddof=1))
         margin = equivalence_margin(published)
         ours = rng.normal(10 + difference * margin.points, 0.3, 8)
         said += judge_cell(ours, published, margin, forecast=False).verdict is wrong
@@ -112,22 +112,22 @@ def test_a_verdict_on_a_cell_contradicts_the_truth_in_at_most_a_twentieth(differ
 
 
 def test_a_margin_that_would_accept_anything_is_capped_and_says_so():
-    cutmix_on_lenet = Published(62.5, 3.09)
+    cutmix_on_lenet = PublishedCell(62.5, 3.09)
     margin = equivalence_margin(cutmix_on_lenet, [58.9, 56.4, 62.5, 56.3])
     assert margin.uncapped == pytest.approx(6.18) and margin.points == 2.0
     assert margin.caution.startswith("the margin is capped at ±2.00 points")
-    assert equivalence_margin(Published(19.38, 0.16)).caution == ""
-    assert equivalence_margin(Published(19.38, 0.16)).points == pytest.approx(0.3876)
+    assert equivalence_margin(PublishedCell(19.38, 0.16)).caution == ""
+    assert equivalence_margin(PublishedCell(19.38, 0.16)).points == pytest.approx(0.3876)
 
 
 def test_no_margin_reaches_half_way_from_the_best_method_to_the_worst():
-    margin = equivalence_margin(Published(5.0, 0.4), [5.0, 5.6])
+    margin = equivalence_margin(PublishedCell(5.0, 0.4), [5.0, 5.6])
     assert margin.points == pytest.approx(0.3)
-    assert equivalence_margin(Published(5.0, 0.4), [5.0, 5.01]).points == pytest.approx(0.1)
+    assert equivalence_margin(PublishedCell(5.0, 0.4), [5.0, 5.01]).points == pytest.approx(0.1)
 
 
 def test_a_cell_within_the_margin_is_supported_and_one_beyond_contradicted():
-    published = Published(10.0, 0.3)
+    published = PublishedCell(10.0, 0.3)
     margin = equivalence_margin(published)
     ours = [9.9, 10.0, 10.1, 10.05, 9.95]
     close = judge_cell(ours, published, margin)
@@ -138,7 +138,7 @@ def test_a_cell_within_the_margin_is_supported_and_one_beyond_contradicted():
 
 
 def test_where_the_published_runs_are_too_few_no_number_of_seeds_decides():
-    published = Published(62.5, 3.09)
+    published = PublishedCell(62.5, 3.09)
     margin = equivalence_margin(published, [58.9, 56.4, 62.5, 56.3])
     cell = judge_cell([62.0, 63.0, 62.6], published, margin)
     assert cell.verdict is UNDECIDED

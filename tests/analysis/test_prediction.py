@@ -6,7 +6,7 @@ from scipy import special
 from statsmodels.stats.power import TTestPower
 
 from analysis.statistics.prediction import (
-    Spread,
+    SeedSpread,
     detection_power,
     pooled_spread,
     predicted_half_width,
@@ -70,8 +70,8 @@ def test_predicted_and_realised_half_widths_agree_within_a_quarter():
 
 
 def test_a_predicted_width_names_what_the_pilot_leaves_open():
-    narrow = predicted_half_width(Spread(0.3, 40), 10)
-    wide = predicted_half_width(Spread(0.3, 2), 10)
+    narrow = predicted_half_width(SeedSpread(0.3, 40), 10)
+    wide = predicted_half_width(SeedSpread(0.3, 2), 10)
     assert narrow.low < narrow.expected < narrow.high
     assert wide.high / wide.low > 3 * narrow.high / narrow.low
 

@@ -16,7 +16,7 @@ from scipy import special
 from analysis.statistics.best_set import compare_with_best
 from analysis.statistics.claims import ClaimVerdict, judge_table
 from analysis.statistics.intervals import delta_interval, logit_interval
-from analysis.statistics.published import Published, equivalence_margin, judge_cell
+from analysis.statistics.published import PublishedCell, equivalence_margin, judge_cell
 from analysis.statistics.sensitivity import sensitivity_curve
 from analysis.statistics.summary import t_interval
 from tests.benchmarks.made_up_errors import CONDITIONS, draw_errors, paper_comparisons
@@ -187,7 +187,7 @@ def _cell_section(cells: int) -> Iterator[str]:
             counts = dict.fromkeys(ClaimVerdict, 0)
             for _ in range(cells):
                 theirs = rng.normal(10, 0.3, 5)
-                published = Published(float(theirs.mean()), float(theirs.std(ddof=1)))
+                published = PublishedCell(float(theirs.mean()), float(theirs.std(ddof=1)))
                 margin = equivalence_margin(published)
                 ours = rng.normal(10 + share * margin.points, 0.3, n)
                 counts[judge_cell(ours, published, margin, forecast=False).verdict] += 1

@@ -4,7 +4,7 @@ import pydantic
 import pytest
 import yaml
 
-from study.file.evidence import Ablation, Budget, SearchUntil, SeedRace, parse_hours
+from study.file.evidence import AblationPlan, LaunchBudget, SearchUntil, SeedRace, parse_hours
 from study.file.problems import StudyFileError
 from study.file.resolved import load_study
 from tests.study.sample import study_data
@@ -108,12 +108,12 @@ def test_hours_are_written_with_or_without_a_unit():
         48.0,
         1.5,
     ]
-    assert Budget(hours="90min").hours == 1.5
+    assert LaunchBudget(hours="90min").hours == 1.5
     with pytest.raises(pydantic.ValidationError):
-        Budget(hours="90 minutes")
+        LaunchBudget(hours="90 minutes")
 
 
 def test_plain_data_becomes_typed_settings():
     assert parse_settings(SearchUntil, {"most": 9}).until == "settled"
-    ablation = parse_settings(Ablation, {"from": {}, "to": {"a": 1}, "parts": ["a"]})
+    ablation = parse_settings(AblationPlan, {"from": {}, "to": {"a": 1}, "parts": ["a"]})
     assert (ablation.start, ablation.design) == ({}, "one_out")
