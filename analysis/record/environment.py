@@ -6,6 +6,8 @@ import os
 
 def prepare_environment() -> None:
     """Set what the user has not set, so that MLflow prints nothing between our own lines."""
+    # MLflow would ask a host of its makers for a configuration, and report to it.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # A report downloads many small files: a progress bar for each is noise.
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # With a server MLflow prints two lines for each run that ends.
