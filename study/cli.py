@@ -1,4 +1,4 @@
-"""All commands as one: ``lamix-study launch beta``; each is the ``python -m`` form of its module."""
+"""All commands as one, ``lamix-study launch beta``: each is the ``python -m`` form of a module."""
 
 import argparse
 import importlib
