@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     if not studies:
-        console.print(f"No studies on record in {shown_tracking_uri()}.", highlight=False)
+        console.print(
+            f"No studies on record in {shown_tracking_uri()}.", highlight=False, markup=False
+        )
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("study", "scale", "state", "done", "cut off", "failed", "last change"):

@@ -65,7 +65,8 @@ class LaunchDisplay:
 
     def __enter__(self) -> Self:
         for label, text in self.facts:
-            self.console.print(f"[dim]{label:<10}[/]{text}", highlight=False, soft_wrap=True)
+            line = Text.assemble((f"{label:<10}", "dim"), text)
+            self.console.print(line, highlight=False, soft_wrap=True)
         if self.console.is_terminal:
             self._live.start()
         return self
@@ -90,7 +91,7 @@ class LaunchDisplay:
 
     def say(self, text: str) -> None:
         """Show a sentence above the display, and keep it there."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def say_once(self, text: str) -> None:
         """Show a sentence above the display once, however often it is said."""
@@ -104,6 +105,7 @@ class LaunchDisplay:
         self.console.print(
             f"{stamp}  {' · '.join([self._counts_text(), *self._remarks()])}",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
 
@@ -121,7 +123,7 @@ class LaunchDisplay:
         bar.add_row(ProgressBar(total=total, completed=done, width=40), self._counts_text())
         rows = Table.grid(padding=(0, 2))
         for trial in sorted(self.scheduler.running, key=lambda trial: (trial.number, trial.seed)):
-            rows.add_row(f"  {trial.name}", _progress_text(trial))
+            rows.add_row(Text(f"  {trial.name}"), _progress_text(trial))
         lines: list[RenderableType] = [bar, rows]
         lines += [Text(part) for part in self._remarks()]
         return Group(*lines)

@@ -106,7 +106,7 @@ def test_a_trial_that_diverges_is_an_outcome_and_the_worst_value(tmp_path):
     assert [t.value for t in folder.optuna().trials] == [100.0, 100.0]
 
 
-def test_a_trial_that_fails_is_tried_again_then_named_and_the_study_goes_on(tmp_path):
+def test_images_that_are_gone_since_the_launch_has_read_them_end_it_in_order(tmp_path):
     for part in ("train", "test"):
         for name in ("black", "white"):
             (tmp_path / "images" / part / name).mkdir(parents=True)
@@ -117,16 +117,14 @@ def test_a_trial_that_fails_is_tried_again_then_named_and_the_study_goes_on(tmp_
     process = folder.start()
     wait_for(lambda: process.poll() is not None or "dashboard" in folder.output.read_text())
     shutil.rmtree(tmp_path / "images")  # read by the driver, not yet by the trials
-    assert process.wait(timeout=240) == 1
+    assert process.wait(timeout=240) == 130, folder.output.read_text()
     output = folder.output.read_text()
-    assert "Failed for good: dataset=image_folder seed=0:" in output
-    assert str(tmp_path / "images" / "train") in output
-    outcomes = {run.data.params["dataset.name"]: run.data.tags for run in folder.runs()}
-    assert outcomes["digits"]["outcome"] == "completed"
-    assert outcomes["image_folder"]["outcome"] == "failed"
-    assert "DatasetError" in outcomes["image_folder"]["failure"]
+    assert "No further trial begins." in output
+    assert str(tmp_path / "images") in output
+    trained = {run.data.params["dataset.name"] for run in folder.runs()}
+    assert "image_folder" not in trained
     states = {t.params["dataset"]: t.state for t in folder.optuna().trials}
-    assert states == {"digits": TrialState.COMPLETE, "image_folder": TrialState.FAIL}
+    assert states["image_folder"] == TrialState.RUNNING  # the same command goes on with it
 
 
 @pytest.fixture
