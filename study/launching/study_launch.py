@@ -23,7 +23,7 @@ from study.trials import RecordedTrial
 from trainables import datasets
 from trainables.checkpoints import TrialCheckpoints
 from trainables.configuration import check_last_batch
-from trainables.datasets import DatasetError
+from trainables.datasets import DatasetError, Splits
 
 
 class LaunchRefusedError(Exception):
@@ -110,17 +110,18 @@ def prepare_launch(
     except (OSError, ValueError) as error:
         raise LaunchRefusedError(f"cannot use the state directory: {error}") from error
 
-    @cache
-    def fingerprint_of(settings: datasets.AnySettings) -> str:
-        return datasets.load(settings, data).fingerprint
-
     try:
-        for note in _read_data(study, data, console):
-            console.print(note, highlight=False, markup=False)
+        read = _read_data(study, data, console)
         record = open_record(study, folder.spool, read_only=planning)
         search = OptunaStudy(study, folder.optuna)
     except (DatasetError, RecordError, SearchError) as error:
         raise LaunchRefusedError(str(error)) from error
+    known = {settings: splits.fingerprint for settings, splits in read.items()}
+
+    @cache
+    def fingerprint_of(settings: datasets.AnySettings) -> str:
+        return known.get(settings) or datasets.load(settings, data).fingerprint
+
     scheduler = StudyScheduler(
         study,
         search,
@@ -146,8 +147,10 @@ def prepare_launch(
     )
 
 
-def _read_data(study: ResolvedStudy, data: Path, console: Console) -> list[str]:
-    """Read the study's data sets and check what depends on them; return what is odd about them.
+def _read_data(
+    study: ResolvedStudy, data: Path, console: Console
+) -> dict[datasets.AnySettings, Splits]:
+    """Read the study's data sets, each once, check what depends on them and say what is odd.
 
     Raises:
         DatasetError: if the study cannot be trained on the data.
@@ -163,7 +166,9 @@ def _read_data(study: ResolvedStudy, data: Path, console: Console) -> list[str]:
         check_objectives(study.search.objectives, configuration.dataset, data)
         configuration.diagnostics.check_classes(splits.num_classes)
     # Settings may differ in what they take of the same files: a note is said once.
-    return list(dict.fromkeys(note for splits in read.values() for note in splits.notes))
+    for note in dict.fromkeys(note for splits in read.values() for note in splits.notes):
+        console.print(note, highlight=False, markup=False)
+    return read
 
 
 def describe_start(launch: StudyLaunch) -> list[str]:
