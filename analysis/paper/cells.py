@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.paper.verdict import PublishedNumbers
+from analysis.statistics.published import PublishedCell
 
 CELLS = Path(__file__).with_name("paper.csv")
 
@@ -87,9 +87,9 @@ def table_cells(name: str) -> pd.DataFrame:
     return all_cells()[all_cells()["table"] == name].reset_index(drop=True)
 
 
-def published_numbers(cell: "pd.Series[Any]") -> PublishedNumbers:
+def published_numbers(cell: "pd.Series[Any]") -> PublishedCell:
     """Return the numbers of one row of `cells`."""
-    return PublishedNumbers(float(cell["mean"]), float(cell["sd"]), int(cell["runs"]))
+    return PublishedCell(float(cell["mean"]), float(cell["sd"]), int(cell["runs"]))
 
 
 def method_of(settings: "Mapping[str, Any] | pd.Series[Any]") -> str | None:

@@ -31,6 +31,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from analysis.statistics.published import PublishedCell
 from analysis.statistics.summary import summarise_seeds, t_quantile
 
 MARGIN_SDS = 2.0
@@ -69,15 +70,6 @@ MARKS = {
 
 
 @dataclass(frozen=True)
-class PublishedNumbers:
-    """A cell of the paper: error in percent over its runs."""
-
-    mean: float
-    sd: float
-    runs: int = 5
-
-
-@dataclass(frozen=True)
 class CellJudgement:
     """A verdict and the numbers it rests on; NaN where there are none."""
 
@@ -99,7 +91,7 @@ class CellJudgement:
 
 def judge_cell(
     values: Sequence[float],
-    published: PublishedNumbers,
+    published: PublishedCell,
     *,
     planned: int | None = None,
     failed: int = 0,
@@ -127,13 +119,13 @@ def judge_cell(
     return _judge_complete(values, published)
 
 
-def equivalence_margin(published: PublishedNumbers) -> float:
+def equivalence_margin(published: PublishedCell) -> float:
     """Return the largest difference that counts as the same, in points of percent."""
     return max(MARGIN_SDS * published.sd, MARGIN_SHARE * published.mean, MARGIN_POINTS)
 
 
 def welch_interval(
-    difference: float, sd: float, n: int, published: PublishedNumbers, level: float
+    difference: float, sd: float, n: int, published: PublishedCell, level: float
 ) -> tuple[float, float]:
     """Return Welch's interval of a difference between n runs of ours and the paper's."""
     ours, theirs = sd**2 / n, published.sd**2 / published.runs
@@ -145,7 +137,7 @@ def welch_interval(
     return difference - half, difference + half
 
 
-def _judge_complete(values: Sequence[float], published: PublishedNumbers) -> CellJudgement:
+def _judge_complete(values: Sequence[float], published: PublishedCell) -> CellJudgement:
     summary = summarise_seeds(values)
     n, difference = summary.n, summary.mean - published.mean
     sd = summary.sd if n > 1 else published.sd
@@ -168,7 +160,7 @@ def _judge_complete(values: Sequence[float], published: PublishedNumbers) -> Cel
     )
 
 
-def _decide_verdict(difference: float, sd: float, n: int, published: PublishedNumbers) -> Verdict:
+def _decide_verdict(difference: float, sd: float, n: int, published: PublishedCell) -> Verdict:
     limit = equivalence_margin(published)
     low, high = welch_interval(difference, sd, n, published, EQUIVALENCE_LEVEL)
     if -limit <= low and high <= limit:
@@ -179,7 +171,7 @@ def _decide_verdict(difference: float, sd: float, n: int, published: PublishedNu
     return Verdict.UNDERPOWERED
 
 
-def _more_seeds(difference: float, sd: float, n: int, published: PublishedNumbers) -> int | None:
+def _more_seeds(difference: float, sd: float, n: int, published: PublishedCell) -> int | None:
     for more in range(1, MOST_SEEDS + 1):
         if _decide_verdict(difference, sd, n + more, published) is not Verdict.UNDERPOWERED:
             return more

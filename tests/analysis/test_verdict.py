@@ -7,14 +7,14 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind
 
 from analysis.paper.verdict import (
     MOST_SEEDS,
-    PublishedNumbers,
+    PublishedCell,
     Verdict,
     equivalence_margin,
     judge_cell,
     welch_interval,
 )
 
-LAMIX = PublishedNumbers(19.38, 0.16)
+LAMIX = PublishedCell(19.38, 0.16)
 
 
 def values(mean, sd, n):
@@ -24,9 +24,9 @@ def values(mean, sd, n):
 
 
 def test_the_margin_is_two_spreads_two_percent_or_a_tenth_of_a_point():
-    assert equivalence_margin(PublishedNumbers(24.19, 1.27)) == pytest.approx(2.54)
-    assert equivalence_margin(PublishedNumbers(16.9, 0.09)) == pytest.approx(0.338)
-    assert equivalence_margin(PublishedNumbers(2.80, 0.02)) == 0.1
+    assert equivalence_margin(PublishedCell(24.19, 1.27)) == pytest.approx(2.54)
+    assert equivalence_margin(PublishedCell(16.9, 0.09)) == pytest.approx(0.338)
+    assert equivalence_margin(PublishedCell(2.80, 0.02)) == 0.1
 
 
 def test_welchs_interval_is_that_of_scipy_and_statsmodels():
@@ -74,7 +74,7 @@ def test_a_wide_spread_is_underpowered_and_says_how_many_seeds_decide():
 
 
 def test_where_the_papers_own_runs_are_too_few_no_number_of_seeds_decides():
-    published = PublishedNumbers(5.0, 1.0)  # margin 2; five runs leave 90% within ±.95
+    published = PublishedCell(5.0, 1.0)  # margin 2; five runs leave 90% within ±.95
     judgement = judge_cell(values(6.5, 0.5, 5), published)
     assert judgement.verdict is Verdict.UNDERPOWERED
     assert judgement.more_seeds is None
@@ -108,7 +108,7 @@ def test_another_setting_is_not_compared():
 
 
 def test_no_spread_at_all_is_decided_by_the_margin():
-    exact = PublishedNumbers(10.0, 0.0)
+    exact = PublishedCell(10.0, 0.0)
     assert judge_cell([10.1, 10.1], exact).verdict is Verdict.REPRODUCED
     assert judge_cell([10.3, 10.3], exact).verdict is Verdict.NOT_REPRODUCED
 
@@ -118,7 +118,7 @@ def test_the_rule_is_right_about_a_true_reproduction_most_of_the_time():
     verdicts = []
     for _ in range(400):
         paper = rng.normal(19.4, 0.2, 5)
-        published = PublishedNumbers(float(paper.mean()), float(paper.std(ddof=1)))
+        published = PublishedCell(float(paper.mean()), float(paper.std(ddof=1)))
         verdicts.append(judge_cell(list(rng.normal(19.4, 0.2, 5)), published).verdict)
     assert verdicts.count(Verdict.NOT_REPRODUCED) < 0.05 * len(verdicts)
     assert verdicts.count(Verdict.REPRODUCED) > 0.5 * len(verdicts)
