@@ -7,7 +7,7 @@ UNIT := tests/trainables tests/analysis tests/study $(LAUNCHES:%=--ignore=%) \
 	--ignore=tests/trainables/test_compilation.py
 HOUSE := tests/test_rooms.py tests/test_public_names.py tests/test_architecture.py
 
-.PHONY: study test test-slow check format coverage paper-quick bench bench-short schema clean
+.PHONY: study test test-slow check docs format coverage paper-quick bench bench-short schema clean
 
 study: $(VENV)/installed  ## set everything up and run the main job
 	$(BIN)/python -m study.launch search_spaces/beta.yaml
@@ -21,7 +21,7 @@ test: $(VENV)/installed  ## set everything up and pass the tests
 test-slow: $(VENV)/installed  ## the tests that take minutes each: kills, full disks, clusters
 	$(BIN)/python -m pytest -m "slow and not gpu"
 
-check: $(VENV)/installed  ## linter, formatter, types, dependencies, rooms, and the schema in step
+check: docs  ## linter, formatter, types, dependencies, rooms, schema in step, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -29,6 +29,9 @@ check: $(VENV)/installed  ## linter, formatter, types, dependencies, rooms, and 
 	$(BIN)/deptry tests --exclude '^$$' --ignore DEP002,DEP004
 	$(BIN)/python -m study.schema --check $(SCHEMA)
 	$(BIN)/python -m pytest $(HOUSE)
+
+docs: $(VENV)/installed  ## write the documentation to build/docs; a warning is an error
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going docs build/docs
 
 format: $(VENV)/installed
 	$(BIN)/ruff format .
