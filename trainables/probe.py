@@ -13,6 +13,7 @@ import torch
 from trainables.configuration import Configuration
 from trainables.devices import be_deterministic, device_name
 from trainables.evaluation import EVALUATION_BATCH
+from trainables.failures import error_cause
 from trainables.memory import keep_freed, taken_megabytes
 from trainables.training import Trainer
 
@@ -48,6 +49,9 @@ def side_by_side(
 
     Returns:
         a probe of each, or none at all if the GPU's memory does not hold them.
+
+    Raises:
+        Exception: whatever a trial failed of; the machine's memory, too, is none of the GPU's.
     """
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(count)
@@ -56,11 +60,13 @@ def side_by_side(
             pool.submit(_probe_beside, configuration, data, device, threads) for _ in range(count)
         ]
     errors = [error for future in futures if (error := future.exception()) is not None]
-    if any("out of memory" in str(error).lower() for error in errors):
-        return []
-    for error in errors:
-        if not isinstance(error, BrokenBarrierError):  # that one only says that another failed
-            raise error
+    if errors:
+        # A broken barrier only says that another failed.
+        errors = [one for one in errors if not isinstance(one, BrokenBarrierError)] or errors
+        causes = [error_cause(error) for error in errors]
+        if "gpu_memory" in causes and "host_memory" not in causes:
+            return []
+        raise errors[causes.index("host_memory") if "host_memory" in causes else 0]
     return [future.result() for future in futures]
 
 

@@ -15,6 +15,7 @@ from study.scheduling.share_file import Figures, ShareFile, ShareMeasurement
 from study.trials import CostClass, cost_class, describe_point
 from trainables.configuration import Configuration
 from trainables.devices import GpuDevice
+from trainables.failures import error_cause
 from trainables.probe import TrialProbe
 
 LEAST_GAIN = 1.05
@@ -27,6 +28,10 @@ MEMORY_MARGIN = 1.15
 
 class ShareError(Exception):
     """A trial could not be measured; the message says why."""
+
+
+class HostMemoryShortError(Exception):
+    """The machine's memory does not hold so many trials side by side; the GPU's may."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +158,11 @@ class GpuShares:
             self.figures[kind] = figures
             while (count := next_to_measure(figures, bench)) is not None:
                 say(f"Measuring {name}: {count} on one GPU …")
-                figures[count] = _measure(by_class[kind], name, count, bench)
+                try:
+                    figures[count] = _measure(by_class[kind], name, count, bench)
+                except HostMemoryShortError:  # not remembered: it says nothing of the GPU
+                    say(f"{name}: the machine's memory does not hold {count} side by side.")
+                    break
                 self._remember(kind, bench)
             say(describe_share(name, figures, bench))
 
@@ -179,6 +188,8 @@ def _measure(
     try:
         probes = bench.probe(configuration, count)
     except Exception as error:  # a trial may fail of anything
+        if count > 1 and error_cause(error) == "host_memory":
+            raise HostMemoryShortError from error
         why = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
         raise ShareError(
             f"resources.gpus: auto: cannot measure {name}: {why}; give a number instead"

@@ -1,6 +1,8 @@
 """Shares of GPUs: the decision by hand, the measuring on the CPU and, where there is one, a GPU."""
 
+from concurrent.futures import Future
 from pathlib import Path
+from threading import BrokenBarrierError
 
 import pytest
 import torch
@@ -324,16 +326,48 @@ def test_a_trial_that_cannot_be_measured_is_named():
         settled(run=fails)
 
 
+RAYS_KILL = "ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError(RAYS_KILL)])
+def test_the_machines_memory_bounds_this_launch_and_is_not_remembered(tmp_path, error):
+    file = tmp_path / "shares.json"
+
+    def fails(configuration, count):
+        if count > 2:
+            raise error
+        return [TrialProbe(1.0, 1.0, 300.0, 500.0, "a card")] * count
+
+    shares, said = settled(file, run=fails, configurations=[SMALL])
+    assert shares.share_of(cost_class(SMALL)) == 0.5
+    assert any("the machine's memory does not hold 4 side by side" in line for line in said)
+    cards = Cards(speed)
+    again, _ = settled(file, run=cards, configurations=[SMALL])
+    assert cards.asked == [("lenet", 4)]
+    assert again.share_of(cost_class(SMALL)) == 0.25
+
+
+def test_a_machine_whose_memory_holds_no_trial_is_told():
+    def fails(configuration, count):
+        raise RuntimeError(RAYS_KILL)
+
+    with pytest.raises(ShareError, match="the node running low on memory"):
+        settled(run=fails)
+
+
+class Record:
+    """Takes everything."""
+
+    def finished_elsewhere(self, key):
+        return None
+
+    def __getattr__(self, name):
+        return lambda *args, **named: None
+
+
 def test_a_trial_is_handed_out_with_the_share_of_its_kind(make, storage):
     study = make(configurations=1, seeds=2)
     shares = GpuShares(AUTO)
-
-    class Record:  # takes everything
-        def finished_elsewhere(self, key):
-            return None
-
-        def __getattr__(self, name):
-            return lambda *args, **named: None
 
     scheduler = StudyScheduler(
         study,
@@ -349,6 +383,39 @@ def test_a_trial_is_handed_out_with_the_share_of_its_kind(make, storage):
     scheduler.note_failed(first, "OutOfMemoryError", out_of_memory=True)
     assert scheduler.hand_out_trial() is first and first.gpus == 0.5
     assert scheduler.hand_out_trial().gpus == 0.5  # the others are not sent into the same
+
+
+@pytest.mark.parametrize(
+    ("failure", "share"),
+    [
+        (f"Traceback …\n{RAYS_KILL}", 0.25),
+        ("Traceback …\ntorch.AcceleratorError: CUDA error: out of memory", 0.5),
+        ("Traceback …\nRuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling", 0.5),
+    ],
+)
+def test_a_failed_attempt_asks_for_more_of_the_gpu_where_the_gpus_memory_ran_out(
+    make, storage, tmp_path, failure, share
+):
+    from study.execution.runner import TrialRunner
+
+    study, file = make(configurations=1, seeds=1), tmp_path / "shares.json"
+    shares = GpuShares(AUTO, file)
+    shares.measure_missing(study.extremes(), bench(run=Cards(speed), most=4), say=lambda _: None)
+    remembered = file.read_text()
+    scheduler = StudyScheduler(
+        study,
+        OptunaStudy(study, storage()),
+        Record(),
+        data_of=lambda c: "feed",
+        provenance={},
+        shares=shares,
+    )
+    ignore = {"discard": lambda key: None, "on_change": lambda: None, "on_notice": lambda say: None}
+    runner = TrialRunner(scheduler, None, scratch="", **ignore)
+    trial = runner.by_tune_id["a"] = scheduler.hand_out_trial()
+    runner.note_failed("a", failure)
+    assert trial.gpus == share
+    assert (file.read_text() == remembered) == (share == 0.25)
 
 
 # The measuring
@@ -373,6 +440,50 @@ def test_an_error_of_one_trial_ends_the_measurement_of_all(tmp_path):
     missing = trial(dataset={"name": "image_folder", "path": "nowhere"})
     with pytest.raises(Exception, match="must hold a folder of images for each class"):
         probe.side_by_side(missing, 2, data=tmp_path, device="cpu")
+
+
+class TwoFailures:
+    """Processes of which the first fails of one thing and the second of another."""
+
+    def __init__(self, *errors):
+        self.errors = list(errors)
+
+    def __call__(self, *args, **named):
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        return None
+
+    def submit(self, *args):
+        future = Future()
+        error = self.errors.pop(0)
+        future.set_exception(error) if error else future.set_result("a probe")
+        return future
+
+
+@pytest.mark.parametrize(
+    ("errors", "raised"),
+    [
+        ((torch.OutOfMemoryError("no room"), BrokenBarrierError()), None),
+        ((RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), None), None),
+        ((BrokenBarrierError(), torch.AcceleratorError("CUDA error: out of memory")), None),
+        ((torch.OutOfMemoryError("no room"), MemoryError()), MemoryError),
+        ((BrokenBarrierError(), ValueError("wrong")), ValueError),
+        ((BrokenBarrierError(), BrokenBarrierError()), BrokenBarrierError),
+    ],
+)
+def test_trials_do_not_fit_where_the_gpus_memory_ran_out_and_nothing_else(
+    monkeypatch, tmp_path, errors, raised
+):
+    monkeypatch.setattr(probe, "ProcessPoolExecutor", TwoFailures(*errors))
+    if raised is None:
+        assert probe.side_by_side(SMALL, 2, data=tmp_path, device="cpu") == []
+        return
+    with pytest.raises(raised):
+        probe.side_by_side(SMALL, 2, data=tmp_path, device="cpu")
 
 
 @pytest.fixture
