@@ -8,10 +8,14 @@ figures are remembered with the study; the shares are computed from them at ever
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
 
 from study.file.settings import ResourceSettings
-from study.scheduling.share_file import Figures, ShareFile, ShareMeasurement
+from study.scheduling.share_file import (
+    Figures,
+    ShareConditions,
+    ShareFile,
+    ShareMeasurement,
+)
 from study.trials import CostClass, cost_class, describe_point
 from trainables.configuration import Configuration
 from trainables.devices import GpuDevice
@@ -81,15 +85,6 @@ def _doubling_pays(figures: Figures, count: int) -> bool:
     return now >= LEAST_GAIN * before and now > 0
 
 
-class ShareConditions(TypedDict):
-    """What figures hold for beside the trials' settings."""
-
-    gpu: str
-    """The GPU's name."""
-    cpus: float
-    """Of a trial."""
-
-
 @dataclass
 class GpuShares:
     """The shares of a study's trials."""
@@ -150,7 +145,7 @@ class GpuShares:
         if ShareFile(self.file).is_of_older_format:
             say(
                 f"The figures in {self.file} are of an older version, which took unlike trials for "
-                "alike; they are measured anew."
+                "alike and other processes' memory for the trials'; they are measured anew."
             )
         by_class = {cost_class(each): each for each in configurations}
         for kind, name in class_names(by_class).items():
@@ -179,7 +174,13 @@ class GpuShares:
         ShareFile(self.file).write_figures(kind, self.figures[kind], **self._conditions(bench))
 
     def _conditions(self, bench: GpuBench) -> ShareConditions:
-        return {"gpu": bench.gpu.name, "cpus": self.resources.cpus}
+        gpu = bench.gpu
+        return {
+            "gpu": gpu.name,
+            "driver": gpu.driver,
+            "mps": gpu.mps,
+            "cpus": self.resources.cpus,
+        }
 
 
 def _measure(
@@ -208,7 +209,7 @@ def measurement_of(probes: list[TrialProbe]) -> ShareMeasurement:
         return ShareMeasurement(0.0, 0.0)
     return ShareMeasurement(
         epochs_per_second=sum(1 / probe.epoch_seconds for probe in probes),
-        taken_mb=max(probe.taken_mb for probe in probes),
+        taken_mb=sum(probe.taken_mb for probe in probes),
         epoch_seconds=sum(probe.epoch_seconds for probe in probes) / len(probes),
         peak_mb=max(probe.memory_mb for probe in probes),
     )

@@ -1,6 +1,7 @@
 """Shares of GPUs: the decision by hand, the measuring on the CPU and, where there is one, a GPU."""
 
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from threading import BrokenBarrierError
 
@@ -124,7 +125,7 @@ def test_speeds_side_by_side_add_up():
     probes = [
         TrialProbe(1.0, seconds, 300.0, taken, "a card") for seconds, taken in [(2, 900), (4, 950)]
     ]
-    assert measurement_of(probes) == ShareMeasurement(0.75, 950, epoch_seconds=3, peak_mb=300)
+    assert measurement_of(probes) == ShareMeasurement(0.75, 1850, epoch_seconds=3, peak_mb=300)
     assert measurement_of([]).epochs_per_second == 0
 
 
@@ -234,8 +235,8 @@ def test_a_file_of_an_older_format_is_not_read_and_the_user_is_told(tmp_path):
     _, said = settled(file, run=cards, configurations=[SMALL])
     assert cards.asked == [("lenet", 1), ("lenet", 2), ("lenet", 4)]
     assert said[0] == (
-        f"The figures in {file} are of an older version, which took unlike trials for alike; they "
-        "are measured anew."
+        f"The figures in {file} are of an older version, which took unlike trials for alike "
+        "and other processes' memory for the trials'; they are measured anew."
     )
     again, said = settled(file, run=None, configurations=[SMALL])
     assert len(said) == 1 and again.share_of(cost_class(SMALL)) == 0.25
@@ -275,6 +276,29 @@ def test_another_card_is_measured_anew(tmp_path):
         [SMALL], GpuBench(GpuDevice("another", 10_000), 2, cards), say=lambda _: None
     )
     assert cards.asked == [("lenet", 1), ("lenet", 2)]
+
+
+@pytest.mark.parametrize("card", [replace(CARD, driver="610.1"), replace(CARD, mps=True)])
+def test_another_driver_and_another_way_to_share_are_measured_anew(tmp_path, card):
+    file = tmp_path / "shares.json"
+    settled(file, run=Cards(speed), configurations=[SMALL])
+    cards = Cards(speed)
+    for _ in range(2):
+        GpuShares(AUTO, file).measure_missing([SMALL], GpuBench(card, 2, cards), say=lambda _: None)
+    assert cards.asked == [("lenet", 1), ("lenet", 2)]
+    again = Cards(speed)
+    settled(file, run=again, configurations=[SMALL])
+    assert again.asked == []  # the figures of both are kept
+
+
+@pytest.mark.parametrize("setting", [{"precision": "tf32"}, {"compile": True}])
+def test_another_precision_and_compiled_steps_are_measured_anew(tmp_path, setting):
+    file, training = tmp_path / "shares.json", {"batch_size": 32, "epochs": 50, "milestones": []}
+    settled(file, run=Cards(speed), configurations=[SMALL], most=1)
+    cards = Cards(speed)
+    other = trial(training={**training, **setting})
+    settled(file, run=cards, configurations=[other], most=1)
+    assert cards.asked == [("lenet", 1)]
 
 
 def test_a_damaged_file_of_figures_is_measured_anew(tmp_path):
