@@ -1,7 +1,9 @@
 """Mini-batches made on the device: the images stay there as bytes, no loader, no work per image."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -93,3 +95,26 @@ def evenly_chosen(images: Images, count: int) -> Images:
     if count >= len(images):
         return images
     return images[torch.linspace(0, len(images) - 1, count).long()]
+
+
+@dataclass
+class EpochPosition:
+    """Where in an epoch the trial stands."""
+
+    epoch: int
+    """Counted from 1."""
+    draws: EpochDraws
+    """A function of the seed and the epoch, so a checkpoint need not hold it."""
+    batch: int = 0
+    """Mini-batches done."""
+    seconds: float = 0.0
+    """Spent in this epoch before the last pause."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what `Trainer.load_state_dict` cannot derive from seed and epoch."""
+        return {"batch": self.batch, "seconds": self.seconds}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Move to where `state` was taken in the same epoch."""
+        self.batch = state["batch"]
+        self.seconds = state["seconds"]

@@ -5,11 +5,8 @@ import platform
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
-
-Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +16,33 @@ class GpuDevice:
     name: str
     memory_mb: float
     """In units of 2^20 bytes."""
+    driver: str = ""
+    """The version of NVIDIA's driver, or nothing where it is not known."""
+    mps: bool = False
+    """Whether NVIDIA's multi-process service runs beside it."""
+
+
+class DeviceError(ValueError):
+    """There is no such device."""
+
+
+def open_device(device: torch.device | str | None = None) -> torch.device:
+    """Return a device that is ready for every call: CUDA is started, a GPU has its number.
+
+    Args:
+        device: a torch device; by default the current GPU, or the CPU where there is none.
+
+    Raises:
+        DeviceError: for a GPU that is not there.
+    """
+    found = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if found.type != "cuda":
+        return found
+    count = torch.cuda.device_count()
+    if (found.index or 0) >= count:
+        raise DeviceError(f"there is no device {found}: PyTorch finds {count or 'no'} GPUs here")
+    torch.cuda.init()  # calls that take a numbered device do not start CUDA by themselves
+    return torch.device("cuda", torch.cuda.current_device() if found.index is None else found.index)
 
 
 def first_gpu() -> GpuDevice | None:
@@ -26,14 +50,15 @@ def first_gpu() -> GpuDevice | None:
     if not torch.cuda.is_available():
         return None
     properties = torch.cuda.get_device_properties(0)
-    return GpuDevice(properties.name, properties.total_memory / 2**20)
+    memory_mb = properties.total_memory / 2**20
+    return GpuDevice(properties.name, memory_mb, driver_version() or "", is_mps_running())
 
 
 def device_name(device: torch.device) -> str:
     """Return the name of the GPU, or of the CPU, as its maker gives it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    names = _cpuinfo_field("model name")
+    names = cpuinfo_field("model name")
     return names[0] if names else platform.processor() or platform.machine()
 
 
@@ -47,6 +72,18 @@ def driver_version() -> str | None:
     return found[1] if found else None
 
 
+def is_mps_running() -> bool:
+    """Return whether processes started here would share a GPU by NVIDIA's multi-process service."""
+    folder = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"))
+    if not (folder / "control").exists():
+        return False
+    try:
+        process = int((folder / "nvidia-cuda-mps-control.pid").read_text())
+    except (OSError, ValueError):
+        return True
+    return Path(f"/proc/{process}").exists()  # what a daemon that was killed has left
+
+
 def be_deterministic() -> None:
     """Let this process compute the same from the same, bitwise; call it before it uses a GPU."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -57,21 +94,8 @@ def be_deterministic() -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def best_precision(device: torch.device) -> Precision:
-    """Return bf16 where the device has instructions for it, else fp32: others emulate it, slowly.
-
-    A rule and no measurement, so that the same device has the same precision in every trial. On a
-    CPU with AVX512-BF16 it pays for LeNet as for residual networks of any width, as measured by
-    `python -m tests.benchmarks`.
-    """
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
-    flags = set(" ".join(_cpuinfo_field("flags")).split())
-    return "bf16" if flags & {"avx512_bf16", "amx_bf16"} else "fp32"
-
-
-def _cpuinfo_field(field: str) -> list[str]:
-    """Return the values of a field, one for each core; nothing where there is no Linux."""
+def cpuinfo_field(field: str) -> list[str]:
+    """Return the values of a field of the CPUs, one for each core; nothing without Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,10 +1,12 @@
 """Memory of a trial: its peak, its share of a GPU, what its process keeps."""
 
 import ctypes
+import os
 import platform
 import resource
 from pathlib import Path
 
+import pynvml
 import torch
 
 MEGABYTE = 2**20
@@ -32,11 +34,46 @@ class PeakMemory:
 
 
 def taken_megabytes(device: torch.device) -> float:
-    """Return what all processes together hold of a GPU's memory now; 0 of a CPU's."""
+    """Return the most that this process has taken of a GPU's memory, its context included.
+
+    What others hold of the GPU is none of it. 0 on a CPU.
+    """
     if device.type != "cuda":
         return 0.0
-    free, total = torch.cuda.mem_get_info(device)
-    return (total - free) / MEGABYTE
+    reserved = torch.cuda.max_memory_reserved(device) / MEGABYTE
+    held = torch.cuda.memory_reserved(device) / MEGABYTE
+    # No less than the estimate: the cap of a share leaves as much to the context.
+    return reserved + max(process_megabytes(device) - held, CONTEXT_MEGABYTES)
+
+
+def process_megabytes(device: torch.device) -> float:
+    """Return what the driver says that this process holds of a GPU; 0 where it does not say.
+
+    In a container the driver may know the process by another number.
+    """
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return 0.0
+    try:
+        uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+        found = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    except pynvml.NVMLError:
+        return 0.0
+    finally:
+        pynvml.nvmlShutdown()
+    return sum((each.usedGpuMemory or 0) for each in found if each.pid == os.getpid()) / MEGABYTE
+
+
+def refused_allocations(device: torch.device) -> int:
+    """Return how often this process was refused memory of a GPU, errors that were caught included.
+
+    A library that asks for a workspace tolerates the refusal and does without.
+    """
+    if device.type != "cuda":
+        return 0
+    return int(torch.cuda.memory_stats(device).get("num_ooms", 0))
 
 
 def keep_within(share: float) -> None:

@@ -4,7 +4,7 @@ import multiprocessing
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError
 
@@ -13,14 +13,17 @@ import torch
 from trainables.configuration import Configuration
 from trainables.devices import be_deterministic, device_name
 from trainables.evaluation import EVALUATION_BATCH
+from trainables.failures import error_cause
 from trainables.memory import keep_freed, taken_megabytes
 from trainables.training import Trainer
 
 SECONDS = 4.0
 """How long training is watched."""
 WARM_UP_STEPS = 3
-RECORDING_STEPS = 20
-"""Enough for a GPU's steps to be recorded, those of PuzzleMix's four variants too."""
+MOST_WARM_UP_SECONDS = 60.0
+"""How long a GPU's steps are waited for to be recorded, each variant of them."""
+ENDLESS = 10**6
+"""Epochs."""
 MEET_SECONDS = 300.0
 """How long those side by side wait for each other to be ready."""
 
@@ -36,8 +39,8 @@ class TrialProbe:
     memory_mb: float
     """Peak of the GPU, or of the process on a CPU; 2^20 bytes."""
     taken_mb: float
-    """What all processes together hold of the GPU's memory, with what CUDA itself takes; on a CPU
-    the same as `memory_mb`."""
+    """The most that the process took of the GPU's memory, with what CUDA itself takes; on a CPU the
+    same as `memory_mb`."""
     device: str
 
 
@@ -48,6 +51,9 @@ def side_by_side(
 
     Returns:
         a probe of each, or none at all if the GPU's memory does not hold them.
+
+    Raises:
+        Exception: whatever a trial failed of; the machine's memory, too, is none of the GPU's.
     """
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(count)
@@ -56,11 +62,13 @@ def side_by_side(
             pool.submit(_probe_beside, configuration, data, device, threads) for _ in range(count)
         ]
     errors = [error for future in futures if (error := future.exception()) is not None]
-    if any("out of memory" in str(error).lower() for error in errors):
-        return []
-    for error in errors:
-        if not isinstance(error, BrokenBarrierError):  # that one only says that another failed
-            raise error
+    if errors:
+        # A broken barrier only says that another failed.
+        errors = [one for one in errors if not isinstance(one, BrokenBarrierError)] or errors
+        causes = [error_cause(error) for error in errors]
+        if "gpu_memory" in causes and "host_memory" not in causes:
+            return []
+        raise errors[causes.index("host_memory") if "host_memory" in causes else 0]
     return [future.result() for future in futures]
 
 
@@ -113,9 +121,8 @@ def probe_trial(
     torch.set_num_threads(threads)
     keep_freed()
     started = time.perf_counter()
-    trainer = Trainer(configuration, data=data, device=device)
-    steps = iter(range(1, RECORDING_STEPS if trainer.step.recordings else WARM_UP_STEPS))
-    trainer.train_epoch(pause=lambda: next(steps, None) is None)
+    trainer = Trainer(_endless(configuration), data=data, device=device)
+    _warm_up(trainer)
     start_seconds = _time_when_done(trainer.device) - started
     ready()
     epoch_seconds, memory_mb = _epoch_seconds(trainer), trainer.step.memory.megabytes()
@@ -126,6 +133,31 @@ def probe_trial(
         taken_mb=taken_megabytes(trainer.device) or memory_mb,
         device=device_name(trainer.device),
     )
+
+
+def _endless(configuration: Configuration) -> Configuration:
+    """Return the configuration without an end; an epoch of it costs the same."""
+    endless = replace(configuration.training, epochs=ENDLESS, schedule="steps", milestones=())
+    return replace(configuration, training=endless)
+
+
+def _warm_up(trainer: Trainer) -> None:
+    """Train until a step holds nothing new: compiled, allocated, each of its variants recorded.
+
+    Which variants an epoch has is known before. One that is too rare to be recorded within an epoch
+    may come later.
+    """
+    started, done = time.perf_counter(), 0
+
+    def is_warm() -> bool:
+        nonlocal done
+        done += 1
+        late = time.perf_counter() - started > MOST_WARM_UP_SECONDS
+        return late or (done >= WARM_UP_STEPS and trainer.is_warm)
+
+    while not trainer.finished and trainer.train_epoch(pause=is_warm) is not None:
+        if is_warm():
+            return
 
 
 def _epoch_seconds(trainer: Trainer) -> float:

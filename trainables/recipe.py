@@ -20,6 +20,7 @@ from annotated_types import Ge, Lt
 from pydantic import Strict, model_validator
 from pydantic_core import ArgsKwargs
 
+from trainables.precision import PrecisionSetting
 from trainables.settings import Count, Exempt, Flag, Index, NonNegative, Positive, settings
 
 RecipeName = Literal["section_3_1", "section_3_1_scaled", "section_3_2"]
@@ -133,11 +134,12 @@ class TrainingSettings:
     """As mixup-cifar10 counts: the rate falls after the epoch with this number counted from 0, so
     that [100, 150] trains 101 epochs at the full rate, 50 at a tenth, the rest at a hundredth."""
     precision: Annotated[
-        Literal["fp32", "bf16", "auto"],
+        PrecisionSetting,
         Exempt("step", "the precision that the device chose is compared in its place"),
     ] = "fp32"
-    """Of the forward and backward pass; parameters and statistics stay in fp32. `auto` is bf16 on
-    a device with instructions for it, else fp32; a trial's tag `precision` says which it was."""
+    """Of the forward and backward pass; parameters and statistics stay in fp32. `tf32` rounds what
+    is multiplied to TensorFloat-32, on a GPU from Ampere on; `fp32` does not. `auto` is bf16 on a
+    device with instructions for it, else fp32; a trial's tag `precision` says which it was."""
     compile: Flag = False
     """Whether the training passes run as `torch.compile` makes them, which takes a while once for
     each node and shape. It rounds otherwise: a trial compiled is another trial."""

@@ -193,7 +193,7 @@ class TrialTrainable(tune.Trainable):
         if history:
             self.gauges.show(history[-1], self.assignment)
         left, missing = self._leave_diagnostics() if self.trainer.finished else ([], [])
-        notices = (self.notice_of_start, self.notice, self.trainer.step.notice)
+        notices = (self.notice_of_start, self.notice, self.trainer.notice)
         result: dict[str, Any] = {
             "epochs": [asdict(metrics) for metrics in history[self.reported :]],
             "between_epochs": self.trainer.between_epochs,

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainables import datasets, networks, randomness
-from trainables.batches import EpochDraws, PixelNormaliser, TrainingImages, evenly_chosen
+from trainables.batches import EpochPosition, PixelNormaliser, TrainingImages, evenly_chosen
 from trainables.configuration import (
     Configuration,
     as_dict,
@@ -18,12 +17,21 @@ from trainables.configuration import (
     parse_configuration,
 )
 from trainables.datasets import Images
-from trainables.devices import Precision, best_precision
+from trainables.devices import open_device
 from trainables.diagnostics import TrialDiagnostics, TrialSubject
 from trainables.evaluation import evaluate_splits
 from trainables.history import epochs_from, history_columns
+from trainables.memory import refused_allocations
 from trainables.metrics import EpochMetrics, has_diverged
+from trainables.precision import Precision, chosen_precision
 from trainables.training_step import StepCache
+
+LOOK_AHEAD = 100
+"""Steps whose variants must be recorded for a trial to be warm."""
+MEMORY_NOTICE = (
+    "The GPU refused memory that a library asked for. cuDNN then takes another algorithm, whose "
+    "results may differ in their last bits; a larger share (`resources.gpus`) avoids it."
+)
 
 
 class Trainer:
@@ -48,23 +56,24 @@ class Trainer:
             config: a configuration, or plain data as in the `trial` part of a study file.
             seed: keys all randomness of the trial; the split of the data does not depend on it.
             data: the folder that holds the data sets.
-            device: a torch device; by default the first GPU, or the CPU where there is none.
+            device: a torch device; by default the current GPU, or the CPU where there is none.
             warmth: what the process has kept of a trial that has ended, whose trainer is of no use
                 from then on; it keeps of this one what the next may need.
 
         Raises:
             pydantic.ValidationError: if the configuration is wrong.
+            DeviceError: if there is no such device.
+            PrecisionError: if the device does not compute in the configuration's precision.
             datasets.DatasetError: if the data is missing or damaged, or leaves a mini-batch of one
                 image that the network cannot be trained on.
         """
         self.configuration = parse_configuration(config)
         self.seed = seed
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = open_device(device)
         self.splits = datasets.load(self.configuration.dataset, Path(data).absolute())
         check_last_batch(self.configuration, len(self.splits.train))
         self.warmth = warmth or StepCache()
-        chosen = self.configuration.training.precision
-        self._build(best_precision(self.device) if chosen == "auto" else chosen)
+        self._build(chosen_precision(self.configuration.training.precision, self.device))
 
     def _build(self, precision: Precision) -> None:
         """Initialise networks, optimiser and position, as at the trial's start."""
@@ -81,6 +90,7 @@ class Trainer:
                 num_classes=splits.num_classes, num_features=network.classifier.in_features
             )
         regularizer.attach(network)
+        self._refused = refused_allocations(self.device)
         self.step = self.warmth.step_on(
             network,
             regularizer,
@@ -119,6 +129,23 @@ class Trainer:
     def precision(self) -> Precision:
         """What the trial computes in."""
         return self.step.precision
+
+    @property
+    def notice(self) -> str:
+        """What the user should know, or nothing."""
+        short = refused_allocations(self.device) > self._refused
+        return " ".join(filter(None, (self.step.notice, MEMORY_NOTICE if short else "")))
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether of the steps to come none has a variant that is still to be recorded."""
+        begun = self._position
+        done = len(self.images) * self.epoch if begun is None else self._step_of(begun)
+        full = len(self.splits.train) // self.configuration.training.batch_size
+        ahead = range(done, done + LOOK_AHEAD)
+        usual = (step for step in ahead if step % len(self.images) < full)
+        seeds = ((step, self._draw_seed(step // len(self.images) + 1)) for step in usual)
+        return self.step.is_recorded(seeds)
 
     @property
     def epoch(self) -> int:
@@ -185,15 +212,20 @@ class Trainer:
             self.diagnostics.end_epoch(metrics)
         return metrics
 
-    def _begin_epoch(self) -> "EpochPosition":
+    def _begin_epoch(self) -> EpochPosition:
         epoch = self.epoch + 1
-        self.step.begin_epoch(seed=randomness.derive_seed(self.seed, epoch, "regularizer"))
+        self.step.begin_epoch(seed=self._draw_seed(epoch))
         return EpochPosition(epoch=epoch, draws=self.images.epoch(self.seed, epoch))
 
-    def _step(self, position: "EpochPosition") -> None:
+    def _draw_seed(self, epoch: int) -> int:
+        return randomness.derive_seed(self.seed, epoch, "regularizer")
+
+    def _step_of(self, position: EpochPosition) -> int:
+        return (position.epoch - 1) * len(self.images) + position.batch
+
+    def _step(self, position: EpochPosition) -> None:
         images_NCHW, labels_N = position.draws.batch(position.batch)
-        done = (position.epoch - 1) * len(self.images) + position.batch
-        self.step(images_NCHW, labels_N, step=done)
+        self.step(images_NCHW, labels_N, step=self._step_of(position))
         position.batch += 1
 
     def evaluate(
@@ -266,26 +298,3 @@ class Trainer:
             self._position.load_state_dict(state["position"])
             self.step.load_epoch_state(state["position"])
         self.diagnostics.load_state_dict(state.get("diagnostics", {}))
-
-
-@dataclass
-class EpochPosition:
-    """Where in an epoch the trial stands."""
-
-    epoch: int
-    """Counted from 1."""
-    draws: EpochDraws
-    """A function of the seed and the epoch, so a checkpoint need not hold it."""
-    batch: int = 0
-    """Mini-batches done."""
-    seconds: float = 0.0
-    """Spent in this epoch before the last pause."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what `Trainer.load_state_dict` cannot derive from seed and epoch."""
-        return {"batch": self.batch, "seconds": self.seconds}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Move to where `state` was taken in the same epoch."""
-        self.batch = state["batch"]
-        self.seconds = state["seconds"]

@@ -5,7 +5,8 @@ the dials of the regularizer. A recording therefore serves the trial to its end,
 from epoch to epoch, and later trials of the same process that differ in nothing that is recorded.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -15,9 +16,9 @@ from torch import Tensor, nn
 
 from trainables.configuration import Configuration, settings_key
 from trainables.cuda_graphs import CudaRecorder, RecordingFailedError, StepRecordings
-from trainables.devices import Precision
 from trainables.memory import PeakMemory
 from trainables.networks import Network
+from trainables.precision import Precision, computing_in
 from trainables.recipe import TrainingSettings
 from trainables.regularizers import RegularizerModule
 
@@ -50,8 +51,8 @@ class TrainingStep:
         """Since the step was made: what a recording takes shows only while it is made."""
         self.precision, self.device = precision, device
         self.batch_size, self.compile = training.batch_size, training.compile
-        # The convolutions in bf16 are made for this layout; those in fp32 gain nothing by it.
-        layout = torch.channels_last if precision == "bf16" else torch.contiguous_format
+        # Tensor cores are made for this layout; convolutions in fp32 gain nothing by it.
+        layout = torch.contiguous_format if precision == "fp32" else torch.channels_last
         self.network = network.to(device).to(memory_format=layout)
         self.regularizer = regularizer.to(device)
         self.optimizer, self.momentum = _build_optimizer((network, regularizer), training, device)
@@ -126,10 +127,20 @@ class TrainingStep:
             self.generator.set_state(draws)
         return self.recordings is not None
 
-    def autocast(self) -> torch.autocast:
+    def autocast(self) -> AbstractContextManager[None]:
         """Return the context of the precision that the trial computes in."""
-        bf16 = self.precision == "bf16"
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bf16)
+        return computing_in(self.precision, self.device)
+
+    def is_recorded(self, steps: Iterable[tuple[int, int]]) -> bool:
+        """Return whether steps need no recording any more, or are not to be recorded at all.
+
+        Args:
+            steps: each counted as for a call, and the seed of its epoch.
+        """
+        if self.recordings is None or self.regularizer.observer is not None:
+            return True
+        variants = (self.regularizer.variant(step, seed=seed) for step, seed in steps)
+        return all(variant in self.recordings.replays for variant in variants)
 
     def set_learning_rate(self, rate: float) -> None:
         """Set the learning rate of the steps to come."""

@@ -11,6 +11,7 @@ import pydantic
 from study.file import document, space
 from study.file import points as file_points
 from study.file.annotations import drop_nulls, setting_paths
+from study.file.device_rules import device_problems
 from study.file.evidence import AblationPlan, LaunchBudget, RaceReference, SearchUntil, SeedRace
 from study.file.messages import MOST_PROBLEMS, problems_of
 from study.file.points import with_labels
@@ -97,6 +98,7 @@ def _problems(resolved: DocumentSection) -> Iterator[FileProblem]:
         yield from _search_problems(study.search, searched, resolved)
         valid = yield from _trial_problems(study.trial, searched, study.search.space, resolved)
         yield from _validation_problems(study.search, valid, resolved)
+        yield from (problem_at(resolved, *each) for each in device_problems(study.resources, valid))
     yield from _absent_problems(study, resolved)
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import AfterValidator, Field, Strict
 
+from study.file.device_rules import check_gpu_share
 from study.file.evidence import AblationPlan, LaunchBudget, SearchUntil, SeedRace
 from study.file.names import LONGEST_NAME, NAME_PATTERN
 from trainables import metrics
@@ -122,9 +123,12 @@ class SearchSettings:
 class ResourceSettings:
     """A trial's share of a machine."""
 
-    gpus: Annotated[NonNegative, AfterValidator(_check_share)] | Literal["auto"] = 0.0
-    """GPUs, fractions from 0.001 allowed; 0 trains on the CPU. `auto` measures, before trials
-    start, how many of each kind share a GPU best."""
+    gpus: (
+        Annotated[NonNegative, AfterValidator(check_gpu_share), AfterValidator(_check_share)]
+        | Literal["auto"]
+    ) = 0.0
+    """A GPU's share, from 0.001 to 1, for a trial trains on one GPU at most; 0 trains on the CPU.
+    `auto` measures, before trials start, how many of each kind share a GPU best."""
     cpus: Annotated[Positive, AfterValidator(_check_share)] = 1.0
     """CPU cores, and threads; from 0.001."""
 

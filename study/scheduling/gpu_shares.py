@@ -8,13 +8,18 @@ figures are remembered with the study; the shares are computed from them at ever
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
 
 from study.file.settings import ResourceSettings
-from study.scheduling.share_file import Figures, ShareFile, ShareMeasurement
+from study.scheduling.share_file import (
+    Figures,
+    ShareConditions,
+    ShareFile,
+    ShareMeasurement,
+)
 from study.trials import CostClass, cost_class, describe_point
 from trainables.configuration import Configuration
 from trainables.devices import GpuDevice
+from trainables.failures import error_cause
 from trainables.probe import TrialProbe
 
 LEAST_GAIN = 1.05
@@ -27,6 +32,10 @@ MEMORY_MARGIN = 1.15
 
 class ShareError(Exception):
     """A trial could not be measured; the message says why."""
+
+
+class HostMemoryShortError(Exception):
+    """The machine's memory does not hold so many trials side by side; the GPU's may."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +83,6 @@ def _doubling_pays(figures: Figures, count: int) -> bool:
         return figures[1].epochs_per_second > 0
     before, now = figures[count // 2].epochs_per_second, figures[count].epochs_per_second
     return now >= LEAST_GAIN * before and now > 0
-
-
-class ShareConditions(TypedDict):
-    """What figures hold for beside the trials' settings."""
-
-    gpu: str
-    """The GPU's name."""
-    cpus: float
-    """Of a trial."""
 
 
 @dataclass
@@ -145,7 +145,7 @@ class GpuShares:
         if ShareFile(self.file).is_of_older_format:
             say(
                 f"The figures in {self.file} are of an older version, which took unlike trials for "
-                "alike; they are measured anew."
+                "alike and other processes' memory for the trials'; they are measured anew."
             )
         by_class = {cost_class(each): each for each in configurations}
         for kind, name in class_names(by_class).items():
@@ -153,7 +153,11 @@ class GpuShares:
             self.figures[kind] = figures
             while (count := next_to_measure(figures, bench)) is not None:
                 say(f"Measuring {name}: {count} on one GPU …")
-                figures[count] = _measure(by_class[kind], name, count, bench)
+                try:
+                    figures[count] = _measure(by_class[kind], name, count, bench)
+                except HostMemoryShortError:  # not remembered: it says nothing of the GPU
+                    say(f"{name}: the machine's memory does not hold {count} side by side.")
+                    break
                 self._remember(kind, bench)
             say(describe_share(name, figures, bench))
 
@@ -170,7 +174,13 @@ class GpuShares:
         ShareFile(self.file).write_figures(kind, self.figures[kind], **self._conditions(bench))
 
     def _conditions(self, bench: GpuBench) -> ShareConditions:
-        return {"gpu": bench.gpu.name, "cpus": self.resources.cpus}
+        gpu = bench.gpu
+        return {
+            "gpu": gpu.name,
+            "driver": gpu.driver,
+            "mps": gpu.mps,
+            "cpus": self.resources.cpus,
+        }
 
 
 def _measure(
@@ -179,6 +189,8 @@ def _measure(
     try:
         probes = bench.probe(configuration, count)
     except Exception as error:  # a trial may fail of anything
+        if count > 1 and error_cause(error) == "host_memory":
+            raise HostMemoryShortError from error
         why = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
         raise ShareError(
             f"resources.gpus: auto: cannot measure {name}: {why}; give a number instead"
@@ -197,7 +209,7 @@ def measurement_of(probes: list[TrialProbe]) -> ShareMeasurement:
         return ShareMeasurement(0.0, 0.0)
     return ShareMeasurement(
         epochs_per_second=sum(1 / probe.epoch_seconds for probe in probes),
-        taken_mb=max(probe.taken_mb for probe in probes),
+        taken_mb=sum(probe.taken_mb for probe in probes),
         epoch_seconds=sum(probe.epoch_seconds for probe in probes) / len(probes),
         peak_mb=max(probe.memory_mb for probe in probes),
     )

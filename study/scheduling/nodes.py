@@ -36,9 +36,11 @@ class ClusterNode:
         return f"{_counted(self.cpus, 'CPU')}{gpus}"
 
     def room(self, cpus: float, gpus: float) -> int:
-        """Return how many trials of this share run side by side here."""
-        rooms = [have / share for have, share in ((self.cpus, cpus), (self.gpus, gpus)) if share]
-        return int(min(rooms) + 1e-9)
+        """Return how many trials of this share run side by side here; each has one GPU at most."""
+        rooms = [_times(self.cpus, cpus)] if cpus else []
+        if gpus:
+            rooms.append(int(self.gpus) * _times(1, gpus))
+        return min(rooms)
 
     def beside_gpu(self, cpus: float) -> int:
         """Return how many trials the CPUs have room for beside each GPU, at least one."""
@@ -59,6 +61,11 @@ class StudyPlace:
 def this_machine() -> ClusterNode:
     """Return this machine, as a local Ray would take it."""
     return ClusterNode("", platform.node(), os.cpu_count() or 1, torch.cuda.device_count())
+
+
+def _times(have: float, share: float) -> int:
+    """Return how often a share is held; thirds of one are three."""
+    return int(have / share + 1e-9)
 
 
 def _counted(number: float, what: str) -> str:

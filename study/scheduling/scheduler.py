@@ -219,18 +219,23 @@ class StudyScheduler:
     def note_failed(self, trial: Trial, failure: str, *, out_of_memory: bool = False) -> bool:
         """Note that an attempt at the trial failed; return whether it is tried again.
 
+        An attempt that a larger share of the GPU may mend is none of those that are counted: the
+        share doubles until the trial has a whole GPU.
+
         Args:
             trial: which.
             failure: the traceback, or what else is known.
             out_of_memory: whether the GPU's memory ran out, which calls for a larger share.
         """
-        trial.failures.append(failure)
         if self._end_if_stopped(trial):
             return False
+        if out_of_memory and 0 < trial.gpus < 1:
+            self.shares.note_out_of_memory(trial.cost_class, trial.gpus)
+            trial.gpus = min(2 * trial.gpus, 1.0)
+            self.take_back(trial)
+            return True
+        trial.failures.append(failure)
         if len(trial.failures) <= RETRIES:
-            if out_of_memory and trial.gpus:
-                self.shares.note_out_of_memory(trial.cost_class, trial.gpus)
-                trial.gpus = min(2 * trial.gpus, max(1.0, trial.gpus))
             self.take_back(trial)
             return True
         trial.outcome = FAILED
@@ -239,7 +244,7 @@ class StudyScheduler:
 
     def forgive_failure(self, trial: Trial) -> None:
         """Forget the trial's last failure: its node was lost, as is known only now."""
-        if trial.state != "done":
+        if trial.state != "done" and trial.failures:
             trial.failures.pop()
 
     def note_lost(self, trial: Trial) -> None:

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import torch
 
 from study.trials import CostClass
 
-FORMAT = 2
+FORMAT = 3
 """Of the file. The first format named the regularizer and the data set of a trial and left out
-their settings, so its figures may be those of other trials."""
+their settings, so its figures may be those of other trials. The second counted the memory of all
+processes on the GPU as the trials', and knew neither the driver nor whether MPS was in use."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,18 @@ Figures = dict[int, ShareMeasurement]
 """By the number of trials side by side."""
 
 
+class ShareConditions(TypedDict):
+    """What figures hold for beside the trials' settings."""
+
+    gpu: str
+    """The GPU's name."""
+    driver: str
+    mps: bool
+    """Whether the trials share the GPU by NVIDIA's multi-process service."""
+    cpus: float
+    """Of a trial."""
+
+
 @dataclass(frozen=True)
 class ShareFile:
     """The file of a study's figures; without a path nothing is remembered."""
@@ -47,17 +60,19 @@ class ShareFile:
         content = self._content()
         return bool(content) and content.get("format") != FORMAT
 
-    def read_figures(self, kind: CostClass, *, gpu: str, cpus: float) -> Figures:
-        """Return what is remembered of a cost class on a GPU of this name."""
-        found = self._figures().get(_file_key(kind, gpu=gpu, cpus=cpus), {})
+    def read_figures(self, kind: CostClass, **conditions: Unpack[ShareConditions]) -> Figures:
+        """Return what is remembered of a cost class under these conditions."""
+        found = self._figures().get(_file_key(kind, conditions), {})
         return {int(count): ShareMeasurement(**values) for count, values in found.items()}
 
-    def write_figures(self, kind: CostClass, figures: Figures, *, gpu: str, cpus: float) -> None:
+    def write_figures(
+        self, kind: CostClass, figures: Figures, **conditions: Unpack[ShareConditions]
+    ) -> None:
         """Remember the figures of a cost class."""
         if self.path is None:
             return
         known = {str(count): asdict(values) for count, values in figures.items()}
-        all_figures = {**self._figures(), _file_key(kind, gpu=gpu, cpus=cpus): known}
+        all_figures = {**self._figures(), _file_key(kind, conditions): known}
         part = self.path.with_suffix(".part")
         with suppress(OSError):  # where the disk is full, the next launch measures again
             part.write_text(json.dumps({"format": FORMAT, "figures": all_figures}, indent=1))
@@ -78,7 +93,10 @@ class ShareFile:
         return {}
 
 
-def _file_key(kind: CostClass, *, gpu: str, cpus: float) -> str:
-    """Return the key of figures: settings, GPU, CPUs of a trial and version of PyTorch."""
-    of = {"settings": dict(kind), "gpu": gpu, "cpus": cpus, "torch": torch.__version__}
+def _file_key(kind: CostClass, conditions: ShareConditions) -> str:
+    """Return the key of figures: all that a trial's speed and memory depend on.
+
+    The settings of the cost class have precision and compilation among them.
+    """
+    of = {"settings": dict(kind), **conditions, "torch": torch.__version__}
     return json.dumps(of, sort_keys=True, default=str)

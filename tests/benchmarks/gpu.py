@@ -32,9 +32,9 @@ from trainables import datasets, networks, randomness, regularizers
 from trainables.batches import TrainingImages
 from trainables.cuda_graphs import STEPS_BEFORE_RECORDING
 from trainables.datasets import Images, Splits
-from trainables.devices import Precision
 from trainables.memory import keep_within
 from trainables.networks import Network
+from trainables.precision import Precision
 from trainables.recipe import TrainingSettings
 from trainables.training_step import TrainingStep
 

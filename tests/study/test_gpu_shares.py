@@ -1,6 +1,9 @@
 """Shares of GPUs: the decision by hand, the measuring on the CPU and, where there is one, a GPU."""
 
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
+from threading import BrokenBarrierError
 
 import pytest
 import torch
@@ -122,7 +125,7 @@ def test_speeds_side_by_side_add_up():
     probes = [
         TrialProbe(1.0, seconds, 300.0, taken, "a card") for seconds, taken in [(2, 900), (4, 950)]
     ]
-    assert measurement_of(probes) == ShareMeasurement(0.75, 950, epoch_seconds=3, peak_mb=300)
+    assert measurement_of(probes) == ShareMeasurement(0.75, 1850, epoch_seconds=3, peak_mb=300)
     assert measurement_of([]).epochs_per_second == 0
 
 
@@ -232,8 +235,8 @@ def test_a_file_of_an_older_format_is_not_read_and_the_user_is_told(tmp_path):
     _, said = settled(file, run=cards, configurations=[SMALL])
     assert cards.asked == [("lenet", 1), ("lenet", 2), ("lenet", 4)]
     assert said[0] == (
-        f"The figures in {file} are of an older version, which took unlike trials for alike; they "
-        "are measured anew."
+        f"The figures in {file} are of an older version, which took unlike trials for alike "
+        "and other processes' memory for the trials'; they are measured anew."
     )
     again, said = settled(file, run=None, configurations=[SMALL])
     assert len(said) == 1 and again.share_of(cost_class(SMALL)) == 0.25
@@ -273,6 +276,29 @@ def test_another_card_is_measured_anew(tmp_path):
         [SMALL], GpuBench(GpuDevice("another", 10_000), 2, cards), say=lambda _: None
     )
     assert cards.asked == [("lenet", 1), ("lenet", 2)]
+
+
+@pytest.mark.parametrize("card", [replace(CARD, driver="610.1"), replace(CARD, mps=True)])
+def test_another_driver_and_another_way_to_share_are_measured_anew(tmp_path, card):
+    file = tmp_path / "shares.json"
+    settled(file, run=Cards(speed), configurations=[SMALL])
+    cards = Cards(speed)
+    for _ in range(2):
+        GpuShares(AUTO, file).measure_missing([SMALL], GpuBench(card, 2, cards), say=lambda _: None)
+    assert cards.asked == [("lenet", 1), ("lenet", 2)]
+    again = Cards(speed)
+    settled(file, run=again, configurations=[SMALL])
+    assert again.asked == []  # the figures of both are kept
+
+
+@pytest.mark.parametrize("setting", [{"precision": "tf32"}, {"compile": True}])
+def test_another_precision_and_compiled_steps_are_measured_anew(tmp_path, setting):
+    file, training = tmp_path / "shares.json", {"batch_size": 32, "epochs": 50, "milestones": []}
+    settled(file, run=Cards(speed), configurations=[SMALL], most=1)
+    cards = Cards(speed)
+    other = trial(training={**training, **setting})
+    settled(file, run=cards, configurations=[other], most=1)
+    assert cards.asked == [("lenet", 1)]
 
 
 def test_a_damaged_file_of_figures_is_measured_anew(tmp_path):
@@ -324,16 +350,48 @@ def test_a_trial_that_cannot_be_measured_is_named():
         settled(run=fails)
 
 
+RAYS_KILL = "ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError(RAYS_KILL)])
+def test_the_machines_memory_bounds_this_launch_and_is_not_remembered(tmp_path, error):
+    file = tmp_path / "shares.json"
+
+    def fails(configuration, count):
+        if count > 2:
+            raise error
+        return [TrialProbe(1.0, 1.0, 300.0, 500.0, "a card")] * count
+
+    shares, said = settled(file, run=fails, configurations=[SMALL])
+    assert shares.share_of(cost_class(SMALL)) == 0.5
+    assert any("the machine's memory does not hold 4 side by side" in line for line in said)
+    cards = Cards(speed)
+    again, _ = settled(file, run=cards, configurations=[SMALL])
+    assert cards.asked == [("lenet", 4)]
+    assert again.share_of(cost_class(SMALL)) == 0.25
+
+
+def test_a_machine_whose_memory_holds_no_trial_is_told():
+    def fails(configuration, count):
+        raise RuntimeError(RAYS_KILL)
+
+    with pytest.raises(ShareError, match="the node running low on memory"):
+        settled(run=fails)
+
+
+class Record:
+    """Takes everything."""
+
+    def finished_elsewhere(self, key):
+        return None
+
+    def __getattr__(self, name):
+        return lambda *args, **named: None
+
+
 def test_a_trial_is_handed_out_with_the_share_of_its_kind(make, storage):
     study = make(configurations=1, seeds=2)
     shares = GpuShares(AUTO)
-
-    class Record:  # takes everything
-        def finished_elsewhere(self, key):
-            return None
-
-        def __getattr__(self, name):
-            return lambda *args, **named: None
 
     scheduler = StudyScheduler(
         study,
@@ -349,6 +407,39 @@ def test_a_trial_is_handed_out_with_the_share_of_its_kind(make, storage):
     scheduler.note_failed(first, "OutOfMemoryError", out_of_memory=True)
     assert scheduler.hand_out_trial() is first and first.gpus == 0.5
     assert scheduler.hand_out_trial().gpus == 0.5  # the others are not sent into the same
+
+
+@pytest.mark.parametrize(
+    ("failure", "share"),
+    [
+        (f"Traceback …\n{RAYS_KILL}", 0.25),
+        ("Traceback …\ntorch.AcceleratorError: CUDA error: out of memory", 0.5),
+        ("Traceback …\nRuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling", 0.5),
+    ],
+)
+def test_a_failed_attempt_asks_for_more_of_the_gpu_where_the_gpus_memory_ran_out(
+    make, storage, tmp_path, failure, share
+):
+    from study.execution.runner import TrialRunner
+
+    study, file = make(configurations=1, seeds=1), tmp_path / "shares.json"
+    shares = GpuShares(AUTO, file)
+    shares.measure_missing(study.extremes(), bench(run=Cards(speed), most=4), say=lambda _: None)
+    remembered = file.read_text()
+    scheduler = StudyScheduler(
+        study,
+        OptunaStudy(study, storage()),
+        Record(),
+        data_of=lambda c: "feed",
+        provenance={},
+        shares=shares,
+    )
+    ignore = {"discard": lambda key: None, "on_change": lambda: None, "on_notice": lambda say: None}
+    runner = TrialRunner(scheduler, None, scratch="", **ignore)
+    trial = runner.by_tune_id["a"] = scheduler.hand_out_trial()
+    runner.note_failed("a", failure)
+    assert trial.gpus == share
+    assert (file.read_text() == remembered) == (share == 0.25)
 
 
 # The measuring
@@ -373,6 +464,50 @@ def test_an_error_of_one_trial_ends_the_measurement_of_all(tmp_path):
     missing = trial(dataset={"name": "image_folder", "path": "nowhere"})
     with pytest.raises(Exception, match="must hold a folder of images for each class"):
         probe.side_by_side(missing, 2, data=tmp_path, device="cpu")
+
+
+class TwoFailures:
+    """Processes of which the first fails of one thing and the second of another."""
+
+    def __init__(self, *errors):
+        self.errors = list(errors)
+
+    def __call__(self, *args, **named):
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        return None
+
+    def submit(self, *args):
+        future = Future()
+        error = self.errors.pop(0)
+        future.set_exception(error) if error else future.set_result("a probe")
+        return future
+
+
+@pytest.mark.parametrize(
+    ("errors", "raised"),
+    [
+        ((torch.OutOfMemoryError("no room"), BrokenBarrierError()), None),
+        ((RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), None), None),
+        ((BrokenBarrierError(), torch.AcceleratorError("CUDA error: out of memory")), None),
+        ((torch.OutOfMemoryError("no room"), MemoryError()), MemoryError),
+        ((BrokenBarrierError(), ValueError("wrong")), ValueError),
+        ((BrokenBarrierError(), BrokenBarrierError()), BrokenBarrierError),
+    ],
+)
+def test_trials_do_not_fit_where_the_gpus_memory_ran_out_and_nothing_else(
+    monkeypatch, tmp_path, errors, raised
+):
+    monkeypatch.setattr(probe, "ProcessPoolExecutor", TwoFailures(*errors))
+    if raised is None:
+        assert probe.side_by_side(SMALL, 2, data=tmp_path, device="cpu") == []
+        return
+    with pytest.raises(raised):
+        probe.side_by_side(SMALL, 2, data=tmp_path, device="cpu")
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ SMALL = ClusterNode("fedcba9876", "small", cpus=2, gpus=0)
 
 
 @pytest.mark.parametrize(
-    ("cpus", "gpus", "rooms"), [(1, 0, 10), (3, 0, 2), (1, 0.25, 8), (2, 0.25, 4), (1, 4, 0)]
+    ("cpus", "gpus", "rooms"), [(1, 0, 10), (3, 0, 2), (1, 0.25, 8), (2, 0.25, 4), (1, 1, 2)]
 )
 def test_a_trial_takes_its_share_of_one_node(cpus, gpus, rooms):
     assert room_for([BIG, SMALL], cpus, gpus) == rooms
@@ -32,6 +32,14 @@ def test_a_trial_takes_its_share_of_one_node(cpus, gpus, rooms):
 
 def test_thirds_of_a_gpu_are_three():
     assert ClusterNode("", "here", cpus=16, gpus=1).room(1, 1 / 3) == 3
+
+
+@pytest.mark.parametrize(
+    ("gpus", "share", "room"),
+    [(4, 0.4, 8), (4, 0.6, 4), (2, 1 / 3, 6), (8, 0.3, 24), (1, 1, 1), (0, 0.5, 0), (3, 0.001, 64)],
+)
+def test_a_trial_has_its_share_of_a_single_gpu(gpus, share, room):
+    assert ClusterNode("", "here", cpus=64, gpus=gpus).room(1, share) == room
 
 
 def test_trials_of_unequal_shares_take_their_parts_of_all_places():

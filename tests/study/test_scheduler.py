@@ -224,6 +224,39 @@ def test_out_of_memory_asks_for_a_larger_share_up_to_a_whole_gpu(begun, make):
     assert trial.gpus == 0.25
 
 
+def test_a_trial_has_had_a_whole_gpu_before_it_fails_for_good(begun):
+    scheduler = begun(configurations=1, seeds=1)
+    trial = scheduler.hand_out_trial()
+    trial.gpus, had = 1 / 16, []
+    while True:
+        had.append(trial.gpus)
+        if not scheduler.note_failed(trial, "OutOfMemoryError", out_of_memory=True):
+            break
+        assert scheduler.hand_out_trial() is trial
+    assert had == [1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 1.0, 1.0]
+    assert trial.outcome == "failed"
+
+
+def test_a_larger_share_costs_a_trial_none_of_its_attempts(begun):
+    scheduler = begun(configurations=1, seeds=1)
+    trial = scheduler.hand_out_trial()
+    trial.gpus = 0.25
+    for failure, more in [("memory", True), ("other", False), ("memory", True), ("other", False)]:
+        assert scheduler.note_failed(trial, failure, out_of_memory=more)
+        assert scheduler.hand_out_trial() is trial
+    scheduler.forgive_failure(trial)
+    assert trial.failures == ["other"] and trial.gpus == 1.0
+
+
+def test_a_lost_node_is_forgiven_to_a_trial_whose_share_grew(begun):
+    scheduler = begun(configurations=1, seeds=1)
+    trial = scheduler.hand_out_trial()
+    trial.gpus = 0.5
+    scheduler.note_failed(trial, "memory", out_of_memory=True)
+    scheduler.forgive_failure(trial)
+    assert trial.failures == []
+
+
 def test_a_trial_that_diverged_has_the_worst_error(begun):
     scheduler = begun(configurations=1, seeds=2, objective=["validation_error", "epoch_seconds"])
     first = scheduler.hand_out_trial()

@@ -157,6 +157,16 @@ def only(found):
         ("resources.cpus=0", "resources.cpus", "must be above 0, but got `0`"),
         ("resources.gpus=-1", "resources.gpus", "must be at least 0, but got `-1`"),
         (
+            "resources.gpus=1.5",
+            "resources.gpus",
+            "must be from 0 to 1, but got `1.5`: a trial trai",
+        ),
+        (
+            "resources.gpus=2",
+            "resources.gpus",
+            "must be from 0 to 1, but got `2`: a trial trains o",
+        ),
+        (
             "resources.gpus=atuo",
             "resources.gpus",
             "must be a number or auto, but got `atuo`; did you mean `auto`?",
@@ -180,6 +190,18 @@ def test_a_mistake_is_named_with_its_path_its_rule_and_its_value(problems, flag,
     assert found_path == path
     assert found_rule.startswith(rule)
     assert line == 0
+
+
+def test_a_precision_that_only_gpus_compute_is_refused_on_cpus(problems):
+    path, rule, _ = only(problems("trial.training.precision=tf32"))
+    assert path == "resources.gpus"
+    assert rule.startswith("must be above 0 with `training.precision: tf32`, which only GPUs compu")
+
+
+def test_a_precision_that_only_gpus_compute_is_right_on_a_share_of_one(written):
+    flags = ["trial.training.precision=tf32", "resources.gpus=0.5"]
+    study = load_study(written(), overrides=flags)
+    assert study.resources.gpus == 0.5
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainables import devices
+from trainables import precision
 from trainables.batches import TrainingImages, evenly_chosen
 from trainables.checkpoints import CheckpointError, SaveCadence, TrialCheckpoints
 from trainables.datasets import Images, Splits
@@ -129,13 +129,13 @@ def narrow(precision: str) -> dict:
 
 @pytest.mark.parametrize("flags", ["avx512_bf16", "amx_bf16", "avx2"])
 def test_precision_auto_is_bf16_where_the_device_has_instructions_for_it(flags, monkeypatch):
-    monkeypatch.setattr(devices, "_cpuinfo_field", lambda field: [f"fpu {flags}"])
+    monkeypatch.setattr(precision, "cpuinfo_field", lambda field: [f"fpu {flags}"])
     expected = "fp32" if flags == "avx2" else "bf16"
-    assert devices.best_precision(torch.device("cpu")) == expected
+    assert precision.best_precision(torch.device("cpu")) == expected
 
 
 def test_precision_auto_equals_the_precision_that_it_chooses(monkeypatch):
-    monkeypatch.setattr(devices, "_cpuinfo_field", lambda field: ["avx512_bf16"])
+    monkeypatch.setattr(precision, "cpuinfo_field", lambda field: ["avx512_bf16"])
     chosen = Trainer(narrow("auto"), seed=1)
     assert chosen.precision == "bf16"
     assert train(chosen) == train(Trainer(narrow("bf16"), seed=1))
@@ -152,10 +152,10 @@ def test_a_trial_in_bf16_restored_in_the_middle_of_an_epoch_equals_one_that_ran_
 
 
 def test_a_trial_goes_on_in_the_precision_that_it_began_in(monkeypatch):
-    monkeypatch.setattr(devices, "_cpuinfo_field", lambda field: ["avx512_bf16"])
+    monkeypatch.setattr(precision, "cpuinfo_field", lambda field: ["avx512_bf16"])
     before = Trainer(narrow("auto"), seed=1)
     before.train_epoch()
-    monkeypatch.setattr(devices, "_cpuinfo_field", lambda field: ["avx2"])
+    monkeypatch.setattr(precision, "cpuinfo_field", lambda field: ["avx2"])
     after = Trainer(narrow("auto"), seed=1)
     assert after.precision == "fp32"
     after.load_state_dict(copy.deepcopy(before.state_dict()))
