@@ -28,12 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _build_parser().parse_args(arguments)
     # Imported late, here and below, in the order of what it costs: help, a file that is not there
     # and a mistake in a key are told before torch is loaded.
+    from study.file.budget_flag import BudgetFlagError
     from study.file.problems import StudyFileError
 
     try:
         study = _load_study(options)
         return _announce_and_launch(study, options, given=arguments)
-    except StudyFileError as error:
+    except (BudgetFlagError, StudyFileError) as error:
         return _print_refusal(str(error))
     except KeyboardInterrupt:  # before trials start: later ones are asked to save themselves
         print("Interrupted; the same command goes on.", file=sys.stderr)
@@ -42,11 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _load_study(options: argparse.Namespace) -> "ResolvedStudy":
     # Without pydantic: .1 s.
+    from study.file.budget_flag import budget_overrides
     from study.file.locate import find_study_file
     from study.file.reading import read_study
 
     file = find_study_file(options.file)
-    read = read_study(file, scale=options.scale, overrides=tuple(options.set))
+    overrides = (*options.set, *budget_overrides(options.budget))
+    read = read_study(file, scale=options.scale, overrides=overrides)
     # With pydantic: .3 s.
     from study.file.first_look import take_first_look
 
@@ -136,6 +139,12 @@ def _build_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="override a setting, for example search.seeds=5; may be repeated",
+    )
+    parser.add_argument(
+        "--budget",
+        metavar="BUDGET",
+        help="what this launch may spend, for example 8h or hours=8,gpu_hours=40,trials=200: it "
+        "ends within that, and the same command goes on; with --plan, what can be learnt for it",
     )
     parser.add_argument(
         "--plan", action="store_true", help="print what there is to do and its cost; start nothing"

@@ -128,7 +128,8 @@ class LaunchBudget:
     trials: Count | None = None
     """Trials that are begun."""
     failures: Count | None = None
-    """Trials that fail for good before the launch gives up."""
+    """Trials that fail for good before the launch gives up; until one has succeeded, each failed
+    attempt counts."""
 
     @model_validator(mode="after")
     def _refuse_a_budget_of_nothing(self) -> Self:

@@ -29,6 +29,8 @@ class ResolvedStudy:
         self.search = study.search
         self.resources = study.resources
         self.checkpoints = study.checkpoints
+        self.budget = study.budget
+        """What a launch may spend. It is no part of the question, so it is not on record."""
         self.trial = study.trial
         self.space: Space = parse_study_space(study.search.space)
         self.scales = study.scales

@@ -12,7 +12,7 @@ from study.file import document, space
 from study.file import points as file_points
 from study.file.annotations import drop_nulls, setting_paths
 from study.file.device_rules import device_problems
-from study.file.evidence import AblationPlan, LaunchBudget, RaceReference, SearchUntil, SeedRace
+from study.file.evidence import AblationPlan, RaceReference, SearchUntil, SeedRace
 from study.file.messages import MOST_PROBLEMS, problems_of
 from study.file.points import with_labels
 from study.file.problems import FileProblem
@@ -36,7 +36,6 @@ MOST_TRIALS = 1_000_000
 NOT_YET: dict[str, type] = {
     "search.seeds": SeedRace,
     "search.configurations": SearchUntil,
-    "budget": LaunchBudget,
     "ablate": AblationPlan,
     "claims": str,
     "plugins": tuple,

@@ -14,6 +14,7 @@ from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
 from study.launching.study_launch import StudyLaunch
 from study.record.errors import RecordError
+from study.scheduling.progress import describe_left, describe_spent
 from study.scratch import lend_scratch
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
     launch.record.close(timeout=0)
     launch.sweep_checkpoints()
     _say_what_went_wrong(launch)
+    if spent := describe_spent(launch.scheduler):
+        launch.say(f"{spent} {describe_left(launch.scheduler)}")
     _say_what_next(launch, status)
     return status
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.record.names import FAILED
+from study.scheduling.progress import is_settled, trial_counts
 from study.scheduling.scheduler import StudyScheduler
 from study.trials import ConfigurationTrials, Trial, describe_point
 
@@ -118,7 +119,7 @@ class LaunchDisplay:
         return self._drawn
 
     def _draw(self) -> RenderableType:
-        done, total = self._trial_counts()
+        done, total = trial_counts(self.scheduler)
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(total=total, completed=done, width=40), self._counts_text())
         rows = Table.grid(padding=(0, 2))
@@ -133,21 +134,8 @@ class LaunchDisplay:
         parts = [self.occupancy(), self._best_text(), self._pace_text(), self._time_left_text()]
         return [part for part in (*parts, self.trouble()) if part]
 
-    def _trial_counts(self) -> tuple[int, int]:
-        """Return how many trials are done and how many there are to be."""
-        seeds = len(self.scheduler.study.search.seed_list)
-        unasked = self.scheduler.study.configurations - len(self.scheduler.configurations)
-        done = sum(
-            _is_settled(trial, configuration)
-            for configuration in self.scheduler.configurations
-            for trial in configuration.trials
-        )
-        return done, sum(
-            len(configuration.trials) for configuration in self.scheduler.configurations
-        ) + unasked * seeds
-
     def _counts_text(self) -> str:
-        done, total = self._trial_counts()
+        done, total = trial_counts(self.scheduler)
         running = len(self.scheduler.running)
         failed = sum(trial.outcome == FAILED for trial in self.scheduler.trials.values())
         text = f"{done} of {total} trials done · {running} running · {total - done - running} to do"
@@ -183,22 +171,17 @@ class LaunchDisplay:
         trained = sum(map(_epochs_trained_here, self.scheduler.trials.values()))
         if elapsed < EARLY or trained <= 0:
             return ""
-        _, total = self._trial_counts()
+        _, total = trial_counts(self.scheduler)
         typical = statistics.fmean(t.epochs for t in self.scheduler.trials.values())
         left = max(0.0, total * typical - self._epochs_done())
         return f"about {duration_text(left * elapsed / trained)} left"
 
     def _epochs_done(self) -> float:
         return sum(
-            trial.epochs if _is_settled(trial, configuration) else _epochs_done(trial)
+            trial.epochs if is_settled(trial, configuration) else _epochs_done(trial)
             for configuration in self.scheduler.configurations
             for trial in configuration.trials
         )
-
-
-def _is_settled(trial: Trial, configuration: ConfigurationTrials) -> bool:
-    """Return whether nothing more is to be done for the trial."""
-    return trial.state == "done" or (configuration.is_judged and trial.state == "todo")
 
 
 def _epochs_done(trial: Trial) -> int:

@@ -127,6 +127,37 @@ def slots_here(cpus: float, gpus: float) -> int:
     return max(1, this_machine().room(cpus, gpus if torch.cuda.is_available() else 0))
 
 
+@dataclass(frozen=True)
+class PlannedWork:
+    """What each trial to do takes, in the order in which they are begun."""
+
+    seconds: list[float]
+    shares: list[float]
+    """Of a GPU."""
+    beside: list[int]
+    """How many trials like it run side by side."""
+
+
+def planned_work(
+    scheduler: StudyScheduler,
+    todo: Sequence[Trial],
+    configurations: Sequence[Configuration],
+    costs: Mapping[CostClass, TrialCost],
+    place: StudyPlace,
+) -> PlannedWork:
+    """Return what each trial to do takes; arguments as for `estimate_lines`."""
+    cpus = scheduler.study.resources.cpus
+    done_epochs = [len(trial.history) for trial in todo]
+    done_epochs += [0] * (len(configurations) - len(todo))
+    seconds = [
+        costs[cost_class(c)].epoch_seconds * (c.training.epochs - done) + TRIAL_SECONDS
+        for c, done in zip(configurations, done_epochs, strict=True)
+    ]
+    shares = [scheduler.shares.share_of(cost_class(c)) for c in configurations]
+    rooms = {s: room_for(place.nodes, cpus, s) or slots_here(cpus, s) for s in set(shares)}
+    return PlannedWork(seconds, shares, [min(rooms[s], len(configurations)) for s in shares])
+
+
 def estimate_lines(
     scheduler: StudyScheduler,
     todo: Sequence[Trial],
@@ -144,15 +175,8 @@ def estimate_lines(
         place: what the study would run on.
     """
     study, cpus = scheduler.study, scheduler.study.resources.cpus
-    done_epochs = [len(trial.history) for trial in todo]
-    done_epochs += [0] * (len(configurations) - len(todo))
-    works = [
-        costs[cost_class(c)].epoch_seconds * (c.training.epochs - done) + TRIAL_SECONDS
-        for c, done in zip(configurations, done_epochs, strict=True)
-    ]
-    shares = [scheduler.shares.share_of(cost_class(c)) for c in configurations]
-    rooms = {s: room_for(place.nodes, cpus, s) or slots_here(cpus, s) for s in set(shares)}
-    beside = [min(rooms[share], len(configurations)) for share in shares]
+    work = planned_work(scheduler, todo, configurations, costs, place)
+    works, shares, beside = work.seconds, work.shares, work.beside
     longest = max(costs[cost_class(c)].epoch_seconds * c.training.epochs for c in configurations)
     start = RAY_SECONDS + max(cost.start_seconds for cost in costs.values())
     wall = start + max(sum(w / n for w, n in zip(works, beside, strict=True)), longest)

@@ -8,8 +8,9 @@ from rich.console import Console
 
 from study.file.resolved import ResolvedStudy
 from study.file.space import Point
-from study.launching.estimate import costs_by_class, estimate_lines
+from study.launching.estimate import costs_by_class, estimate_lines, planned_work
 from study.launching.exit_status import DONE
+from study.launching.outlook import budget_lines
 from study.launching.places import choose_cluster, lend_place
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
 from study.scheduling.gpu_shares import ShareError
@@ -100,6 +101,9 @@ def print_plan(
     configurations += [configuration for configuration in chosen for _ in seeds]
     costs = costs_by_class(configurations, recorded, scheduler, data)
     _print_lines(console, estimate_lines(scheduler, todo, configurations, costs, place))
+    if study.budget is not None:
+        work = planned_work(scheduler, todo, configurations, costs, place)
+        _print_lines(console, budget_lines(scheduler, study.budget, work))
 
 
 def _stand_ins(study: ResolvedStudy, count: int) -> list[Configuration]:

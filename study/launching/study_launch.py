@@ -14,6 +14,7 @@ from study.launching.data_messages import tell_data_messages
 from study.launching.objectives import check_objectives
 from study.record.errors import RecordError
 from study.record.writer import StudyRecord, open_record
+from study.scheduling.budget import BudgetMeter
 from study.scheduling.gpu_shares import GpuShares
 from study.scheduling.reconcile import ReconciledStudy, reconcile_study
 from study.scheduling.scheduler import StudyScheduler
@@ -105,6 +106,7 @@ def prepare_launch(
     Raises:
         LaunchRefusedError: if the state directory, the data or the tracking server cannot be used.
     """
+    meter = BudgetMeter(study.budget)  # before data are read: that takes of its hours
     try:
         checkpoints = TrialCheckpoints(folder.checkpoints)
     except (OSError, ValueError) as error:
@@ -129,6 +131,7 @@ def prepare_launch(
         data_of=lambda configuration: fingerprint_of(configuration.dataset),
         provenance=provenance.provenance_tags(),
         shares=GpuShares(study.resources, folder.shares),
+        meter=meter,
     )
     recorded = record.trials()
     return StudyLaunch(

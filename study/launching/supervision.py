@@ -18,6 +18,7 @@ from study.launching.exit_status import DONE, FAILED, INTERRUPTED
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
 from study.record.spool import RecordSpool
 from study.scheduling.nodes import ClusterNode, describe_nodes
+from study.scheduling.progress import describe_spent
 from study.scratch import sweep_scratch
 from trainables.sight import NodeQuestion
 from trainables.storage import PART
@@ -39,6 +40,9 @@ def run_trials(launch: StudyLaunch) -> int:
     with connect_cluster(launch.folder.log) as cluster:
         bench = cluster.bench(launch.data, cpus=cpus) if shares.is_measured else None
         shares.measure_missing(launch.study.extremes(), bench, say=launch.say)
+        budget = launch.study.budget
+        if budget is not None and budget.gpu_hours is not None and not shares.largest:
+            launch.say("The budget's gpu_hours bounds nothing: trials train on CPUs.")
         nodes = cluster.wait_for_room(cpus, shares.largest)
         fingerprints = [launch.fingerprint_of(dataset) for dataset in launch.datasets]
         share = (cpus, shares.largest)
@@ -75,7 +79,9 @@ def _facts_of(
     """Return label and text of what does not change while the study runs."""
     token = " (it asks for a token: ray get-auth-token)" if cluster.token else ""
     cpus, sizes = launch.study.resources.cpus, launch.shares.sizes
+    budget = launch.scheduler.meter.describe_budget()
     return [
+        *([("budget", budget)] if budget else []),
         ("nodes", describe_nodes(nodes, cpus, *sizes)),
         ("dashboard", f"{cluster.dashboard}{token}" if cluster.dashboard else "none"),
         ("records", client.shown_tracking_uri()),
@@ -90,7 +96,9 @@ def _run_under_display(
         launch.scheduler,
         launch.console,
         facts=facts,
-        trouble=lambda: describe_trouble(launch.record.spool),
+        trouble=lambda: " · ".join(
+            filter(None, [describe_trouble(launch.record.spool), describe_spent(launch.scheduler)])
+        ),
     ) as display:
         runner = TrialRunner(
             launch.scheduler,
@@ -131,7 +139,7 @@ def _run_until_told(launch: StudyLaunch, runner: TrialRunner, display: LaunchDis
         scheduler.stopping = True
         runner.abandon()
         return INTERRUPTED
-    if not scheduler.is_finished:
+    if not scheduler.is_finished and not scheduler.meter.is_hopeless:
         return INTERRUPTED
     return FAILED if scheduler.failures else DONE
 

@@ -9,7 +9,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analysis.record.names import CONFIGURATION, CONFIGURATION_NUMBER, FAILED, POINT, RETIRED
+from analysis.record.names import (
+    CONFIGURATION,
+    CONFIGURATION_NUMBER,
+    FAILED,
+    POINT,
+    RETIRED,
+    STOPPED_EARLY,
+)
 from analysis.record.values import is_flag
 from study.file import points
 from study.file.points import point_word
@@ -61,7 +68,7 @@ def reconcile_study(
     search.note_rules()
     for each in scheduler.configurations:
         if each.is_judged:
-            scheduler.record_missed_stops(each)
+            _record_missed_stops(each, scheduler)
         else:
             scheduler.queue_trials(each)
     own = set(scheduler.trials)
@@ -81,6 +88,14 @@ def _was_stopped_early(
     """Return whether a configuration was stopped early by the present rule, and is on record."""
     recorded = any(trial.recorded for trial in configuration.trials)
     return before.state == "pruned" and recorded and not search.rules_changed
+
+
+def _record_missed_stops(configuration: ConfigurationTrials, scheduler: StudyScheduler) -> None:
+    """End on record what a dead process left of a configuration that it had stopped early."""
+    for trial in configuration.trials:
+        if trial.cut_off and scheduler.known.is_judged_everywhere(trial):
+            trial.cut_off = False
+            scheduler.record.end(trial.key, STOPPED_EARLY, None, failure="")
 
 
 def _points_of_record_alone(

@@ -2,7 +2,7 @@
 
 The scheduler holds every configuration and every trial of the study. Whoever executes trials asks
 the scheduler for the next one and reports what happened; the scheduler tells the search and the
-record.
+record. Over 300 lines, since the state of a trial changes here alone.
 """
 
 from collections import OrderedDict
@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from analysis.record.names import COMPLETED, DIVERGED, FAILED, SEED, STOPPED_EARLY
 from study.file.resolved import ResolvedStudy
+from study.scheduling.budget import BudgetMeter
 from study.scheduling.early_stopping import is_to_stop
 from study.scheduling.gpu_shares import GpuShares
 from study.scheduling.protocols import RecordLike, SearchLike
-from study.scheduling.study_trials import StudyTrials, objective_values
+from study.scheduling.study_trials import StudyTrials
 from study.trials import ConfigurationResult, ConfigurationTrials, Trial
 from trainables.configuration import Configuration, as_dict, flatten_settings
 from trainables.metrics import (
@@ -39,6 +40,7 @@ class StudyScheduler:
         data_of: Callable[[Configuration], str],
         provenance: Mapping[str, str],
         shares: GpuShares | None = None,
+        meter: BudgetMeter | None = None,
     ) -> None:
         """Start with nothing known.
 
@@ -49,12 +51,14 @@ class StudyScheduler:
             data_of: returns the fingerprint of a configuration's data set.
             provenance: tags of every trial that this launch begins.
             shares: of GPUs, looked up when a trial is handed out; by default the study file's.
+            meter: of what the launch may spend; by default it sets no bound.
         """
         self.study = study
         self.search = search
         self.record = record
         self.provenance = provenance
         self.shares = shares or GpuShares(study.resources)
+        self.meter = meter or BudgetMeter()
         self.known = StudyTrials(study, data_of)
         self.configurations, self.trials = self.known.configurations, self.known.trials
         self.todo: OrderedDict[Trial, None] = OrderedDict()
@@ -88,13 +92,6 @@ class StudyScheduler:
 
     # Configurations
 
-    def record_missed_stops(self, configuration: ConfigurationTrials) -> None:
-        """End on record what a dead process left of a configuration that it had stopped early."""
-        for trial in configuration.trials:
-            if trial.cut_off and self.known.is_judged_everywhere(trial):
-                trial.cut_off = False
-                self.record.end(trial.key, STOPPED_EARLY, None, failure="")
-
     def queue_trials(self, configuration: ConfigurationTrials) -> None:
         """Put the trials that an unjudged configuration still lacks on the list of what to do."""
         self._unjudged += 1
@@ -116,6 +113,7 @@ class StudyScheduler:
 
     def hand_out_trial(self) -> Trial | None:
         """Return the next trial to run, or None if there is none now; see `is_finished`."""
+        self._stop_if_spent()
         while not self.stopping:
             if not self.todo:
                 if self.is_complete:
@@ -124,20 +122,32 @@ class StudyScheduler:
                 self.queue_trials(added)
                 self._judge_by_trials(added)  # an equal configuration may have been trained already
                 continue
+            if not self.meter.has_place_for(next(iter(self.todo))):
+                self.stopping = not self.active  # those begun are within the budget
+                return None
             trial, _ = self.todo.popitem(last=False)
             if not self._adopt_trial(trial):
+                self.meter.note_handed_out(trial)
                 trial.state = "assigned"
                 trial.gpus = max(trial.gpus, self.shares.share_of(trial.cost_class))
                 self.active.add(trial)
                 return trial
         return None
 
-    def take_back(self, trial: Trial) -> None:
-        """Take back a trial that was handed out: it is the next to be tried."""
+    def _stop_if_spent(self) -> None:
+        """Begin no further trial, and save what runs, once the budget's time is spent."""
+        self.stopping = self.stopping or self.meter.is_time_spent()
+
+    def take_back(self, trial: Trial, *, last: bool = False) -> None:
+        """Take back a trial that was handed out: it is the next to be tried, or the last."""
         trial.state = "todo"
-        self.active.discard(trial)
+        self._note_at_rest(trial)
         self.todo[trial] = None
-        self.todo.move_to_end(trial, last=False)
+        self.todo.move_to_end(trial, last=last)
+
+    def _note_at_rest(self, trial: Trial) -> None:
+        self.active.discard(trial)
+        self.meter.note_at_rest(trial)
 
     def _adopt_trial(self, trial: Trial) -> bool:
         """Take a trial over from another study that has finished it, if there is one."""
@@ -156,6 +166,7 @@ class StudyScheduler:
         tags = {**trial.tags, **self.provenance}
         self.record.begin(trial.key, name=trial.name, params=params, tags=tags)
         trial.recorded, trial.state = True, "running"
+        self.meter.note_begun(trial)
 
     def note_epochs(
         self,
@@ -176,6 +187,7 @@ class StudyScheduler:
                 # than one of them by the time of its first report.
                 trial.found = len(epochs) - 1
             trial.history = [*trial.history[: epochs[0].epoch - 1], *epochs]
+        self._stop_if_spent()
         if self.study.search.early_stopping is None or has_diverged(trial.history):
             return False
         holders = self.known.holders_of(trial)
@@ -235,17 +247,31 @@ class StudyScheduler:
             self.take_back(trial)
             return True
         trial.failures.append(failure)
-        if len(trial.failures) <= RETRIES:
-            self.take_back(trial)
-            return True
+        for_good = len(trial.failures) > RETRIES
+        self.meter.note_failure(failure, for_good=for_good)
+        if for_good:
+            self._fail_trial(trial)
+        else:
+            self.take_back(trial, last=self.meter.tries_others_first)
+        if self.meter.is_hopeless:
+            self._give_up()
+        return trial.state != "done"
+
+    def _fail_trial(self, trial: Trial) -> None:
         trial.outcome = FAILED
-        self._end_trial(trial, None, failure=failure)
-        return False
+        self._end_trial(trial, None, failure=trial.failures[-1])
+
+    def _give_up(self) -> None:
+        """Begin no further trial, and try none again that has failed."""
+        self.stopping = True
+        for trial in [trial for trial in self.todo if trial.failures]:
+            del self.todo[trial]
+            self._fail_trial(trial)
 
     def forgive_failure(self, trial: Trial) -> None:
         """Forget the trial's last failure: its node was lost, as is known only now."""
         if trial.state != "done" and trial.failures:
-            trial.failures.pop()
+            self.meter.forgive_failure(trial.failures.pop())
 
     def note_lost(self, trial: Trial) -> None:
         """Note that the trial's node went away: the trial goes on elsewhere and has not failed."""
@@ -255,7 +281,7 @@ class StudyScheduler:
     def note_interrupted(self, trial: Trial) -> None:
         """Note that the trial is cut off; a later launch goes on with it."""
         trial.state, trial.cut_off = "todo", True
-        self.active.discard(trial)
+        self._note_at_rest(trial)
         self.record.interrupt(trial.key)
 
     def _end_if_stopped(self, trial: Trial) -> bool:
@@ -269,11 +295,11 @@ class StudyScheduler:
     def _end_trial(self, trial: Trial, summary: TrialSummary | None, *, failure: str = "") -> None:
         assert trial.outcome is not None
         trial.state, trial.cut_off = "done", False
-        self.active.discard(trial)
-        if trial.is_finished and summary is not None:
-            metrics = {**vars(trial.history[-1]), **vars(summary)}
-            objectives = self.study.search.objectives
-            trial.values = objective_values(metrics, trial.outcome, objectives)
+        self._note_at_rest(trial)
+        if trial.outcome != FAILED:
+            self.meter.note_success()
+        if summary is not None:
+            self.known.note_measured(trial, summary)
         self.record.end(trial.key, trial.outcome, summary, failure=failure)
         for holder in self.known.holders_of(trial):
             self._judge_by_trials(holder)

@@ -6,7 +6,7 @@ from analysis.record.names import COMPLETED, DIVERGED, Outcome
 from study.file.resolved import ResolvedStudy
 from study.trials import ConfigurationTrials, RecordedTrial, Suggestion, Trial
 from trainables.configuration import Configuration, hash_configuration
-from trainables.metrics import judged_value
+from trainables.metrics import TrialSummary, judged_value
 
 
 class StudyTrials:
@@ -92,6 +92,12 @@ class StudyTrials:
                 recorded.metrics, trial.outcome, self.study.search.objectives
             )
             trial.found = trial.epochs
+
+    def note_measured(self, trial: Trial, summary: TrialSummary) -> None:
+        """Note what a trial is judged by, if this launch has trained it to its end."""
+        if trial.outcome is not None and trial.is_finished:
+            metrics = {**vars(trial.history[-1]), **vars(summary)}
+            trial.values = objective_values(metrics, trial.outcome, self.study.search.objectives)
 
     def is_measured(self, recorded: RecordedTrial) -> bool:
         """Return whether a trial on record has what it is judged by; an older one may not."""

@@ -89,7 +89,6 @@ def test_a_wrong_one_is_refused_in_words(refused, flag, said):
         "search.seeds={first: 3, most: 15, looks: [3, 5, 8, 11, 15], decide: best, margin: 0.2}",
         "search.seeds={decide: {against: {regularizer.beta: 0.5}}}",
         "search.configurations={most: 100, until: settled}",
-        "budget={hours: 8h}",
         "ablate={from: {regularizer.beta: 1.0}, to: {regularizer.beta: 0.5}, parts: [regularizer]}",
         "claims=sample.yaml",
         "plugins=[my_package.methods, ./methods.py]",

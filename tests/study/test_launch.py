@@ -173,6 +173,19 @@ def test_without_a_gpu_measured_shares_are_the_cpus(tmp_path):
     assert [run.data.tags["outcome"] for run in folder.runs()] == ["completed"] * 2
 
 
+def test_a_launch_ends_within_its_budget_and_the_next_goes_on(tmp_path):
+    folder = Folder(tmp_path)
+    said = folder.launch("--budget", "trials=1", status=130)
+    assert "The budget is spent: 1 of 1 trial begun. 1 of 4 trials are done; 3 are left." in said
+    assert "--budget trials=1  # go on" in said
+    assert [run.data.tags["outcome"] for run in folder.runs()] == ["completed"]
+    assert [run.info.status for run in folder.runs("study")] == ["KILLED"]
+    said = folder.launch("--budget", "1h")
+    assert "1 trials are done and stay." in said
+    assert "budget    1 hours" in said
+    assert len(folder.runs()) == 4
+
+
 def test_fewer_seeds_retire_trials_without_training_any(done):
     folder, _ = done
     flags = ("--set", "search.seeds=1")
