@@ -9,7 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from study.file.own_plugins import find_plugin
 from study.file.schema import json_schema
+from study.launching.exit_status import BAD_INPUT
+from trainables import plugins
+from trainables.own_modules import OwnComponentError
+from trainables.plugins import OwnSet
 from trainables.released_defaults import (
     ChangedDefaultError,
     current_defaults,
@@ -32,7 +37,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="the released defaults; new settings are added, a changed default is refused",
     )
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    parser.add_argument(
+        "--plugins",
+        nargs="*",
+        metavar="MODULE_OR_FILE",
+        help="with the own components of these, and those of installed packages",
+    )
     options = parser.parse_args(arguments)
+    if options.plugins is not None and options.defaults is not None:
+        parser.error("--defaults is of this project's own components: leave out --plugins")
+    try:
+        plugins.know_only(_wanted_components(options.plugins))
+    except OwnComponentError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
     try:
         texts = _wanted_texts(options.file, options.defaults)
     except ChangedDefaultError as error:
@@ -43,6 +61,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for file, text in texts.items():
         file.write_text(text, encoding="utf-8")
     return 0
+
+
+def _wanted_components(names: Sequence[str] | None) -> OwnSet:
+    """Return the own components for the schema: none, unless they are asked for.
+
+    Raises:
+        OwnComponentError: if one of them is wrong.
+    """
+    if names is None:
+        return OwnSet()
+    modules = [find_plugin(name, Path()) for name in names]
+    return plugins.set_with(modules, beside=plugins.installed_set())
 
 
 def _wanted_texts(schema: Path, defaults: Path | None) -> dict[Path, str]:

@@ -9,6 +9,7 @@ layout do not count; modules of components that the trial does not use do not co
 import ast
 import hashlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from trainables.configuration import Configuration
+from trainables.plugins import per_known_set
 
 LOOP = ("trainables.trainable", "trainables.training", "trainables.metrics")
 """Modules that every trial uses."""
@@ -75,7 +77,7 @@ def trial_code(configuration: Configuration) -> TrialCode:
     return _code_of(tuple(dict.fromkeys(type(part).__module__ for part in parts)))
 
 
-@lru_cache
+@per_known_set
 def _code_of(components: tuple[str, ...]) -> TrialCode:
     own = {name.partition(".")[0] for name in (*LOOP, *components)}
     modules = {name: _source_hash(file) for name, file in _closure((*LOOP, *components), own)}
@@ -154,8 +156,14 @@ def _parsed(file: Path) -> ast.Module:
     return ast.parse(file.read_bytes())
 
 
-@lru_cache
 def _source_hash(file: Path) -> str:
+    return _hash_since(file, os.stat(file).st_mtime_ns)
+
+
+@lru_cache
+def _hash_since(file: Path, changed_ns: int) -> str:
+    """Return the hash of a file as it is since it was changed last."""
+    del changed_ns
     content = "".join(_canonical_parts(_parsed(file)))
     return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
 

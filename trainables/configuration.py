@@ -43,6 +43,11 @@ class Configuration:
     diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     """What is recorded beside the metrics; nothing by default."""
 
+    @property
+    def components(self) -> tuple[Any, Any, Any]:
+        """Data set, network and regularizer: the settings of the parts that have a name."""
+        return self.dataset, self.network, self.regularizer
+
     @model_validator(mode="before")
     @classmethod
     def _fill_in_the_recipe(cls, given: Any) -> Any:
@@ -57,8 +62,15 @@ class Configuration:
 
     @model_validator(mode="after")
     def _check_that_the_parts_fit(self) -> Self:
-        size = self.dataset.image_size
-        self.regularizer.check(network=_weightless_network(self.network, size), image_size=size)
+        with plugins.blaming_own(self.dataset, what="say the size of its images"):
+            size = self.dataset.image_size
+        with plugins.blaming_own(self.network, what="be built"):
+            network = _weightless_network(self.network, size)
+        with plugins.blaming_own(self.regularizer, what="be built"), torch.device("meta"):
+            self.regularizer.check(network=network, image_size=size)
+            if plugins.own_modules_of([self.regularizer]):
+                features = network.classifier.in_features
+                self.regularizer.build(num_classes=2, num_features=features)
         return self
 
 

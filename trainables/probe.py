@@ -2,19 +2,22 @@
 
 import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError
+from typing import Any
 
 import torch
 
-from trainables.configuration import Configuration
+from trainables import plugins
+from trainables.configuration import Configuration, as_dict, parse_configuration
 from trainables.devices import be_deterministic, device_name
 from trainables.evaluation import EVALUATION_BATCH
 from trainables.failures import error_cause
 from trainables.memory import keep_freed, taken_megabytes
+from trainables.own_modules import OwnModule
 from trainables.training import Trainer
 
 SECONDS = 4.0
@@ -44,8 +47,28 @@ class TrialProbe:
     device: str
 
 
+@dataclass(frozen=True)
+class ProbedTrial:
+    """A trial as plain data, which any process can take up."""
+
+    configuration: Mapping[str, Any]
+    own_modules: tuple[OwnModule, ...]
+    """The users' modules that its components come from."""
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> "ProbedTrial":
+        """Return a configuration as plain data."""
+        own = plugins.own_modules_of(configuration.components)
+        return cls(as_dict(configuration), own)
+
+
 def side_by_side(
-    configuration: Configuration, count: int, *, data: Path, device: str, threads: int = 1
+    trial: Configuration | ProbedTrial,
+    count: int,
+    *,
+    data: Path,
+    device: str,
+    threads: int = 1,
 ) -> list[TrialProbe]:
     """Probe as many trials at once, in processes of their own, each while all others train.
 
@@ -55,12 +78,11 @@ def side_by_side(
     Raises:
         Exception: whatever a trial failed of; the machine's memory, too, is none of the GPU's.
     """
+    probed = trial if isinstance(trial, ProbedTrial) else ProbedTrial.of(trial)
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(count)
     with ProcessPoolExecutor(count, context, initializer=_share_meeting, initargs=(ready,)) as pool:
-        futures = [
-            pool.submit(_probe_beside, configuration, data, device, threads) for _ in range(count)
-        ]
+        futures = [pool.submit(_probe_beside, probed, data, device, threads) for _ in range(count)]
     errors = [error for future in futures if (error := future.exception()) is not None]
     if errors:
         # A broken barrier only says that another failed.
@@ -81,13 +103,12 @@ def _share_meeting(ready: Barrier) -> None:
 _ready: Barrier
 
 
-def _probe_beside(
-    configuration: Configuration, data: Path, device: str, threads: int
-) -> TrialProbe:
+def _probe_beside(trial: ProbedTrial, data: Path, device: str, threads: int) -> TrialProbe:
     be_deterministic()  # as trials are, which may cost them speed
     try:
+        plugins.know_shipped(trial.own_modules)
         return probe_trial(
-            configuration,
+            parse_configuration(trial.configuration),
             data=data,
             device=device,
             threads=threads,

@@ -6,14 +6,17 @@ after hours or, worse, trains on other images.
 
 import hashlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from trainables import datasets
+from trainables import datasets, plugins
 from trainables.datasets import DatasetError
+from trainables.own_modules import OwnComponentError, OwnModule
+from trainables.settings import parse_settings
 from trainables.storage import PART, StorageFolder
 
 PACKAGES = ("torch", "torchvision", "numpy", "ray")
@@ -24,13 +27,16 @@ PACKAGES = ("torch", "torchvision", "numpy", "ray")
 class NodeQuestion:
     """What a node is asked."""
 
-    datasets: Sequence[datasets.AnySettings]
+    datasets: Sequence[Mapping[str, Any]]
+    """The settings of each, as plain data."""
     data: Path
     """The folder of the data sets."""
     checkpoints: str
     """Where trials save themselves: an absolute path or a URI."""
     token: str
     """The name of a file that the driver has put there."""
+    own_modules: Sequence[OwnModule] = ()
+    """The users' modules that trials need."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +50,31 @@ class NodeSight:
     """What keeps a data set from being read, in words."""
     checkpoints: str
     """Why trials could not save themselves, or nothing."""
+    own_modules: str = ""
+    """Why the users' modules could not be used, or nothing."""
 
 
 def look_around(question: NodeQuestion) -> NodeSight:
     """Look at the data, the place for checkpoints and the versions, as a trial here would."""
     fingerprints, missing = [], []
-    for settings in question.datasets:
+    fault = _own_module_fault(question.own_modules)
+    for plain in question.datasets if not fault else ():
         try:
+            settings: datasets.AnySettings = parse_settings(datasets.AnySettings, plain)
             fingerprints.append(datasets.load(settings, question.data).fingerprint)
         except DatasetError as error:
             missing.append(str(error))
     return NodeSight(
-        code_versions(), tuple(fingerprints), tuple(missing), _checkpoint_fault(question)
+        code_versions(), tuple(fingerprints), tuple(missing), _checkpoint_fault(question), fault
     )
+
+
+def _own_module_fault(modules: Sequence[OwnModule]) -> str:
+    try:
+        plugins.know_shipped(modules)
+    except OwnComponentError as error:
+        return str(error)
+    return ""
 
 
 @cache

@@ -12,6 +12,7 @@ from ray import get_runtime_context, tune
 from ray._raylet import setproctitle  # type: ignore[attr-defined]  # it is compiled
 from ray.util.metrics import Gauge
 
+from trainables import plugins
 from trainables.artifacts import TrialArtifacts
 from trainables.checkpoints import (
     CheckpointError,
@@ -24,6 +25,7 @@ from trainables.datasets import load_planned
 from trainables.devices import be_deterministic, device_name
 from trainables.memory import give_back_freed, keep_freed, keep_within
 from trainables.metrics import GAUGES, EpochMetrics
+from trainables.own_modules import OwnModule
 from trainables.storage import describe_error
 from trainables.training import Trainer
 from trainables.training_step import StepCache
@@ -56,6 +58,8 @@ class TrialAssignment(TypedDict):
     """Ids of nodes that must not be used."""
     fingerprint: str
     """Of the data set that the trial's key holds; a trial on other data is not trained."""
+    own_modules: list[dict[str, Any]]
+    """The users' modules that the trial's components come from (`OwnModule`)."""
 
 
 class TrialGauges:
@@ -132,6 +136,7 @@ class TrialTrainable(tune.Trainable):
         self.artifacts = TrialArtifacts(config["checkpoints"])
         vars(self).pop("trainer", None)  # what is not kept of it is free before more is taken
         give_back_freed()
+        plugins.know_shipped(OwnModule(**module) for module in config["own_modules"])
         dataset = parse_configuration(config["configuration"]).dataset
         load_planned(dataset, Path(config["data"]).absolute(), config["fingerprint"])
         self.trainer = self._new_trainer()

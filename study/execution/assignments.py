@@ -1,5 +1,7 @@
 """What an actor is told of the trial that it trains."""
 
+from dataclasses import asdict
+
 from study.execution.admission import NodeAdmission
 from study.file.resolved import ResolvedStudy
 from study.trials import Trial, describe_point
@@ -29,4 +31,5 @@ def assignment_of(trial: Trial, study: ResolvedStudy, admission: NodeAdmission) 
         gpus=trial.gpus,
         avoid=sorted(admission.unfit),
         fingerprint=trial.data,
+        own_modules=[asdict(module) for module in study.own_modules],
     )

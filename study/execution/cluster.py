@@ -21,7 +21,7 @@ from study.scheduling.gpu_shares import GpuBench
 from study.scheduling.nodes import ClusterNode, room_for
 from trainables.configuration import Configuration
 from trainables.devices import first_gpu
-from trainables.probe import TrialProbe, side_by_side
+from trainables.probe import ProbedTrial, TrialProbe, side_by_side
 
 log = logging.getLogger(__name__)
 
@@ -229,7 +229,13 @@ class RayCluster:
         def probe(configuration: Configuration, count: int) -> list[TrialProbe]:
             threads = max(1, int(cpus))
             return self._on_gpu(
-                node, side_by_side, configuration, count, data=data, device="cuda", threads=threads
+                node,
+                side_by_side,
+                ProbedTrial.of(configuration),
+                count,
+                data=data,
+                device="cuda",
+                threads=threads,
             )
 
         return GpuBench(found, node.beside_gpu(cpus), probe)

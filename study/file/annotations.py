@@ -7,6 +7,8 @@ from functools import cache
 from types import NoneType
 from typing import Any
 
+from trainables.plugins import ComponentOf
+
 
 @cache
 def field_types(owner: type) -> dict[str, Any]:
@@ -33,6 +35,9 @@ def union_members(annotation: Any) -> dict[str, type]:
 
     A class that stands alone, or beside null alone, is no alternative.
     """
+    for mark in getattr(annotation, "__metadata__", ()):
+        if isinstance(mark, ComponentOf):
+            return mark.members
     found: dict[str, type] = {}
     for argument in typing.get_args(without_annotations(annotation)):
         argument = without_annotations(argument)
@@ -68,7 +73,7 @@ def takes_null(annotation: Any) -> bool:
     """Return whether null is a value of the type."""
     bare = without_annotations(annotation)
     if bare in (None, NoneType, Any):
-        return True
+        return not union_members(annotation)
     return any(takes_null(part) for part in typing.get_args(bare) if _is_union(bare))
 
 
@@ -93,7 +98,6 @@ def _drop_within(value: Any, annotation: Any) -> Any:
     return value if kind is None else drop_nulls(value, kind)
 
 
-@cache
 def setting_paths(kind: type, prefix: str = "") -> tuple[str, ...]:
     """Return the dotted paths of all settings below a settings class, those of components too."""
     found: dict[str, None] = {}

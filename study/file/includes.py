@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from study.file import document
+from study.file.names import is_file_name
 from study.file.problems import FileProblem, StudyFileError
 from study.file.sections import DocumentSection
 
@@ -28,6 +29,8 @@ def read_with_includes(path: Path) -> DocumentSection:
 
 def _read_layer(path: Path, above: list[Path], read: list[Path]) -> DocumentSection:
     own = document.read_document(path, included=bool(above))
+    if above:
+        _anchor_plugins(own, path)
     given = own.pop(KEY, None)
     line = own.lines.pop(KEY, None)
     base = DocumentSection()
@@ -41,6 +44,24 @@ def _read_layer(path: Path, above: list[Path], read: list[Path]) -> DocumentSect
             _refuse(path, f"more than {MOST_FILES} files are included", line)
         base = _lay_over(base, _read_included(inner, name, chain, read, line))
     return _lay_over(base, own) if base else own
+
+
+def _anchor_plugins(own: DocumentSection, path: Path) -> None:
+    """Let the files among an included file's plugins be seen from that file."""
+    for part in (own, *_mappings_in(own.get("scales"))):
+        given = part.get("plugins")
+        if isinstance(given, list):
+            part["plugins"] = [
+                str((path.parent / name).absolute())
+                if isinstance(name, str) and is_file_name(name)
+                else name
+                for name in given
+            ]
+
+
+def _mappings_in(scales: Any) -> list[dict[str, Any]]:
+    values = scales.values() if isinstance(scales, Mapping) else ()
+    return [value for value in values if isinstance(value, dict)]
 
 
 def _names_of(given: Any, path: Path, line: int | None) -> list[str]:

@@ -14,6 +14,11 @@ WHOLE_SCALE = "full"
 """The scale name of a file without scales: it runs as it stands."""
 
 
+def is_file_name(plugin: str) -> bool:
+    """Return whether a plugin is named by its file, as in ./methods.py, and not by its module."""
+    return plugin.endswith(".py") or "/" in plugin
+
+
 def name_rule(name: str) -> str | None:
     """Return what is wrong with a name, or None."""
     if not re.fullmatch(NAME_PATTERN, name) or name.endswith("\n"):

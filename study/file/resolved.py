@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from study.file import document, space
+from study.file import document, own_plugins, space
 from study.file import points as file_points
 from study.file.points import with_labels
 from study.file.problems import StudyFileError
@@ -15,14 +15,21 @@ from study.file.rules import find_problems, parse_study_space, plain_study
 from study.file.schema import json_schema as json_schema
 from study.file.settings import Study
 from study.file.space import Domain, Point, Space
+from trainables import plugins
 from trainables.configuration import Configuration, parse_configuration
+from trainables.own_modules import OwnModule
+from trainables.plugins import OwnSet
 from trainables.settings import parse_settings
+
+NO_OWN = OwnSet()
 
 
 class ResolvedStudy:
     """A valid study at one scale: what the rest of the program works from."""
 
-    def __init__(self, study: Study, *, scale: str, written: str, source: str) -> None:
+    def __init__(
+        self, study: Study, *, scale: str, written: str, source: str, own: OwnSet = NO_OWN
+    ) -> None:
         self.name = study.study
         self.question = study.question
         self.scale = scale
@@ -38,15 +45,24 @@ class ResolvedStudy:
         """The file as written."""
         self.source = source
         """Where the file was."""
+        self.own = own
+        """The own components that the study may use."""
 
     def configuration(self, point: Point) -> Configuration:
         """Return the full configuration of a point of the space."""
+        plugins.know_only(self.own)  # another study may have been loaded since
         return parse_configuration(file_points.apply_point(self.trial, point, self.space))
 
     def extremes(self) -> list[Configuration]:
         """Return configurations that together hold every end of a range and every alternative."""
         points = list(file_points.corner_points(self.space)) or [{}]
         return list(dict.fromkeys(self.configuration(point) for point in points))
+
+    @cached_property
+    def own_modules(self) -> tuple[OwnModule, ...]:
+        """The users' modules that trials of the study need."""
+        parts = [part for corner in self.extremes() for part in corner.components]
+        return plugins.own_modules_of(parts)
 
     @cached_property
     def configurations(self) -> int:
@@ -80,6 +96,7 @@ class ResolvedStudy:
     def as_dict(self) -> dict[str, Any]:
         """Return the study as plain data, resolved, every default spelled out."""
         search = {**dataclasses.asdict(self.search), "seeds": list(self.search.seed_list)}
+        brought = {module.shown_name: module.digest for module in self.own_modules}
         return {
             "study": self.name,
             "question": self.question,
@@ -88,6 +105,7 @@ class ResolvedStudy:
             "search": json.loads(json.dumps(search)),
             "resources": dataclasses.asdict(self.resources),
             "checkpoints": dataclasses.asdict(self.checkpoints),
+            **({own_plugins.KEY: brought} if brought else {}),
         }
 
 
@@ -117,8 +135,11 @@ def resolve_study(read: ReadStudy) -> ResolvedStudy:
     Raises:
         StudyFileError: with every mistake that could be found.
     """
+    own = own_plugins.own_set_of(read)
+    plugins.know_only(own)
     problems = find_problems(read.resolved)
     if problems:
-        raise StudyFileError(read.file, blame_flags(problems, read, find_problems))
+        blamed = blame_flags(problems, read, find_problems)
+        raise StudyFileError(read.file, own_plugins.explain_broken(blamed, own))
     study: Study = parse_settings(Study, plain_study(read.resolved))
-    return ResolvedStudy(study, scale=read.scale, written=read.written, source=read.file)
+    return ResolvedStudy(study, scale=read.scale, written=read.written, source=read.file, own=own)

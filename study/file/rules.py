@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from functools import cache, reduce
+from functools import reduce
 from typing import Any
 
 import pydantic
@@ -27,6 +27,7 @@ from study.file.settings import (
 from study.file.space import Point, Space, SpaceError
 from trainables.configuration import Configuration, parse_configuration
 from trainables.metrics import SELECTING_NOTHING, description_of
+from trainables.plugins import per_known_set
 from trainables.settings import nearest_word, parse_settings
 
 MOST_COMBINATIONS = 2000
@@ -38,14 +39,13 @@ NOT_YET: dict[str, type] = {
     "search.configurations": SearchUntil,
     "ablate": AblationPlan,
     "claims": str,
-    "plugins": tuple,
 }
 """Keys that are checked and then refused where their value is of the type: nothing serves them."""
 
 NO_SERVICE = "is not available yet"
 
 
-@cache
+@per_known_set
 def known_paths() -> tuple[str, ...]:
     """Return the dotted paths of all settings of a study file."""
     return (*setting_paths(Study), *setting_paths(Configuration, "trial."))

@@ -2,12 +2,12 @@
 
 import dataclasses
 import typing
-from functools import cache
 from typing import Any, NamedTuple
 
 from study.file.annotations import field_types, union_members, without_annotations
 from study.file.space import NumberKind
 from trainables.configuration import Configuration
+from trainables.plugins import per_known_set
 
 
 class TypedSetting(NamedTuple):
@@ -18,7 +18,7 @@ class TypedSetting(NamedTuple):
     annotation: Any
 
 
-@cache
+@per_known_set
 def typed_settings() -> dict[str, list[TypedSetting]]:
     """Return path → the settings that it may lead to; several where components share a name."""
     found: dict[str, list[TypedSetting]] = {}

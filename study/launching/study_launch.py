@@ -68,7 +68,9 @@ class StudyLaunch:
 
     def begin_record(self) -> None:
         """Put on record that the study is taken up, and which trials are its own."""
-        self.record.begin_study(provenance.provenance_tags(), provenance.provenance_texts())
+        own = {f"plugins/{m.shown_name}": m.text for m in self.study.own_modules if m.text}
+        texts = {**provenance.provenance_texts(), **own}
+        self.record.begin_study(provenance.provenance_tags(), texts)
         self.record.retire(self.found.retired)
         self.record.restore(self.found.restored)
 

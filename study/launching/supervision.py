@@ -4,8 +4,9 @@ import logging
 import os
 import secrets
 import time
+from dataclasses import asdict
 from textwrap import shorten
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from analysis.record import client
 from study.execution.admission import NodeAdmission
@@ -20,6 +21,7 @@ from study.record.spool import RecordSpool
 from study.scheduling.nodes import ClusterNode, describe_nodes
 from study.scheduling.progress import describe_spent
 from study.scratch import sweep_scratch
+from trainables.datasets import AnySettings
 from trainables.sight import NodeQuestion
 from trainables.storage import PART
 
@@ -55,11 +57,16 @@ def run_trials(launch: StudyLaunch) -> int:
 def _question_of(launch: StudyLaunch) -> NodeQuestion:
     """Return what every node is asked before a trial runs on it."""
     return NodeQuestion(
-        datasets=launch.datasets,
+        datasets=[_plain_settings(each) for each in launch.datasets],
         data=launch.data,
         checkpoints=launch.folder.checkpoints,
         token=f"{secrets.token_hex(8)}{PART}",
+        own_modules=launch.study.own_modules,
     )
+
+
+def _plain_settings(settings: AnySettings) -> dict[str, Any]:
+    return asdict(settings)  # type: ignore[call-overload, no-any-return]  # a dataclass each
 
 
 def _refuse_unfit(admission: NodeAdmission, nodes: list[ClusterNode]) -> None:

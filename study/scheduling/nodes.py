@@ -147,7 +147,9 @@ def node_faults(sight: NodeSight, own: Mapping[str, str], fingerprints: Sequence
         if sight.versions.get(name) != wanted
     ]
     found += [f"a data set is missing: {text}" for text in sight.missing]
-    if not sight.missing and list(sight.fingerprints) != list(fingerprints):
+    if sight.own_modules:  # its data sets were not asked for then
+        found.append(f"an own component is not there: {sight.own_modules}")
+    elif not sight.missing and list(sight.fingerprints) != list(fingerprints):
         found.append("its data sets are not those of this machine (--data is another folder there)")
     if sight.checkpoints:
         found.append(

@@ -77,6 +77,7 @@ def test_a_race_looks_at_half_as_many_seeds_again_unless_it_is_told():
         ),
         ("claims=missing.csv", "claims: there is no file `missing.csv`"),
         ("plugins=mine", "plugins: must be a list, but got `mine`"),
+        ("plugins=[3]", "plugins[0]: must be text, but got `3`"),
     ],
 )
 def test_a_wrong_one_is_refused_in_words(refused, flag, said):
@@ -91,7 +92,6 @@ def test_a_wrong_one_is_refused_in_words(refused, flag, said):
         "search.configurations={most: 100, until: settled}",
         "ablate={from: {regularizer.beta: 1.0}, to: {regularizer.beta: 0.5}, parts: [regularizer]}",
         "claims=sample.yaml",
-        "plugins=[my_package.methods, ./methods.py]",
     ],
 )
 def test_what_nothing_serves_yet_is_refused_in_words(refused, flag):

@@ -72,6 +72,7 @@ def assigned(own: Path, fingerprint: str) -> TrialAssignment:
         gpus=0.0,
         avoid=[],
         fingerprint=fingerprint,
+        own_modules=[],
     )
 
 

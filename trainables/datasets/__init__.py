@@ -18,6 +18,7 @@ from trainables.datasets._images import (
     Images,
     RawDataset,
     Splits,
+    SplitSettings,
     dataset_fingerprint,
     resize_images,
     stratified_holdout,
@@ -34,6 +35,8 @@ __all__ = [
     "DataChangedError",
     "DatasetError",
     "Images",
+    "RawDataset",
+    "SplitSettings",
     "Splits",
     "load",
     "load_planned",
@@ -69,6 +72,10 @@ def read(settings: AnySettings, root: Path) -> Splits:
         remedy = "; make it readable (chmod u+rX)" if isinstance(error, PermissionError) else ""
         reason = f"{error.filename or 'the data'} cannot be read: {error.strerror or error}"
         raise DatasetError(_printable(f"{settings.name}: {reason}{remedy}")) from error
+    except Exception as error:
+        if told := plugins.own_failure(settings, error, what="be read"):
+            raise DatasetError(_printable(f"{settings.name}: {told}")) from error
+        raise
 
 
 def _read_splits(settings: AnySettings, root: Path) -> Splits:

@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 
+from trainables import plugins
 from trainables.datasets._files import one_line
 from trainables.datasets._folders import walk_once
 from trainables.datasets._images import DatasetSettings, Images, Splits
@@ -89,7 +90,7 @@ def _entry_file(settings: DatasetSettings, root: Path) -> Path:
     """Return the entry's file, which may not be there."""
     what = {
         "settings": dataclasses.asdict(settings),  # type: ignore[call-overload]  # a dataclass each
-        "readers": _reader_versions(),
+        "readers": {**_reader_versions(), **_own_reader(settings)},
         "files": sorted(_file_identities(settings.places(root.absolute()))),
     }
     digest = hashlib.blake2b(json.dumps(what, sort_keys=True).encode(), digest_size=16)
@@ -103,6 +104,11 @@ def _reader_versions() -> dict[str, str]:
     for file in sorted(Path(__file__).parent.glob("*.py")):
         code.update(file.name.encode() + b"\0" + file.read_bytes())
     return {**{name: version(name) for name in PACKAGES}, "code": code.hexdigest()}
+
+
+def _own_reader(settings: DatasetSettings) -> dict[str, str]:
+    """Return the digest of the user's module that reads a data set of a user's own."""
+    return {module.shown_name: module.digest for module in plugins.own_modules_of([settings])}
 
 
 def newest_change(settings: DatasetSettings, root: Path) -> str:

@@ -1,6 +1,6 @@
 """Networks, one module each; a network is stages, a neck and a linear classifier."""
 
-import importlib
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +41,8 @@ def build(
 
 def embedder_of(name: str) -> Callable[[Network, Tensor], Tensor] | None:
     """Return what gives the network's 2-D embedding of images: `embed` in its module, or None."""
-    found: Callable[[Network, Tensor], Tensor] | None
-    found = getattr(importlib.import_module(f"{__name__}.{name}"), "embed", None)
+    module = sys.modules[plugins.settings_classes(__name__)[name].__module__]
+    found: Callable[[Network, Tensor], Tensor] | None = getattr(module, "embed", None)
     return found
 
 

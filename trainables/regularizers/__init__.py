@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from trainables import plugins
-from trainables.regularizers._regularizer import RegularizerModule, TargetComparison, TrainingBatch
+from trainables.regularizers._regularizer import (
+    RegularizerModule,
+    SmoothingSettings,
+    TargetComparison,
+    TrainingBatch,
+)
 from trainables.settings import parse_settings
 
 if TYPE_CHECKING:
@@ -12,7 +17,14 @@ if TYPE_CHECKING:
 else:
     AnySettings = plugins.any_settings(__name__)
 
-__all__ = ["AnySettings", "RegularizerModule", "TargetComparison", "TrainingBatch", "build"]
+__all__ = [
+    "AnySettings",
+    "RegularizerModule",
+    "SmoothingSettings",
+    "TargetComparison",
+    "TrainingBatch",
+    "build",
+]
 
 
 def build(
