@@ -6,7 +6,6 @@ same command again is the whole recovery from any crash.
 
 import argparse
 import logging
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,6 +85,7 @@ def _launch_study(
     # Late: PyTorch, Optuna and MLflow take about 4 s; a mistake in the study file is said before.
     from study.launching.planning import plan_study
     from study.launching.running import run_study
+    from study.launching.shell_commands import python_command
     from study.launching.study_launch import LaunchRefusedError, prepare_launch
     from study.lock import hold_study
 
@@ -94,7 +94,7 @@ def _launch_study(
         _log_to(folder.log)
     except (OSError, ValueError) as error:
         return _print_refusal(f"{study.source}: cannot use the state directory: {error}")
-    command = f"python -m study.launch {shlex.join(given)}"
+    command = python_command("study.launch", given)
     data = options.data.absolute()
     try:
         if options.plan:

@@ -10,7 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.record.client import shown_tracking_uri
+from analysis.record.names import STATE_WORDS
 from study import state
+from study.launching.shell_commands import python_command
 from study.lock import read_holder
 from study.record.errors import RecordError
 from study.record.overview import StudyOverview, read_overview
@@ -30,9 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     if not studies:
-        console.print(
-            f"No studies on record in {shown_tracking_uri()}.", highlight=False, markup=False
-        )
+        _say_how_to_begin(console)
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("study", "scale", "state", "done", "cut off", "failed", "last change"):
@@ -49,6 +49,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _say_how_to_begin(console: Console) -> None:
+    begin = python_command("study.launch", ["beta"])
+    console.print(
+        f"No studies on record in {shown_tracking_uri()}. Begin one with: {begin}\n"
+        "(Studies that ran in another folder are listed there, or with MLFLOW_TRACKING_URI set.)",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
 COUNTS = ("done", "cut off", "failed")
 
 
@@ -58,14 +69,9 @@ def _state_words(study: StudyOverview, root: Path) -> str:
     held = read_holder(lock)
     if held is not None:
         return f"running, process {held['pid']} on {held['host']} since {held['since']}"
-    words = {
-        "FINISHED": "done",
-        "FAILED": "ended, some failed",
-        "KILLED": "interrupted",
-        "SCHEDULED": "not begun",
-        "RUNNING": "cut off" if lock.exists() else "running or cut off elsewhere",
-    }
-    return words[study.status]
+    if study.status == "RUNNING":  # and yet nothing holds the lock
+        return "cut off" if lock.exists() else "running or cut off elsewhere"
+    return STATE_WORDS[study.status]
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ A record's address may hold a user and a password. They are moved to the environ
 sees the address, and everything that is shown goes through `credentials.hide_logins`.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import mlflow
 from mlflow import MlflowClient
@@ -44,13 +44,35 @@ def open_reader(tracking_uri: str | None) -> MlflowClient:
         UnknownStudyError: if there is no such SQLite file, which MLflow's client would create.
     """
     uri = credentials.without_login(tracking_uri or mlflow.get_tracking_uri())
-    path = uri.removeprefix("sqlite:///").partition("?")[0]
-    if path != uri and not os.path.exists(path):
+    path = sqlite_path(uri)
+    if path is not None and not path.exists():
         raise UnknownStudyError(
             f"nothing is on record at {uri}; run this where the study ran, or set "
             "MLFLOW_TRACKING_URI"
         )
     return MlflowClient(tracking_uri=uri)
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """Return the file of a SQLite record, or None for a record that is no such file.
+
+    MLflow writes its default address with `%20` for a space, and opens the file with the space.
+    """
+    path = uri.removeprefix("sqlite:///").partition("?")[0]
+    if path == uri:
+        return None
+    return Path(path) if Path(path).exists() else Path(unquote(path))
+
+
+def is_begun() -> bool:
+    """Return whether there is a record: a SQLite file that is missing would be made by opening."""
+    path = sqlite_path(mlflow.get_tracking_uri())
+    return path is None or path.exists()
+
+
+def tracking_uri() -> str:
+    """Return where the records go, with all that the address holds: not to be shown."""
+    return str(mlflow.get_tracking_uri())
 
 
 def shown_tracking_uri() -> str:

@@ -65,12 +65,27 @@ QUESTION = "question"
 WRITABLE = "writable"
 """Set and deleted at once, to find out whether the tracking server takes records."""
 
+STATE_WORDS = {
+    "FINISHED": "done",
+    "FAILED": "ended, some failed",
+    "KILLED": "interrupted",
+    "SCHEDULED": "not begun",
+    "RUNNING": "running",
+}
+"""What people read for MLflow's status of a study's run, wherever it is shown."""
+
 # Tags that MLflow understands
 
 PARENT_RUN = "mlflow.parentRunId"
 """The study's run, in the tags of a trial's run."""
 DESCRIPTION = "mlflow.note.content"
 EXPERIMENT_KIND = "mlflow.experimentKind"
+SHARED_VIEW = "mlflow.sharedViewState."
+"""Begins the experiment's tags that hold a view of its runs, as JSON."""
+USER = "mlflow.user"
+SOURCE_NAME = "mlflow.source.name"
+SOURCE_TYPE = "mlflow.source.type"
+SOURCE_COMMIT = "mlflow.source.git.commit"
 MLFLOW_PREFIX = "mlflow."
 """Tags that begin with it are MLflow's own."""
 

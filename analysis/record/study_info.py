@@ -1,18 +1,16 @@
 """What the study's own run says: the study file as resolved, its state and its address."""
 
-import json
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
-from urllib.parse import quote
 
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run
 
-from analysis.record import credentials
+from analysis.record import addresses, credentials
 from analysis.record.client import (
     OLDEST_FIRST,
     UnknownStudyError,
@@ -30,12 +28,10 @@ from analysis.record.names import (
     ROLE,
     SCALE,
     STATE,
+    STATE_WORDS,
     STUDY_ROLE,
 )
 from trainables.metrics import VALIDATION_ERROR, is_selecting, ordering_metrics
-
-LOCAL_UI = "http://127.0.0.1:5000"
-"""Where a plain `mlflow ui` listens, for records that no server holds."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class StudyInfo:
     experiment_id: str
     tracking_uri: str
     state: str
-    """The tag `state`, or MLflow's status in lower case where the tag is missing."""
+    """The tag `state`, or the word for MLflow's status where the tag is missing."""
     question: str = ""
     resolved: dict[str, Any] = field(default_factory=dict)
     """The study file as resolved for this scale; empty where it is not on record."""
@@ -90,25 +86,21 @@ class StudyInfo:
 
     def url(self, run_id: str) -> str:
         """Return the address of a run in the MLflow UI."""
-        return f"{self._ui}/#/experiments/{self.experiment_id}/runs/{run_id}"
+        return addresses.run_address(self.tracking_uri, self.experiment_id, run_id)
 
     def comparison_url(self, run_ids: Iterable[str]) -> str:
         """Return the address where the MLflow UI shows these runs side by side."""
-        ids = list(run_ids)
-        if len(ids) == 1:
-            return self.url(ids[0])
-        runs, experiments = quote(json.dumps(ids)), quote(json.dumps([self.experiment_id]))
-        return f"{self._ui}/#/compare-runs?runs={runs}&experiments={experiments}"
+        return addresses.runs_address(self.tracking_uri, self.experiment_id, run_ids)
+
+    @property
+    def trials_url(self) -> str:
+        """The address where the MLflow UI opens on the table of the trials."""
+        return addresses.trials_address(self.tracking_uri, self.experiment_id, self.scale)
 
     @property
     def shown_uri(self) -> str:
         """Where the record is, without a password."""
         return credentials.hide_logins(self.tracking_uri)
-
-    @property
-    def _ui(self) -> str:
-        remote = self.tracking_uri.startswith(("http://", "https://"))
-        return self.tracking_uri.rstrip("/") if remote else LOCAL_UI
 
 
 def shown_objectives(objectives: Sequence[str]) -> list[str]:
@@ -151,7 +143,7 @@ def study_info(study: str, scale: str | None = None, tracking_uri: str | None = 
         run_id=run.info.run_id,
         experiment_id=experiment.experiment_id,
         tracking_uri=client.tracking_uri,
-        state=run.data.tags.get(STATE, run.info.status.lower()),
+        state=run.data.tags.get(STATE) or STATE_WORDS[run.info.status],
         question=str(resolved.get("question") or run.data.tags.get(QUESTION) or "").strip(),
         resolved=resolved,
         tags={key: value for key, value in run.data.tags.items() if MLFLOW_PREFIX not in key},

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from analysis.figures import draw_matplotlib, draw_plotly
 from analysis.paper import cells, reproduction
+from analysis.record.addresses import LOCAL_UI
 from analysis.record.names import (
     ADOPTED_FROM,
     DATA_FINGERPRINT,
@@ -21,7 +22,6 @@ from analysis.record.names import (
     PYTHON,
     SEED,
 )
-from analysis.record.study_info import LOCAL_UI
 from analysis.report_page.gather import ReportMaterial
 from analysis.tables import configurations, paired, printed, rendering
 from analysis.tables.display_names import count_text, display_name, number_text, setting_value_text

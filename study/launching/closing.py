@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis import trials
-from analysis.record import client, credentials
+from analysis.record import credentials
 from analysis.record.names import TABLE_CSV, TABLE_MARKDOWN
 from analysis.tables import configurations, printed
 from analysis.tables.rendering import to_csv, to_markdown, to_text
 from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
+from study.launching.shell_commands import python_command, trials_command
 from study.launching.study_launch import StudyLaunch
 from study.record.errors import RecordError
 from study.scheduling.progress import describe_left, describe_spent
@@ -65,6 +66,9 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
         RecordError: if the tracking server cannot be reached or refuses.
         OSError: if a disk is full.
     """
+    # Late: the paper's numbers and the claims' statistics, which the answer needs, take a second.
+    from study.launching.result_note import best_values, result_note
+
     study = launch.study
     frame = trials.load(study.name, study.scale)
     factors = configurations.factors_of(frame, study.search.space)
@@ -78,8 +82,13 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
         plots = []
         if trained:
             plots = _save_plots(study, table, frame, factors, objectives[0], Path(folder))
-        texts = {name: render(grid) for name, render in RENDERINGS.items()}
-        launch.record.publish(texts=texts, plots=plots, status=RUN_STATUS[status])
+        launch.record.publish(
+            texts={name: render(grid) for name, render in RENDERINGS.items()},
+            plots=plots,
+            status=RUN_STATUS[status],
+            description=result_note(study, frame, table, factors, objectives),
+            values=best_values(table, factors, objectives),
+        )
 
 
 def _save_plots(
@@ -109,7 +118,8 @@ def _say_what_went_wrong(launch: StudyLaunch) -> None:
 
 
 def _say_what_next(launch: StudyLaunch, status: int) -> None:
-    commands = next_commands(launch.study, launch.command, status)
+    experiment_id = launch.record.experiment_id
+    commands = next_commands(launch.study, launch.command, status, experiment_id=experiment_id)
     short = [command for command, _ in commands if len(command) <= WIDEST_COLUMN]
     width = max(map(len, short), default=0)
     launch.say("Next:")
@@ -117,30 +127,26 @@ def _say_what_next(launch: StudyLaunch, status: int) -> None:
         launch.say(f"  {command:<{width}}  # {purpose}")
 
 
-def next_commands(study: ResolvedStudy, command: str, status: int) -> list[tuple[str, str]]:
+def next_commands(
+    study: ResolvedStudy, command: str, status: int, *, experiment_id: str
+) -> list[tuple[str, str]]:
     """Return the commands that may follow a launch, each with its purpose.
 
     Args:
         study: which was launched.
         command: by which it was launched.
         status: the exit status.
+        experiment_id: of the study, in MLflow.
     """
     if status == INTERRUPTED:
         return [(command, "go on")]
     seeds = len(study.search.seed_list)
     commands = [
-        _trials_ui_command(),
-        (f"python -m analysis.report {study.name} --scale {study.scale}", "the report"),
+        trials_command(experiment_id, study.scale),
+        (python_command("analysis.report", [study.name, "--scale", study.scale]), "the report"),
         (f"{SEEDS_FLAG.sub('', command)} --set search.seeds={seeds + 2}", "two more seeds"),
     ]
     if study.scale != PAPER_SCALE and PAPER_SCALE in study.scales:
-        paper = f"python -m study.launch {study.source} --scale {PAPER_SCALE} --plan"
+        paper = python_command("study.launch", [study.source, "--scale", PAPER_SCALE, "--plan"])
         commands.append((paper, "what the paper's setting costs"))
     return commands
-
-
-def _trials_ui_command() -> tuple[str, str]:
-    uri = client.shown_tracking_uri()
-    if uri.startswith("http"):
-        return uri, "every trial"
-    return "mlflow ui", "every trial, at http://127.0.0.1:5000"

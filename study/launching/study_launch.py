@@ -116,7 +116,7 @@ def prepare_launch(
 
     try:
         read = _read_data(study, data, console)
-        record = open_record(study, folder.spool, read_only=planning)
+        record = open_record(study, folder.spool, read_only=planning, create=False)
         search = OptunaStudy(study, folder.optuna)
     except (DatasetError, RecordError, SearchError) as error:
         raise LaunchRefusedError(str(error)) from error

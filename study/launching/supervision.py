@@ -16,6 +16,7 @@ from study.launching import signals
 from study.launching.closing import close_launch
 from study.launching.display import LaunchDisplay
 from study.launching.exit_status import DONE, FAILED, INTERRUPTED
+from study.launching.shell_commands import trials_place
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
 from study.record.spool import RecordSpool
 from study.scheduling.nodes import ClusterNode, describe_nodes
@@ -91,6 +92,7 @@ def _facts_of(
         *([("budget", budget)] if budget else []),
         ("nodes", describe_nodes(nodes, cpus, *sizes)),
         ("dashboard", f"{cluster.dashboard}{token}" if cluster.dashboard else "none"),
+        ("trials", trials_place(launch.record.experiment_id, launch.study.scale)),
         ("records", client.shown_tracking_uri()),
         ("log", str(launch.folder.log)),
     ]

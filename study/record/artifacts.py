@@ -1,11 +1,21 @@
-"""Files of a trial on their way to the record, through a folder of this machine."""
+"""What a trial has beside params, tags and metrics: its data set's name, and its files.
 
+Files go to the record through a folder of this machine.
+"""
+
+import json
 from pathlib import Path
 
 from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from study.record.errors import disk_errors_pass
 from study.scratch import lend_scratch
+
+CONTEXT = "mlflow.data.context"
+"""MLflow's tag that says what a data set is used for."""
+LONGEST_DIGEST = 36
+"""Characters that MLflow keeps of a data set's digest."""
 
 
 def log_file(client: MlflowClient, run_id: str, name: str, *, content: bytes, folder: str) -> None:
@@ -23,3 +33,21 @@ def copy_artifacts(client: MlflowClient, source_id: str, run_id: str) -> None:
     with disk_errors_pass(), lend_scratch("artifacts") as local:
         client.download_artifacts(source_id, "", local)
         client.log_artifacts(run_id, local)
+
+
+def log_dataset(client: MlflowClient, run_id: str, *, name: str, digest: str) -> None:
+    """Note which data set a run was trained on; a data set that is noted already changes nothing.
+
+    Args:
+        client: of the record.
+        run_id: the trial's run.
+        name: of the data set.
+        digest: the fingerprint of its images and labels.
+    """
+    dataset = Dataset(
+        name=name,
+        digest=digest[:LONGEST_DIGEST],
+        source_type="local",
+        source=json.dumps({"name": name}),
+    )
+    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag(CONTEXT, "training")])])

@@ -24,7 +24,7 @@ class OtherStudies:
     def __init__(self, study_run: StudyRun) -> None:
         """Start with nothing known and nothing asked."""
         self.client = study_run.client
-        self.parent_id = study_run.run_id
+        self.study_run = study_run
         self._asking = threading.Thread()
         """Asks who else has trained a trial; alive while the server owes an answer."""
         self._experiments: list[str] = []
@@ -55,7 +55,7 @@ class OtherStudies:
             return None
         for run in found:
             trial = recorded_trial(run)
-            if run.data.tags.get(PARENT_RUN) != self.parent_id and trial.is_finished:
+            if run.data.tags.get(PARENT_RUN) != self.study_run.run_id and trial.is_finished:
                 return trial
         return None
 
@@ -69,7 +69,11 @@ class OtherStudies:
             everywhere = [str(e.experiment_id) for e in search_all_experiments(self.client)]
             parents = search_all_runs(self.client, everywhere, with_tags({ROLE: STUDY_ROLE}))
             self._experiments = sorted(
-                {run.info.experiment_id for run in parents if run.info.run_id != self.parent_id}
+                {
+                    run.info.experiment_id
+                    for run in parents
+                    if run.info.run_id != self.study_run.run_id
+                }
             )
             self._looked_up = time.monotonic()
         return self._experiments

@@ -15,6 +15,7 @@ from analysis.record.client import has_artifact
 from analysis.record.names import (
     ADOPTED_FROM,
     COMPLETED,
+    DATA_FINGERPRINT,
     DEVICE,
     DIAGNOSTICS,
     DIVERGED,
@@ -30,13 +31,15 @@ from analysis.record.names import (
     STOPPED_EARLY,
     Outcome,
 )
-from study.record.artifacts import copy_artifacts, log_file
+from study.record.artifacts import copy_artifacts, log_dataset, log_file
 from study.record.errors import MissingFileError
 from study.record.study_run import run_tags
 from study.record.trial_runs import TrialRuns
 from trainables.artifacts import TrialArtifacts
 from trainables.metrics import EpochMetrics
 
+DATASET_NAME = "dataset.name"
+"""The param that says which data set a trial is trained on."""
 METRICS_A_BATCH = 1000
 EPOCHS_A_BATCH = METRICS_A_BATCH // len(fields(EpochMetrics))
 PARAMS_A_BATCH = 100
@@ -87,6 +90,9 @@ class TrialBegun(_TrialEntry):
         params = [Param(path, value) for path, value in self.params.items()]
         for part in _in_parts(params, PARAMS_A_BATCH):
             runs.client.log_batch(run_id, params=part)
+        if DATA_FINGERPRINT in self.tags and DATASET_NAME in self.params:
+            name, digest = self.params[DATASET_NAME], self.tags[DATA_FINGERPRINT]
+            log_dataset(runs.client, run_id, name=name, digest=digest)
 
 
 @dataclass(frozen=True, kw_only=True)

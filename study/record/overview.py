@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from analysis.record.client import (
+    is_begun,
     open_client,
     search_all_experiments,
     search_all_runs,
@@ -39,9 +40,13 @@ class StudyOverview:
 def read_overview() -> list[StudyOverview]:
     """Return all studies on the tracking server, the last changed first.
 
+    Where there is no record none is made.
+
     Raises:
         RecordError: if the server cannot be reached.
     """
+    if not is_begun():
+        return []
     client = open_client()
     with store_errors_told(f"cannot use the tracking server {shown_tracking_uri()}"):
         names = {e.experiment_id: e.name for e in search_all_experiments(client)}

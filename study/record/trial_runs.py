@@ -20,7 +20,7 @@ from analysis.record.names import (
     TRIAL_ROLE,
 )
 from analysis.record.values import flag_text
-from study.record.study_run import StudyRun, run_tags
+from study.record.study_run import StudyRun, run_tags, ui_tags
 from study.trials import RecordedTrial
 
 
@@ -30,8 +30,7 @@ class TrialRuns:
     def __init__(self, study_run: StudyRun) -> None:
         """Start with nothing known."""
         self.client = study_run.client
-        self.experiment_id = study_run.experiment_id
-        self.parent_id = study_run.run_id
+        self.study_run = study_run
         self.scale = study_run.study.scale
         self.with_device: set[str] = set()
         """Keys of trials whose device this process has recorded."""
@@ -41,6 +40,16 @@ class TrialRuns:
         self._last_epochs: dict[str, dict[str, int]] = {}
         self._read: dict[str, RecordedTrial] | None = None
         """All trials as last read, until something is written: thousands take seconds."""
+
+    @property
+    def experiment_id(self) -> str:
+        """The study's experiment."""
+        return self.study_run.experiment_id
+
+    @property
+    def parent_id(self) -> str:
+        """The study's own run; empty while there is none."""
+        return self.study_run.run_id
 
     def trials(self) -> dict[str, RecordedTrial]:
         """Return all trials of the study by key, whatever became of them."""
@@ -82,6 +91,7 @@ class TrialRuns:
             SCALE: self.scale,
             TRIAL_KEY: key,
             PARENT_RUN: self.parent_id,
+            **ui_tags(self.study_run.study.source, tags),
             **tags,
         }
         self._in_doubt.add(key)

@@ -148,10 +148,13 @@ class StudyRecord:
     def begin_study(self, tags: Mapping[str, str], texts: Mapping[str, str] | None = None) -> None:
         """Mark the study as running, with the study file as written and as resolved.
 
+        The study's run is made here, so that a launch that is refused leaves none.
+
         Args:
             tags: of the study's run.
             texts: further artifacts of the run, by their names.
         """
+        self.study_run.create_missing()
         self.runs.end_running()
         self.study_run.begin(tags)
         self.study_run.add_results(texts=texts or {}, plots=())
@@ -166,14 +169,25 @@ class StudyRecord:
         texts: Mapping[str, str],
         plots: Iterable[Path],
         status: Literal["FINISHED", "FAILED", "KILLED"],
+        description: str = "",
+        values: Mapping[str, float] | None = None,
     ) -> None:
         """Add texts and plots to the study's run, and end it and what a dead process left running.
+
+        Args:
+            texts: by the names of their artifacts.
+            plots: files.
+            status: with which the run ends.
+            description: of the run, in Markdown; empty leaves it as it is.
+            values: metrics of the run.
 
         Raises:
             RecordError: if the tracking server cannot be reached or refuses.
         """
         with store_errors_told("cannot end the study's record"):
             self.study_run.add_results(texts=texts, plots=plots)
+            if description:
+                self.study_run.describe(description, values or {})
             self.runs.end_running()
             self.study_run.end(status)
 
@@ -182,25 +196,32 @@ class StudyRecord:
         return self.spool.close(timeout)
 
 
-def open_record(study: ResolvedStudy, spool: Path, *, read_only: bool = False) -> StudyRecord:
+def open_record(
+    study: ResolvedStudy, spool: Path, *, read_only: bool = False, create: bool = True
+) -> StudyRecord:
     """Find the study's experiment and run, and write what an earlier process left.
 
     Args:
         study: whose record.
         spool: the file of entries that wait.
         read_only: whether to make and write nothing; what is recorded comes to nothing.
+        create: whether to make the study's run at once where it is missing; else `begin_study`
+            makes it, or an entry that waits.
 
     Raises:
         RecordError: if the tracking server cannot be reached or refuses.
     """
     client = open_client()
     with store_errors_told(f"cannot use the tracking server {shown_tracking_uri()}"):
-        study_run = open_study_run(client, study, create=not read_only)
+        study_run = open_study_run(client, study, create=create and not read_only)
         runs = TrialRuns(study_run)
         runs.note_runs()
     delivery = EntryDelivery(study_run, runs)
     record = StudyRecord(study_run, runs, open_spool(spool, delivery.deliver))
     if not read_only:
+        if len(record.spool):
+            with store_errors_told(f"cannot use the tracking server {shown_tracking_uri()}"):
+                study_run.create_missing()
         record.spool.start()
         if not record.spool.drain(FIRST_SECONDS):
             record.close(timeout=0)

@@ -1,6 +1,5 @@
 import json
 import math
-import shutil
 import socket
 import sqlite3
 import time
@@ -41,39 +40,6 @@ TAGS = {
 }
 SUMMARY = ("best_validation_error", "test_error_at_best_validation", "test_error_last",
            "test_error_last10_median", "test_error_best")  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def blank(tmp_path_factory):
-    """MLflow's database with nothing in it: making its tables takes seconds."""
-    file = tmp_path_factory.mktemp("mlflow") / "blank.db"
-    MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
-    return file
-
-
-@pytest.fixture
-def client(tmp_path, blank, monkeypatch):
-    shutil.copy(blank, tmp_path / "mlflow.db")
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    monkeypatch.chdir(tmp_path)  # the artifacts' place is relative to it
-    monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", None)
-    return MlflowClient(tracking_uri=uri)
-
-
-@pytest.fixture
-def opened(client, make, tmp_path):
-    """Open the record of a study, as a process does; all are closed in the end."""
-    records = []
-
-    def opened(spool="records.jsonl", **options):
-        record = open_record(make(**options), tmp_path / spool)
-        records.append(record)
-        return record
-
-    yield opened
-    for record in records:
-        record.close(timeout=0)
 
 
 def write(record, key=KEY, *, errors=(9.0, 7.0, 8.0), outcome="completed", tags=TAGS):
