@@ -50,6 +50,8 @@ ADOPTED_FROM = "adopted_from"
 """The run of another study that trained the trial."""
 MISSING_DIAGNOSTICS = "missing_diagnostics"
 """The files that a trial should have left and could not, as on a full disk."""
+SUPERSEDED_BY = "superseded_by"
+"""The run that stands for the trial or the study; the run with this tag is deleted."""
 RETIRED = "retired"
 """Whether the trial no longer belongs to the study; missing if it always did."""
 
@@ -64,6 +66,11 @@ QUESTION = "question"
 """The study's question, in records whose resolved file does not hold it."""
 WRITABLE = "writable"
 """Set and deleted at once, to find out whether the tracking server takes records."""
+
+# Tags of an experiment
+
+LEASE_PREFIX = "lease."
+"""Begins the tags by which launches say that they run the study, or are about to."""
 
 # Tags that MLflow understands
 

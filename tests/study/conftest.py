@@ -2,18 +2,22 @@
 
 import itertools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import optuna
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 from study.file.resolved import ResolvedStudy, load_study
+from study.record.writer import StudyRecord, open_record
 from tests.study.sample import study_data
 
 Make = Callable[..., ResolvedStudy]
+Open = Callable[..., StudyRecord]
 
 
 @pytest.fixture
@@ -47,3 +51,37 @@ def storage(tmp_path: Path, empty: Path) -> Callable[[], Path]:
         return Path(shutil.copy(empty, tmp_path / f"optuna{next(numbers)}.db"))
 
     return storage
+
+
+@pytest.fixture(scope="session")
+def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database with nothing in it: making its tables takes seconds."""
+    file = tmp_path_factory.mktemp("mlflow") / "blank.db"
+    MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
+    return file
+
+
+@pytest.fixture
+def client(tmp_path: Path, blank: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    """A record in a file of its own."""
+    shutil.copy(blank, tmp_path / "mlflow.db")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.chdir(tmp_path)  # the artifacts' place is relative to it
+    monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", None)
+    return MlflowClient(tracking_uri=uri)
+
+
+@pytest.fixture
+def opened(client: MlflowClient, make: Make, tmp_path: Path) -> Iterator[Open]:
+    """Open the record of a study, as a process does; all are closed in the end."""
+    records = []
+
+    def opened(spool: str = "records.jsonl", *, alone: bool = False, **options: Any) -> StudyRecord:
+        record = open_record(make(**options), tmp_path / spool, alone=alone)
+        records.append(record)
+        return record
+
+    yield opened
+    for record in records:
+        record.close(timeout=0)
