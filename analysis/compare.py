@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import trials
+from analysis.record.errors import BUSY_SECONDS, RecordError, ask_until_answered, is_busy
 from analysis.record.names import CONFIGURATION
 from analysis.statistics.summary import summarise_seeds
 from analysis.tables import configurations, paired
@@ -60,8 +61,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(arguments.studies) < 2:
         parser.error("name at least two studies, or one at two scales")
     try:
-        entries = [compared_study(label) for label in arguments.studies]
-    except (UnknownStudyError, NoResultError) as error:
+        entries = ask_until_answered(
+            lambda: [compared_study(label) for label in arguments.studies],
+            failed="cannot read the record",
+            seconds=BUSY_SECONDS,
+            say=lambda text: print(f"analysis.compare: {text}", file=sys.stderr),
+            may_pass=is_busy,
+        )
+    except (UnknownStudyError, NoResultError, RecordError) as error:
         print(f"analysis.compare: {error}", file=sys.stderr)
         return 2
     print("\n".join(to_text(grid) for grid in side_by_side(entries)), end="")

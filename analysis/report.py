@@ -12,8 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import trials
+from analysis.record.errors import (
+    BUSY_SECONDS,
+    RecordError,
+    ask_until_answered,
+    is_busy,
+    shown_reason,
+)
 from analysis.record.names import REPORT
 from analysis.report_page.gather import (
+    ReportMaterial,
     gather_material,
 )
 from analysis.report_page.page import (
@@ -26,11 +34,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 2 for an unknown study or scale."""
     arguments = _build_parser().parse_args(argv)
     try:
-        scales = [arguments.scale] if arguments.scale else trials.scales(arguments.study)
-        if not scales:
-            raise UnknownStudyError(f"the study `{arguments.study}` has not been started")
-        materials = [gather_material(arguments.study, scale) for scale in scales]
-    except UnknownStudyError as error:
+        materials = ask_until_answered(
+            lambda: _gather_materials(arguments.study, arguments.scale),
+            failed="cannot read the record",
+            seconds=BUSY_SECONDS,
+            say=lambda text: print(f"analysis.report: {text}", file=sys.stderr),
+            may_pass=is_busy,
+        )
+    except (UnknownStudyError, RecordError) as error:
         print(f"analysis.report: {error}", file=sys.stderr)
         return 2
     for material in materials:
@@ -41,11 +52,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _gather_materials(study: str, scale: str | None) -> list[ReportMaterial]:
+    scales = [scale] if scale else trials.scales(study)
+    if not scales:
+        raise UnknownStudyError(f"the study `{study}` has not been started")
+    return [gather_material(study, scale) for scale in scales]
+
+
 def _attach_report(info: StudyInfo, folder: Path) -> None:
     try:
         trials.attach(info.run_id, folder, name=REPORT, tracking_uri=info.tracking_uri)
     except Exception as error:  # the report is written; a server that is away must not undo that
-        print(f"analysis.report: not attached to the study's run: {error}", file=sys.stderr)
+        print(
+            f"analysis.report: not attached to the study's run: {shown_reason(error)}",
+            file=sys.stderr,
+        )
 
 
 def _build_parser() -> argparse.ArgumentParser:

@@ -28,6 +28,7 @@ from analysis.record.client import (
     search_all_runs,
     with_tags,
 )
+from analysis.record.duplicates import keep_one_run_per_trial
 from analysis.record.names import (
     ADOPTED_FROM,
     CONFIGURATION,
@@ -80,6 +81,9 @@ def load(
 ) -> pd.DataFrame:
     """Return the trials of a study, one row each, in the order in which they started.
 
+    A trial that has several runs on record has one row, that of its finished run, else of its
+    oldest. A run without a trial key is left out with a warning.
+
     Args:
         study: its name, which is the MLflow experiment's.
         scale: `quick`, `paper`, …; None takes the trials of all scales.
@@ -94,7 +98,7 @@ def load(
     experiment = find_experiment(client, study)
     where = with_tags({ROLE: TRIAL_ROLE, **({SCALE: scale} if scale else {})})
     found = search_all_runs(client, [experiment.experiment_id], where, order_by=OLDEST_FIRST)
-    runs = list(found)
+    runs = keep_one_run_per_trial(found)
     if scale and not runs and scale not in (known := scales_of(client, experiment)):
         of = f"of the study `{study}`"
         raise UnknownStudyError(unknown_name_message("scale", scale, known, of))

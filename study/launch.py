@@ -103,9 +103,18 @@ def _launch_study(
                     study, console, folder=copied, data=data, command=command, planning=True
                 )
                 return plan_study(launch, options.address)
-        with hold_study(folder.lock):
-            launch = prepare_launch(study, console, folder=folder, data=data, command=command)
-            return run_study(launch, options.address)
+        with hold_study(folder.lock) as lock:
+            try:
+                launch = prepare_launch(
+                    study, console, folder=folder, data=data, command=command, lock=lock
+                )
+            except BaseException:
+                folder.discard_unused()
+                raise
+            try:
+                return run_study(launch, options.address)
+            finally:
+                launch.record.close(timeout=0)
     except LaunchRefusedError as error:
         return _print_refusal(f"{study.source}: {error}")
 

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console()
     try:
-        studies = read_overview()
+        studies = read_overview(lambda text: print(text, file=sys.stderr))
     except RecordError as error:
         print(error, file=sys.stderr)
         return 2
@@ -64,13 +64,15 @@ COUNTS = ("done", "cut off", "failed")
 
 
 def _state_words(study: StudyOverview, root: Path) -> str:
-    """Return the state in words; a held lock shows that the driver lives, a record may not."""
+    """Return the state in words; a held lock shows that the driver lives, a lease may be old."""
     lock = root / study.study / study.scale / "lock"
     held = read_holder(lock)
     if held is not None:
         return f"running, process {held['pid']} on {held['host']} since {held['since']}"
-    if study.status == "RUNNING":  # and yet nothing holds the lock
-        return "cut off" if lock.exists() else "running or cut off elsewhere"
+    if study.holder and study.status == "RUNNING":
+        return f"running elsewhere: {study.holder}"
+    if study.status == "RUNNING":  # and yet nothing holds the study
+        return "cut off"
     return STATE_WORDS[study.status]
 
 

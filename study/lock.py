@@ -1,4 +1,4 @@
-"""One driver per study and scale: the second is told who holds it and since when."""
+"""One driver per study and state directory: the second is told who holds it and since when."""
 
 import fcntl
 import json
@@ -10,27 +10,52 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+ATTEMPTS = 10
+"""How often a lock that is deleted at the same moment is made anew."""
+
 
 class StudyHeldError(Exception):
     """Another process runs this study at this scale; nothing was started."""
 
 
+class HeldLock:
+    """The lock of a study while this process holds it."""
+
+    def __init__(self, path: Path, file: TextIO) -> None:
+        """Take an open file that is locked."""
+        self.path = path
+        self.file = file
+
+    def is_in_place(self) -> bool:
+        """Return whether the file is still there: without it another process may hold another."""
+        try:
+            return os.path.samestat(os.fstat(self.file.fileno()), self.path.stat())
+        except OSError:
+            return False
+
+
 @contextmanager
-def hold_study(path: Path) -> Iterator[None]:
+def hold_study(path: Path) -> Iterator[HeldLock]:
     """Hold the study until the block ends or the process ends, in whatever way.
 
     Raises:
         StudyHeldError: naming the process that holds it, its machine and since when.
     """
-    with path.open("a+", encoding="utf-8") as file:
-        if not _lock_file(file):
-            raise StudyHeldError(f"{_describe_holder(path)}; one study runs once at a time")
-        file.truncate(0)
-        started = time.strftime("%Y-%m-%d %H:%M:%S")
-        json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": started}, file)
-        file.flush()
-        yield
-        file.truncate(0)
+    for attempt in range(ATTEMPTS):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+", encoding="utf-8") as file:
+            if not _lock_file(file):
+                raise StudyHeldError(f"{_describe_holder(path)}; one study runs once at a time")
+            held = HeldLock(path, file)
+            if attempt + 1 < ATTEMPTS and not held.is_in_place():
+                continue  # its holder has deleted it, to leave nothing behind
+            file.truncate(0)
+            started = time.strftime("%Y-%m-%d %H:%M:%S")
+            json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": started}, file)
+            file.flush()
+            yield held
+            file.truncate(0)
+            return
 
 
 def _lock_file(file: TextIO) -> bool:

@@ -7,13 +7,15 @@ record as well.
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from study.scratch import lend_scratch
 
 DEFAULT = "state"
+CHECKPOINTS = "checkpoints"
+"""The folder of the trials' checkpoints."""
 
 
 def local_folder(root: str) -> Path:
@@ -30,6 +32,8 @@ class StateFolder:
     """What trials need on all nodes: the same folder, or a URI."""
     kept: Path | None = None
     """The folder that a copy is of: what is measured for a copy is kept there."""
+    made: tuple[Path, ...] = ()
+    """The folders that were not there before, the innermost first."""
 
     @classmethod
     def open(cls, root: str, study: str, scale: str) -> "StateFolder":
@@ -41,10 +45,23 @@ class StateFolder:
         if "://" in root and "@" in root:
             raise ValueError("credentials of an object store belong in the environment")
         folder = local_folder(root) / study / scale
+        made = tuple(one for one in (folder, *folder.parents) if not one.exists())
         folder.mkdir(parents=True, exist_ok=True)
-        if "://" in root:
-            return cls(folder, f"{root.rstrip('/')}/{study}/{scale}")
-        return cls(folder, str(folder))
+        shared = f"{root.rstrip('/')}/{study}/{scale}" if "://" in root else str(folder)
+        return cls(folder, shared, made=made)
+
+    def discard_unused(self) -> None:
+        """Delete what `open` has made, if nothing but the lock and the log was put there since."""
+        if self.folder not in self.made:
+            return
+        with suppress(OSError):  # a folder that is not empty stays, and those around it
+            (self.folder / CHECKPOINTS).rmdir()
+        if {entry.name for entry in self.folder.iterdir()} <= {self.lock.name, self.log.name}:
+            self.log.unlink(missing_ok=True)
+            self.lock.unlink(missing_ok=True)
+            with suppress(OSError):
+                for folder in self.made:
+                    folder.rmdir()
 
     @contextmanager
     def copy(self) -> Iterator["StateFolder"]:
@@ -78,7 +95,7 @@ class StateFolder:
     @property
     def checkpoints(self) -> str:
         """Checkpoints of unfinished trials: an absolute path or a URI."""
-        return f"{self.shared}/checkpoints"
+        return f"{self.shared}/{CHECKPOINTS}"
 
     @property
     def scratch(self) -> str:

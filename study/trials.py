@@ -74,6 +74,21 @@ class RecordedTrial:
         """Whether the trial was trained to its end, so that nothing of it is missing."""
         return self.status == "FINISHED" and self.outcome in TRAINED_TO_THE_END
 
+    @property
+    def point(self) -> Point | None:
+        """The searched paths and their values; None where the tag is missing or damaged."""
+        try:
+            found = json.loads(self.tags[POINT])
+        except (KeyError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    @property
+    def number(self) -> int:
+        """The number under which the search asked for the configuration; 0 where unknown."""
+        number = self.tags.get(CONFIGURATION_NUMBER, "")
+        return int(number) if number.isdecimal() else 0
+
 
 @dataclass(eq=False)
 class Trial:

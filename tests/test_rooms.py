@@ -15,7 +15,7 @@ FLOORS_OF_STUDY = (
     ("scheduling",),
     ("search", "record"),
     ("trials",),
-    ("file", "state", "lock", "scratch"),
+    ("file", "state", "lock", "processes", "scratch"),
 )
 """From the top; a module may import its own floor and those below. `commands` are the modules
 directly in `study/` that are not named here."""

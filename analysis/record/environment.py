@@ -18,6 +18,8 @@ def prepare_environment() -> None:
     os.environ["MLFLOW_LOGGING_LEVEL"] = level
     logging.getLogger("mlflow").setLevel(level.upper())
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # MLflow prints a traceback for each error of a database, and then raises the same error.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
 def prepare_writing() -> None:

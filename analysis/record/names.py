@@ -50,6 +50,8 @@ ADOPTED_FROM = "adopted_from"
 """The run of another study that trained the trial."""
 MISSING_DIAGNOSTICS = "missing_diagnostics"
 """The files that a trial should have left and could not, as on a full disk."""
+SUPERSEDED_BY = "superseded_by"
+"""The run that stands for the trial or the study; the run with this tag is deleted."""
 RETIRED = "retired"
 """Whether the trial no longer belongs to the study; missing if it always did."""
 
@@ -73,6 +75,11 @@ STATE_WORDS = {
     "RUNNING": "running",
 }
 """What people read for MLflow's status of a study's run, wherever it is shown."""
+
+# Tags of an experiment
+
+LEASE_PREFIX = "lease."
+"""Begins the tags by which launches say that they run the study, or are about to."""
 
 # Tags that MLflow understands
 

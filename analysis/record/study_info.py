@@ -1,9 +1,11 @@
 """What the study's own run says: the study file as resolved, its state and its address."""
 
+import logging
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -32,6 +34,8 @@ from analysis.record.names import (
     STUDY_ROLE,
 )
 from trainables.metrics import VALIDATION_ERROR, is_selecting, ordering_metrics
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,9 @@ def study_info(study: str, scale: str | None = None, tracking_uri: str | None = 
     """
     client = open_reader(tracking_uri)
     experiment = find_experiment(client, study)
-    parents = {run.data.tags.get(SCALE, ""): run for run in _runs_of_scales(client, experiment)}
+    parents: dict[str, Run] = {}
+    for run in _runs_of_scales(client, experiment):
+        parents.setdefault(run.data.tags.get(SCALE, ""), run)
     if not parents:
         raise UnknownStudyError(
             f"the study `{study}` has no run with the tag `{ROLE}: {STUDY_ROLE}`"
@@ -178,11 +184,25 @@ def _runs_of_scales(client: MlflowClient, experiment: Experiment) -> list[Run]:
 
 
 def _read_resolved(client: MlflowClient, run_id: str) -> dict[str, Any]:
+    """Return the study file as resolved; nothing where it is not on record, or damaged."""
     if not has_artifact(client, run_id, RESOLVED_FILE):
         return {}
     with tempfile.TemporaryDirectory() as folder:
         path = download_artifact(client, run_id, RESOLVED_FILE, folder)
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return parse_resolved(path)
+
+
+def parse_resolved(path: Path) -> dict[str, Any]:
+    """Return the study file as resolved, from a file; nothing where the file is damaged."""
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError) as error:
+        log.warning("%s on record is damaged and left out: %s", RESOLVED_FILE, error)
+        return {}
+    if not isinstance(found, dict):
+        log.warning("%s on record is no mapping and left out", RESOLVED_FILE)
+        return {}
+    return found
 
 
 def unknown_name_message(kind: str, name: str, known: Iterable[str], where: str) -> str:

@@ -1,6 +1,8 @@
 """The end of a launch: records written, the table published, failures and next commands shown."""
 
 import re
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +11,13 @@ from analysis.record import credentials
 from analysis.record.names import TABLE_CSV, TABLE_MARKDOWN
 from analysis.tables import configurations, printed
 from analysis.tables.rendering import to_csv, to_markdown, to_text
+from analysis.trials import UnknownStudyError
 from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
 from study.launching.shell_commands import python_command, trials_command
 from study.launching.study_launch import StudyLaunch
-from study.record.errors import RecordError
+from study.record.errors import RecordError, ask_until_answered
 from study.scheduling.progress import describe_left, describe_spent
 from study.scratch import lend_scratch
 
@@ -39,15 +42,20 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
         status: the exit status so far; records that could not be written turn DONE to INTERRUPTED.
         trained: whether this launch has run trials, so that there is something new to draw.
     """
-    if launch.record.spool.drain(RECORDS_SECONDS):
+    if launch.record.lost_to:
+        launch.say(launch.reason_to_stop())
+        status = INTERRUPTED
+    elif launch.record.spool.drain(RECORDS_SECONDS):
         try:
             _publish_result(launch, status, trained=trained)
-        except (RecordError, OSError) as error:
+        except (RecordError, UnknownStudyError, OSError) as error:
             launch.say(str(error))
+            status = INTERRUPTED if status == DONE else status
     else:
         launch.say(
             f"{len(launch.record.spool)} records wait in {launch.folder.spool}: the tracking "
-            "server does not answer. The same command writes them when it does."
+            f"server does not take them ({launch.record.spool.away_because}). The same command "
+            "writes them when it does."
         )
         status = INTERRUPTED if status == DONE else status
     launch.record.close(timeout=0)
@@ -64,13 +72,41 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
 
     Raises:
         RecordError: if the tracking server cannot be reached or refuses.
+        UnknownStudyError: if the experiment was renamed or deleted while the study ran.
         OSError: if a disk is full.
     """
+    with lend_scratch("plots") as folder:
+        try:
+            result = _draw_result(launch, Path(folder), trained=trained)
+        except BaseException:
+            with suppress(RecordError):  # that nothing stays marked as running
+                launch.record.publish(texts={}, plots=(), status=RUN_STATUS[status])
+            raise
+        launch.record.publish(**asdict(result), status=RUN_STATUS[status])
+
+
+@dataclass(frozen=True)
+class DrawnResult:
+    """What is put on record of a study's result; see `StudyRecord.publish`."""
+
+    texts: dict[str, str]
+    plots: list[Path]
+    description: str
+    values: dict[str, float]
+
+
+def _draw_result(launch: StudyLaunch, folder: Path, *, trained: bool) -> DrawnResult:
+    """Show the table; return what of it goes on record, with plots where the record has none."""
     # Late: the paper's numbers and the claims' statistics, which the answer needs, take a second.
     from study.launching.result_note import best_values, result_note
 
     study = launch.study
-    frame = trials.load(study.name, study.scale)
+    frame = ask_until_answered(
+        lambda: trials.load(study.name, study.scale),
+        failed="cannot read the trials for the table",
+        seconds=RECORDS_SECONDS,
+        say=launch.say,
+    )
     factors = configurations.factors_of(frame, study.search.space)
     objectives = trials.shown_objectives(study.search.objectives)
     selects = study.search.selects
@@ -78,17 +114,16 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
     grid = printed.configuration_grid(table, factors, objectives, selects=selects)
     if grid.rows:
         launch.say(f"\n{to_text(grid)}\n")
-    with lend_scratch("plots") as folder:
-        plots = []
-        if trained:
-            plots = _save_plots(study, table, frame, factors, objectives[0], Path(folder))
-        launch.record.publish(
-            texts={name: render(grid) for name, render in RENDERINGS.items()},
-            plots=plots,
-            status=RUN_STATUS[status],
-            description=result_note(study, frame, table, factors, objectives),
-            values=best_values(table, factors, objectives),
-        )
+    plots = []
+    # An earlier launch may have died between its last trial and its plots.
+    if grid.rows and (trained or not launch.record.has_plots()):
+        plots = _save_plots(study, table, frame, factors, objectives[0], folder)
+    return DrawnResult(
+        texts={name: render(grid) for name, render in RENDERINGS.items()},
+        plots=plots,
+        description=result_note(study, frame, table, factors, objectives),
+        values=best_values(table, factors, objectives),
+    )
 
 
 def _save_plots(

@@ -4,6 +4,7 @@ from study.launching.closing import close_launch
 from study.launching.exit_status import DONE
 from study.launching.places import choose_cluster
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch, describe_start
+from study.record.errors import RecordError
 from study.scheduling.gpu_shares import ShareError
 
 
@@ -15,8 +16,16 @@ def run_study(launch: StudyLaunch, address: str | None) -> int:
         address: of an existing Ray cluster; without one RAY_ADDRESS says which, or a local one.
 
     Raises:
-        LaunchRefusedError: if the cluster cannot be used or a trial cannot be measured.
+        LaunchRefusedError: if the cluster or the record cannot be used, or a trial cannot be
+            measured.
     """
+    try:
+        return _run_missing(launch, address)
+    except RecordError as error:
+        raise LaunchRefusedError(str(error)) from error
+
+
+def _run_missing(launch: StudyLaunch, address: str | None) -> int:
     for sentence in describe_start(launch):
         launch.say(sentence)
     if launch.scheduler.is_finished:

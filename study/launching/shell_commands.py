@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.record import client
+from analysis.record import client, sqlite_file
 from analysis.record.addresses import trials_address
 
 DEFAULT_STORE = "mlflow.db"
@@ -58,5 +58,5 @@ def _program(name: str, own: Path) -> str:
 
 
 def _is_default_store(uri: str) -> bool:
-    path = client.sqlite_path(uri)
+    path = sqlite_file.file_of(uri)
     return path is not None and path.absolute() == Path(DEFAULT_STORE).absolute()

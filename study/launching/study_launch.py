@@ -12,6 +12,7 @@ from study.file.resolved import ResolvedStudy
 from study.launching import provenance
 from study.launching.data_messages import tell_data_messages
 from study.launching.objectives import check_objectives
+from study.lock import HeldLock
 from study.record.errors import RecordError
 from study.record.writer import StudyRecord, open_record
 from study.scheduling.budget import BudgetMeter
@@ -51,6 +52,8 @@ class StudyLaunch:
     """What was on record before this launch, by trial key."""
     found: ReconciledStudy
     """What reconciling found."""
+    lock: HeldLock | None = None
+    """The lock of the state directory; None for a plan."""
 
     @property
     def shares(self) -> GpuShares:
@@ -66,8 +69,23 @@ class StudyLaunch:
         """Print a sentence as it is."""
         self.console.print(sentence, highlight=False, markup=False)
 
+    def reason_to_stop(self) -> str:
+        """Return why the study is no longer this launch's to run, in a sentence, or nothing."""
+        if self.record.lost_to:
+            return f"This launch ends and writes nothing more: {self.record.lost_to}."
+        if self.lock is not None and not self.lock.is_in_place():
+            return (
+                f"This launch ends: its state directory {self.folder.folder} was deleted. The same "
+                "command goes on with what is on record."
+            )
+        return ""
+
     def begin_record(self) -> None:
-        """Put on record that the study is taken up, and which trials are its own."""
+        """Put on record that the study is taken up, and which trials are its own.
+
+        Raises:
+            RecordError: if the tracking server cannot be reached or refuses.
+        """
         own = {f"plugins/{m.shown_name}": m.text for m in self.study.own_modules if m.text}
         texts = {**provenance.provenance_texts(), **own}
         self.record.begin_study(provenance.provenance_tags(), texts)
@@ -94,6 +112,7 @@ def prepare_launch(
     data: Path,
     command: str,
     planning: bool = False,
+    lock: HeldLock | None = None,
 ) -> StudyLaunch:
     """Check the data, open the record and the search, and look up what is done already.
 
@@ -104,9 +123,11 @@ def prepare_launch(
         data: the folder of the data sets, absolute.
         command: how this launch was called, to say how to go on.
         planning: whether nothing may be written to the record.
+        lock: of the state directory, held by this process.
 
     Raises:
         LaunchRefusedError: if the state directory, the data or the tracking server cannot be used.
+        StudyHeldError: if another launch runs the study, with whatever state directory.
     """
     meter = BudgetMeter(study.budget)  # before data are read: that takes of its hours
     try:
@@ -114,11 +135,15 @@ def prepare_launch(
     except (OSError, ValueError) as error:
         raise LaunchRefusedError(f"cannot use the state directory: {error}") from error
 
+    def say(sentence: str) -> None:
+        console.print(sentence, highlight=False, markup=False)
+
     try:
         read = _read_data(study, data, console)
-        record = open_record(study, folder.spool, read_only=planning, create=False)
-        search = OptunaStudy(study, folder.optuna)
-    except (DatasetError, RecordError, SearchError) as error:
+        record = open_record(
+            study, folder.spool, read_only=planning, create=False, alone=not planning, say=say
+        )
+    except (DatasetError, RecordError) as error:
         raise LaunchRefusedError(str(error)) from error
     known = {settings: splits.fingerprint for settings, splits in read.items()}
 
@@ -126,30 +151,40 @@ def prepare_launch(
     def fingerprint_of(settings: datasets.AnySettings) -> str:
         return known.get(settings) or datasets.load(settings, data).fingerprint
 
-    scheduler = StudyScheduler(
-        study,
-        search,
-        record,
-        data_of=lambda configuration: fingerprint_of(configuration.dataset),
-        provenance=provenance.provenance_tags(),
-        shares=GpuShares(study.resources, folder.shares),
-        meter=meter,
-    )
-    recorded = record.trials()
-    return StudyLaunch(
-        study=study,
-        console=console,
-        folder=folder,
-        data=data,
-        command=command,
-        fingerprint_of=fingerprint_of,
-        checkpoints=checkpoints,
-        record=record,
-        search=search,
-        scheduler=scheduler,
-        recorded=recorded,
-        found=reconcile_study(scheduler, search, recorded),
-    )
+    try:
+        search = OptunaStudy(study, folder.optuna)
+        scheduler = StudyScheduler(
+            study,
+            search,
+            record,
+            data_of=lambda configuration: fingerprint_of(configuration.dataset),
+            provenance=provenance.provenance_tags(),
+            shares=GpuShares(study.resources, folder.shares),
+            meter=meter,
+        )
+        for notice in (*record.notices, *search.notices):
+            say(notice)
+        recorded = record.trials()
+        return StudyLaunch(
+            study=study,
+            console=console,
+            folder=folder,
+            data=data,
+            command=command,
+            fingerprint_of=fingerprint_of,
+            checkpoints=checkpoints,
+            record=record,
+            search=search,
+            scheduler=scheduler,
+            recorded=recorded,
+            found=reconcile_study(scheduler, search, recorded),
+            lock=lock,
+        )
+    except BaseException as error:
+        record.close(timeout=0)
+        if isinstance(error, SearchError):
+            raise LaunchRefusedError(str(error)) from error
+        raise
 
 
 def _read_data(

@@ -16,6 +16,7 @@ from study.launching import signals
 from study.launching.closing import close_launch
 from study.launching.display import LaunchDisplay
 from study.launching.exit_status import DONE, FAILED, INTERRUPTED
+from study.launching.ownership import watch_ownership
 from study.launching.shell_commands import trials_place
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
 from study.record.spool import RecordSpool
@@ -135,8 +136,16 @@ def _run_until_told(launch: StudyLaunch, runner: TrialRunner, display: LaunchDis
         runner.stop_between_epochs = False
         display.say("Told to end: saving what runs, in the middle of an epoch if need be.")
 
+    def stop_for(reason: str) -> None:
+        scheduler.stopping = True
+        runner.stop_between_epochs = False
+        display.say(reason)
+
     try:
-        with signals.handle_signals(finish_epochs=finish_epochs, stop_soon=stop_soon):
+        with (
+            signals.handle_signals(finish_epochs=finish_epochs, stop_soon=stop_soon),
+            watch_ownership(launch, stop_for),
+        ):
             runner.run()
     except KeyboardInterrupt:
         scheduler.stopping = True

@@ -1,7 +1,15 @@
 """The delivery of an entry: written, asked again later, or refused for good."""
 
+from collections.abc import Callable
+
 from study.record.entries import TrialEntry, parse_line
-from study.record.errors import MissingFileError, RefusedRecordError, is_transient, shown_reason
+from study.record.errors import (
+    MissingFileError,
+    RecordError,
+    RefusedRecordError,
+    is_transient,
+    shown_reason,
+)
 from study.record.spool import Entry, UnreachableError
 from study.record.study_run import StudyRun
 from study.record.trial_runs import TrialRuns
@@ -15,10 +23,19 @@ NOT_OF_THE_SERVER = (UnreachableError, MissingFileError, AssertionError, ImportE
 class EntryDelivery:
     """Writes the entries of one spool, one after the other."""
 
-    def __init__(self, study_run: StudyRun, runs: TrialRuns) -> None:
-        """Start with no attempt made."""
+    def __init__(
+        self, study_run: StudyRun, runs: TrialRuns, *, check_right: Callable[[], None]
+    ) -> None:
+        """Start with no attempt made.
+
+        Args:
+            study_run: the run of the study.
+            runs: the runs of its trials.
+            check_right: raises `RecordError` if this launch may not write the record now.
+        """
         self.study_run = study_run
         self.runs = runs
+        self.check_right = check_right
         self._attempts = 0
         """How often in a row the next entry met an error of its own."""
 
@@ -31,6 +48,10 @@ class EntryDelivery:
             UnreadableEntryError: if the line is no entry.
         """
         entry = parse_line(line)
+        try:
+            self.check_right()
+        except RecordError as error:
+            raise UnreachableError(str(error)) from error
         self.runs.forget_trials()
         try:
             entry.write(self.runs)

@@ -51,6 +51,8 @@ STATUS_OF_OUTCOME: dict[Outcome, str] = {
     DIVERGED: "FINISHED",
     FAILED: "FAILED",
 }
+FINISHED_OUTCOMES = (COMPLETED, DIVERGED)
+"""Outcomes of a trial that was trained to its end."""
 NOT_INHERITED = (ROLE, SCALE, RETIRED, OUTCOME)
 """Tags of a run that an adopted trial's run has of its own."""
 
@@ -85,7 +87,7 @@ class TrialBegun(_TrialEntry):
         run_id = runs.find_run_id(self.key)
         if run_id is None:
             run_id = runs.create(self.key, name=self.name, start=self.time, tags=self.tags)
-        else:
+        elif not runs.is_finished_since(run_id, self.time):
             runs.reopen(run_id, self.tags)
         params = [Param(path, value) for path, value in self.params.items()]
         for part in _in_parts(params, PARAMS_A_BATCH):
@@ -179,6 +181,8 @@ class TrialEnded(_TrialEntry):
         older version put them at the last epoch; what is at a later step would hide a new value.
         """
         run_id = runs.run_id(self.key)
+        if self.outcome not in FINISHED_OUTCOMES and runs.is_finished_since(run_id, self.time):
+            return
         metrics = [
             Metric(name, float(value), self.time, runs.last_epoch(self.key, name))
             for name, value in self.metrics.items()
@@ -201,7 +205,9 @@ class TrialInterrupted(_TrialEntry):
 
     def write(self, runs: TrialRuns) -> None:
         """End the run for now."""
-        runs.client.set_terminated(runs.run_id(self.key), self.status, self.time)
+        run_id = runs.run_id(self.key)
+        if not runs.is_finished_since(run_id, self.time):
+            runs.client.set_terminated(run_id, self.status, self.time)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,23 +1,33 @@
-"""The errors of the record: which of them pass, and what the user is told of the others.
-
-MLflow raises errors of its own and those of `requests`; a store of artifacts raises its own.
-"""
+"""The errors of writing the record; those of the store itself are in `analysis.record.errors`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import requests
-from mlflow.exceptions import MlflowException
 
-from analysis.record import credentials
+from analysis.record.errors import (
+    BUSY_SECONDS,
+    RecordError,
+    ask_until_answered,
+    is_busy,
+    is_transient,
+    shown_reason,
+    store_errors_told,
+)
 from study.record.spool import UnreachableError
 
-TRANSIENT = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED")
-"""What MLflow calls errors that may pass; a server that does not answer is an internal error."""
-
-
-class RecordError(Exception):
-    """The tracking server cannot be used; nothing was started."""
+__all__ = [
+    "BUSY_SECONDS",
+    "MissingFileError",
+    "RecordError",
+    "RefusedRecordError",
+    "ask_until_answered",
+    "disk_errors_pass",
+    "is_busy",
+    "is_transient",
+    "shown_reason",
+    "store_errors_told",
+]
 
 
 class RefusedRecordError(Exception):
@@ -26,32 +36,6 @@ class RefusedRecordError(Exception):
 
 class MissingFileError(Exception):
     """A file that a record names is neither where it should be nor on record."""
-
-
-def is_transient(error: Exception) -> bool:
-    """Return whether the same request may succeed later."""
-    return not isinstance(error, MlflowException) or error.error_code in TRANSIENT
-
-
-def shown_reason(error: Exception) -> str:
-    """Return the error's own words without users and passwords."""
-    return credentials.hide_logins(str(error))
-
-
-@contextmanager
-def store_errors_told(failed: str) -> Iterator[None]:
-    """Turn the store's errors into sentences for the user.
-
-    Args:
-        failed: how the sentence begins, ``cannot use the tracking server``.
-
-    Raises:
-        RecordError: in place of an error of the store.
-    """
-    try:
-        yield
-    except (MlflowException, requests.RequestException) as error:
-        raise RecordError(f"{failed}: {shown_reason(error)}") from error
 
 
 @contextmanager

@@ -3,17 +3,25 @@
 import getpass
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from mlflow import MlflowClient
-from mlflow.entities import Metric, RunTag
+from mlflow.entities import Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from analysis.record.addresses import view_tag
-from analysis.record.client import download_artifact, has_artifact, with_tags
+from analysis.record.client import (
+    artifact_location,
+    download_artifact,
+    has_artifact,
+    search_all_runs,
+    with_tags,
+)
+from analysis.record.duplicates import oldest_run
+from analysis.record.errors import RecordError
 from analysis.record.names import (
     DESCRIPTION,
     EXPERIMENT_KIND,
@@ -26,12 +34,13 @@ from analysis.record.names import (
     SOURCE_NAME,
     SOURCE_TYPE,
     STUDY_ROLE,
+    SUPERSEDED_BY,
     USER,
     WRITABLE,
     WRITTEN_FILE,
 )
+from analysis.record.study_info import parse_resolved
 from study.file.resolved import ResolvedStudy
-from study.record.errors import RecordError
 from study.record.trials_view import trials_view
 
 log = logging.getLogger(__name__)
@@ -49,29 +58,51 @@ class StudyRun:
     """The run of a study at one scale, and what is written to that run."""
 
     def __init__(
-        self, client: MlflowClient, study: ResolvedStudy, *, experiment_id: str, run_id: str
+        self,
+        client: MlflowClient,
+        study: ResolvedStudy,
+        *,
+        experiment_id: str,
+        run_id: str,
+        superseded: Sequence[Run] = (),
     ) -> None:
-        """Take what `open_study_run` found; the run's id is empty where there is no run."""
+        """Take what `open_study_run` found; the run's id is empty where there is no run.
+
+        Args:
+            client: of the record.
+            study: whose run.
+            experiment_id: of the run; empty where there is none.
+            run_id: of the run.
+            superseded: further runs of the study at this scale, which two launches have made.
+        """
         self.client = client
         self.study = study
         self.experiment_id = experiment_id
         self.run_id = run_id
+        self.superseded = superseded
 
     def create_missing(self) -> None:
         """Make the experiment and the run where they are missing."""
         if not self.run_id:
-            self.experiment_id = _open_experiment(self.client, self.study.name, create=True)
-            self.run_id = _open_run(self.client, self.study, self.experiment_id, create=True)
+            self.experiment_id = open_experiment(self.client, self.study.name, create=True)
+            self.run_id = _create_run(self.client, self.study, self.experiment_id)
 
-    def begin(self, tags: Mapping[str, str]) -> None:
-        """Mark the run as running, and put the study file on record as written and as resolved."""
-        self.client.update_run(self.run_id, status="RUNNING")
-        own = {**ui_tags(self.study.source, tags), **tags}
-        self.client.log_batch(self.run_id, tags=run_tags(own))
-        self._describe_experiment()
+    def begin(self, tags: Mapping[str, str], texts: Mapping[str, str]) -> None:
+        """Put the study file on record as written and as resolved, and mark the run as running.
+
+        The mark comes last: where the store takes no artifact, nothing stays marked.
+
+        Args:
+            tags: of the run.
+            texts: further artifacts, by their names.
+        """
         resolved = yaml.safe_dump(self.study.as_dict(), sort_keys=False, allow_unicode=True)
-        self.client.log_text(self.run_id, self.study.written, WRITTEN_FILE)
-        self.client.log_text(self.run_id, resolved, RESOLVED_FILE)
+        own = {WRITTEN_FILE: self.study.written, RESOLVED_FILE: resolved}
+        self.add_results(texts={**own, **texts}, plots=())
+        described = {**ui_tags(self.study.source, tags), **tags}
+        self.client.log_batch(self.run_id, tags=run_tags(described))
+        self._describe_experiment()
+        self.client.update_run(self.run_id, status="RUNNING")
 
     def _describe_experiment(self) -> None:
         """Have the UI say what the experiment is, and show its trials as a table."""
@@ -83,12 +114,14 @@ class StudyRun:
             self.client.set_experiment_tag(self.experiment_id, name, value)
 
     def resolved_before(self) -> dict[str, Any] | None:
-        """Return the study as the last launch resolved it, or None before the first."""
+        """Return the study as the last launch resolved it, or None where that is not known."""
         if not self.run_id or not has_artifact(self.client, self.run_id, RESOLVED_FILE):
             return None
-        path = download_artifact(self.client, self.run_id, RESOLVED_FILE)
-        found: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
-        return found
+        return parse_resolved(download_artifact(self.client, self.run_id, RESOLVED_FILE)) or None
+
+    def has_plots(self) -> bool:
+        """Return whether a plot is on record."""
+        return bool(self.run_id and self.client.list_artifacts(self.run_id, PLOTS))
 
     def add_results(self, *, texts: Mapping[str, str], plots: Iterable[Path]) -> None:
         """Add texts, by the name of the artifact, and plots."""
@@ -121,6 +154,24 @@ class StudyRun:
             return False
         return True
 
+    def put_away_superseded(self) -> list[str]:
+        """Delete the study's further runs, whose trials are this run's; return sentences on it."""
+        for run in self.superseded:
+            put_away(self.client, run, self.run_id)
+        return [
+            f"The study had a second run on record, {run.info.run_id}. It is deleted (MLflow can "
+            "restore it), and its trials belong to the first."
+            for run in self.superseded
+        ]
+
+
+def put_away(client: MlflowClient, run: Run, kept_id: str) -> None:
+    """Delete a run that another one stands for; MLflow keeps it and can restore it."""
+    client.set_tag(run.info.run_id, SUPERSEDED_BY, kept_id)
+    if run.info.status == "RUNNING":
+        client.set_terminated(run.info.run_id, "KILLED")
+    client.delete_run(run.info.run_id)
+
 
 def open_study_run(client: MlflowClient, study: ResolvedStudy, *, create: bool) -> StudyRun:
     """Return the run of a study at its scale.
@@ -133,46 +184,52 @@ def open_study_run(client: MlflowClient, study: ResolvedStudy, *, create: bool) 
     Raises:
         RecordError: if somebody has deleted the experiment.
     """
-    experiment_id = _open_experiment(client, study.name, create=create)
-    run_id = _open_run(client, study, experiment_id, create=create) if experiment_id else ""
+    experiment_id = open_experiment(client, study.name, create=create)
+    own = {ROLE: STUDY_ROLE, SCALE: study.scale}
+    found = [*search_all_runs(client, [experiment_id], with_tags(own))] if experiment_id else []
+    if found:
+        kept = oldest_run(found)
+        others = [run for run in found if run is not kept]
+        run_id = kept.info.run_id
+        return StudyRun(
+            client, study, experiment_id=experiment_id, run_id=run_id, superseded=others
+        )
+    run_id = _create_run(client, study, experiment_id) if create else ""
     return StudyRun(client, study, experiment_id=experiment_id, run_id=run_id)
 
 
-def _open_experiment(client: MlflowClient, name: str, *, create: bool) -> str:
-    """Return the experiment's id, or nothing if there is none and none is to be made."""
+def _create_run(client: MlflowClient, study: ResolvedStudy, experiment_id: str) -> str:
+    """Make the run of a study at its scale and return the run's id."""
+    tags = {ROLE: STUDY_ROLE, SCALE: study.scale, DESCRIPTION: study.question}
+    run = client.create_run(experiment_id, tags=tags, run_name=f"{study.name} {study.scale}")
+    client.update_run(run.info.run_id, status="SCHEDULED")  # not RUNNING: nothing runs yet
+    return str(run.info.run_id)
+
+
+def open_experiment(client: MlflowClient, name: str, *, create: bool) -> str:
+    """Return the id of a study's experiment, or nothing if there is none and none is to be made.
+
+    Raises:
+        RecordError: if somebody has deleted the experiment.
+    """
     experiment = client.get_experiment_by_name(name)
     if experiment is None and not create:
         return ""
     if experiment is None:
         try:
-            return str(client.create_experiment(name, tags=EXPERIMENT_TAGS))
+            location = artifact_location(client, name)
+            return str(client.create_experiment(name, location, tags=EXPERIMENT_TAGS))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            # Another scale was launched at the same moment.
-            return _open_experiment(client, name, create=create)
+            # Another launch has made it at the same moment.
+            return open_experiment(client, name, create=create)
     if experiment.lifecycle_stage != "active":
         raise RecordError(
             f"the MLflow experiment `{name}` is deleted; restore it with "
             f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`"
         )
     return str(experiment.experiment_id)
-
-
-def _open_run(
-    client: MlflowClient, study: ResolvedStudy, experiment_id: str, *, create: bool
-) -> str:
-    """Return the run's id, or nothing if there is none and none is to be made."""
-    own = {ROLE: STUDY_ROLE, SCALE: study.scale}
-    found = client.search_runs([experiment_id], with_tags(own), max_results=1)
-    if found:
-        return str(found[0].info.run_id)
-    if not create:
-        return ""
-    tags = {**own, DESCRIPTION: study.question}
-    run = client.create_run(experiment_id, tags=tags, run_name=f"{study.name} {study.scale}")
-    client.update_run(run.info.run_id, status="SCHEDULED")  # not RUNNING: nothing runs yet
-    return str(run.info.run_id)
 
 
 def ui_tags(source: str, provenance: Mapping[str, str]) -> dict[str, str]:

@@ -4,15 +4,17 @@ What is known here is known by the trial's key, so that several writers may each
 their own.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mlflow.entities import Run
 
 from analysis.record.client import search_all_runs, with_tags
+from analysis.record.duplicates import SortedRuns, sort_runs
 from analysis.record.names import (
     FAILURE,
     OUTCOME,
     PARENT_RUN,
+    POINT,
     RETIRED,
     ROLE,
     SCALE,
@@ -20,8 +22,11 @@ from analysis.record.names import (
     TRIAL_ROLE,
 )
 from analysis.record.values import flag_text
-from study.record.study_run import StudyRun, run_tags, ui_tags
+from study.record.study_run import StudyRun, put_away, run_tags, ui_tags
 from study.trials import RecordedTrial
+
+NAMED = 3
+"""Runs that a sentence names."""
 
 
 class TrialRuns:
@@ -38,8 +43,8 @@ class TrialRuns:
         self._in_doubt: set[str] = set()
         """Trials whose run may have been made by a request that failed on its way back."""
         self._last_epochs: dict[str, dict[str, int]] = {}
-        self._read: dict[str, RecordedTrial] | None = None
-        """All trials as last read, until something is written: thousands take seconds."""
+        self._read: SortedRuns | None = None
+        """All runs as last read, until something is written: thousands take seconds."""
 
     @property
     def experiment_id(self) -> str:
@@ -53,8 +58,11 @@ class TrialRuns:
 
     def trials(self) -> dict[str, RecordedTrial]:
         """Return all trials of the study by key, whatever became of them."""
+        return {trial.key: trial for trial in map(recorded_trial, self._sorted().kept)}
+
+    def _sorted(self) -> SortedRuns:
         if self._read is None:
-            self._read = {trial.key: trial for trial in map(recorded_trial, self._search())}
+            self._read = sort_runs(self._search())
         return self._read
 
     def forget_trials(self) -> None:
@@ -65,6 +73,36 @@ class TrialRuns:
         """Note the runs that earlier launches made."""
         self._run_ids = {key: trial.run_id for key, trial in self.trials().items()}
 
+    def settle(self) -> list[str]:
+        """Have each trial one run, below the study's run; return what was found, in sentences.
+
+        Runs below another parent are left of a study's run that was deleted, or that two launches
+        have made.
+        """
+        found = self._sorted()
+        orphans = [run for run in found.kept if run.data.tags.get(PARENT_RUN) != self.parent_id]
+        if orphans:
+            self.study_run.create_missing()
+        for run in orphans:
+            self.client.set_tag(run.info.run_id, PARENT_RUN, self.parent_id)
+        for run, kept in found.superseded:
+            put_away(self.client, run, kept.info.run_id)
+        if orphans or found.superseded:
+            self.forget_trials()
+        damaged = [trial for trial in self.trials().values() if is_point_damaged(trial)]
+        return [
+            *_sentences(orphans, "taken up: it belonged to another run of this study, or to none"),
+            *_sentences(
+                [run for run, _ in found.superseded],
+                "deleted, for its trial has another one (MLflow can restore it)",
+            ),
+            *_sentences(found.keyless, f"left out: it has no tag `{TRIAL_KEY}`"),
+            *(
+                f"The tag `{POINT}` of run {trial.run_id} is damaged and is left out."
+                for trial in damaged
+            ),
+        ]
+
     def end_running(self) -> None:
         """End the runs that a dead process has left running; these trials are cut off."""
         self.forget_trials()
@@ -72,9 +110,9 @@ class TrialRuns:
             self.client.set_terminated(run.info.run_id, "KILLED")
 
     def _search(self, more: str = "") -> Iterator[Run]:
-        if not self.parent_id:
+        if not self.experiment_id:
             return
-        where = with_tags({ROLE: TRIAL_ROLE, PARENT_RUN: self.parent_id})
+        where = with_tags({ROLE: TRIAL_ROLE, SCALE: self.scale})
         yield from search_all_runs(self.client, [self.experiment_id], f"{where}{more}")
 
     def create(self, key: str, *, name: str, start: int, tags: Mapping[str, str]) -> str:
@@ -100,6 +138,19 @@ class TrialRuns:
         run_id: str = run.info.run_id
         self._run_ids[key], self._last_epochs[key] = run_id, {}
         return run_id
+
+    def is_finished_since(self, run_id: str, time: int) -> bool:
+        """Return whether a run was trained to its end at a time, or later.
+
+        Whatever else is to be written of the time before comes from a launch that was cut off
+        while another launch finished the trial.
+
+        Args:
+            run_id: of the run.
+            time: in milliseconds since 1970.
+        """
+        run = self.client.get_run(run_id)
+        return recorded_trial(run).is_finished and (run.info.end_time or 0) >= time
 
     def reopen(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Mark a run as running again, without the outcome of the attempt before."""
@@ -140,6 +191,22 @@ class TrialRuns:
             last = self.client.get_run(self.run_id(key)).data.to_proto().metrics
             self._last_epochs[key] = {metric.key: metric.step for metric in last}
         return self._last_epochs[key]
+
+
+def is_point_damaged(trial: RecordedTrial) -> bool:
+    """Return whether the tag that holds the trial's point cannot be read."""
+    return POINT in trial.tags and trial.point is None
+
+
+def _sentences(runs: Sequence[Run], what: str) -> list[str]:
+    """Return a sentence on some runs; the first few are named."""
+    if not runs:
+        return []
+    if len(runs) == 1:
+        return [f"Run {runs[0].info.run_id} is {what}."]
+    named = ", ".join(run.info.run_id for run in runs[:NAMED])
+    more = f" and {len(runs) - NAMED} more" if len(runs) > NAMED else ""
+    return [f"{len(runs)} runs, {named}{more}: each is {what}."]
 
 
 def recorded_trial(run: Run) -> RecordedTrial:

@@ -1,13 +1,15 @@
 """The record of one study at one scale, in MLflow, as a launch uses it.
 
 What happens to trials goes through the spool and is on file at once. What concerns the study's own
-run is written directly.
+run is written directly. The file has over 300 lines because the record takes each thing that may
+happen to a trial by a method of its own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from mlflow import MlflowClient
 
@@ -28,12 +30,22 @@ from study.record.entries import (
     TrialTagged,
     line_of,
 )
-from study.record.errors import RecordError, store_errors_told
+from study.record.errors import BUSY_SECONDS, RecordError, ask_until_answered, is_busy
+from study.record.lease import StudyLease, take_lease
 from study.record.spool import RecordSpool, open_spool
-from study.record.study_run import StudyRun, milliseconds_now, open_study_run
+from study.record.study_run import (
+    StudyRun,
+    milliseconds_now,
+    open_experiment,
+    open_study_run,
+)
 from study.record.trial_runs import TrialRuns
 from study.trials import RecordedTrial
 from trainables.metrics import EpochMetrics, TrialSummary
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 FIRST_SECONDS = 60.0
 """How long a launch waits for the server to take none of the entries that an earlier one left."""
@@ -42,14 +54,29 @@ FIRST_SECONDS = 60.0
 class StudyRecord:
     """The runs of one study at one scale."""
 
-    def __init__(self, study_run: StudyRun, runs: TrialRuns, spool: RecordSpool) -> None:
+    def __init__(
+        self,
+        study_run: StudyRun,
+        runs: TrialRuns,
+        spool: RecordSpool,
+        *,
+        lease: StudyLease | None = None,
+        notices: Sequence[str] = (),
+        say: Callable[[str], None] | None = None,
+    ) -> None:
         """Take the parts that `open_record` has opened.
 
         Args:
             study_run: the study's own run.
             runs: the runs of its trials.
             spool: takes what happens to trials.
+            lease: the right to write; None where nobody else writes.
+            notices: what was odd on record, in sentences.
+            say: told that the store is waited for.
         """
+        self.lease = lease
+        self.notices = notices
+        self.say = say
         self.study = study_run.study
         self.study_run = study_run
         self.runs = runs
@@ -70,6 +97,20 @@ class StudyRecord:
     def parent_id(self) -> str:
         """The study's own run; empty where there is none and none was to be made."""
         return self.study_run.run_id
+
+    @property
+    def lost_to(self) -> str:
+        """Who has taken the study over from this launch, in a sentence, or nothing."""
+        return self.lease.lost if self.lease else ""
+
+    def check_right(self) -> None:
+        """Make sure that the record is still this launch's to write.
+
+        Raises:
+            RecordError: if another launch has taken the study over, or that cannot be known.
+        """
+        if self.lease:
+            self.lease.check()
 
     def trials(self) -> dict[str, RecordedTrial]:
         """Return all trials of the study by key, whatever became of them."""
@@ -153,15 +194,39 @@ class StudyRecord:
         Args:
             tags: of the study's run.
             texts: further artifacts of the run, by their names.
+
+        Raises:
+            RecordError: if the tracking server cannot be reached or refuses, or the study is
+                another launch's.
         """
-        self.study_run.create_missing()
-        self.runs.end_running()
-        self.study_run.begin(tags)
-        self.study_run.add_results(texts=texts or {}, plots=())
+
+        def begin() -> None:
+            self.check_right()
+            self.study_run.create_missing()
+            self.runs.end_running()
+            self.study_run.begin(tags, texts or {})
+
+        self._ask(begin, failed="cannot put the study on record")
 
     def resolved_before(self) -> dict[str, Any] | None:
-        """Return the study as the last launch resolved it, or None before the first."""
-        return self.study_run.resolved_before()
+        """Return the study as the last launch resolved it, or None where that is not known.
+
+        Raises:
+            RecordError: if the tracking server cannot be reached.
+        """
+        ask = self.study_run.resolved_before
+        return self._ask(ask, failed="cannot read the study file on record")
+
+    def has_plots(self) -> bool:
+        """Return whether a plot is on record.
+
+        Raises:
+            RecordError: if the tracking server cannot be reached.
+        """
+        return self._ask(self.study_run.has_plots, failed="cannot look for plots on record")
+
+    def _ask(self, ask: Callable[[], Answer], *, failed: str) -> Answer:
+        return ask_until_answered(ask, failed=failed, seconds=BUSY_SECONDS, say=self.say)
 
     def publish(
         self,
@@ -174,6 +239,8 @@ class StudyRecord:
     ) -> None:
         """Add texts and plots to the study's run, and end it and what a dead process left running.
 
+        The runs end also where the store takes no artifact.
+
         Args:
             texts: by the names of their artifacts.
             plots: files.
@@ -184,20 +251,44 @@ class StudyRecord:
         Raises:
             RecordError: if the tracking server cannot be reached or refuses.
         """
-        with store_errors_told("cannot end the study's record"):
-            self.study_run.add_results(texts=texts, plots=plots)
-            if description:
-                self.study_run.describe(description, values or {})
+
+        def end() -> None:
+            self.check_right()
             self.runs.end_running()
             self.study_run.end(status)
 
+        def add() -> None:
+            self.check_right()
+            self.study_run.add_results(texts=texts, plots=drawn)
+            if description:
+                self.study_run.describe(description, values or {})
+
+        drawn = list(plots)
+        try:
+            self._ask(add, failed="cannot put the table and its plots on record")
+        finally:
+            self._ask(end, failed="cannot end the study's record")
+
     def close(self, timeout: float) -> bool:
-        """Write what waits; return False if some had to stay in the spool for the next launch."""
-        return self.spool.close(timeout)
+        """Write what waits, and let other launches have the study.
+
+        Returns:
+            Whether all is written; what is not waits in the spool for the next launch.
+        """
+        written = self.spool.close(timeout)
+        if self.lease:
+            self.lease.release()
+        return written
 
 
 def open_record(
-    study: ResolvedStudy, spool: Path, *, read_only: bool = False, create: bool = True
+    study: ResolvedStudy,
+    spool: Path,
+    *,
+    read_only: bool = False,
+    create: bool = True,
+    alone: bool = False,
+    say: Callable[[str], None] | None = None,
 ) -> StudyRecord:
     """Find the study's experiment and run, and write what an earlier process left.
 
@@ -207,23 +298,77 @@ def open_record(
         read_only: whether to make and write nothing; what is recorded comes to nothing.
         create: whether to make the study's run at once where it is missing; else `begin_study`
             makes it, or an entry that waits.
+        alone: whether to keep other launches of the study away until the record is closed.
+        say: told what is waited for.
 
     Raises:
         RecordError: if the tracking server cannot be reached or refuses.
+        StudyHeldError: if another launch runs the study, on whatever machine.
     """
-    client = open_client()
-    with store_errors_told(f"cannot use the tracking server {shown_tracking_uri()}"):
-        study_run = open_study_run(client, study, create=create and not read_only)
-        runs = TrialRuns(study_run)
-        runs.note_runs()
-    delivery = EntryDelivery(study_run, runs)
-    record = StudyRecord(study_run, runs, open_spool(spool, delivery.deliver))
+    failed = f"cannot use the tracking server {shown_tracking_uri()}"
+
+    def ask(question: Callable[[], Answer]) -> Answer:
+        return ask_until_answered(
+            question, failed=failed, seconds=BUSY_SECONDS, say=say, may_pass=is_busy
+        )
+
+    client = ask(open_client)
+    lease = ask(lambda: _take_study(client, study, say or log.warning)) if alone else None
+    try:
+        study_run, runs, notices = ask(
+            lambda: _open_runs(client, study, settle=not read_only, create=create and not read_only)
+        )
+        check_right = lease.check if lease else lambda: None
+        delivery = EntryDelivery(study_run, runs, check_right=check_right)
+        opened = open_spool(spool, delivery.deliver)
+    except BaseException:
+        if lease:
+            lease.release()
+        raise
+    record = StudyRecord(study_run, runs, opened, lease=lease, notices=notices, say=say)
     if not read_only:
-        if len(record.spool):
-            with store_errors_told(f"cannot use the tracking server {shown_tracking_uri()}"):
-                study_run.create_missing()
-        record.spool.start()
-        if not record.spool.drain(FIRST_SECONDS):
+        try:
+            if len(record.spool):
+                ask(study_run.create_missing)
+            _write_waiting(record)
+        except BaseException:
             record.close(timeout=0)
-            raise RecordError(f"cannot write the waiting records of {spool}")
+            raise
     return record
+
+
+def _take_study(
+    client: MlflowClient, study: ResolvedStudy, say: Callable[[str], None]
+) -> StudyLease:
+    experiment_id = open_experiment(client, study.name, create=True)
+    return take_lease(client, experiment_id, study.scale, say=say)
+
+
+def _open_runs(
+    client: MlflowClient, study: ResolvedStudy, *, settle: bool, create: bool
+) -> tuple[StudyRun, TrialRuns, list[str]]:
+    """Return the study's run and those of its trials, and what was odd about them.
+
+    Args:
+        client: of the record.
+        study: whose runs.
+        settle: whether to leave one run of a study and one of a trial where there are several.
+        create: whether to make the study's run where it is missing.
+    """
+    study_run = open_study_run(client, study, create=create)
+    runs = TrialRuns(study_run)
+    notices = [*study_run.put_away_superseded(), *runs.settle()] if settle else []
+    runs.note_runs()
+    return study_run, runs, notices
+
+
+def _write_waiting(record: StudyRecord) -> None:
+    """Write what an earlier launch left in the spool.
+
+    Raises:
+        RecordError: if the tracking server takes none of it.
+    """
+    record.spool.start()
+    if not record.spool.drain(FIRST_SECONDS):
+        reason = record.spool.away_because
+        raise RecordError(f"cannot write the waiting records of {record.spool.path}: {reason}")

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 from analysis.record.names import (
     CONFIGURATION,
-    CONFIGURATION_NUMBER,
     FAILED,
-    POINT,
     RETIRED,
     STOPPED_EARLY,
 )
@@ -103,20 +101,16 @@ def _points_of_record_alone(
 ) -> list[Point]:
     """Return points that only MLflow knows: Optuna's file is gone, or the points belong again."""
     found = {point_word(point): -1 for point in known}
-    for trial in sorted(recorded.values(), key=_number_of):
-        if POINT not in trial.tags:
+    for trial in sorted(recorded.values(), key=lambda trial: trial.number):
+        point = trial.point
+        if point is None or not points.is_point_of(point, scheduler.study.space):
             continue
-        point = json.loads(trial.tags[POINT])
-        if point_word(point) in found or not points.is_point_of(point, scheduler.study.space):
+        if point_word(point) in found:
             continue
         configuration = scheduler.study.configuration(point)
-        if scheduler.known.configuration_key(configuration) == trial.tags[CONFIGURATION]:
-            found[point_word(point)] = _number_of(trial)
+        if scheduler.known.configuration_key(configuration) == trial.tags.get(CONFIGURATION):
+            found[point_word(point)] = trial.number
     return [json.loads(text) for text, number in found.items() if number >= 0]
-
-
-def _number_of(trial: RecordedTrial) -> int:
-    return int(trial.tags.get(CONFIGURATION_NUMBER, 0))
 
 
 def _storage_contradicts(

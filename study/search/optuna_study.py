@@ -26,6 +26,7 @@ from study.search.optuna_trials import (
 )
 from study.search.samplers import build_pruner, build_sampler
 from study.search.sequences import SequenceCursor, build_sequence
+from study.search.storage_file import is_damage, set_aside, sqlite_url
 from study.trials import ConfigurationResult, Suggestion
 from trainables.metrics import course_metric
 
@@ -60,14 +61,31 @@ class OptunaStudy:
             path: [distribution_of(domain) for domain in domains]
             for path, domains in space.domains_by_path(study.space).items()
         }
+        self.notices: list[str] = []
+        """What was odd about the storage, in sentences."""
         try:
-            self._open()
+            self._open_whole()
         except (StorageInternalError, SQLAlchemyError) as error:
             reason = str(error).splitlines()[0]
             raise SearchError(f"cannot use Optuna's storage {storage}: {reason}") from error
 
+    def _open_whole(self) -> None:
+        """Open the storage; a damaged one is set aside, for the record holds all that matters."""
+        try:
+            self._open()
+            self._optuna.get_trials(deepcopy=False)
+        except (StorageInternalError, SQLAlchemyError) as error:
+            if not is_damage(error):
+                raise
+            aside = set_aside(self.path)
+            self.notices.append(
+                f"Optuna's storage {self.path} is damaged. It is kept as {aside.name}, and a new "
+                "one is made from the record."
+            )
+            self._open()
+
     def _open(self) -> None:
-        self._storage = optuna.storages.RDBStorage(_sqlite_url(self.path))
+        self._storage = optuna.storages.RDBStorage(sqlite_url(self.path))
         self._optuna = optuna.create_study(
             study_name=self.name,
             storage=self._storage,
@@ -228,7 +246,7 @@ class OptunaStudy:
         self._storage.engine.dispose()
         fresh = self.path.with_suffix(".new")
         fresh.unlink(missing_ok=True)
-        storage = optuna.storages.RDBStorage(_sqlite_url(fresh))
+        storage = optuna.storages.RDBStorage(sqlite_url(fresh))
         study = optuna.create_study(
             study_name=self.name,
             storage=storage,
@@ -272,7 +290,3 @@ class OptunaStudy:
 def _stopping_rules(study: ResolvedStudy) -> dict[str, Any] | None:
     rules = study.search.early_stopping
     return None if rules is None else asdict(rules)
-
-
-def _sqlite_url(path: Path) -> str:
-    return f"sqlite:///{path}"

@@ -63,7 +63,7 @@ def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def client(tmp_path: Path, blank: Path, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
-    """A client of an empty record, which is where this process's records go."""
+    """A client of an empty record in a file, which is where this process's records go."""
     shutil.copy(blank, tmp_path / "mlflow.db")
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
@@ -77,8 +77,10 @@ def opened(client: MlflowClient, make: Make, tmp_path: Path) -> Iterator[Opened]
     """Open the record of a study, as a process does; all are closed in the end."""
     records = []
 
-    def opened(spool: str = "records.jsonl", *, create: bool = True, **options: Any) -> StudyRecord:
-        record = open_record(make(**options), tmp_path / spool, create=create)
+    def opened(
+        spool: str = "records.jsonl", *, create: bool = True, alone: bool = False, **options: Any
+    ) -> StudyRecord:
+        record = open_record(make(**options), tmp_path / spool, create=create, alone=alone)
         records.append(record)
         return record
 

@@ -11,7 +11,7 @@ import mlflow
 import pytest
 
 from analysis import trials
-from analysis.record import client as client_of
+from analysis.record import sqlite_file
 from analysis.tables.configurations import factors_of, over_configurations
 from study import list as list_studies
 from study.launching import shell_commands
@@ -199,7 +199,7 @@ def test_a_record_in_a_folder_with_a_space_is_found(tmp_path, blank):
     folder.mkdir()
     shutil.copy(blank, folder / "mlflow.db")
     written = f"sqlite:///{tmp_path}/a%20folder/mlflow.db"  # as MLflow writes its default
-    assert client_of.sqlite_path(written) == folder / "mlflow.db"
+    assert sqlite_file.file_of(written) == folder / "mlflow.db"
 
 
 def test_the_report_and_the_list_have_one_word_for_an_interrupted_study(client, opened, capsys):

@@ -10,7 +10,6 @@ import mlflow
 import pytest
 import yaml
 from mlflow import MlflowClient
-from mlflow.entities import ViewType
 
 from study.record.errors import RecordError
 from study.record.spool import RecordSpool
@@ -18,51 +17,13 @@ from study.record.writer import open_record
 from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import OptunaStudy
+from tests.study.records import KEY, PARAMS, TAGS, history, runs, trial_runs, write
 from tests.study.sample import epochs_of
 from trainables.metrics import EpochMetrics, summarise_trial
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-KEY = "0123456789abcdef"
-PARAMS = {
-    "dataset.name": "digits",
-    "regularizer.beta": 0.3,
-    "training.milestones": (100, 150),
-    "training.nesterov": False,
-    "training.clip": None,
-    "seed": 1,
-}
-TAGS = {
-    "configuration": "c0ffee",
-    "configuration_number": "4",
-    "point": '{"regularizer.beta": 0.3}',
-    "data_fingerprint": "feed",
-    "git_commit": "abc",
-}
 SUMMARY = ("best_validation_error", "test_error_at_best_validation", "test_error_last",
            "test_error_last10_median", "test_error_best")  # fmt: skip
-
-
-def write(record, key=KEY, *, errors=(9.0, 7.0, 8.0), outcome="completed", tags=TAGS):
-    """Record a whole trial."""
-    epochs = epochs_of(errors)
-    record.begin(key, name="beta=0.3 seed=1", params=PARAMS, tags=tags)
-    record.add_epochs(key, epochs[:2], device="cpu")
-    record.add_epochs(key, epochs[2:], device="cpu")
-    record.end(key, outcome, summarise_trial(epochs))
-    assert record.spool.drain(20)
-    assert record.spool.refused == []
-
-
-def runs(client, record):
-    return list(client.search_runs([record.experiment_id], run_view_type=ViewType.ALL))
-
-
-def trial_runs(client, record):
-    return [run for run in runs(client, record) if run.data.tags["role"] == "trial"]
-
-
-def history(client, run, metric):
-    return [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, metric)]
 
 
 def contents(client, record):
@@ -242,7 +203,12 @@ def test_a_process_killed_between_two_writes_loses_and_repeats_nothing(
 
 def test_a_run_without_its_params_gets_them_when_the_beginning_is_written_again(client, opened):
     first = opened()
-    tags = {"role": "trial", "trial_key": KEY, "mlflow.parentRunId": first.parent_id}
+    tags = {
+        "role": "trial",
+        "scale": "quick",
+        "trial_key": KEY,
+        "mlflow.parentRunId": first.parent_id,
+    }
     client.create_run(first.experiment_id, tags=tags)  # killed before the params
     write(opened("second.jsonl"))
     (run,) = trial_runs(client, first)

@@ -1,0 +1,134 @@
+"""The errors of the store of records and artifacts: told from our own, waited for, put into words.
+
+MLflow raises errors of its own and lets those of SQLAlchemy, of database drivers, of `requests` and
+of a store's own library through. They are told by the package that defines them, so that none of
+these packages must be imported, or installed.
+"""
+
+import itertools
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from mlflow.exceptions import MlflowException
+
+from analysis.record import credentials
+
+STORE_PACKAGES = frozenset(
+    {
+        *("mlflow", "requests", "urllib3", "sqlalchemy", "sqlite3", "alembic", "psycopg"),
+        *("psycopg2", "pymysql", "MySQLdb", "pyodbc", "botocore", "boto3", "s3transfer"),
+        *("google", "azure", "paramiko", "pysftp", "pyarrow"),
+    }
+)
+"""Packages whose errors are the store's."""
+BUSY_CODES = ("TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
+"""What MLflow calls the errors of a store that is there and busy, such as a locked SQLite file."""
+TRANSIENT_CODES = (*BUSY_CODES, "INTERNAL_ERROR")
+"""What MLflow calls errors that may pass; a server that does not answer is an internal error."""
+BUSY_SECONDS = 120.0
+"""How long to wait for a store that is there and busy, such as a locked SQLite file."""
+WAITS = (0.5, 1.0, 2.0, 5.0)
+"""Seconds between attempts; the last one repeats."""
+REMEDIES = {
+    "file is not a database": "the file is damaged or no database: restore it from a copy, or move "
+    "it away to begin a new record",
+    "disk image is malformed": "the file is damaged: restore it from a copy, or move it away to "
+    "begin a new record",
+    "filesystem tracking backend": "set MLFLOW_TRACKING_URI to a database such as "
+    "sqlite:///mlflow.db, or to an MLflow server",
+    "database is locked": "another process holds it",
+}
+"""What to do about an error, by a part of its words."""
+
+Answer = TypeVar("Answer")
+
+
+class RecordError(Exception):
+    """The record cannot be used, in words for the user; the store's own error is the cause."""
+
+
+def is_store_error(error: BaseException) -> bool:
+    """Return whether an error comes from the store, its driver, the network or the disk."""
+    if isinstance(error, OSError | sqlite3.Error | RecordError):
+        return True
+    return any(one.__module__.partition(".")[0] in STORE_PACKAGES for one in type(error).__mro__)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Return whether the same request may succeed later."""
+    return not isinstance(error, MlflowException) or error.error_code in TRANSIENT_CODES
+
+
+def is_busy(error: BaseException) -> bool:
+    """Return whether the store is there and asks to be asked later."""
+    if isinstance(error, MlflowException) and error.error_code in BUSY_CODES:
+        return True
+    return "database is locked" in str(error)
+
+
+def shown_reason(error: BaseException) -> str:
+    """Return the error's own words without users, passwords and SQL, and what to do about it."""
+    words = credentials.hide_logins(str(error)).partition("\n[SQL:")[0].strip()
+    words = words or type(error).__name__
+    remedies = [remedy for part, remedy in REMEDIES.items() if part in words]
+    return "; ".join([words.rstrip("."), *remedies]) if remedies else words
+
+
+@contextmanager
+def store_errors_told(failed: str) -> Iterator[None]:
+    """Turn the store's errors into sentences for the user.
+
+    Args:
+        failed: how the sentence begins, ``cannot use the tracking server``.
+
+    Raises:
+        RecordError: in place of an error of the store.
+    """
+    try:
+        yield
+    except RecordError:
+        raise
+    except Exception as error:
+        if not is_store_error(error):
+            raise
+        raise RecordError(f"{failed}: {shown_reason(error)}") from error
+
+
+def ask_until_answered(
+    ask: Callable[[], Answer],
+    *,
+    failed: str,
+    seconds: float,
+    say: Callable[[str], None] | None = None,
+    may_pass: Callable[[BaseException], bool] = is_transient,
+) -> Answer:
+    """Ask the store; where that fails and may pass, ask again for a while.
+
+    Args:
+        ask: may be called again and again.
+        failed: how the sentence of a failure begins, ``cannot read the record``.
+        seconds: after which no further attempt begins.
+        say: told once that the store is waited for.
+        may_pass: whether an error is worth another attempt.
+
+    Raises:
+        RecordError: in place of the last error of the store.
+    """
+    ends = time.monotonic() + seconds
+    for wait in itertools.chain(WAITS, itertools.repeat(WAITS[-1])):
+        try:
+            with store_errors_told(failed):
+                return ask()
+        except RecordError as error:
+            left = ends - time.monotonic()
+            # Without a cause it is our own word, such as that the experiment is deleted.
+            if left <= 0 or error.__cause__ is None or not may_pass(error.__cause__):
+                raise
+            if say is not None:
+                say(f"{error}; trying again for up to {left:.0f} s.")
+                say = None
+            time.sleep(min(wait, left))
+    raise AssertionError("attempts end by an answer or an error")
