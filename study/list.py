@@ -6,16 +6,17 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from analysis.record.client import shown_tracking_uri
+from analysis.terminal import PlainConsole, guards_output
 from study import state
 from study.lock import read_holder
 from study.record.errors import RecordError
 from study.record.overview import StudyOverview, read_overview
 
 
+@guards_output
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(
@@ -23,16 +24,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
     options = parser.parse_args(arguments)
-    console = Console()
+    console = PlainConsole()
     try:
         studies = read_overview()
     except RecordError as error:
         print(error, file=sys.stderr)
         return 2
     if not studies:
-        console.print(
-            f"No studies on record in {shown_tracking_uri()}.", highlight=False, markup=False
-        )
+        console.print(f"No studies on record in {shown_tracking_uri()}.")
         return 0
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("study", "scale", "state", "done", "cut off", "failed", "last change"):
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             *(str(count) for count in (study.done, study.cut_off, study.failed)),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(study.changed)),
         )
-    console.print(table, highlight=False)
+    console.print(table)
     return 0
 
 

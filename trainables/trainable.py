@@ -1,8 +1,11 @@
 """The training loop as a Ray Tune Trainable. Ray is imported here and nowhere else in this room."""
 
+import faulthandler
 import logging
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypedDict, cast
@@ -54,8 +57,24 @@ class TrialAssignment(TypedDict):
     gpus: float
     avoid: list[str]
     """Ids of nodes that must not be used."""
+    timeout_seconds: float
+    """How long the preparation of a trial may take; 0 for ever."""
     fingerprint: str
     """Of the data set that the trial's key holds; a trial on other data is not trained."""
+
+
+@contextmanager
+def _ended_after(seconds: float) -> Iterator[None]:
+    """End this process, with its traceback in Ray's log, if the block takes longer; 0 for ever.
+
+    The system's own thread does it, also where Python's hangs.
+    """
+    if seconds:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or sys.stderr)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 class TrialGauges:
@@ -123,6 +142,12 @@ class TrialTrainable(tune.Trainable):
         the recorded steps.
         """
         config = cast(TrialAssignment, new_config)
+        # The driver, which hears of slices, hears nothing of this.
+        with _ended_after(config["timeout_seconds"]):
+            self._prepare(config)
+        return True
+
+    def _prepare(self, config: TrialAssignment) -> None:
         torch.set_num_threads(max(1, int(config["cpus"])))
         if 0 < config["gpus"] < 1:
             keep_within(config["gpus"])
@@ -143,7 +168,6 @@ class TrialTrainable(tune.Trainable):
             config["checkpoint_seconds"],
             estimated_cost=estimated_cost(self.trainer.state_dict()),
         )
-        return True
 
     def _new_trainer(self) -> Trainer:
         """Return the trial at its start."""

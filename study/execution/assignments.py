@@ -29,4 +29,5 @@ def assignment_of(trial: Trial, study: ResolvedStudy, admission: NodeAdmission) 
         gpus=trial.gpus,
         avoid=sorted(admission.unfit),
         fingerprint=trial.data,
+        timeout_seconds=(study.resources.trial_timeout or 0.0) * 3600,
     )

@@ -1,6 +1,6 @@
 """The running of a study: what is missing is trained, and the launch is closed."""
 
-from study.launching.closing import close_launch
+from study.launching.closing import close_interrupted, close_launch
 from study.launching.exit_status import DONE
 from study.launching.places import choose_cluster
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch, describe_start
@@ -17,6 +17,13 @@ def run_study(launch: StudyLaunch, address: str | None) -> int:
     Raises:
         LaunchRefusedError: if the cluster cannot be used or a trial cannot be measured.
     """
+    try:
+        return _run_missing(launch, address)
+    except KeyboardInterrupt:
+        return close_interrupted(launch)
+
+
+def _run_missing(launch: StudyLaunch, address: str | None) -> int:
     for sentence in describe_start(launch):
         launch.say(sentence)
     if launch.scheduler.is_finished:

@@ -1,7 +1,6 @@
 """The machines that a study runs on, as plain data: their room for trials and their faults."""
 
 import math
-import os
 import platform
 import statistics
 from collections import Counter
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from study.scheduling.gpu_shares import GpuBench
+from study.scheduling.granted import granted_cpus
 from trainables.sight import NodeSight
 
 
@@ -37,8 +37,12 @@ class ClusterNode:
 
     def room(self, cpus: float, gpus: float) -> int:
         """Return how many trials of this share run side by side here."""
-        rooms = [have / share for have, share in ((self.cpus, cpus), (self.gpus, gpus)) if share]
-        return int(min(rooms) + 1e-9)
+        rooms = [int(self.cpus / cpus + 1e-9)] if cpus else []
+        if 0 < gpus < 1:  # a share is of one GPU: what two of them have left is no share
+            rooms.append(int(self.gpus) * int(1 / gpus + 1e-9))
+        elif gpus:
+            rooms.append(int(self.gpus / gpus + 1e-9))
+        return min(rooms)
 
     def beside_gpu(self, cpus: float) -> int:
         """Return how many trials the CPUs have room for beside each GPU, at least one."""
@@ -57,8 +61,8 @@ class StudyPlace:
 
 
 def this_machine() -> ClusterNode:
-    """Return this machine, as a local Ray would take it."""
-    return ClusterNode("", platform.node(), os.cpu_count() or 1, torch.cuda.device_count())
+    """Return this machine, as far as it is granted: a local Ray is told as much."""
+    return ClusterNode("", platform.node(), granted_cpus(), torch.cuda.device_count())
 
 
 def _counted(number: float, what: str) -> str:

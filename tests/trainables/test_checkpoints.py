@@ -63,6 +63,7 @@ def actor_in(folder: Path) -> TrialTrainable:
             cpus=1.0,
             gpus=0.0,
             avoid=[],
+            timeout_seconds=0.0,
             fingerprint=datasets.load(parse_configuration(CHOSEN).dataset, folder).fingerprint,
         )
     )
