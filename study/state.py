@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.scratch import lend_scratch
+from trainables.storage import location_below
 
 DEFAULT = "state"
 
@@ -43,7 +44,7 @@ class StateFolder:
         folder = local_folder(root) / study / scale
         folder.mkdir(parents=True, exist_ok=True)
         if "://" in root:
-            return cls(folder, f"{root.rstrip('/')}/{study}/{scale}")
+            return cls(folder, location_below(root, study, scale))
         return cls(folder, str(folder))
 
     @contextmanager
@@ -78,12 +79,12 @@ class StateFolder:
     @property
     def checkpoints(self) -> str:
         """Checkpoints of unfinished trials: an absolute path or a URI."""
-        return f"{self.shared}/checkpoints"
+        return location_below(self.shared, "checkpoints")
 
     @property
     def scratch(self) -> str:
         """Ray Tune's own files, which nobody reads: an absolute path or a URI."""
-        return f"{self.shared}/tune"
+        return location_below(self.shared, "tune")
 
     @property
     def log(self) -> Path:

@@ -10,9 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
+import ray
 import torch
 from ray import get_runtime_context, tune
-from ray._raylet import setproctitle  # type: ignore[attr-defined]  # it is compiled
 from ray.util.metrics import Gauge
 
 from trainables.artifacts import TrialArtifacts
@@ -27,6 +27,7 @@ from trainables.datasets import load_planned
 from trainables.devices import be_deterministic, device_name
 from trainables.memory import give_back_freed, keep_freed, keep_within
 from trainables.metrics import GAUGES, EpochMetrics
+from trainables.sight import refuse_other_versions
 from trainables.storage import describe_error
 from trainables.training import Trainer
 from trainables.training_step import StepCache
@@ -59,8 +60,17 @@ class TrialAssignment(TypedDict):
     """Ids of nodes that must not be used."""
     timeout_seconds: float
     """How long the preparation of a trial may take; 0 for ever."""
+    versions: dict[str, str]
+    """Of the driver, as `code_versions` gives them; empty for an actor on the driver's machine."""
     fingerprint: str
     """Of the data set that the trial's key holds; a trial on other data is not trained."""
+
+
+def _set_process_title(title: str) -> None:
+    """Set what the system calls this process; Ray's function is private, and may go."""
+    set_title = getattr(ray._raylet, "setproctitle", None)
+    if set_title is not None:
+        set_title(title)
 
 
 @contextmanager
@@ -142,6 +152,7 @@ class TrialTrainable(tune.Trainable):
         the recorded steps.
         """
         config = cast(TrialAssignment, new_config)
+        refuse_other_versions(config["versions"], get_runtime_context().get_node_id())
         # The driver, which hears of slices, hears nothing of this.
         with _ended_after(config["timeout_seconds"]):
             self._prepare(config)
@@ -203,7 +214,7 @@ class TrialTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train for one slice."""
         # The dashboard's list of processes, and `top`, name the trial that runs.
-        setproctitle(f"ray::{type(self).__name__} {self.assignment['name']}")
+        _set_process_title(f"ray::{type(self).__name__} {self.assignment['name']}")
         started = time.monotonic()
         while not self.trainer.finished:
             metrics = self.trainer.train_epoch(

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import trainables
 from analysis.record import credentials
+from study.execution.addresses import check_port, refuse_address
 from study.execution.local_ray import (
     RayStartError,
     check_ray_folder,
@@ -34,8 +34,6 @@ from trainables.probe import TrialProbe, side_by_side
 
 log = logging.getLogger(__name__)
 
-ANSWER_SECONDS = 10.0
-"""How long an existing cluster is given to answer at all."""
 JOIN_SECONDS = 60.0
 """How long an existing cluster is given until a node has room for a trial."""
 HEAD_SECONDS = 40.0
@@ -116,7 +114,7 @@ def _join_ray(address: str) -> Any:
         ClusterError: if no Ray answers there.
     """
     try:
-        _refuse_addresses(address)
+        refuse_address(address)
         return ray.init(
             address=address,
             runtime_env=_code_environment(),
@@ -151,28 +149,6 @@ def _start_ray(folder: Path) -> Any:
     except Exception as error:  # Ray raises bare ones too
         log.exception("a local Ray does not start")
         raise ClusterError(f"cannot start a local Ray: {likely_cause(error)}") from error
-
-
-def _refuse_addresses(address: str) -> None:
-    """Refuse addresses where nothing listens, and those that a process that drives cannot use."""
-    if address.startswith(("ray://", "http://", "https://")):
-        raise ValueError(
-            "a launch drives the trials from a node of the cluster; from elsewhere, "
-            "`ray job submit --working-dir . -- python -m study.launch …` takes it there"
-        )
-    if address.rpartition(":")[2].isdecimal():  # Ray itself would try again for minutes
-        _check_port(address)
-
-
-def _check_port(address: str) -> None:
-    """Open a connection and close it.
-
-    Raises:
-        OSError: if nothing answers there.
-    """
-    host, _, port = address.rpartition(":")
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS):
-        pass
 
 
 def _code_environment() -> dict[str, Any]:
@@ -223,7 +199,7 @@ class RayCluster:
         heard = time.monotonic()
         while not over.wait(1):
             try:
-                _check_port(self.head)
+                check_port(self.head)
                 heard = time.monotonic()
             except OSError as error:
                 if time.monotonic() - heard > HEAD_SECONDS:

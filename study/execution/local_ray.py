@@ -36,7 +36,7 @@ class RayStartError(Exception):
     """A local Ray cannot start here; the message says why and what mends it."""
 
 
-class ShieldedProcess(services.ConsolePopen):  # type: ignore[misc]  # Ray's own is without types
+class ShieldedProcess(services.ConsolePopen):
     """A process of Ray's in a session of its own, which signals for the launch do not reach."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -12,7 +12,7 @@ from ray.tune.search import Searcher
 from study.execution.admission import NodeAdmission
 from study.execution.assignments import assignment_of
 from study.execution.cluster import Answer, Arguments, log
-from study.execution.failure_signs import NODE_LOST, PROCESS_LOST, data_change_in
+from study.execution.failure_signs import NODE_LOST, PROCESS_LOST, data_change_in, other_versions_in
 from study.execution.tune_adapters import new_tuner
 from study.scheduling.granted import granted_megabytes
 from study.scheduling.nodes import ClusterNode, StragglerDetector, part_taken, room_for
@@ -265,13 +265,13 @@ class TrialRunner:
         if changed := data_change_in(failure):
             self._refuse_data(trial, changed)
             return
-        if any(sign in failure for sign in NODE_LOST):
-            log.warning("%s lost its node: %s", trial.name, failure)
-            self.scheduler.note_lost(trial)
-            self.on_change()
-            return
+        unfit, different = other_versions_in(failure)
+        if different:
+            self.on_notice(self.admission.refuse_node(unfit, different))
+        is_lost = bool(different) or any(sign in failure for sign in NODE_LOST)
         cause = failure_cause(failure)
-        if cause == "host_memory" and self._watch.make_room(trial):
+        if is_lost or (cause == "host_memory" and self._watch.make_room(trial)):
+            log.warning("%s has not failed, and is tried again: %s", trial.name, failure)
             self.scheduler.note_lost(trial)
             self.on_change()
             return

@@ -16,6 +16,14 @@ TRANSIENT = ("TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDE
 """What MLflow calls errors that may pass; a server that does not answer is an internal error."""
 
 
+HOST_REFUSED = "Invalid Host header"
+"""MLflow's words, with status 403, for a request by a name that its server does not go by."""
+HOST_REMEDY = (
+    "The server takes requests by the names alone that it is told: start it with "
+    "`mlflow server --allowed-hosts HOST,HOST:PORT`, as docs/cluster/mlflow.sh does"
+)
+
+
 class RecordError(Exception):
     """The tracking server cannot be used; nothing was started."""
 
@@ -35,7 +43,8 @@ def is_transient(error: Exception) -> bool:
 
 def shown_reason(error: Exception) -> str:
     """Return the error's own words without users and passwords."""
-    return credentials.hide_logins(str(error))
+    reason = credentials.hide_logins(str(error))
+    return f"{reason}. {HOST_REMEDY}" if HOST_REFUSED in reason else reason
 
 
 @contextmanager

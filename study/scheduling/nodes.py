@@ -11,7 +11,7 @@ import torch
 
 from study.scheduling.gpu_shares import GpuBench
 from study.scheduling.granted import granted_cpus
-from trainables.sight import NodeSight
+from trainables.sight import NodeSight, different_versions
 
 
 @dataclass(frozen=True)
@@ -138,11 +138,7 @@ def node_faults(sight: NodeSight, own: Mapping[str, str], fingerprints: Sequence
         own: the driver's versions.
         fingerprints: of the data sets that the node was asked for, as the driver reads them.
     """
-    found = [
-        f"{name} is {sight.versions.get(name, 'missing')} there, {wanted} here"
-        for name, wanted in own.items()
-        if sight.versions.get(name) != wanted
-    ]
+    found = different_versions(sight.versions, own)
     found += [f"a data set is missing: {text}" for text in sight.missing]
     if not sight.missing and list(sight.fingerprints) != list(fingerprints):
         found.append("its data sets are not those of this machine (--data is another folder there)")

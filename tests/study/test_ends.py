@@ -287,3 +287,18 @@ def test_a_main_thread_that_takes_no_signal_does_not_keep_a_launch_alive():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stderr) == (130, signals.GOING_ON)
+
+
+def test_a_trial_that_hangs_is_ended_after_its_timeout_and_tried_again(tmp_path):
+    study = STUDY.replace("configurations: 8", "configurations: 1").replace("seeds: 2", "seeds: 1")
+    folder = Folder(tmp_path, study.replace("epochs: 8", "epochs: 400"))
+    process = folder.start("--set", "resources.trial_timeout=0.01")
+    wait_for(lambda: recorded_epochs(folder) > 2, seconds=400)
+    (trial,) = [p for p in family_of(process) if "TrialTrainable" in " ".join(p.cmdline())]
+    trial.suspend()
+    assert process.wait(timeout=500) == 0, folder.output.read_text()
+    output = folder.output.read_text()
+    assert "nothing was heard of the trial for 0.01 h; the attempt is ended" in output
+    (steps,) = [metrics["train_loss"] for metrics in folder.metrics().values()]
+    assert [step for step, _ in steps] == list(range(1, 401))
+    assert statuses(folder) == {"FINISHED"}

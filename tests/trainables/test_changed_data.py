@@ -72,6 +72,7 @@ def assigned(own: Path, fingerprint: str) -> TrialAssignment:
         gpus=0.0,
         avoid=[],
         timeout_seconds=0.0,
+        versions={},
         fingerprint=fingerprint,
     )
 

@@ -64,6 +64,7 @@ def actor_in(folder: Path) -> TrialTrainable:
             gpus=0.0,
             avoid=[],
             timeout_seconds=0.0,
+            versions={},
             fingerprint=datasets.load(parse_configuration(CHOSEN).dataset, folder).fingerprint,
         )
     )

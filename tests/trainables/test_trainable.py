@@ -43,6 +43,7 @@ def assigned(chosen: dict, folder: Path, *, seed: int = 0) -> TrialAssignment:
         gpus=0.0,
         avoid=[],
         timeout_seconds=0.0,
+        versions={},
         fingerprint=datasets.load(parse_configuration(chosen).dataset, folder).fingerprint,
     )
 
