@@ -36,6 +36,10 @@ log = logging.getLogger(__name__)
 
 JOIN_SECONDS = 60.0
 """How long an existing cluster is given until a node has room for a trial."""
+START_ATTEMPTS = 3
+"""How often a local Ray is started that takes too long."""
+TOO_SLOW = "timed out during startup"
+"""Ray's words for that."""
 HEAD_SECONDS = 40.0
 """How long the head may fail to answer. After 60 s Ray itself ends the process, without a word."""
 MEASURE_SECONDS = 900.0
@@ -136,19 +140,35 @@ def _start_ray(folder: Path) -> Any:
     try:
         check_ray_folder()
         provide_token(folder / "ray_token")
-        with shielded_processes():
-            return ray.init(
-                # Not None: that would be whatever Ray was started last on this machine.
-                address="local",
-                num_cpus=granted_cpus(),
-                include_dashboard=True,
-                **QUIETLY,
-            )
+        return _try_to_start_ray()
     except RayStartError as error:
         raise ClusterError(f"cannot start a local Ray: {error}") from error
     except Exception as error:  # Ray raises bare ones too
         log.exception("a local Ray does not start")
         raise ClusterError(f"cannot start a local Ray: {likely_cause(error)}") from error
+
+
+def _try_to_start_ray() -> Any:
+    """Start a Ray on this machine, and again if it takes too long: a busy machine may be less so.
+
+    Ray gives its processes 30 s and no more.
+    """
+    for attempt in range(1, START_ATTEMPTS + 1):
+        try:
+            with shielded_processes():
+                return ray.init(
+                    # Not None: that would be whatever Ray was started last on this machine.
+                    address="local",
+                    num_cpus=granted_cpus(),
+                    include_dashboard=True,
+                    **QUIETLY,
+                )
+        except Exception as error:  # a bare one
+            if TOO_SLOW not in str(error) or attempt == START_ATTEMPTS:
+                raise
+            log.warning("Ray takes too long to start, attempt %d: %s", attempt, error)
+            ray.shutdown()
+    raise AssertionError
 
 
 def _code_environment() -> dict[str, Any]:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ray._private import services
 
@@ -39,6 +39,9 @@ class RayStartError(Exception):
 class ShieldedProcess(services.ConsolePopen):
     """A process of Ray's in a session of its own, which signals for the launch do not reach."""
 
+    started: ClassVar[list["ShieldedProcess"]] = []
+    """All of this launch."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # What is blocked here and now is blocked in the process from its first moment.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SHIELDED)
@@ -46,6 +49,7 @@ class ShieldedProcess(services.ConsolePopen):
             super().__init__(*args, start_new_session=True, **kwargs)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        self.started.append(self)
 
     def terminate(self) -> None:
         """End the process at once, with all that it has started: SIGTERM would not reach it."""
@@ -60,7 +64,10 @@ class ShieldedProcess(services.ConsolePopen):
 
 @contextmanager
 def shielded_processes() -> Iterator[None]:
-    """Let Ray start its processes out of harm's way until the block ends."""
+    """Let Ray start its processes out of harm's way until the block ends.
+
+    If the start fails, those that were started already are ended.
+    """
     starter = getattr(services, STARTER, None)
     if starter is None:  # another Ray: its processes hear of signals as the launch does
         yield
@@ -68,6 +75,10 @@ def shielded_processes() -> Iterator[None]:
     setattr(services, STARTER, ShieldedProcess)
     try:
         yield
+    except BaseException:
+        for process in ShieldedProcess.started:
+            process.kill()
+        raise
     finally:
         setattr(services, STARTER, starter)
 
