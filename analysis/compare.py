@@ -25,6 +25,7 @@ from analysis.tables.configurations import by_seed
 from analysis.tables.display_names import display_name, setting_value_text, with_capital, with_unit
 from analysis.tables.printed import setting_text, spread_text
 from analysis.tables.rendering import TableCell, TableGrid, to_text
+from analysis.terminal import guards_output, plain_text
 from analysis.trials import StudyInfo, UnknownStudyError
 from trainables.metrics import TEST_ERROR_LAST
 
@@ -49,6 +50,7 @@ class NoResultError(LookupError):
     """A study on record in which no configuration has run in full."""
 
 
+@guards_output
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 2 where a study has nothing to compare."""
     parser = argparse.ArgumentParser(
@@ -71,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UnknownStudyError, NoResultError, RecordError) as error:
         print(f"analysis.compare: {error}", file=sys.stderr)
         return 2
-    print("\n".join(to_text(grid) for grid in side_by_side(entries)), end="")
+    print(plain_text("\n".join(to_text(grid) for grid in side_by_side(entries))), end="")
     return 0
 
 

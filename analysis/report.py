@@ -27,9 +27,11 @@ from analysis.report_page.gather import (
 from analysis.report_page.page import (
     write_report,
 )
+from analysis.terminal import guards_output, plain_text
 from analysis.trials import StudyInfo, UnknownStudyError
 
 
+@guards_output
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 2 for an unknown study or scale."""
     arguments = _build_parser().parse_args(argv)
@@ -46,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     for material in materials:
         folder = write_report(material, Path(arguments.output))
-        print(folder / "report.html")
+        print(plain_text(str(folder / "report.html")))
         if arguments.attach:
             _attach_report(material.info, folder)
     return 0

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.terminal import PlainConsole, guards_output, keep_output_in
 from study import state
 from study.file.names import DEFAULT_SCALE, PAPER_SCALE
+from study.launching import signals
 from study.launching.exit_status import BAD_INPUT, INTERRUPTED
 
 if TYPE_CHECKING:
@@ -21,8 +23,14 @@ if TYPE_CHECKING:
     from study.file.resolved import ResolvedStudy
 
 
+@guards_output
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
+    with signals.quit_at_signals():
+        return _run_command(arguments)
+
+
+def _run_command(arguments: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _build_parser().parse_args(arguments)
     # Imported late, here and below, in the order of what it costs: help, a file that is not there
@@ -35,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _announce_and_launch(study, options, given=arguments)
     except (BudgetFlagError, StudyFileError) as error:
         return _print_refusal(str(error))
-    except KeyboardInterrupt:  # before trials start: later ones are asked to save themselves
-        print("Interrupted; the same command goes on.", file=sys.stderr)
+    except KeyboardInterrupt:  # not while trials run: then they are asked to save themselves
+        print(signals.GOING_ON, end="", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -62,12 +70,9 @@ def _load_study(options: argparse.Namespace) -> "ResolvedStudy":
 def _announce_and_launch(
     study: "ResolvedStudy", options: argparse.Namespace, *, given: Sequence[str]
 ) -> int:
-    # Late, since help and mistakes need neither.
-    from rich.console import Console
+    from study.lock import StudyHeldError  # late, since help and mistakes need no lock
 
-    from study.lock import StudyHeldError  # late, as above
-
-    console = Console(soft_wrap=True, file=sys.stdout)
+    console = PlainConsole(soft_wrap=True, file=sys.stdout)
     _announce_study(study, console, named=options.scale is not None)
     try:
         return _launch_study(study, options, console, given=given)
@@ -94,16 +99,17 @@ def _launch_study(
         _log_to(folder.log)
     except (OSError, ValueError) as error:
         return _print_refusal(f"{study.source}: cannot use the state directory: {error}")
+    keep_output_in(folder.log)
     command = python_command("study.launch", given)
     data = options.data.absolute()
     try:
         if options.plan:
-            with folder.copy() as copied:
+            with signals.interrupt_at_signals(), folder.copy() as copied:
                 launch = prepare_launch(
                     study, console, folder=copied, data=data, command=command, planning=True
                 )
                 return plan_study(launch, options.address)
-        with hold_study(folder.lock) as lock:
+        with signals.interrupt_at_signals(), hold_study(folder.lock) as lock:
             try:
                 launch = prepare_launch(
                     study, console, folder=folder, data=data, command=command, lock=lock
@@ -183,8 +189,6 @@ def _announce_study(study: "ResolvedStudy", console: "Console", *, named: bool) 
         f"{study.name} · scale {study.scale}: {study.question}\n"
         f"{_study_size(study)}, sampler {study.search.sampler}, judged by {judged}"
         + (f"\n{study.used_up}" if study.used_up else ""),
-        highlight=False,
-        markup=False,
     )
     if not named and PAPER_SCALE in study.scales:
         # Late, as above: here they are loaded already.
@@ -198,8 +202,6 @@ def _announce_study(study: "ResolvedStudy", console: "Console", *, named: bool) 
         console.print(
             f"No --scale is given, so this is the {study.scale} one. The paper's setting is "
             f"--scale paper ({size}); --scale paper --plan says what that costs.",
-            highlight=False,
-            markup=False,
             style="dim",
         )
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from analysis.record.client import shown_tracking_uri
 from analysis.record.names import STATE_WORDS
+from analysis.terminal import PlainConsole, guards_output
 from study import state
 from study.launching.shell_commands import python_command
 from study.lock import read_holder
@@ -18,6 +18,7 @@ from study.record.errors import RecordError
 from study.record.overview import StudyOverview, read_overview
 
 
+@guards_output
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
     options = parser.parse_args(arguments)
-    console = Console()
+    console = PlainConsole()
     try:
         studies = read_overview(lambda text: print(text, file=sys.stderr))
     except RecordError as error:
@@ -45,11 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             *(str(count) for count in (study.done, study.cut_off, study.failed)),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(study.changed)),
         )
-    console.print(table, highlight=False)
+    console.print(table)
     return 0
 
 
-def _say_how_to_begin(console: Console) -> None:
+def _say_how_to_begin(console: PlainConsole) -> None:
     begin = python_command("study.launch", ["beta"])
     console.print(
         f"No studies on record in {shown_tracking_uri()}. Begin one with: {begin}\n"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.scratch import lend_scratch
+from trainables.storage import location_below
 
 DEFAULT = "state"
 CHECKPOINTS = "checkpoints"
@@ -47,7 +48,7 @@ class StateFolder:
         folder = local_folder(root) / study / scale
         made = tuple(one for one in (folder, *folder.parents) if not one.exists())
         folder.mkdir(parents=True, exist_ok=True)
-        shared = f"{root.rstrip('/')}/{study}/{scale}" if "://" in root else str(folder)
+        shared = location_below(root, study, scale) if "://" in root else str(folder)
         return cls(folder, shared, made=made)
 
     def discard_unused(self) -> None:
@@ -95,12 +96,12 @@ class StateFolder:
     @property
     def checkpoints(self) -> str:
         """Checkpoints of unfinished trials: an absolute path or a URI."""
-        return f"{self.shared}/{CHECKPOINTS}"
+        return location_below(self.shared, CHECKPOINTS)
 
     @property
     def scratch(self) -> str:
         """Ray Tune's own files, which nobody reads: an absolute path or a URI."""
-        return f"{self.shared}/tune"
+        return location_below(self.shared, "tune")
 
     @property
     def log(self) -> Path:

@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Sequence
 
+from analysis.terminal import guards_output
 from study import state
 from study.lock import read_holder
 
 
+@guards_output
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(

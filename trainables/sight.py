@@ -88,6 +88,42 @@ def code_versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages, "trainables": code.hexdigest()}
 
 
+class OtherVersionsError(Exception):
+    """A node would train by other code than the driver's; its trial has to go on elsewhere.
+
+    A node that joins may get a trial before it is asked.
+    """
+
+
+def refuse_other_versions(wanted: Mapping[str, str], node: str) -> None:
+    """Refuse to train where the versions are not the driver's.
+
+    Args:
+        wanted: the driver's versions, as `code_versions` gives them; empty to refuse nothing.
+        node: the id of the node that this is.
+
+    Raises:
+        OtherVersionsError: with the node's id and each difference.
+    """
+    different = different_versions(code_versions(), wanted) if wanted else []
+    if different:
+        raise OtherVersionsError(f"{node}: {'; '.join(different)}")
+
+
+def different_versions(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
+    """Return in words which versions differ.
+
+    Args:
+        there: those of a node.
+        here: the driver's.
+    """
+    return [
+        f"{name} is {there.get(name, 'missing')} there, {wanted} here"
+        for name, wanted in here.items()
+        if there.get(name) != wanted
+    ]
+
+
 def _checkpoint_fault(question: NodeQuestion) -> str:
     try:
         folder = StorageFolder(question.checkpoints, create=False)

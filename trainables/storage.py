@@ -76,6 +76,17 @@ class StorageFolder:
             self.files.delete_dir(self.path)
 
 
+def location_below(location: str, *names: str) -> str:
+    """Return the location of a folder below another: a path or a URI, whose query stays at its end.
+
+    Args:
+        location: ``/folder`` or ``s3://bucket/path?endpoint_override=host:port``.
+        names: of the folders on the way.
+    """
+    path, mark, query = location.partition("?") if "://" in location else (location, "", "")
+    return "/".join([path.rstrip("/"), *names]) + mark + query
+
+
 def sync_folder(path: str) -> None:
     """Have the names of a local folder's files on its disk, where its file system can do that."""
     try:

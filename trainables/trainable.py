@@ -1,15 +1,18 @@
 """The training loop as a Ray Tune Trainable. Ray is imported here and nowhere else in this room."""
 
+import faulthandler
 import logging
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
+import ray
 import torch
 from ray import get_runtime_context, tune
-from ray._raylet import setproctitle  # type: ignore[attr-defined]  # it is compiled
 from ray.util.metrics import Gauge
 
 from trainables import plugins
@@ -26,6 +29,7 @@ from trainables.devices import be_deterministic, device_name
 from trainables.memory import give_back_freed, keep_freed, keep_within
 from trainables.metrics import GAUGES, EpochMetrics
 from trainables.own_modules import OwnModule
+from trainables.sight import refuse_other_versions
 from trainables.storage import describe_error
 from trainables.training import Trainer
 from trainables.training_step import StepCache
@@ -56,10 +60,35 @@ class TrialAssignment(TypedDict):
     gpus: float
     avoid: list[str]
     """Ids of nodes that must not be used."""
+    timeout_seconds: float
+    """How long the preparation of a trial may take; 0 for ever."""
+    versions: dict[str, str]
+    """Of the driver, as `code_versions` gives them; empty for an actor on the driver's machine."""
     fingerprint: str
     """Of the data set that the trial's key holds; a trial on other data is not trained."""
     own_modules: list[dict[str, Any]]
     """The users' modules that the trial's components come from (`OwnModule`)."""
+
+
+def _set_process_title(title: str) -> None:
+    """Set what the system calls this process; Ray's function is private, and may go."""
+    set_title = getattr(ray._raylet, "setproctitle", None)
+    if set_title is not None:
+        set_title(title)
+
+
+@contextmanager
+def _ended_after(seconds: float) -> Iterator[None]:
+    """End this process, with its traceback in Ray's log, if the block takes longer; 0 for ever.
+
+    The system's own thread does it, also where Python's hangs.
+    """
+    if seconds:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or sys.stderr)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 class TrialGauges:
@@ -127,6 +156,13 @@ class TrialTrainable(tune.Trainable):
         the recorded steps.
         """
         config = cast(TrialAssignment, new_config)
+        refuse_other_versions(config["versions"], get_runtime_context().get_node_id())
+        # The driver, which hears of slices, hears nothing of this.
+        with _ended_after(config["timeout_seconds"]):
+            self._prepare(config)
+        return True
+
+    def _prepare(self, config: TrialAssignment) -> None:
         torch.set_num_threads(max(1, int(config["cpus"])))
         if 0 < config["gpus"] < 1:
             keep_within(config["gpus"])
@@ -148,7 +184,6 @@ class TrialTrainable(tune.Trainable):
             config["checkpoint_seconds"],
             estimated_cost=estimated_cost(self.trainer.state_dict()),
         )
-        return True
 
     def _new_trainer(self) -> Trainer:
         """Return the trial at its start."""
@@ -184,7 +219,7 @@ class TrialTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train for one slice."""
         # The dashboard's list of processes, and `top`, name the trial that runs.
-        setproctitle(f"ray::{type(self).__name__} {self.assignment['name']}")
+        _set_process_title(f"ray::{type(self).__name__} {self.assignment['name']}")
         started = time.monotonic()
         while not self.trainer.finished:
             metrics = self.trainer.train_epoch(

@@ -8,6 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+NUMERIC_CHARACTERS = frozenset("0123456789.,+-±–−×%()[] e\u00a0")
+"""Of numbers, with their spreads and intervals."""
+
 
 @dataclass(frozen=True)
 class TableCell:
@@ -153,11 +158,20 @@ def to_csv(grid: TableGrid) -> str:
     """Return comma-separated values as printed; `best` tells the rows in bold."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*grid.names, "best"])
+    writer.writerow([*map(harmless_cell, grid.names), "best"])
     for row in grid.rows:
         best = "yes" if any(cell.strong for cell in row) else ""
-        writer.writerow([*(_plain_line(cell) for cell in row), best])
+        writer.writerow([*(harmless_cell(_plain_line(cell)) for cell in row), best])
     return buffer.getvalue()
+
+
+def harmless_cell(text: str) -> str:
+    """Return a cell that a spreadsheet takes for text, not for a formula; numbers stay numbers.
+
+    A spreadsheet computes what begins with one of a few characters, unless an apostrophe is first.
+    """
+    is_formula = text.startswith(FORMULA_STARTS) and not set(text) <= NUMERIC_CHARACTERS
+    return f"'{text}" if is_formula else text
 
 
 def to_html(grid: TableGrid, *, link: Link | None = None) -> str:

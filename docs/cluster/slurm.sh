@@ -30,7 +30,15 @@ trap 'kill $(jobs -p) 2> /dev/null || true; rm -rf "$folder"' EXIT
 start=("$bin/ray" start --block --disable-usage-stats "--num-cpus=$SLURM_CPUS_PER_TASK")
 srun --nodes=1 --ntasks=1 --nodelist="$head" --overlap \
     "${start[@]}" --head "--port=$port" "--node-ip-address=$address" --dashboard-host=127.0.0.1 &
-until "$bin/ray" status > /dev/null 2>&1; do sleep 2; done
+head_job=$!
+deadline=$((SECONDS + ${HEAD_SECONDS:-300}))
+until "$bin/ray" status > /dev/null 2>&1; do
+    if ! kill -0 "$head_job" 2> /dev/null || ((SECONDS > deadline)); then
+        echo "slurm.sh: the head of the Ray cluster does not start on $head; what it said is above" >&2
+        exit 1
+    fi
+    sleep 2
+done
 if ((SLURM_JOB_NUM_NODES > 1)); then
     others=$((SLURM_JOB_NUM_NODES - 1))
     srun --nodes="$others" --ntasks="$others" --exclude="$head" --overlap \

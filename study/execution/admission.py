@@ -84,6 +84,11 @@ class NodeAdmission:
         said += [self._admit_or_refuse(self._known[id]) for id in self._answered_ids()]
         return [n for n in nodes.values() if n.id not in self.unfit | self._asked.keys()], said
 
+    def refuse_node(self, id: str, reason: str) -> str:
+        """Keep trials off a node that an actor found unfit; return what there is to say of it."""
+        self.unfit.add(id)
+        return f"Node {self.node_name(id)} gets no trial: {reason}"
+
     def node_name(self, id: str) -> str:
         """Return what people call a node."""
         return self._known[id].name if id in self._known else id[:6]

@@ -6,6 +6,7 @@ from study.execution.admission import NodeAdmission
 from study.file.resolved import ResolvedStudy
 from study.trials import Trial, describe_point
 from trainables.configuration import as_dict
+from trainables.sight import code_versions
 from trainables.trainable import TrialAssignment
 
 
@@ -30,6 +31,8 @@ def assignment_of(trial: Trial, study: ResolvedStudy, admission: NodeAdmission) 
         cpus=study.resources.cpus,
         gpus=trial.gpus,
         avoid=sorted(admission.unfit),
+        versions=code_versions() if admission.cluster.existing else {},
         fingerprint=trial.data,
         own_modules=[asdict(module) for module in study.own_modules],
+        timeout_seconds=(study.resources.trial_timeout or 0.0) * 3600,
     )

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,17 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import trainables
 from analysis.record import credentials
+from study.execution.addresses import check_port, refuse_address
+from study.execution.local_ray import (
+    RayStartError,
+    check_ray_folder,
+    kept_handlers,
+    likely_cause,
+    provide_token,
+    shielded_processes,
+)
 from study.scheduling.gpu_shares import GpuBench
+from study.scheduling.granted import granted_cpus
 from study.scheduling.nodes import ClusterNode, room_for
 from trainables.configuration import Configuration
 from trainables.devices import first_gpu
@@ -25,15 +34,23 @@ from trainables.probe import ProbedTrial, TrialProbe, side_by_side
 
 log = logging.getLogger(__name__)
 
-ANSWER_SECONDS = 10.0
-"""How long an existing cluster is given to answer at all."""
 JOIN_SECONDS = 60.0
 """How long an existing cluster is given until a node has room for a trial."""
+START_ATTEMPTS = 3
+"""How often a local Ray is started that takes too long."""
+TOO_SLOW = "timed out during startup"
+"""Ray's words for that."""
 HEAD_SECONDS = 40.0
 """How long the head may fail to answer. After 60 s Ray itself ends the process, without a word."""
 MEASURE_SECONDS = 900.0
 """How long a measurement on a GPU may take, the wait for a free GPU included."""
 
+QUIETLY: dict[str, Any] = {
+    "log_to_driver": False,
+    "logging_level": logging.WARNING,
+    "configure_logging": False,
+}
+"""How Ray is told to leave the terminal to the launch."""
 NOISY = (
     "ray._private.authentication.authentication_token_setup",  # the display says it better
     "ray.tune.analysis.experiment_analysis",  # looks for logs that are turned off
@@ -69,7 +86,7 @@ def connect_cluster(log_file: Path) -> Iterator["RayCluster"]:
     # Ray prints some of its messages; the console of a launch has its own hold of the terminal.
     stream = handler.stream
     try:
-        with redirect_stdout(stream), redirect_stderr(stream), _connect_ray() as found:
+        with redirect_stdout(stream), redirect_stderr(stream), _connect_ray(log_file) as found:
             yield found
     finally:
         with suppress(OSError):  # what a full disk has no room for is lost
@@ -77,25 +94,12 @@ def connect_cluster(log_file: Path) -> Iterator["RayCluster"]:
 
 
 @contextmanager
-def _connect_ray() -> Iterator["RayCluster"]:
+def _connect_ray(log_file: Path) -> Iterator["RayCluster"]:
     address = os.environ.get("RAY_ADDRESS", "")
     existing = address not in ("", "local")
     try:
-        _refuse_addresses(address)
-        context = ray.init(
-            # Not None: that would be whatever Ray was started last on this machine.
-            address=address if existing else "local",
-            include_dashboard=None if existing else True,
-            runtime_env=_code_environment() if existing else None,
-            log_to_driver=False,
-            logging_level=logging.WARNING,
-            configure_logging=False,
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        where = f"the Ray cluster at {address}" if existing else "a local Ray"
-        raise ClusterError(f"cannot use {where}: {error}") from error
-    protect_token()
-    try:
+        with kept_handlers():
+            context = _join_ray(address) if existing else _start_ray(log_file.parent)
         url = context.dashboard_url
         yield RayCluster(
             existing=existing,
@@ -107,38 +111,69 @@ def _connect_ray() -> Iterator["RayCluster"]:
         ray.shutdown()
 
 
-def _refuse_addresses(address: str) -> None:
-    """Refuse addresses where nothing listens, and those that a process that drives cannot use."""
-    if address.startswith(("ray://", "http://", "https://")):
-        raise ValueError(
-            "a launch drives the trials from a node of the cluster; from elsewhere, "
-            "`ray job submit --working-dir . -- python -m study.launch …` takes it there"
-        )
-    if address.rpartition(":")[2].isdecimal():  # Ray itself would try again for minutes
-        _check_port(address)
-
-
-def _check_port(address: str) -> None:
-    """Open a connection and close it.
+def _join_ray(address: str) -> Any:
+    """Connect to an existing Ray.
 
     Raises:
-        OSError: if nothing answers there.
+        ClusterError: if no Ray answers there.
     """
-    host, _, port = address.rpartition(":")
-    with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS):
-        pass
+    try:
+        refuse_address(address)
+        return ray.init(
+            address=address,
+            runtime_env=_code_environment(),
+            **QUIETLY,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ClusterError(f"cannot use the Ray cluster at {address}: {error}") from error
+
+
+def _start_ray(folder: Path) -> Any:
+    """Start a Ray on this machine.
+
+    Args:
+        folder: the launch's own, for an access token where the home folder cannot be written.
+
+    Raises:
+        ClusterError: if Ray does not start; the message says what mends it, as far as is known.
+    """
+    try:
+        check_ray_folder()
+        provide_token(folder / "ray_token")
+        return _try_to_start_ray()
+    except RayStartError as error:
+        raise ClusterError(f"cannot start a local Ray: {error}") from error
+    except Exception as error:  # Ray raises bare ones too
+        log.exception("a local Ray does not start")
+        raise ClusterError(f"cannot start a local Ray: {likely_cause(error)}") from error
+
+
+def _try_to_start_ray() -> Any:
+    """Start a Ray on this machine, and again if it takes too long: a busy machine may be less so.
+
+    Ray gives its processes 30 s and no more.
+    """
+    for attempt in range(1, START_ATTEMPTS + 1):
+        try:
+            with shielded_processes():
+                return ray.init(
+                    # Not None: that would be whatever Ray was started last on this machine.
+                    address="local",
+                    num_cpus=granted_cpus(),
+                    include_dashboard=True,
+                    **QUIETLY,
+                )
+        except Exception as error:  # a bare one
+            if TOO_SLOW not in str(error) or attempt == START_ATTEMPTS:
+                raise
+            log.warning("Ray takes too long to start, attempt %d: %s", attempt, error)
+            ray.shutdown()
+    raise AssertionError
 
 
 def _code_environment() -> dict[str, Any]:
     """Return the runtime environment that takes the training code to every node."""
     return {"py_modules": [str(Path(trainables.__file__).parent)], "excludes": ["__pycache__"]}
-
-
-def protect_token() -> None:
-    """Let the owner alone read Ray's access token, which Ray writes readable by all."""
-    token = Path.home() / ".ray" / "auth_token"
-    if token.exists():
-        token.chmod(0o600)
 
 
 @dataclass(frozen=True)
@@ -184,7 +219,7 @@ class RayCluster:
         heard = time.monotonic()
         while not over.wait(1):
             try:
-                _check_port(self.head)
+                check_port(self.head)
                 heard = time.monotonic()
             except OSError as error:
                 if time.monotonic() - heard > HEAD_SECONDS:

@@ -1,6 +1,7 @@
 """What a trial's failure is a sign of, by the words of Ray and of the errors of its own."""
 
 from trainables.datasets import DataChangedError
+from trainables.sight import OtherVersionsError
 
 NODE_LOST = ("node has died", "node died", "NodeDiedError")
 """Ray's words for a trial whose node is known to be lost."""
@@ -10,6 +11,17 @@ PROCESS_LOST = ("ActorUnavailableError", "ActorDiedError")
 
 def data_change_in(failure: str) -> str:
     """Return what has changed of the data, if a failed attempt says that it has, or nothing."""
-    sign = f"{DataChangedError.__name__}: "
+    return _last_words(failure, DataChangedError)
+
+
+def other_versions_in(failure: str) -> tuple[str, str]:
+    """Return the id of the node that has other versions, and which; or nothing for both."""
+    node, _, different = _last_words(failure, OtherVersionsError).partition(": ")
+    return node, different
+
+
+def _last_words(failure: str, kind: type[Exception]) -> str:
+    """Return what the last error of a kind in a traceback says, or nothing."""
+    sign = f"{kind.__name__}: "
     said = [line.rpartition(sign)[2] for line in failure.splitlines() if sign in line]
     return said[-1] if said else ""

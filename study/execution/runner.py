@@ -6,23 +6,24 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate
 
-from ray import tune
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from study.execution.admission import NodeAdmission
 from study.execution.assignments import assignment_of
 from study.execution.cluster import Answer, Arguments, log
-from study.execution.failure_signs import NODE_LOST, PROCESS_LOST, data_change_in
-from study.execution.tune_adapters import TuneCallback, TuneScheduler, TuneSearcher, TuneStopper
+from study.execution.failure_signs import NODE_LOST, PROCESS_LOST, data_change_in, other_versions_in
+from study.execution.tune_adapters import new_tuner
+from study.scheduling.granted import granted_megabytes
 from study.scheduling.nodes import ClusterNode, StragglerDetector, part_taken, room_for
 from study.scheduling.scheduler import StudyScheduler
+from study.scheduling.trial_watch import TrialWatch
 from study.scratch import lend_scratch
 from study.trials import Trial
 from trainables.failures import failure_cause
 from trainables.metrics import EpochMetrics
 from trainables.storage import StorageFolder
-from trainables.trainable import TrialAssignment, TrialTrainable
+from trainables.trainable import TrialAssignment
 
 
 def _ends_the_run(
@@ -83,11 +84,21 @@ class TrialRunner:
         self._stragglers = StragglerDetector()
         self._nodes: list[ClusterNode] = []
         self._nodes_at = float("-inf")
+        self._watch = TrialWatch(
+            scheduler,
+            on_notice,
+            granted_mb=None if admission.cluster.existing else granted_megabytes(),
+        )
 
     @property
     def is_stopping(self) -> bool:
         """Whether no further trial may begin."""
         return self.scheduler.stopping
+
+    @property
+    def is_full(self) -> bool:
+        """Whether memory has no room for another trial."""
+        return not self._watch.has_room(len(self.scheduler.running))
 
     @property
     def is_at_rest(self) -> bool:
@@ -106,35 +117,13 @@ class TrialRunner:
         """Run until the study is finished, or until it is told to stop and all trials are saved."""
         with self._scratch() as scratch:
             try:
-                self._tuner(scratch).fit()
+                new_tuner(self, scratch).fit()
             except Exception:
                 if self.broken is None:
                     raise
         if self.broken is not None:
             raise self.broken
         self.abandon()
-
-    def _tuner(self, scratch: str) -> tune.Tuner:
-        return tune.Tuner(
-            TrialTrainable,
-            tune_config=tune.TuneConfig(
-                search_alg=TuneSearcher(self),
-                scheduler=TuneScheduler(self),
-                num_samples=-1,
-                reuse_actors=True,
-                trial_name_creator=lambda trial: str(trial.config["name"]),
-                trial_dirname_creator=lambda trial: trial.trial_id,
-            ),
-            run_config=tune.RunConfig(
-                name="trials",
-                storage_path=scratch,
-                stop=TuneStopper(self),
-                callbacks=[TuneCallback(self)],
-                verbose=0,
-                failure_config=tune.FailureConfig(max_failures=0),
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            ),
-        )
 
     @contextmanager
     def _scratch(self) -> Iterator[str]:
@@ -164,6 +153,8 @@ class TrialRunner:
         scheduler = self.scheduler
         if (scheduler.is_finished or scheduler.stopping) and not scheduler.active:
             return str(Searcher.FINISHED)
+        if not self._watch.has_room(len(scheduler.active)):
+            return None
         # One more than fits, so that an actor that becomes free is reused at once.
         if self._taken(self._usable_nodes(), scheduler.active) > 1 + 1e-9:
             return None
@@ -205,6 +196,7 @@ class TrialRunner:
     def note_started(self, tune_id: str) -> None:
         """Note that an actor has taken a trial up."""
         self.scheduler.note_begun(self.by_tune_id[tune_id])
+        self._watch.note_begun(self.by_tune_id[tune_id])
         self.on_change()
 
     @_ends_the_run
@@ -223,6 +215,8 @@ class TrialRunner:
         stop = self.scheduler.note_epochs(
             trial, epochs, device=result["device"], precision=result["precision"]
         )
+        places = room_for(self._nodes, self.scheduler.study.resources.cpus, 0)
+        self._watch.note_epochs(trial, epochs, places=places)
         self._node_of[trial] = result["node"]
         name = self.admission.node_name(result["node"])
         for epoch in epochs:
@@ -242,6 +236,7 @@ class TrialRunner:
             self._note_epochs(tune_id, result)
         trial = self.by_tune_id.pop(tune_id)
         self._node_of.pop(trial, None)
+        self._watch.forget(trial)
         self.scheduler.record_diagnostics(
             trial,
             result.get("diagnostics", ()),
@@ -255,7 +250,9 @@ class TrialRunner:
     @_ends_the_run
     def note_paused(self, tune_id: str) -> None:
         """Note that a trial is saved and at rest."""
-        self.scheduler.note_interrupted(self.by_tune_id.pop(tune_id))
+        trial = self.by_tune_id.pop(tune_id)
+        self._watch.forget(trial)
+        self.scheduler.note_interrupted(trial)
         self.on_change()
 
     @_ends_the_run
@@ -263,11 +260,18 @@ class TrialRunner:
         """Note that an attempt at a trial failed, with its traceback."""
         trial = self.by_tune_id.pop(tune_id)
         node = self._node_of.pop(trial, "")
+        failure = self._watch.describe_end(trial, failure)
+        self._watch.forget(trial)
         if changed := data_change_in(failure):
             self._refuse_data(trial, changed)
             return
-        if any(sign in failure for sign in NODE_LOST):
-            log.warning("%s lost its node: %s", trial.name, failure)
+        unfit, different = other_versions_in(failure)
+        if different:
+            self.on_notice(self.admission.refuse_node(unfit, different))
+        is_lost = bool(different) or any(sign in failure for sign in NODE_LOST)
+        cause = failure_cause(failure)
+        if is_lost or (cause == "host_memory" and self._watch.make_room(trial)):
+            log.warning("%s has not failed, and is tried again: %s", trial.name, failure)
             self.scheduler.note_lost(trial)
             self.on_change()
             return
@@ -275,10 +279,14 @@ class TrialRunner:
             self._failed_on.setdefault(node, []).append(trial)
         if trial.state == "assigned":  # its setup failed: what failed should have a run
             self.scheduler.note_begun(trial)
-        out_of_memory = failure_cause(failure) == "gpu_memory"
-        if not self.scheduler.note_failed(trial, failure, out_of_memory=out_of_memory):
+        if not self.scheduler.note_failed(trial, failure, out_of_memory=cause == "gpu_memory"):
             self.discard(trial.key)
         self.on_change()
+
+    def look_for_news(self) -> list[str]:
+        """Say of which trials nothing is heard; return the ids of those to be ended by force."""
+        given_up = set(self._watch.look())
+        return [tune_id for tune_id, trial in self.by_tune_id.items() if trial in given_up]
 
     def _refuse_data(self, trial: Trial, reason: str) -> None:
         """Begin no further trial: under the keys that are planned all would be of other data."""

@@ -1,13 +1,16 @@
-"""Ray Tune's searcher, scheduler, callback and stopper, each a thin adapter to the runner."""
+"""Ray Tune as the runner uses it: its searcher, scheduler, callback and stopper, each thin."""
 
 from pathlib import Path
 from typing import Any, Protocol
 
+import ray
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
+
+from trainables.trainable import TrialTrainable
 
 
 class TuneListener(Protocol):
@@ -16,6 +19,11 @@ class TuneListener(Protocol):
     @property
     def is_stopping(self) -> bool:
         """Whether no further trial may begin."""
+        ...
+
+    @property
+    def is_full(self) -> bool:
+        """Whether memory has no room for another trial."""
         ...
 
     @property
@@ -45,6 +53,10 @@ class TuneListener(Protocol):
 
     def note_failed(self, tune_id: str, failure: str) -> None:
         """Take note that an attempt at a trial failed, with its traceback."""
+        ...
+
+    def look_for_news(self) -> list[str]:
+        """Look what has become of the trials; return the ids of those to be ended by force."""
         ...
 
 
@@ -87,7 +99,7 @@ class TuneScheduler(FIFOScheduler):
     def choose_trial_to_run(self, tune_controller: Any, **kwargs: Any) -> TuneTrial | None:
         """Choose the first that waits; Ray Tune's own would look at all that have ended as well."""
         self._live = [trial for trial in self._live if not trial.is_finished()]
-        if self.listener.is_stopping:
+        if self.listener.is_stopping or self.listener.is_full:
             return None  # or a trial that was saved and paused would go on
         return next((t for t in self._live if t.status == TuneTrial.PENDING), None)
 
@@ -129,6 +141,24 @@ class TuneCallback(tune.Callback):
         """Pass on that a trial is saved."""
         self.listener.note_paused(trial.trial_id)
 
+    def on_step_end(self, iteration: int, trials: list[TuneTrial], **info: Any) -> None:
+        """End the processes of trials that are given up; Ray Tune then hears that they failed."""
+        given_up = set(self.listener.look_for_news())
+        for trial in trials if given_up else []:
+            if trial.trial_id in given_up:
+                end_process(trial)
+
+
+def end_process(trial: TuneTrial) -> None:
+    """End the process of a trial, whatever it is at.
+
+    Ray Tune's own ways wait for the process to answer. The handle is private, so that a test names
+    it; without it the trial goes on.
+    """
+    actor = getattr(trial.temporary_state, "ray_actor", None)
+    if actor is not None:
+        ray.kill(actor)
+
 
 class TuneStopper(Stopper):
     """Ends Ray Tune's loop once the study was told to stop and every trial is at rest."""
@@ -143,3 +173,32 @@ class TuneStopper(Stopper):
     def stop_all(self) -> bool:
         """Return whether the loop is to end."""
         return self.listener.is_stopping and self.listener.is_at_rest
+
+
+def new_tuner(listener: TuneListener, scratch: str) -> tune.Tuner:
+    """Return a run of Ray Tune.
+
+    Args:
+        listener: says which trials to run and hears what happens.
+        scratch: a folder for Ray Tune's own files, or a URI.
+    """
+    return tune.Tuner(
+        TrialTrainable,
+        tune_config=tune.TuneConfig(
+            search_alg=TuneSearcher(listener),
+            scheduler=TuneScheduler(listener),
+            num_samples=-1,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: str(trial.config["name"]),
+            trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
+        run_config=tune.RunConfig(
+            name="trials",
+            storage_path=scratch,
+            stop=TuneStopper(listener),
+            callbacks=[TuneCallback(listener)],
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=0),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )

@@ -21,6 +21,9 @@ MOST_SEEDS = 10_000
 MOST_CONFIGURATIONS = 100_000
 SMALLEST_SHARE = 0.001
 LARGEST_SHARE = 10_000.0
+SHORTEST_TIMEOUT = 0.01
+"""In hours: a trial gives news every ten seconds or so, but not while it is evaluated."""
+LONGEST_TIMEOUT = 10_000.0
 
 
 def _check_share(share: float) -> float:
@@ -29,6 +32,14 @@ def _check_share(share: float) -> float:
             f"must be from {SMALLEST_SHARE} to {LARGEST_SHARE:,.0f}, but got `{share}`"
         )
     return share
+
+
+def _check_timeout(hours: float) -> float:
+    if not SHORTEST_TIMEOUT <= hours <= LONGEST_TIMEOUT:
+        raise ValueError(
+            f"must be from {SHORTEST_TIMEOUT} to {LONGEST_TIMEOUT:,} hours, but got `{hours}`"
+        )
+    return hours
 
 
 @settings
@@ -131,6 +142,9 @@ class ResourceSettings:
     `auto` measures, before trials start, how many of each kind share a GPU best."""
     cpus: Annotated[Positive, AfterValidator(_check_share)] = 1.0
     """CPU cores, and threads; from 0.001."""
+    trial_timeout: Annotated[Positive, AfterValidator(_check_timeout)] | None = None
+    """Hours without news of a trial after which its attempt is ended and made again, as one that
+    has failed; from 0.01. `null` waits for ever, and says so."""
 
 
 @settings

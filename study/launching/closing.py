@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 RECORDS_SECONDS = 60.0
 """How long the end of a launch waits for a tracking server that takes no record."""
+HASTY_SECONDS = 5.0
+"""How long a launch that was told to end waits for it."""
 RENDERINGS = {TABLE_MARKDOWN: to_markdown, TABLE_CSV: to_csv}
 """The files of the table over configurations."""
 SEEDS_FLAG = re.compile(r" --set[ =]('search\.seeds=[^']*'|search\.seeds=\S+)")
@@ -65,6 +67,22 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
         launch.say(f"{spent} {describe_left(launch.scheduler)}")
     _say_what_next(launch, status)
     return status
+
+
+def close_interrupted(launch: StudyLaunch) -> int:
+    """End the record of a launch that was told to end while it was prepared or closed.
+
+    Nothing of the study is left running on record. The table waits for the next launch.
+    """
+    record = launch.record
+    if record.spool.drain(HASTY_SECONDS):
+        try:
+            record.publish(texts={}, plots=(), status=RUN_STATUS[INTERRUPTED])
+        except RecordError as error:
+            launch.say(str(error))
+    record.close(timeout=0)
+    _say_what_next(launch, INTERRUPTED)
+    return INTERRUPTED
 
 
 def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:

@@ -1,10 +1,12 @@
 """What the user sees while a study runs: a live display on a terminal, plain lines elsewhere."""
 
+import logging
 import statistics
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,6 +18,10 @@ from analysis.record.names import FAILED
 from study.scheduling.progress import is_settled, trial_counts
 from study.scheduling.scheduler import StudyScheduler
 from study.trials import ConfigurationTrials, Trial, describe_point
+
+log = logging.getLogger(__name__)
+
+Shown = TypeVar("Shown")
 
 LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal."""
@@ -94,6 +100,10 @@ class LaunchDisplay:
         """Show a sentence above the display, and keep it there."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
+    def say_later(self, text: str) -> None:
+        """Show a sentence from another thread: this one may be writing when a signal comes."""
+        threading.Thread(target=self.say, args=(text,), daemon=True).start()
+
     def say_once(self, text: str) -> None:
         """Show a sentence above the display once, however often it is said."""
         if text not in self.noticed:
@@ -103,17 +113,13 @@ class LaunchDisplay:
     def _print_line(self) -> None:
         self._last_line = time.monotonic()
         stamp = time.strftime("%H:%M:%S")
-        self.console.print(
-            f"{stamp}  {' · '.join([self._counts_text(), *self._remarks()])}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        line = _shown_or(lambda: " · ".join([self._counts_text(), *self._remarks()]), "…")
+        self.console.print(f"{stamp}  {line}", highlight=False, markup=False, soft_wrap=True)
 
     def _latest_picture(self) -> RenderableType:
         began = time.monotonic()
         if began >= self._next_drawing:
-            self._drawn = self._draw()
+            self._drawn = _shown_or(self._draw, self._drawn)
             ended = time.monotonic()
             self._next_drawing = ended + (ended - began) / DRAWING
         return self._drawn
@@ -182,6 +188,18 @@ class LaunchDisplay:
             for configuration in self.scheduler.configurations
             for trial in configuration.trials
         )
+
+
+def _shown_or(draw: Callable[[], Shown], otherwise: Shown) -> Shown:
+    """Return what is drawn, or else something: a fault of the display must not end a study.
+
+    On a terminal another thread draws what the study changes meanwhile.
+    """
+    try:
+        return draw()
+    except Exception:
+        log.warning("the display could not be drawn", exc_info=True)
+        return otherwise
 
 
 def _epochs_done(trial: Trial) -> int:

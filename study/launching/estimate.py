@@ -1,7 +1,6 @@
 """What the trials to come will cost: from the record, or measured by a short probe."""
 
 import math
-import os
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ import torch
 from analysis.record.names import ADOPTED_FROM, COMPLETED, DEVICE
 from study.launching.display import duration_text
 from study.scheduling.gpu_shares import MEMORY_MARGIN, GpuShares, ShareError, best_count
+from study.scheduling.granted import granted_cpus, granted_megabytes
+from study.scheduling.memory_room import trials_that_fit
 from study.scheduling.nodes import StudyPlace, room_for, this_machine
 from study.scheduling.scheduler import StudyScheduler
 from study.trials import CostClass, RecordedTrial, Trial, cost_class
@@ -99,7 +100,7 @@ def _from_probe(configuration: Configuration, scheduler: StudyScheduler, data: P
     """Train for a few seconds, as many processes side by side as will run in the study."""
     cpus = scheduler.study.resources.cpus
     gpu = scheduler.shares.share_of(cost_class(configuration)) > 0 and torch.cuda.is_available()
-    count = 1 if gpu else min(slots_here(cpus, 0), os.cpu_count() or 1)
+    count = 1 if gpu else min(slots_here(cpus, 0), granted_cpus())
     probes = probe.side_by_side(
         configuration,
         count,
@@ -192,7 +193,7 @@ def estimate_lines(
             f"{duration_text(wall * (1 + SPREAD))}), "
             f"{' or '.join(map(str, sorted(set(beside))))} trials side by side",
         ),
-        *_memory_lines(costs, gpu=gpu),
+        *_memory_lines(costs, gpu=gpu, places=max(beside)),
         ("measured by", "; ".join(dict.fromkeys(cost.basis for cost in costs.values()))),
     ]
     if wanted and not gpu:
@@ -204,7 +205,9 @@ def estimate_lines(
     return lines
 
 
-def _memory_lines(costs: Mapping[CostClass, TrialCost], *, gpu: bool) -> list[tuple[str, str]]:
+def _memory_lines(
+    costs: Mapping[CostClass, TrialCost], *, gpu: bool, places: int
+) -> list[tuple[str, str]]:
     peaks = [cost.memory_mb for cost in costs.values() if cost.memory_mb is not None]
     if not peaks:
         return []
@@ -213,6 +216,12 @@ def _memory_lines(costs: Mapping[CostClass, TrialCost], *, gpu: bool) -> list[tu
         total = torch.cuda.get_device_properties(0).total_memory / 2**20
         fit = math.floor(total / (max(peaks) * MEMORY_MARGIN))
         lines.append(("GPU share", f"up to {fit} trials fit into one GPU of {total:,.0f} MB"))
+    elif (granted := granted_megabytes()) is not None:
+        fit = trials_that_fit(granted, max(peaks))
+        if fit < places:
+            lines.append(
+                ("", f"{granted:,.0f} MB of memory hold {fit} side by side, fewer than have CPUs")
+            )
     return lines
 
 

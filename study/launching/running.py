@@ -1,6 +1,6 @@
 """The running of a study: what is missing is trained, and the launch is closed."""
 
-from study.launching.closing import close_launch
+from study.launching.closing import close_interrupted, close_launch
 from study.launching.exit_status import DONE
 from study.launching.places import choose_cluster
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch, describe_start
@@ -21,6 +21,8 @@ def run_study(launch: StudyLaunch, address: str | None) -> int:
     """
     try:
         return _run_missing(launch, address)
+    except KeyboardInterrupt:
+        return close_interrupted(launch)
     except RecordError as error:
         raise LaunchRefusedError(str(error)) from error
 

@@ -119,7 +119,8 @@ def _run_under_display(
             on_notice=display.say_once,
         )
         display.occupancy = runner.occupancy
-        with admission.cluster.watched(lambda: _leave_process(launch, runner, display)):
+        lost = "The head of the cluster is lost, and the launch ends."
+        with admission.cluster.watched(lambda: _leave_process(launch, runner, display, lost)):
             return _run_until_told(launch, runner, display)
 
 
@@ -129,12 +130,15 @@ def _run_until_told(launch: StudyLaunch, runner: TrialRunner, display: LaunchDis
 
     def finish_epochs() -> None:
         scheduler.stopping = True
-        display.say("Stopping after the current epochs; Ctrl-C again stops at once.")
+        display.say_later("Stopping after the current epochs; Ctrl-C again stops at once.")
 
     def stop_soon() -> None:
         scheduler.stopping = True
         runner.stop_between_epochs = False
-        display.say("Told to end: saving what runs, in the middle of an epoch if need be.")
+        display.say_later(
+            "Told to end: saving what runs, in the middle of an epoch if need be. Told again, the "
+            "launch ends at once."
+        )
 
     def stop_for(reason: str) -> None:
         scheduler.stopping = True
@@ -143,8 +147,12 @@ def _run_until_told(launch: StudyLaunch, runner: TrialRunner, display: LaunchDis
 
     try:
         with (
-            signals.handle_signals(finish_epochs=finish_epochs, stop_soon=stop_soon),
             watch_ownership(launch, stop_for),
+            signals.handle_signals(
+                finish_epochs=finish_epochs,
+                stop_soon=stop_soon,
+                leave=lambda: _leave_process(launch, runner, display, "The launch ends at once."),
+            ),
         ):
             runner.run()
     except KeyboardInterrupt:
@@ -162,11 +170,13 @@ def _run_until_told(launch: StudyLaunch, runner: TrialRunner, display: LaunchDis
     return FAILED if scheduler.failures else DONE
 
 
-def _leave_process(launch: StudyLaunch, runner: TrialRunner, display: LaunchDisplay) -> NoReturn:
-    """End the launch in place of its main thread, which waits for a head that is lost."""
+def _leave_process(
+    launch: StudyLaunch, runner: TrialRunner, display: LaunchDisplay, sentence: str
+) -> NoReturn:
+    """End the launch in place of its main thread, which waits for what does not come."""
     try:
         display.stop()
-        launch.say("The head of the cluster is lost, and the launch ends.")
+        launch.say(sentence)
         launch.scheduler.stopping = True
         runner.abandon()
         close_launch(launch, INTERRUPTED, trained=True)

@@ -1,7 +1,6 @@
 """The machines that a study runs on, as plain data: their room for trials and their faults."""
 
 import math
-import os
 import platform
 import statistics
 from collections import Counter
@@ -11,7 +10,8 @@ from dataclasses import dataclass
 import torch
 
 from study.scheduling.gpu_shares import GpuBench
-from trainables.sight import NodeSight
+from study.scheduling.granted import granted_cpus
+from trainables.sight import NodeSight, different_versions
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class StudyPlace:
 
 
 def this_machine() -> ClusterNode:
-    """Return this machine, as a local Ray would take it."""
-    return ClusterNode("", platform.node(), os.cpu_count() or 1, torch.cuda.device_count())
+    """Return this machine, as far as it is granted: a local Ray is told as much."""
+    return ClusterNode("", platform.node(), granted_cpus(), torch.cuda.device_count())
 
 
 def _times(have: float, share: float) -> int:
@@ -141,11 +141,7 @@ def node_faults(sight: NodeSight, own: Mapping[str, str], fingerprints: Sequence
         own: the driver's versions.
         fingerprints: of the data sets that the node was asked for, as the driver reads them.
     """
-    found = [
-        f"{name} is {sight.versions.get(name, 'missing')} there, {wanted} here"
-        for name, wanted in own.items()
-        if sight.versions.get(name) != wanted
-    ]
+    found = different_versions(sight.versions, own)
     found += [f"a data set is missing: {text}" for text in sight.missing]
     if sight.own_modules:  # its data sets were not asked for then
         found.append(f"an own component is not there: {sight.own_modules}")

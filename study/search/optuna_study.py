@@ -36,7 +36,9 @@ RUNG_PREFIX = "completed_rung_"
 """Begins the names under which Optuna's pruners note how a configuration did at a rung."""
 REPEATING_SAMPLERS = ("gp", "nsga2")
 """Samplers that repeat points of ranges too: at their ends, or as copies of parents."""
-GENERATION_ATTRIBUTE = optuna.samplers.NSGAIISampler._get_generation_key()
+GENERATION_ATTRIBUTE = getattr(
+    optuna.samplers.NSGAIISampler, "_get_generation_key", lambda: "NSGAIISampler:generation"
+)()
 """Where NSGA-II notes a configuration's generation."""
 
 

@@ -281,3 +281,26 @@ def test_no_interval_of_errors_leaves_0_to_100():
         assert (table[f"{metric}_low"] > 0).all() and (table[f"{metric}_high"] < 100).all()
         assert (table[f"{metric}_low"] < table[f"{metric}_mean"]).all()
         assert (table[f"{metric}_mean"] < table[f"{metric}_high"]).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("+cmd|x", "'+cmd|x"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("-x", "'-x"),
+        ("-0.31", "-0.31"),
+        ("+1.5 ± 0.2", "+1.5 ± 0.2"),
+        ("-1e-3", "-1e-3"),
+        ("beta=0.5", "beta=0.5"),
+        ("–", "–"),
+    ],
+)
+def test_a_spreadsheet_finds_no_formula_and_numbers_stay_numbers(text, written):
+    assert rendering.harmless_cell(text) == written
+    grid = rendering.TableGrid(
+        header=[("", "=1+x"), ("", "b")], rows=[[TableCell(text), TableCell("1")]]
+    )
+    heading, row = list(csv.reader(io.StringIO(rendering.to_csv(grid))))
+    assert heading[0] == "'=1+x" and row[0] == written

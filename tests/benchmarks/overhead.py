@@ -78,6 +78,8 @@ def assignment(chosen: Configuration, *, seed: int, folder: str, data: Path) -> 
         checkpoint_seconds=300.0,
         cpus=1.0 if torch.get_num_threads() == 1 else float(torch.get_num_threads()),
         gpus=float(torch.cuda.is_available()),
+        timeout_seconds=0.0,
+        versions={},
         fingerprint=datasets.load(chosen.dataset, data.absolute()).fingerprint,
         own_modules=[],
     )

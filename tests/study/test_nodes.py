@@ -30,6 +30,12 @@ def test_a_trial_takes_its_share_of_one_node(cpus, gpus, rooms):
     assert room_for([BIG, SMALL], cpus, gpus) == rooms
 
 
+def test_a_share_of_a_gpu_lies_on_one_gpu():
+    four = ClusterNode("", "here", cpus=64, gpus=4)
+    assert four.room(1, 0.4) == 8  # two on each: what two GPUs have left is no share
+    assert four.room(1, 0.25) == 16 and four.room(1, 2) == 2 and four.room(1, 3) == 1
+
+
 def test_thirds_of_a_gpu_are_three():
     assert ClusterNode("", "here", cpus=16, gpus=1).room(1, 1 / 3) == 3
 

@@ -10,8 +10,9 @@ import mlflow
 import pytest
 import yaml
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
-from study.record.errors import RecordError
+from study.record.errors import RecordError, store_errors_told
 from study.record.spool import RecordSpool
 from study.record.writer import open_record
 from study.scheduling.reconcile import reconcile_study
@@ -618,3 +619,11 @@ def test_a_last_metric_that_an_older_version_put_at_a_later_step_is_overtaken(cl
     (run,) = trial_runs(client, record)
     assert run.data.metrics["test_error_last"] == 9.0
     assert history(client, run, "test_error_best") == [(0, 8.0)]
+
+
+def test_a_server_that_does_not_know_its_own_name_is_told_with_what_mends_it():
+    with pytest.raises(RecordError, match="allowed-hosts"), store_errors_told("cannot use it"):
+        raise MlflowException("403: Invalid Host header - possible DNS rebinding attack detected")
+    with pytest.raises(RecordError) as raised, store_errors_told("cannot use it"):
+        raise MlflowException("403: Permission denied")
+    assert "allowed-hosts" not in str(raised.value)

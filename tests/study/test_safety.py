@@ -174,14 +174,36 @@ def test_nothing_is_read_in_a_way_that_could_run_code():
                 assert ast.unparse(node.args[1]) == "_Loader", where  # a subclass of SafeLoader
 
 
-def test_the_token_that_ray_writes_is_made_its_owners_alone(tmp_path, monkeypatch):
-    from study.execution.cluster import protect_token
+def test_the_token_of_ray_is_its_owners_alone_from_its_first_moment(tmp_path, monkeypatch):
+    from study.execution.local_ray import provide_token
+
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    modes = []
+    monkeypatch.setattr(os, "fdopen", lambda handle, *rest: modes.append(os.fstat(handle)) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        provide_token(tmp_path / "instead")
+    assert [status.st_mode & 0o777 for status in modes] == [0o600]
+    monkeypatch.undo()
 
     monkeypatch.setenv("HOME", str(tmp_path))
-    protect_token()  # there may be none
     token = tmp_path / ".ray/auth_token"
-    token.parent.mkdir()
     token.write_text("secret")
     token.chmod(0o644)
-    protect_token()
-    assert token.stat().st_mode & 0o777 == 0o600
+    provide_token(tmp_path / "instead")
+    assert token.stat().st_mode & 0o777 == 0o600 and token.read_text() == "secret"
+
+
+def test_where_the_home_folder_cannot_be_written_the_token_lies_elsewhere(tmp_path, monkeypatch):
+    from study.execution.local_ray import provide_token
+
+    (tmp_path / "home").write_text("no folder")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "")
+    instead = tmp_path / "state/ray_token"
+    provide_token(instead)
+    assert instead.stat().st_mode & 0o777 == 0o600 and len(instead.read_text()) == 64
+    assert os.environ["RAY_AUTH_TOKEN_PATH"] == str(instead)

@@ -71,6 +71,8 @@ def assigned(own: Path, fingerprint: str) -> TrialAssignment:
         cpus=1.0,
         gpus=0.0,
         avoid=[],
+        timeout_seconds=0.0,
+        versions={},
         fingerprint=fingerprint,
         own_modules=[],
     )

@@ -63,6 +63,8 @@ def actor_in(folder: Path) -> TrialTrainable:
             cpus=1.0,
             gpus=0.0,
             avoid=[],
+            timeout_seconds=0.0,
+            versions={},
             fingerprint=datasets.load(parse_configuration(CHOSEN).dataset, folder).fingerprint,
             own_modules=[],
         )

@@ -42,6 +42,8 @@ def assigned(chosen: dict, folder: Path, *, seed: int = 0) -> TrialAssignment:
         cpus=1.0,
         gpus=0.0,
         avoid=[],
+        timeout_seconds=0.0,
+        versions={},
         fingerprint=datasets.load(parse_configuration(chosen).dataset, folder).fingerprint,
         own_modules=[],
     )

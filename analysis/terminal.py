@@ -1,0 +1,179 @@
+"""What commands print: text that every terminal takes, to a reader who may go away.
+
+Text of data (questions, paths, messages of other programs) is printed as it is: it is never read as
+markup, and its control characters are written out, so that no escape sequence of it reaches a
+terminal. A terminal that cannot show a character gets another in its place. Where the reader of the
+output has gone away, as with ``| head``, the command goes on and its output goes to its log.
+"""
+
+import codecs
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TextIO
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+SUBSTITUTES = {
+    "±": "+-",
+    "·": "-",
+    "–": "-",
+    "—": "-",
+    "…": "...",
+    "×": "x",
+    "≤": "<=",
+    "≥": ">=",
+    "→": "->",
+    "‘": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+    "β": "beta",
+    "λ": "lambda",
+    "Δ": "delta",
+}
+"""What is written for a character that an encoding lacks; a question mark for all others."""
+SUBSTITUTING = "lamix-substituting"
+"""The name of the handler of encoding errors that writes substitutes."""
+DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of text, and so show another text than there is."""
+
+Arguments = ParamSpec("Arguments")
+
+
+def plain_text(text: str) -> str:
+    r"""Return a text with its control characters written out, such as ``\x1b``; lines stay."""
+    if text.isprintable():  # the most common case, and the quickest to see
+        return text
+    return "".join(_written_out(character) for character in text)
+
+
+def _written_out(character: str) -> str:
+    code = ord(character)
+    is_control = (code < 32 and character not in "\n\t") or 127 <= code < 160
+    if not is_control and character not in DIRECTIONS:
+        return character
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def _substitute(error: UnicodeError) -> tuple[str, int]:
+    """Return what is written for characters that cannot be encoded, and where to go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    wrong = error.object[error.start : error.end]
+    return "".join(SUBSTITUTES.get(character, "?") for character in wrong), error.end
+
+
+codecs.register_error(SUBSTITUTING, _substitute)
+
+
+class PlainConsole(Console):
+    """A console that reads no text as markup and lets no control character of data through."""
+
+    def __init__(self, file: TextIO | None = None, **options: Any) -> None:
+        """Take the options of Rich's own console, but those that would read a text as markup."""
+        super().__init__(file=file, markup=False, highlight=False, emoji=False, **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render as Rich does; what Rich itself tells the terminal stays."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(plain_text(segment.text), segment.style)
+
+
+class LastingStream:
+    """A text stream that takes any text and outlives its reader."""
+
+    def __init__(self, stream: TextIO, *, plain: bool = False) -> None:
+        """Wrap a stream.
+
+        Args:
+            stream: of the process, such as its standard output.
+            plain: whether control characters are written out; not where Rich draws.
+        """
+        self.stream = stream
+        self.plain = plain
+        self.log: Path | None = None
+        """Where the output goes once nobody reads it; nowhere without it."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text, or what can be shown of it; return how long it was."""
+        shown = plain_text(text) if self.plain else text
+        encoding = self.stream.encoding or "utf-8"
+        with suppress(LookupError):  # an encoding that Python does not know: as it is
+            shown = shown.encode(encoding, SUBSTITUTING).decode(encoding)
+        self._try(lambda: self.stream.write(shown))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write texts."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Write out what is kept back."""
+        self._try(self.stream.flush)
+
+    def _try(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except OSError:  # the reader is gone, or the terminal
+            with suppress(OSError, ValueError):
+                self._turn_away()
+                self.stream.flush()
+
+    def _turn_away(self) -> None:
+        """Let whatever is written to the stream from now on go to the log, or nowhere.
+
+        What a display draws on a terminal is nothing for a log.
+        """
+        target = os.devnull if self.log is None or self.stream.isatty() else str(self.log)
+        handle = os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            os.dup2(handle, self.stream.fileno())
+        finally:
+            os.close(handle)
+
+
+def guards_output(command: Callable[Arguments, int]) -> Callable[Arguments, int]:
+    """Let a command print what it likes: to any terminal, and to a reader who goes away."""
+
+    @wraps(command)
+    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> int:
+        before = sys.stdout, sys.stderr
+        sys.stdout = _guarded_stream(sys.stdout)
+        sys.stderr = _guarded_stream(sys.stderr, plain=True)
+        try:
+            return command(*args, **kwargs)
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+            sys.stdout, sys.stderr = before
+
+    return guarded
+
+
+def _guarded_stream(stream: TextIO, *, plain: bool = False) -> TextIO:
+    """Return a stream that lasts; there is none where the command was started without it."""
+    if stream is None or isinstance(stream, LastingStream):
+        return stream
+    return LastingStream(stream, plain=plain)  # type: ignore[return-value]  # it is as good as one
+
+
+def keep_output_in(log: Path) -> None:
+    """Name the file that the output goes to once nobody reads it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, LastingStream):
+            stream.log = log
