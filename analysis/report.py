@@ -1,6 +1,7 @@
 """Writes the report of a study: one HTML page that opens without a network, its tables and figures.
 
-    python -m analysis.report STUDY [--scale NAME] [--output DIR] [--no-attach]
+    python -m analysis.report STUDY [--scale NAME] [--test last|last10|best] [--output DIR]
+        [--no-attach]
 
 Into ``DIR/STUDY-SCALE/`` go ``report.html``, ``tables/`` (.csv, .md, .tex) and ``figures/`` (.png,
 .pdf). A study that is not finished gets a report too, which says what is missing.
@@ -19,6 +20,7 @@ from analysis.report_page.gather import (
 from analysis.report_page.page import (
     write_report,
 )
+from analysis.reported_error import TEST_CHOICES, add_test_flag
 from analysis.trials import StudyInfo, UnknownStudyError
 
 
@@ -29,7 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         scales = [arguments.scale] if arguments.scale else trials.scales(arguments.study)
         if not scales:
             raise UnknownStudyError(f"the study `{arguments.study}` has not been started")
-        materials = [gather_material(arguments.study, scale) for scale in scales]
+        materials = [
+            gather_material(arguments.study, scale, test=TEST_CHOICES[arguments.test])
+            for scale in scales
+        ]
     except UnknownStudyError as error:
         print(f"analysis.report: {error}", file=sys.stderr)
         return 2
@@ -56,6 +61,7 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("study", help="its name, the MLflow experiment's")
     parser.add_argument("--scale", help="of the study; without it every scale on record")
+    add_test_flag(parser)
     parser.add_argument("--output", default="reports", help="folder of reports (default: reports)")
     parser.add_argument(
         "--attach",

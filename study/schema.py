@@ -1,6 +1,7 @@
 """Write what follows from the settings in the code, or check that what is written is up to date.
 
-That is the JSON Schema of study files and, beside it, the defaults that were released.
+That is the JSON Schema of study files and, beside it, the defaults that were released and the
+settings of the paper's studies, with which the analysis compares.
 """
 
 import argparse
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from study.file.schema import json_schema
+from study.file.shipped_settings import settings_text, shipped_settings
 from trainables.released_defaults import (
     ChangedDefaultError,
     current_defaults,
@@ -31,10 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="FILE",
         help="the released defaults; new settings are added, a changed default is refused",
     )
+    parser.add_argument(
+        "--paper", type=Path, metavar="FILE", help="the settings of the paper's studies"
+    )
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     options = parser.parse_args(arguments)
     try:
-        texts = _wanted_texts(options.file, options.defaults)
+        texts = _wanted_texts(options.file, options.defaults, options.paper)
     except ChangedDefaultError as error:
         print(f"{options.defaults}: {error}", file=sys.stderr)
         return 1
@@ -45,12 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _wanted_texts(schema: Path, defaults: Path | None) -> dict[Path, str]:
+def _wanted_texts(schema: Path, defaults: Path | None, paper: Path | None) -> dict[Path, str]:
     texts = {schema: f"{json.dumps(json_schema(), indent=2, ensure_ascii=False)}\n"}
     if defaults is not None:
         texts[defaults] = defaults_text(
             with_new_defaults(read_defaults(defaults), current_defaults())
         )
+    if paper is not None:
+        texts[paper] = settings_text(shipped_settings())
     return texts
 
 
