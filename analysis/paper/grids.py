@@ -15,19 +15,11 @@ TEST_WORDS = dict(zip(TEST_ERRORS, ("last", "last 10", "best"), strict=True))
 """What a table without room calls the ways to give a test error."""
 
 
-def reproduction_grid(
-    compared: Sequence[ComparedCell], table: str, *, layout: cells.TableLayout | None = None
-) -> TableGrid:
+def reproduction_grid(compared: Sequence[ComparedCell], layout: cells.TableLayout) -> TableGrid:
     """Return the table in its published shape: under each of its columns the published and ours.
 
     A row has as many lines as its cells have readings.
-
-    Args:
-        compared: the cells.
-        table: of the paper, whose layout is taken.
-        layout: in place of that of a table of the paper.
     """
-    layout = layout or cells.TABLES[table]
     columns = list(dict.fromkeys(getattr(cell, layout.columns) for cell in compared))
     rows = list(dict.fromkeys(_row_key(cell, layout) for cell in compared))
     place = {(_row_key(cell, layout), getattr(cell, layout.columns)): cell for cell in compared}

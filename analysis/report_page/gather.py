@@ -16,7 +16,15 @@ from analysis.figures.diagnostics import (
     SoftTargets,
 )
 from analysis.figures.model import Figure
-from analysis.paper import cells, figure_claims, reproduction, table_claims, table_rows
+from analysis.paper import (
+    cells,
+    figure_claims,
+    published_table,
+    reproduction,
+    table_claims,
+    table_rows,
+)
+from analysis.paper.claims_file import rows_of_data
 from analysis.paper.findings import DiagnosedTrials, figure_finding
 from analysis.paper.reproduction import ComparedCell
 from analysis.paper.table_claims import JudgedClaim
@@ -59,6 +67,10 @@ class ReportMaterial:
     answer: str
     test: str = TEST_ERROR_LAST
     """The test error that is reported."""
+    layout: cells.TableLayout | None = None
+    """How the published table that stands beside ours is laid out."""
+    source: str = "the paper"
+    """Where the published numbers are from."""
 
     @property
     def objective(self) -> str:
@@ -96,7 +108,13 @@ def gather_material(
     )
     compared: list[ComparedCell] = []
     claims: list[JudgedClaim] = []
-    if study in cells.TABLES:
+    rows = rows_of_data(info.published_cells)
+    layout = cells.TABLES.get(study)
+    if rows:
+        layout = published_table.layout_of(rows)
+        compared = published_table.compare_rows(frame, rows, seeds=seeds)
+        claims = published_table.judge_rows(frame, rows)
+    elif layout is not None:
         compared = reproduction.compare_table(
             frame,
             study,
@@ -132,6 +150,7 @@ def gather_material(
         contrasts,
         compared,
         claims=claims,
+        of=published_table.sources_of(rows) or "the paper",
         objective=objectives[0],
         test=test,
         selects=info.selects,
@@ -149,6 +168,8 @@ def gather_material(
         warnings=checks.warnings_of(evidence) + problems,
         answer=" ".join(part for part in (answer, on_claim) if part),
         test=test,
+        layout=layout,
+        source=published_table.sources_of(rows) or "the paper",
     )
 
 

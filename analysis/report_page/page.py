@@ -77,7 +77,9 @@ def render_page(material: ReportMaterial) -> str:
         claim=cells.CLAIMS.get(cells.figure_of(info.study) or "", ""),
         paper_table=html.get("paper", ""),
         paper_details=html.get("verdicts", ""),
-        claim_table=html.get("claim", ""),
+        claim_table=Markup("").join(
+            table for name, table in html.items() if name.startswith("claim")
+        ),
         test_words=display_name(material.test),
         paper_note=""
         if reached
@@ -129,10 +131,12 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
             material.contrasts, title=f"Minus the {reference}", test=material.test
         )
     if material.compared:
-        found["paper"] = grids.reproduction_grid(material.compared, info.study)
-        found["verdicts"] = grids.detail_grid(material.compared)
-    for claim in material.claims:
-        found["claim"] = claim_words.claims_grid(claim)
+        assert material.layout is not None  # what is compared has a layout
+        found["paper"] = grids.reproduction_grid(material.compared, material.layout)
+        found["verdicts"] = grids.detail_grid(material.compared, of=material.source)
+    for number, claim in enumerate(material.claims, start=1):
+        name = "claim" if number == 1 else f"claim-{number}"
+        found[name] = claim_words.claims_grid(claim)
     return found
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from analysis.paper.claims_file import PublishedRow, rows_as_data
 from study.file import document, space
 from study.file import points as file_points
 from study.file.points import with_labels
@@ -22,7 +23,15 @@ from trainables.settings import parse_settings
 class ResolvedStudy:
     """A valid study at one scale: what the rest of the program works from."""
 
-    def __init__(self, study: Study, *, scale: str, written: str, source: str) -> None:
+    def __init__(
+        self,
+        study: Study,
+        *,
+        scale: str,
+        written: str,
+        source: str,
+        claims: tuple[PublishedRow, ...] = (),
+    ) -> None:
         self.name = study.study
         self.question = study.question
         self.scale = scale
@@ -36,6 +45,9 @@ class ResolvedStudy:
         """The file as written."""
         self.source = source
         """Where the file was."""
+        self.claims_file = study.claims
+        self.claims = claims
+        """The published cells that the study is held against."""
 
     def configuration(self, point: Point) -> Configuration:
         """Return the full configuration of a point of the space."""
@@ -78,6 +90,7 @@ class ResolvedStudy:
     def as_dict(self) -> dict[str, Any]:
         """Return the study as plain data, resolved, every default spelled out."""
         search = {**dataclasses.asdict(self.search), "seeds": list(self.search.seed_list)}
+        claims = {"file": self.claims_file, "cells": rows_as_data(self.claims)}
         return {
             "study": self.name,
             "question": self.question,
@@ -86,6 +99,7 @@ class ResolvedStudy:
             "search": json.loads(json.dumps(search)),
             "resources": dataclasses.asdict(self.resources),
             "checkpoints": dataclasses.asdict(self.checkpoints),
+            **({"claims": claims} if self.claims else {}),
         }
 
 
@@ -119,4 +133,6 @@ def resolve_study(read: ReadStudy) -> ResolvedStudy:
     if problems:
         raise StudyFileError(read.file, blame_flags(problems, read, find_problems))
     study: Study = parse_settings(Study, plain_study(read.resolved))
-    return ResolvedStudy(study, scale=read.scale, written=read.written, source=read.file)
+    return ResolvedStudy(
+        study, scale=read.scale, written=read.written, source=read.file, claims=read.claims
+    )

@@ -37,7 +37,6 @@ NOT_YET: dict[str, type] = {
     "search.configurations": SearchUntil,
     "budget": LaunchBudget,
     "ablate": AblationPlan,
-    "claims": str,
     "plugins": tuple,
 }
 """Keys that are checked and then refused where their value is of the type: nothing serves them."""

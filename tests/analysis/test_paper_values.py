@@ -214,7 +214,7 @@ def test_configurations_that_match_one_cell_are_readings_and_none_is_chosen(fram
     ]
     rows = grids.detail_grid([cell]).rows
     assert [row[4].text for row in rows] == ["28.85 ± 0.16", "20.00 ± 0.16"]
-    lines = grids.reproduction_grid([cell], "table6").rows
+    lines = grids.reproduction_grid([cell], paper_cells.TABLES["table6"]).rows
     assert [line[0].text for line in lines] == ["ResNet-50", "ResNet-50, reading 2"]
 
 
@@ -283,7 +283,7 @@ def test_a_capped_margin_says_so():
 @pytest.mark.parametrize("name", list(paper_cells.TABLES))
 def test_every_table_has_the_papers_shape(frame, name):
     compared = reproduction.compare_table(frame, name, scale="paper")
-    grid = grids.reproduction_grid(compared, name)
+    grid = grids.reproduction_grid(compared, paper_cells.TABLES[name])
     cells = len(grid.rows) * (len(grid.header) - len(paper_cells.TABLES[name].rows)) // 2
     assert cells == len(compared) == len(paper_cells.table_cells(name))
     assert "Table" in rendering.to_latex(grid)
@@ -291,7 +291,7 @@ def test_every_table_has_the_papers_shape(frame, name):
 
 def test_the_lowest_of_a_dataset_and_network_is_bold(frame):
     compared = reproduction.compare_table(frame, "table6", scale="paper")
-    grid = grids.reproduction_grid(compared, "table6")
+    grid = grids.reproduction_grid(compared, paper_cells.TABLES["table6"])
     resnet50 = next(row for row in grid.rows if row[0].text == "ResNet-50")
     strong = {grid.names[i]: cell.text for i, cell in enumerate(resnet50) if cell.strong}
     assert strong == {"LaMix paper": "28.85 ± 0.15", "LaMix ours": "28.85 ± 0.16 ="}
