@@ -1,7 +1,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SCHEMA := search_spaces/study.schema.json --defaults tests/trainables/defaults.json
+SCHEMA := search_spaces/study.schema.json --defaults tests/trainables/defaults.json \
+	--paper analysis/paper/settings.json
 LAUNCHES := $(shell grep -lE '^from tests.study.(launching|services)' tests/study/test_*.py)
 UNIT := tests/trainables tests/analysis tests/study $(LAUNCHES:%=--ignore=%) \
 	--ignore=tests/trainables/test_compilation.py

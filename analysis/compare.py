@@ -1,49 +1,35 @@
-"""Sets studies side by side: the best configuration of each, and their differences seed by seed.
+"""Sets studies side by side, like beside like, and their differences seed by seed.
 
-    python -m analysis.compare STUDY[:SCALE] STUDY[:SCALE] …
+    python -m analysis.compare STUDY[:SCALE] STUDY[:SCALE] … [--test last|last10|best]
 
-Each study is represented by its best configuration, chosen by its own objective. The first study is
-the reference: every other one is compared with it by test error over the seeds that both have.
-Settings that differ between the configurations are listed, since a difference in error is a
-difference in any of them.
+A study that selects is represented by its best configuration, chosen by its own objective; a study
+that compares and selects nothing by all of its configurations. Those of other studies stand beside
+those of the first, the reference, whose settings are equal in all that varies within a study, so
+that only what tells the studies apart is left to differ. Settings that differ are listed, since a
+difference in error is a difference in any of them; other data are warned of.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
 
 from analysis import trials
 from analysis.record.errors import BUSY_SECONDS, RecordError, ask_until_answered, is_busy
 from analysis.record.names import CONFIGURATION
-from analysis.statistics.summary import summarise_seeds
-from analysis.tables import configurations, paired
+from analysis.reported_error import TEST_CHOICES, add_test_flag
+from analysis.tables import configurations
 from analysis.tables.configurations import by_seed
-from analysis.tables.display_names import display_name, setting_value_text, with_capital, with_unit
-from analysis.tables.printed import setting_text, spread_text
-from analysis.tables.rendering import TableCell, TableGrid, to_text
+from analysis.tables.counterparts import (
+    ComparedConfiguration,
+    ComparedStudy,
+    NoCounterpartError,
+    side_by_side,
+)
+from analysis.tables.printed import setting_text
+from analysis.tables.rendering import to_text
 from analysis.terminal import guards_output, plain_text
 from analysis.trials import StudyInfo, UnknownStudyError
 from trainables.metrics import TEST_ERROR_LAST
-
-
-@dataclass(frozen=True)
-class ComparedStudy:
-    """One study at one scale, represented by its best configuration."""
-
-    label: str
-    """As on the command line."""
-    info: StudyInfo
-    configuration: str
-    what: str
-    """The searched factors of the configuration, in words."""
-    settings: "pd.Series[Any]"
-    validation: "pd.Series[Any]"
-    """The objective, by seed."""
-    test: "pd.Series[Any]"
 
 
 class NoResultError(LookupError):
@@ -52,33 +38,38 @@ class NoResultError(LookupError):
 
 @guards_output
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 2 where a study has nothing to compare."""
+    """Run the command line and return its exit status: 2 where there is nothing to compare."""
     parser = argparse.ArgumentParser(
         prog="python -m analysis.compare",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("studies", nargs="+", metavar="STUDY[:SCALE]")
+    add_test_flag(parser)
     arguments = parser.parse_args(argv)
     if len(arguments.studies) < 2:
         parser.error("name at least two studies, or one at two scales")
+    test = TEST_CHOICES[arguments.test]
     try:
         entries = ask_until_answered(
-            lambda: [compared_study(label) for label in arguments.studies],
+            lambda: [compared_study(label, test=test) for label in arguments.studies],
             failed="cannot read the record",
             seconds=BUSY_SECONDS,
             say=lambda text: print(f"analysis.compare: {text}", file=sys.stderr),
             may_pass=is_busy,
         )
-    except (UnknownStudyError, NoResultError, RecordError) as error:
+        grids = side_by_side(entries, test=test)
+    except (UnknownStudyError, NoResultError, NoCounterpartError, RecordError) as error:
         print(f"analysis.compare: {error}", file=sys.stderr)
         return 2
-    print(plain_text("\n".join(to_text(grid) for grid in side_by_side(entries))), end="")
+    print(plain_text("\n".join(to_text(grid) for grid in grids)), end="")
     return 0
 
 
-def compared_study(label: str, tracking_uri: str | None = None) -> ComparedStudy:
-    """Return the best configuration of `STUDY` or `STUDY:SCALE`.
+def compared_study(
+    label: str, tracking_uri: str | None = None, *, test: str = TEST_ERROR_LAST
+) -> ComparedStudy:
+    """Return `STUDY` or `STUDY:SCALE` with the configurations that represent it.
 
     Raises:
         UnknownStudyError: if it is not on record, or has several scales and none is named.
@@ -87,29 +78,30 @@ def compared_study(label: str, tracking_uri: str | None = None) -> ComparedStudy
     info = _study_of_label(label, tracking_uri)
     frame = trials.load(info.study, info.scale, tracking_uri)
     factors = configurations.factors_of(frame, info.space)
-    table = configurations.over_configurations(frame, factors, info.objectives)
-    if not len(table) or not table["best"].any():
+    objectives = [test if name == TEST_ERROR_LAST else name for name in info.objectives]
+    table = configurations.over_configurations(
+        frame, factors, objectives, test=test, selects=info.selects
+    )
+    chosen = table[table["best"]].head(1) if info.selects else table[table["n"] > 0]
+    if chosen.empty:
         raise NoResultError(f"`{label}`: no configuration has run in full yet")
-    best = table.iloc[0]
-    configuration = str(best[CONFIGURATION])
+    keys = list(chosen[CONFIGURATION].astype(str))
+    held = frame[frame[CONFIGURATION].isin(keys)]
     return ComparedStudy(
         label=label,
         info=info,
-        configuration=configuration,
-        what=setting_text(best, factors),
-        settings=frame[frame[CONFIGURATION] == configuration].iloc[0],
-        validation=by_seed(frame, configuration, info.objectives[0]),
-        test=by_seed(frame, configuration, TEST_ERROR_LAST),
+        configurations=tuple(
+            ComparedConfiguration(
+                configuration=str(row[CONFIGURATION]),
+                what=setting_text(row, factors),
+                settings=frame[frame[CONFIGURATION] == row[CONFIGURATION]].iloc[0],
+                objective=by_seed(frame, str(row[CONFIGURATION]), objectives[0]),
+                test=by_seed(frame, str(row[CONFIGURATION]), test),
+            )
+            for _, row in chosen.iterrows()
+        ),
+        factors=tuple(configurations.factors_of(held)),
     )
-
-
-def side_by_side(entries: Sequence[ComparedStudy]) -> list[TableGrid]:
-    """Return the tables: the numbers, the differences to the first, the settings that differ."""
-    first, rest = entries[0], entries[1:]
-    contrasts = paired.contrasts_against(first.test, {entry.label: entry.test for entry in rest})
-    grids = [_number_grid(entries), paired.contrast_grid(contrasts, title=f"Minus {first.label}")]
-    differing = _differing_settings(entries)
-    return [*grids, differing] if differing.rows else grids
 
 
 def _study_of_label(label: str, tracking_uri: str | None) -> StudyInfo:
@@ -121,44 +113,6 @@ def _study_of_label(label: str, tracking_uri: str | None) -> StudyInfo:
         if not colon:
             raise
     return trials.study_info(study, scale, tracking_uri)
-
-
-def _number_grid(entries: Sequence[ComparedStudy]) -> TableGrid:
-    rows = []
-    for item in entries:
-        texts = [item.label, item.what, spread_text(summarise_seeds(item.validation))]
-        texts += [
-            spread_text(summarise_seeds(item.test)),
-            ", ".join(map(str, sorted(item.test.index))),
-        ]
-        rows.append([TableCell(text) for text in texts])
-    objectives = dict.fromkeys(entry.info.objectives[0] for entry in entries)
-    objective = with_unit(next(iter(objectives))) if len(objectives) == 1 else "objective"
-    header = ["study", "best configuration", objective, with_unit(TEST_ERROR_LAST), "seeds"]
-    return TableGrid(
-        header=[("", name) for name in header],
-        rows=rows,
-        notes=["Mean ± standard deviation over seeds."],
-        numeric=[False, False, True, True, False],
-    )
-
-
-def _differing_settings(entries: Sequence[ComparedStudy]) -> TableGrid:
-    names = sorted({name for entry in entries for name in entry.settings.index if "." in name})
-    values = {
-        name: [entry.settings.get(name) for entry in entries]
-        for name in names
-        if len({configurations.hashable_value(entry.settings.get(name)) for entry in entries}) > 1
-    }
-    rows = [
-        [TableCell(display_name(name)), *(TableCell(setting_value_text(value)) for value in row)]
-        for name, row in values.items()
-    ]
-    return TableGrid(
-        title=with_capital("settings that differ"),
-        header=[("", "setting"), *(("", entry.label) for entry in entries)],
-        rows=rows,
-    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Writes the report of a study: one HTML page that opens without a network, its tables and figures.
 
-    python -m analysis.report STUDY [--scale NAME] [--output DIR] [--no-attach]
+    python -m analysis.report STUDY [--scale NAME] [--test last|last10|best] [--output DIR]
+        [--no-attach]
 
 Into ``DIR/STUDY-SCALE/`` go ``report.html``, ``tables/`` (.csv, .md, .tex) and ``figures/`` (.png,
 .pdf). A study that is not finished gets a report too, which says what is missing.
@@ -27,6 +28,7 @@ from analysis.report_page.gather import (
 from analysis.report_page.page import (
     write_report,
 )
+from analysis.reported_error import TEST_CHOICES, add_test_flag
 from analysis.terminal import guards_output, plain_text
 from analysis.trials import StudyInfo, UnknownStudyError
 
@@ -37,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _build_parser().parse_args(argv)
     try:
         materials = ask_until_answered(
-            lambda: _gather_materials(arguments.study, arguments.scale),
+            lambda: _gather_materials(
+                arguments.study, arguments.scale, test=TEST_CHOICES[arguments.test]
+            ),
             failed="cannot read the record",
             seconds=BUSY_SECONDS,
             say=lambda text: print(f"analysis.report: {text}", file=sys.stderr),
@@ -54,11 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _gather_materials(study: str, scale: str | None) -> list[ReportMaterial]:
+def _gather_materials(study: str, scale: str | None, *, test: str) -> list[ReportMaterial]:
     scales = [scale] if scale else trials.scales(study)
     if not scales:
         raise UnknownStudyError(f"the study `{study}` has not been started")
-    return [gather_material(study, scale) for scale in scales]
+    return [gather_material(study, scale, test=test) for scale in scales]
 
 
 def _attach_report(info: StudyInfo, folder: Path) -> None:
@@ -79,6 +83,7 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("study", help="its name, the MLflow experiment's")
     parser.add_argument("--scale", help="of the study; without it every scale on record")
+    add_test_flag(parser)
     parser.add_argument("--output", default="reports", help="folder of reports (default: reports)")
     parser.add_argument(
         "--attach",

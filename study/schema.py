@@ -1,6 +1,7 @@
 """Write what follows from the settings in the code, or check that what is written is up to date.
 
-That is the JSON Schema of study files and, beside it, the defaults that were released.
+That is the JSON Schema of study files and, beside it, the defaults that were released and the
+settings of the paper's studies, with which the analysis compares.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from study.file.own_plugins import find_plugin
 from study.file.schema import json_schema
+from study.file.shipped_settings import settings_text, shipped_settings
 from study.launching.exit_status import BAD_INPUT
 from trainables import plugins
 from trainables.own_modules import OwnComponentError
@@ -36,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="FILE",
         help="the released defaults; new settings are added, a changed default is refused",
     )
+    parser.add_argument(
+        "--paper", type=Path, metavar="FILE", help="the settings of the paper's studies"
+    )
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     parser.add_argument(
         "--plugins",
@@ -52,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return BAD_INPUT
     try:
-        texts = _wanted_texts(options.file, options.defaults)
+        texts = _wanted_texts(options.file, options.defaults, options.paper)
     except ChangedDefaultError as error:
         print(f"{options.defaults}: {error}", file=sys.stderr)
         return 1
@@ -75,12 +80,14 @@ def _wanted_components(names: Sequence[str] | None) -> OwnSet:
     return plugins.set_with(modules, beside=plugins.installed_set())
 
 
-def _wanted_texts(schema: Path, defaults: Path | None) -> dict[Path, str]:
+def _wanted_texts(schema: Path, defaults: Path | None, paper: Path | None) -> dict[Path, str]:
     texts = {schema: f"{json.dumps(json_schema(), indent=2, ensure_ascii=False)}\n"}
     if defaults is not None:
         texts[defaults] = defaults_text(
             with_new_defaults(read_defaults(defaults), current_defaults())
         )
+    if paper is not None:
+        texts[paper] = settings_text(shipped_settings())
     return texts
 
 

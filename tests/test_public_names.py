@@ -43,8 +43,8 @@ COMMANDS = {
     "study.list": ("", []),
     "study.stop": ("study", ["--scale"]),
     "study.schema": ("file", ["--check"]),
-    "analysis.report": ("study", ["--scale"]),
-    "analysis.compare": ("STUDY[:SCALE]", []),
+    "analysis.report": ("study", ["--scale", "--test"]),
+    "analysis.compare": ("STUDY[:SCALE]", ["--test"]),
 }
 """What each command takes, and the flags that it has at least."""
 

@@ -235,6 +235,8 @@ TEST_ERROR = "test_error"
 TEST_ERROR_LAST = "test_error_last"
 """The test error that tables report: it needs no validation share, and selects nothing."""
 TEST_ERROR_BEST = "test_error_best"
+TEST_ERRORS = (TEST_ERROR_LAST, "test_error_last10_median", TEST_ERROR_BEST)
+"""The ways to give the test error of a trial, as papers do without saying which."""
 TEST_CALIBRATION_ERROR_TEMPERED = "test_calibration_error_tempered"
 EPOCH_SECONDS = "epoch_seconds"
 PEAK_MEMORY_MB = "peak_memory_mb"

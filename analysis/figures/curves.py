@@ -21,7 +21,8 @@ from trainables.metrics import PERCENT, TRAIN_LOSS, VALIDATION_ERROR, descriptio
 MOST_CURVES = 6
 """More curves than this in one panel are not told apart."""
 INTERVAL_NOTE = (
-    "Bars and bands: 95% interval of the mean over seeds (t; of errors, on the log-odds)"
+    "Bars and bands: 95% interval of the mean over seeds (t; of errors, on the log-odds), each for "
+    "itself"
 )
 
 

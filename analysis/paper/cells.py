@@ -3,20 +3,24 @@
 "Bypassing the Random Input Mixing in Mixup", under review at ICLR 2021, Tables 1 to 8. `paper.csv`
 holds one row per cell: table, dataset, network, method, mean and standard deviation of the test
 error in percent over its runs, and a note. The paper does not say whether its error is that of the
-last or of the best epoch; ours is the last epoch's (see `analysis.tables`).
+last or of the best epoch; ours is the last epoch's (see `analysis.tables`). `independent.csv` holds
+what others report for the same methods, with another network and recipe.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis.statistics.published import PublishedCell
+from analysis.paper.comparable import PaperConfiguration, paper_configurations
+from analysis.paper.methods import method_name
+from analysis.statistics.published import CellMargin, PublishedCell, equivalence_margin
 
 CELLS = Path(__file__).with_name("paper.csv")
+INDEPENDENT = Path(__file__).with_name("independent.csv")
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,19 @@ class TableLayout:
     columns: str
     """What tells the columns apart."""
     epochs: int = 400
+    copied_from: Mapping[str, str] = field(default_factory=dict)
+    """From methods to the table whose trials belong in their cells."""
 
 
 TABLES = {
     "table1": TableLayout("Random input mixing (Table 1)", ("network", "method"), "dataset"),
     "table2": TableLayout("Other networks on CIFAR-100 (Table 2)", ("network",), "method"),
     "table3": TableLayout(
-        "Learning to mix (Table 3)", ("network", "method"), "dataset", epochs=600
+        "Learning to mix (Table 3)",
+        ("network", "method"),
+        "dataset",
+        epochs=600,
+        copied_from={"vanilla": "table1"},
     ),
     "table4": TableLayout(
         "Learning to mix on Tiny-ImageNet (Table 4)", ("network", "method"), "dataset", epochs=600
@@ -92,100 +102,63 @@ def published_numbers(cell: "pd.Series[Any]") -> PublishedCell:
     return PublishedCell(float(cell["mean"]), float(cell["sd"]), int(cell["runs"]))
 
 
-def method_of(settings: "Mapping[str, Any] | pd.Series[Any]") -> str | None:
-    """Return the paper's name of the method that a trial's settings describe.
+def margin_of(cell: "pd.Series[Any]") -> CellMargin:
+    """Return the margin of a cell, by its own numbers and those of its row."""
+    same = ("table", "dataset", "network")
+    row = all_cells()
+    for name in same:
+        row = row[row[name] == cell[name]]
+    return equivalence_margin(published_numbers(cell), [float(mean) for mean in row["mean"]])
 
-    Args:
-        settings: params of a trial under their dotted names. A setting that is not there has its
-            default; anything that the paper did not vary must have the paper's value.
 
-    Returns:
-        A word of the column `method`, or None where the paper has no such method.
+def cell_configurations(table: str) -> dict[tuple[str, str, str], PaperConfiguration]:
+    """Return the setting of each cell of a table by its data set, network and method.
+
+    The setting is that of the study whose trials belong in the cell: the paper's Table 3 repeats
+    the vanilla rows of Table 1.
     """
-    name = settings.get("regularizer.name")
-    base = METHODS.get(str(name), _is_unknown)(_RegularizerSettings(settings))
-    smoothing = _RegularizerSettings(settings).number("smoothing", 0.0)
-    if base is None or smoothing == 0:
-        return base
-    return f"{base}+smoothing={smoothing:g}" if name in ("vanilla", "mixup") else None
+    layout = TABLES[table]
+    found = {}
+    for study in (table, *layout.copied_from.values()):
+        for wanted in paper_configurations(study):
+            method = method_name(wanted)
+            if method is not None and layout.copied_from.get(method, table) == study:
+                found[wanted.dataset, wanted.network, method] = wanted
+    return found
 
 
-def match_trials(frame: pd.DataFrame) -> "pd.Series[Any]":
-    """Return for each trial the paper's `dataset/network/method`, or None where it has no such."""
-    keys = [
-        _cell_key(row.get("dataset.name"), row.get("network.name"), method_of(row))
-        for _, row in frame.filter(regex="name$|^regularizer").iterrows()
-    ]
-    return pd.Series(keys, index=frame.index, dtype=object)
+@dataclass(frozen=True)
+class IndependentNumber:
+    """An error that others report for a method, in percent."""
+
+    error: float
+    epochs: int
+    source: str
+    setting: str
 
 
-def key_of(cell: "pd.Series[Any]") -> str:
-    """Return a cell's `dataset/network/method`, as `match` gives it."""
-    return f"{cell['dataset']}/{cell['network']}/{cell['method']}"
+INDEPENDENT_SETTING = (
+    "OpenMixup: ResNet-18, SGD with a cosine schedule, weight decay 1e-4, batch 100, median of the "
+    "last ten epochs, CutMix with α = .2, a single number without a spread; CIFAR with learning "
+    "rate .1, Tiny-ImageNet with .2 and random resized crops"
+)
 
 
-class _RegularizerSettings:
-    """The regularizer's settings of a trial, missing ones at their defaults."""
-
-    def __init__(self, settings: "Mapping[str, Any] | pd.Series[Any]") -> None:
-        self._settings = settings
-
-    def value(self, name: str, default: Any) -> Any:
-        value = self._settings.get(f"regularizer.{name}", default)
-        missing = value is None or (isinstance(value, float) and value != value)
-        return default if missing else value
-
-    def number(self, name: str, default: float) -> float:
-        return float(self.value(name, default))
-
-
-def _is_unknown(settings: _RegularizerSettings) -> None:
-    del settings
-
-
-def _is_plain(settings: _RegularizerSettings) -> str:
-    del settings
-    return "vanilla"
-
-
-def _uniform_lam(name: str) -> Callable[[_RegularizerSettings], str | None]:
-    # "The mixing ratio λ is sampled uniformly between [0, 1]": Beta(1, 1).
-    def method(settings: _RegularizerSettings) -> str | None:
-        uniform = settings.number("alpha", 1) == 1 and settings.number("probability", 1) == 1
-        return name if uniform else None
-
-    return method
-
-
-def _lamix_method(settings: _RegularizerSettings) -> str | None:
-    if settings.value("lam", "uniform") != "uniform" or settings.value(
-        "detach_global_label", False
-    ):
+def independent_number(
+    dataset: str, network: str, method: str, *, epochs: int
+) -> IndependentNumber | None:
+    """Return what others report for a cell, at the nearest length of training, or None."""
+    rows = _independent_numbers()
+    for name, value in (("dataset", dataset), ("network", network), ("method", method)):
+        rows = rows[rows[name] == value]
+    if rows.empty:
         return None
-    beta, label = settings.number("beta", 0.5), settings.value("global_label", "learned")
-    # β = 1 leaves the local label alone, whatever the global one would be.
-    local_only = label == "none" or beta == 1
-    learned = label == "learned" and beta == 0.5
-    if settings.value("mixing", "average") == "puzzlemix":
-        return (
-            "lamix_puzzlemix" if local_only and settings.value("original_batches", True) else None
-        )
-    if not settings.value("original_batches", True):
-        return "lamix without original samples" if learned else None
-    if local_only:
-        return "lamix without global soft label"
-    return "lamix" if learned else None
+    row = rows.iloc[int((rows["epochs"] - epochs).abs().to_numpy().argmin())]
+    return IndependentNumber(
+        float(row["error_percent"]), int(row["epochs"]), str(row["source"]), str(row["setting"])
+    )
 
 
-METHODS: dict[str, Callable[[_RegularizerSettings], str | None]] = {
-    "vanilla": _is_plain,
-    "mixup": _uniform_lam("mixup"),
-    "cutmix": _uniform_lam("cutmix"),
-    "puzzlemix": _uniform_lam("puzzlemix"),
-    "lamix": _lamix_method,
-}
-"""From the name of a regularizer to what the paper calls its settings."""
-
-
-def _cell_key(dataset: Any, network: Any, method: str | None) -> str | None:
-    return f"{dataset}/{network}/{method}" if method else None
+@cache
+def _independent_numbers() -> pd.DataFrame:
+    return pd.read_csv(INDEPENDENT, keep_default_na=False)

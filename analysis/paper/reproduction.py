@@ -1,41 +1,89 @@
-"""A table of the paper with ours beside it: cell by cell the numbers, the runs and the verdict."""
+"""A table of published numbers with ours beside it: each cell, each configuration that matches it.
 
-from collections.abc import Sequence
+Several configurations may match a cell: they are readings, and each has a line of its own. None is
+chosen, by validation or by test error.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from analysis.paper import cells
-from analysis.paper.verdict import MARKS, CellJudgement, Verdict, judge_cell
-from analysis.record.names import CONFIGURATION, OUTCOME
+from analysis.paper.cells import IndependentNumber
+from analysis.paper.comparable import (
+    PRECISION_SETTING,
+    PaperConfiguration,
+    difference_text,
+    differing_settings,
+    nearest_configuration,
+)
+from analysis.paper.verdict import CellJudgement, Verdict, judge_values
+from analysis.record.names import CONFIGURATION, OUTCOME, PRECISION
+from analysis.statistics.published import CellMargin, PublishedCell
 from analysis.statistics.summary import SeedSummary, summarise_seeds
-from analysis.tables.configurations import LOST, by_seed, over_configurations
-from analysis.tables.display_names import count_text, display_name, number_text, with_capital
-from analysis.tables.printed import spread_text
-from analysis.tables.rendering import TableCell, TableGrid
-from trainables.metrics import TEST_ERROR_LAST, VALIDATION_ERROR
+from analysis.tables.configurations import LOST, by_seed, completed_trials, hashable_value
+from analysis.tables.display_names import count_text
+from trainables.metrics import TEST_ERROR_LAST, TEST_ERRORS
 
 PAPER_SCALE = "paper"
 """The scale at which a study has the paper's setting."""
 
 
 @dataclass(frozen=True)
+class CellReading:
+    """One configuration of ours that stands beside a published cell."""
+
+    configuration: str
+    source: str
+    """The study that trained it, where that is another one; else empty."""
+    ours: SeedSummary
+    tests: Mapping[str, SeedSummary]
+    """By metric, each of the three ways to give a test error."""
+    judgement: CellJudgement
+    remark: str
+    """What does not count and is yet worth saying: a precision of its own."""
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ComparedCell:
-    """One cell of the paper and what we found there."""
+    """One published cell and what we found there."""
 
     dataset: str
     network: str
     method: str
     published: SeedSummary
-    ours: SeedSummary
-    judgement: CellJudgement
-    configuration: str | None
-    """The one chosen for the cell, by validation error where several match."""
-    candidates: int
-    """How many configurations match the cell."""
-    epochs: int | None
-    runs: tuple[str, ...]
+    readings: tuple[CellReading, ...]
+    """Those in the published setting first; none where no trial belongs here."""
+    missing: CellJudgement
+    """What is said where there is no reading."""
+    independent: IndependentNumber | None = None
+
+    @property
+    def judgements(self) -> tuple[CellJudgement, ...]:
+        """The verdicts of all readings, or that there is none."""
+        return tuple(reading.judgement for reading in self.readings) or (self.missing,)
+
+    @property
+    def reached(self) -> bool:
+        """Whether any trial of ours stands beside the cell."""
+        return any(reading.ours.n for reading in self.readings)
+
+
+@dataclass(frozen=True)
+class WantedCell:
+    """A published cell and how ours are known to belong to it."""
+
+    dataset: str
+    network: str
+    method: str
+    published: PublishedCell
+    margin: CellMargin
+    wanted: PaperConfiguration | None
+    """What a configuration must be to be compared; None where that is not known."""
+    epochs: int | None = None
 
 
 def compare_table(
@@ -44,183 +92,163 @@ def compare_table(
     *,
     scale: str,
     seeds: int | None = None,
-    objective: str = VALIDATION_ERROR,
     test: str = TEST_ERROR_LAST,
+    elsewhere: Mapping[str, pd.DataFrame] = {},  # noqa: B006
 ) -> list[ComparedCell]:
     """Return the cells of a table of the paper, each with ours.
 
     Args:
         frame: trials at one scale, as from `analysis.trials.load`.
         table: `table1` to `table8`.
-        scale: only at the scale `paper` is a verdict given.
+        scale: of the study: what has no trial is missing at `paper`, and elsewhere not compared.
         seeds: how many a cell is to have; None takes those that there are.
-        objective: what chooses among several configurations that match one cell.
         test: the test error that is compared.
+        elsewhere: trials of the other studies that cells of this table are copied from, by study.
     """
-    keys = cells.match_trials(frame)
-    return [
-        _compare_cell(cell, frame[keys == cells.key_of(cell)], table, scale, seeds, objective, test)
-        for _, cell in cells.table_cells(table).iterrows()
-    ]
-
-
-def reproduction_grid(compared: Sequence[ComparedCell], table: str) -> TableGrid:
-    """Return the table in the paper's shape: under each of its columns the paper's and ours."""
     layout = cells.TABLES[table]
-    columns = list(dict.fromkeys(getattr(cell, layout.columns) for cell in compared))
-    rows = list(dict.fromkeys(_row_key(cell, layout) for cell in compared))
-    place = {(_row_key(cell, layout), getattr(cell, layout.columns)): cell for cell in compared}
-    body = []
-    for row in rows:
-        line = [TableCell(method_word(name)) for name in row]
-        for column in columns:
-            line += _cell_pair(place.get((row, column)), compared, layout)
-        body.append(line)
-    header = [("", with_capital(name)) for name in layout.rows]
-    for column in columns:
-        header += [(method_word(column), "paper"), (method_word(column), "ours")]
-    return TableGrid(
-        title=layout.caption,
-        header=header,
-        rows=body,
-        notes=[_grid_legend(compared)],
-        numeric=[False] * len(layout.rows) + [True] * (2 * len(columns)),
-    )
-
-
-def detail_grid(compared: Sequence[ComparedCell]) -> TableGrid:
-    """Return one row per cell: both numbers, their difference, its interval and the verdict."""
-    header = ["Dataset", "Network", "Method", "paper", "ours", "seeds", "difference",
-              "95% interval", "margin", "verdict", "outlook"]  # fmt: skip
-    rows = []
-    for cell in compared:
-        judgement = cell.judgement
-        low, high = number_text(judgement.low), number_text(judgement.high)
-        texts = [display_name(cell.dataset), display_name(cell.network), method_word(cell.method)]
-        rows.append(
-            [
-                *map(TableCell, texts),
-                TableCell(spread_text(cell.published)),
-                TableCell(spread_text(cell.ours), runs=cell.runs),
-                TableCell(str(cell.ours.n)),
-                TableCell(number_text(judgement.difference)),
-                TableCell("–" if low == "–" else f"[{low}, {high}]"),
-                TableCell(
-                    "–"
-                    if judgement.margin != judgement.margin
-                    else f"±{number_text(judgement.margin)}"
-                ),
-                TableCell(str(judgement.verdict), mark=verdict_class(judgement.verdict)),
-                TableCell(
-                    judgement.outlook if judgement.margin == judgement.margin else judgement.reason
-                ),
-            ]
-        )
-    return TableGrid(
-        header=[("", name) for name in header],
-        rows=rows,
-        title="Each cell against the paper: test error in percent, ours − paper",
-        numeric=[False] * 3 + [True] * 6 + [False] * 2,
-    )
-
-
-def tally_sentence(compared: Sequence[ComparedCell]) -> str:
-    """Return one sentence: how many cells came out how."""
-    counts = {verdict: 0 for verdict in Verdict}
-    for cell in compared:
-        counts[cell.judgement.verdict] += 1
-    parts = [f"{count} {verdict}" for verdict, count in counts.items() if count]
-    return f"Of {count_text(len(compared), 'cell')} of the paper: {', '.join(parts)}."
-
-
-def method_word(name: str) -> str:
-    """Return a data set, network or method as a reader knows it."""
-    base, plus, smoothing = name.partition("+smoothing=")
-    if plus:
-        return f"{display_name(base)} + smoothing {smoothing}"
-    base, without, what = name.partition(" without ")
-    return f"{display_name(base)} w/o {what}" if without else display_name(name)
-
-
-def verdict_class(verdict: Verdict) -> str:
-    """Return the class that colours a verdict."""
-    return str(verdict).replace(" ", "-")
-
-
-def _compare_cell(
-    cell: "pd.Series[Any]",
-    trials: pd.DataFrame,
-    table: str,
-    scale: str,
-    seeds: int | None,
-    objective: str,
-    test: str,
-) -> ComparedCell:
-    published = cells.published_numbers(cell)
-    over = over_configurations(trials, [], objective, test=test)
-    chosen = str(over[CONFIGURATION].iloc[0]) if len(over) else None
-    ours = trials[trials[CONFIGURATION] == chosen]
-    values = by_seed(trials, chosen, test) if chosen is not None else pd.Series(dtype=float)
-    lost = ours[OUTCOME].isin(LOST).sum() if OUTCOME in ours else 0
-    epochs = int(ours["training.epochs"].iloc[0]) if _has_numbers(ours, "training.epochs") else None
-    comparable = scale == PAPER_SCALE and epochs in (None, cells.TABLES[table].epochs)
-    return ComparedCell(
-        dataset=cell["dataset"],
-        network=cell["network"],
-        method=cell["method"],
-        published=SeedSummary(
-            published.runs, published.mean, published.sd, float("nan"), float("nan")
-        ),
-        ours=summarise_seeds(values),
-        judgement=judge_cell(
-            list(values), published, planned=seeds, failed=int(lost), comparable=comparable
-        ),
-        configuration=chosen,
-        candidates=len(over),
-        epochs=epochs,
-        runs=tuple(over["run_ids"].iloc[0]) if len(over) else (),
-    )
-
-
-def _has_numbers(frame: pd.DataFrame, column: str) -> bool:
-    return column in frame and bool(frame[column].notna().any())
-
-
-def _row_key(cell: ComparedCell, layout: cells.TableLayout) -> tuple[str, ...]:
-    return tuple(getattr(cell, name) for name in layout.rows)
-
-
-def _cell_pair(
-    cell: ComparedCell | None, compared: Sequence[ComparedCell], layout: cells.TableLayout
-) -> list[TableCell]:
-    if cell is None:
-        return [TableCell(""), TableCell("")]
-    rivals = [other for other in compared if _are_rivals(cell, other)]
-    verdict = cell.judgement.verdict
-    mark = MARKS[verdict]
-    return [
-        TableCell(
-            spread_text(cell.published),
-            strong=cell.published.mean == min(rival.published.mean for rival in rivals),
-        ),
-        TableCell(
-            f"{spread_text(cell.ours)} {mark}".strip(),
-            strong=cell.ours.n > 0
-            and cell.ours.mean == min(r.ours.mean for r in rivals if r.ours.n),
-            runs=cell.runs,
-            title=f"{verdict}: {cell.judgement.reason}",
-            mark=verdict_class(verdict),
-        ),
+    settings = cells.cell_configurations(table)
+    sources = [("", frame), *((name, held) for name, held in elsewhere.items())]
+    first = [
+        (source, row, nearest_configuration(row, settings.values()))
+        for source, held in sources
+        for _, row in first_trials(held).iterrows()
     ]
+    frames = dict(sources)
+    compared = []
+    for _, cell in cells.table_cells(table).iterrows():
+        key = cell["dataset"], cell["network"], cell["method"]
+        copied = layout.copied_from.get(cell["method"])
+        wanted = WantedCell(
+            *key,
+            cells.published_numbers(cell),
+            cells.margin_of(cell),
+            settings.get(key),
+            layout.epochs,
+        )
+        matched = [
+            (frames[source], source, row)
+            for source, row, near in first
+            if near is not None and near is wanted.wanted and source in ("", copied)
+        ]
+        compared.append(
+            compared_cell(wanted, matched, seeds=seeds, test=test, expected=scale == PAPER_SCALE)
+        )
+    return compared
 
 
-def _are_rivals(cell: ComparedCell, other: ComparedCell) -> bool:
-    """Return whether two cells differ in the method alone."""
-    return (cell.dataset, cell.network) == (other.dataset, other.network)
+def compared_cell(
+    cell: WantedCell,
+    matched: Iterable[tuple[pd.DataFrame, str, "pd.Series[Any]"]],
+    *,
+    seeds: int | None,
+    test: str,
+    expected: bool = True,
+) -> ComparedCell:
+    """Return a cell with all configurations that stand beside it, each with its verdict.
+
+    Args:
+        cell: the published cell.
+        matched: for each configuration its study's trials, that study's name if it is another one,
+            and one of its trials.
+        seeds: how many each is to have; None takes those that there are.
+        test: the metric that is compared.
+        expected: whether the study is to have trials here.
+    """
+    readings = [
+        _reading_of(cell, frame, source, row, seeds, test) for frame, source, row in matched
+    ]
+    readings.sort(key=lambda r: (r.judgement.verdict is Verdict.NOT_COMPARED, bool(r.source)))
+    numbers = cell.published
+    missing = judge_values(
+        [],
+        numbers,
+        cell.margin,
+        planned=seeds,
+        differing="" if expected else "no trial here has this data set, network and method",
+    )
+    other = (
+        cells.independent_number(cell.dataset, cell.network, cell.method, epochs=cell.epochs)
+        if cell.epochs
+        else None
+    )
+    return ComparedCell(
+        dataset=cell.dataset,
+        network=cell.network,
+        method=cell.method,
+        published=SeedSummary(numbers.runs, numbers.mean, numbers.sd, float("nan"), float("nan")),
+        readings=tuple(readings),
+        missing=missing,
+        independent=other,
+    )
 
 
-def _grid_legend(compared: Sequence[ComparedCell]) -> str:
-    used = {cell.judgement.verdict for cell in compared}
-    marks = [f"{sign} {verdict}" for verdict, sign in MARKS.items() if sign and verdict in used]
-    start = "Test error in percent, mean ± standard deviation over seeds; bold: lowest of its kind."
-    return f"{start} {', '.join(marks)}." if marks else start
+def tally_sentence(compared: Sequence[ComparedCell], *, of: str = "the paper") -> str:
+    """Return one sentence: how many cells came out how.
+
+    Readings in another setting than the published one count only where a cell has no other. A cell
+    whose readings disagree is counted as such.
+    """
+    counts = {verdict: 0 for verdict in Verdict}
+    disagreeing = 0
+    for cell in compared:
+        verdicts = {judgement.verdict for judgement in cell.judgements}
+        own = verdicts - {Verdict.NOT_COMPARED} or verdicts
+        if len(own) > 1:
+            disagreeing += 1
+        else:
+            counts[next(iter(own))] += 1
+    parts = [f"{count} {verdict}" for verdict, count in counts.items() if count]
+    if disagreeing:
+        parts.append(f"{disagreeing} with readings that disagree")
+    return f"Of {count_text(len(compared), 'cell')} of {of}: {', '.join(parts)}."
+
+
+def first_trials(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return one trial of each configuration."""
+    return frame.drop_duplicates(CONFIGURATION) if CONFIGURATION in frame else frame.iloc[:0]
+
+
+def _reading_of(
+    cell: WantedCell,
+    frame: pd.DataFrame,
+    source: str,
+    row: "pd.Series[Any]",
+    seeds: int | None,
+    test: str,
+) -> CellReading:
+    configuration = str(row[CONFIGURATION])
+    ours = frame[frame[CONFIGURATION] == configuration]
+    lost = int(ours[OUTCOME].isin(LOST).sum()) if OUTCOME in ours else 0
+    values = by_seed(frame, configuration, test)
+    differing = ""
+    if cell.wanted is not None:
+        paths = differing_settings(row, cell.wanted)
+        differing = difference_text(row, cell.wanted, paths)
+    held = {name: summarise_seeds(by_seed(frame, configuration, name)) for name in TEST_ERRORS}
+    full = completed_trials(ours)
+    return CellReading(
+        configuration=configuration,
+        source=source,
+        ours=summarise_seeds(values),
+        tests=held,
+        judgement=judge_values(
+            list(values),
+            cell.published,
+            cell.margin,
+            planned=seeds,
+            failed=lost,
+            differing=differing,
+        ),
+        remark=_precision_remark(ours, cell.wanted),
+        runs=tuple(full["run_id"]) if "run_id" in full else (),
+    )
+
+
+def _precision_remark(trials: pd.DataFrame, wanted: PaperConfiguration | None) -> str:
+    """Return in which precision the trials ran, where the published setting has another."""
+    usual = hashable_value(wanted.settings.get(PRECISION_SETTING)) if wanted else None
+    column = PRECISION if PRECISION in trials else PRECISION_SETTING
+    if usual is None or column not in trials:
+        return ""
+    used = [str(value) for value in trials[column].dropna().unique() if value != usual]
+    return f"trained in {' and '.join(used)}" if used else ""

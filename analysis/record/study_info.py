@@ -84,6 +84,11 @@ class StudyInfo:
         return is_selecting(self._objectives)
 
     @property
+    def published_cells(self) -> list[dict[str, Any]]:
+        """The published cells that the study is held against, as plain data."""
+        return list((self.resolved.get("claims") or {}).get("cells") or [])
+
+    @property
     def _objectives(self) -> list[str]:
         objective = self.search.get("objective") or VALIDATION_ERROR
         return [objective] if isinstance(objective, str) else list(objective)

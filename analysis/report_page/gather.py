@@ -16,9 +16,18 @@ from analysis.figures.diagnostics import (
     SoftTargets,
 )
 from analysis.figures.model import Figure
-from analysis.paper import cells, reproduction
+from analysis.paper import (
+    cells,
+    figure_claims,
+    published_table,
+    reproduction,
+    table_claims,
+    table_rows,
+)
+from analysis.paper.claims_file import rows_of_data
 from analysis.paper.findings import DiagnosedTrials, figure_finding
 from analysis.paper.reproduction import ComparedCell
+from analysis.paper.table_claims import JudgedClaim
 from analysis.record.names import CONFIGURATION, SEED
 from analysis.report_page import checks
 from analysis.report_page.headline import headline_of
@@ -28,7 +37,7 @@ from analysis.tables import configurations, paired
 from analysis.tables.paired import PairedContrast
 from analysis.tables.printed import setting_text
 from analysis.trials import StudyInfo
-from trainables.metrics import TEST_ERROR, TRAIN_LOSS, course_metric
+from trainables.metrics import TEST_ERROR, TEST_ERROR_LAST, TRAIN_LOSS, course_metric
 
 ABOUT = {
     "fig2": "top-targets",
@@ -52,20 +61,38 @@ class ReportMaterial:
     factors: list[str]
     contrasts: list[PairedContrast]
     compared: list[ComparedCell]
+    claims: list[JudgedClaim]
     figures: list[Figure]
     warnings: list[str]
     answer: str
+    test: str = TEST_ERROR_LAST
+    """The test error that is reported."""
+    layout: cells.TableLayout | None = None
+    """How the published table that stands beside ours is laid out."""
+    source: str = "the paper"
+    """Where the published numbers are from."""
 
     @property
     def objective(self) -> str:
         """The metric that selects; the first of several."""
-        return self.info.objectives[0]
+        found = self.info.objectives[0]
+        return self.test if found == TEST_ERROR_LAST else found
 
 
 def gather_material(
-    study: str, scale: str | None = None, tracking_uri: str | None = None
+    study: str,
+    scale: str | None = None,
+    tracking_uri: str | None = None,
+    *,
+    test: str = TEST_ERROR_LAST,
 ) -> ReportMaterial:
     """Read the record of a study at one scale and work out what the report says.
+
+    Args:
+        study: its name.
+        scale: may be None if there is only one on record.
+        tracking_uri: as for `trials.load`.
+        test: the test error that is reported.
 
     Raises:
         UnknownStudyError: if the study or the scale is not on record.
@@ -75,17 +102,31 @@ def gather_material(
     factors = configurations.factors_of(frame, info.space)
     seeds = len(info.seeds) if info.seeds else None
     wanted = _seeds_enough(frame, seeds)
+    objectives = [test if name == TEST_ERROR_LAST else name for name in info.objectives]
     table = configurations.over_configurations(
-        frame, factors, info.objectives, seeds=wanted, selects=info.selects
+        frame, factors, objectives, test=test, seeds=wanted, selects=info.selects
     )
     compared: list[ComparedCell] = []
-    if study in cells.TABLES:
+    claims: list[JudgedClaim] = []
+    rows = rows_of_data(info.published_cells)
+    layout = cells.TABLES.get(study)
+    if rows:
+        layout = published_table.layout_of(rows)
+        compared = published_table.compare_rows(frame, rows, seeds=seeds)
+        claims = published_table.judge_rows(frame, rows)
+    elif layout is not None:
         compared = reproduction.compare_table(
-            frame, study, scale=info.scale, seeds=seeds, objective=info.objectives[0]
+            frame,
+            study,
+            scale=info.scale,
+            seeds=seeds,
+            test=test,
+            elsewhere=_trials_elsewhere(study, info.scale, tracking_uri),
         )
-    reached = any(cell.ours.n for cell in compared)
+        claims = _judged_claims(frame, study, info.scale, test)
     # In a table of the paper each configuration is a cell of its own, and none is the best.
-    contrasts = [] if reached else paired.contrasts_with_best(frame, table, factors)
+    judged = bool(claims) or any(cell.reached for cell in compared)
+    contrasts = [] if judged else paired.contrasts_with_best(frame, table, factors, test=test)
     problems: list[str] = []
     shown = _configurations_shown(table, factors)
     labels = {
@@ -96,12 +137,25 @@ def gather_material(
     history = trials.history(labels, curves, info.tracking_uri)
     diagnosed = _diagnosed_trials(info, frame, labels, problems)
     drawn = [
-        *_error_figures(info, frame, table, factors),
+        *_error_figures(info, frame, table, factors, objectives, test),
         figures_curves.learning_curves(history, labels, metrics=[error, TRAIN_LOSS]),
         *_diagnostic_figures(diagnosed),
     ]
     figure = cells.figure_of(info.study)
-    evidence = checks.StudyEvidence(info, frame, table, factors)
+    evidence = checks.StudyEvidence(info, frame, table, factors, test)
+    found = figure_finding(figure, diagnosed, history, labels)
+    answer = found or headline_of(
+        table,
+        factors,
+        contrasts,
+        compared,
+        claims=claims,
+        of=published_table.sources_of(rows) or "the paper",
+        objective=objectives[0],
+        test=test,
+        selects=info.selects,
+    )
+    on_claim = figure_claims.figure_sentence(figure, frame, test=test)
     return ReportMaterial(
         info=info,
         frame=frame,
@@ -109,18 +163,35 @@ def gather_material(
         factors=factors,
         contrasts=contrasts,
         compared=compared,
+        claims=claims,
         figures=_in_order([found for found in drawn if found is not None], figure),
         warnings=checks.warnings_of(evidence) + problems,
-        answer=figure_finding(figure, diagnosed, history, labels)
-        or headline_of(
-            table,
-            factors,
-            contrasts,
-            compared,
-            objective=info.objectives[0],
-            selects=info.selects,
-        ),
+        answer=" ".join(part for part in (answer, on_claim) if part),
+        test=test,
+        layout=layout,
+        source=published_table.sources_of(rows) or "the paper",
     )
+
+
+def _trials_elsewhere(study: str, scale: str, tracking_uri: str | None) -> dict[str, pd.DataFrame]:
+    """Return the trials that the paper's table copies from other tables, where on record."""
+    found = {}
+    for source in set(cells.TABLES[study].copied_from.values()):
+        try:
+            found[source] = trials.load(source, scale, tracking_uri)
+        except trials.UnknownStudyError:
+            continue
+    return found
+
+
+def _judged_claims(frame: pd.DataFrame, study: str, scale: str, test: str) -> list[JudgedClaim]:
+    expected = table_rows.expected_rows(study) if scale == reproduction.PAPER_SCALE else 0
+    judged = table_claims.judge_claim(
+        table_rows.table_rows(frame, study, test=test),
+        table_rows.TABLE_CLAIMS[study],
+        expected=expected,
+    )
+    return [judged] if judged else []
 
 
 def _in_order(drawn: list[Figure], figure: str | None) -> list[Figure]:
@@ -137,13 +208,20 @@ def _seeds_enough(frame: pd.DataFrame, seeds: int | None) -> int | None:
 
 
 def _error_figures(
-    info: StudyInfo, frame: pd.DataFrame, table: pd.DataFrame, factors: list[str]
+    info: StudyInfo,
+    frame: pd.DataFrame,
+    table: pd.DataFrame,
+    factors: list[str],
+    objectives: list[str],
+    test: str,
 ) -> Iterator[Figure | None]:
     """Yield the figures that are made from the errors of configurations."""
-    objective = info.objectives[0]
+    objective = objectives[0]
     if configurations.DATA not in factors:
-        yield search.pareto_front(table, factors, info.objectives)
-    yield errors.error_by_factor(table, frame, factors, objective=objective, space=info.space)
+        yield search.pareto_front(table, factors, objectives)
+    yield errors.error_by_factor(
+        table, frame, factors, objective=objective, test=test, space=info.space
+    )
     if configurations.DATA not in factors:  # across data sets errors do not compare
         shares = factor_importance(table, factors, objective=objective, space=info.space)
         yield figures_curves.importance_bars(shares, caption=IMPORTANCE)

@@ -7,10 +7,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.paper import reproduction
+from analysis.paper.claim_words import claim_sentence
 from analysis.paper.reproduction import ComparedCell
+from analysis.paper.table_claims import JudgedClaim
+from analysis.statistics.best_set import range_sentence
 from analysis.statistics.summary import SeedSummary
-from analysis.tables.configurations import DATA, PARTS, data_sets, hashable_value
-from analysis.tables.display_names import count_text, display_name, number_text
+from analysis.tables.configurations import DATA, MAY_BE_BEST, PARTS, data_sets, hashable_value
+from analysis.tables.display_names import SYMBOLS, count_text, display_name, number_text
 from analysis.tables.paired import PairedContrast
 from analysis.tables.printed import setting_text, spread_text
 from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
@@ -22,6 +25,8 @@ def headline_of(
     contrasts: Sequence[PairedContrast],
     compared: Sequence[ComparedCell] = (),
     *,
+    claims: Sequence[JudgedClaim] = (),
+    of: str = "the paper",
     objective: str = VALIDATION_ERROR,
     test: str = TEST_ERROR_LAST,
     selects: bool = True,
@@ -32,13 +37,18 @@ def headline_of(
         table: as from `tables.over_configurations`.
         factors: what names a configuration.
         contrasts: the others against the best one, the next best first.
-        compared: the cells of the paper, if the study makes one of its tables again.
+        compared: the published cells, if the study is held against any.
+        claims: what is claimed there, judged on the study's own trials.
+        of: where the cells are from.
         objective: the metric that selects.
         test: the metric that is reported.
         selects: whether the study chooses a best configuration.
     """
-    if any(cell.ours.n for cell in compared):
-        return reproduction.tally_sentence(compared)
+    answers = [claim_sentence(claim) for claim in claims]
+    if any(cell.reached for cell in compared):
+        answers.append(reproduction.tally_sentence(compared, of=of))
+    if answers:
+        return " ".join(answers)
     if not selects and (table["n"] > 0).any():
         return _list_methods(table[table["n"] > 0], factors, test)
     if table.empty or not table["best"].any():
@@ -66,7 +76,33 @@ def headline_of(
         what, _, which = display_name(test).partition(", ")
         text += f", {what} {_with_unit(_error_summary(best, test), test)}"
         text += f" ({which})" if which else ""
-    return f"{text}{_next_best(contrasts)}."
+    return f"{text}{_next_best(contrasts)}.{contender_sentence(table, factors)}"
+
+
+def contender_sentence(table: pd.DataFrame, factors: Sequence[str]) -> str:
+    """Return which configurations may be the best, with a space before; nothing where unknown.
+
+    Of a single numeric factor the values that may be, as ranges.
+    """
+    if MAY_BE_BEST not in table:
+        return ""
+    known = table[table[MAY_BE_BEST].notna()]
+    kept = [bool(flag) for flag in known[MAY_BE_BEST]]
+    if len(known) < 2:
+        return ""
+    if len(factors) == 1 and (values := _numbers_of(known[factors[0]])):
+        name = SYMBOLS.get(factors[0], factors[0])
+        return f" {range_sentence(values, kept, name)}"
+    if all(kept):
+        return f" None of {count_text(len(known), 'configuration')} is told apart from the best."
+    return f" {sum(kept)} of {count_text(len(known), 'configuration')} may be the best (95%)."
+
+
+def _numbers_of(values: "pd.Series[Any]") -> list[float]:
+    """Return the values where they are numbers without repeats, else nothing."""
+    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    whole = len(numbers) == len(values) and len(set(numbers)) == len(numbers)
+    return [float(v) for v in numbers] if whole and not any(v != v for v in numbers) else []
 
 
 def _list_methods(table: pd.DataFrame, factors: Sequence[str], test: str) -> str:
@@ -85,14 +121,29 @@ def _list_methods(table: pd.DataFrame, factors: Sequence[str], test: str) -> str
         return (
             f"{subject} is lowest with {first} in {most} of "
             f"{count_text(len(lowest), 'case')}{listed} "
-            f"(a case: {' and '.join(_subject_of(name) for name in cases)})."
+            f"(a case: {' and '.join(_subject_of(name) for name in cases)})"
+            f"{_not_excluded(table, methods, cases)}."
         )
     ends = [order.iloc[0], order.iloc[-1]] if len(order) > 1 else [order.iloc[0]]
     parts = [
         f"{_with_unit(_error_summary(row, test), test)} with {setting_text(row, factors)}"
         for row in ends
     ]
-    return f"{subject} from {' to '.join(parts)}."
+    return f"{subject} from {' to '.join(parts)}.{contender_sentence(table, factors)}"
+
+
+def _not_excluded(table: pd.DataFrame, methods: Sequence[str], cases: Sequence[str]) -> str:
+    """Return in how many cases each method may be the best; nothing where that is not known."""
+    known = table[table[MAY_BE_BEST].notna()] if MAY_BE_BEST in table else table.iloc[:0]
+    if known.empty:
+        return ""
+    judged = known.groupby(
+        [known[name].map(hashable_value) for name in cases], dropna=False
+    ).ngroups
+    kept = known[known[MAY_BE_BEST].map(bool)]
+    counts = Counter(setting_text(row, methods) for _, row in kept.iterrows())
+    listed = ", ".join(f"{name} in {count}" for name, count in counts.most_common())
+    return f"; of {judged} judged by their seeds, not excluded as the best: {listed}"
 
 
 def _subject_of(name: str) -> str:

@@ -9,7 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.figures import draw_matplotlib, draw_plotly
-from analysis.paper import cells, reproduction
+from analysis.paper import cells, claim_words, grids
 from analysis.record.addresses import LOCAL_UI
 from analysis.record.names import (
     ADOPTED_FROM,
@@ -27,7 +27,7 @@ from analysis.tables import configurations, paired, printed, rendering
 from analysis.tables.display_names import count_text, display_name, number_text, setting_value_text
 from analysis.tables.printed import setting_text
 from analysis.tables.rendering import TableCell, TableGrid
-from trainables.metrics import EPOCH_SECONDS, TEST_ERROR_LAST
+from trainables.metrics import EPOCH_SECONDS
 
 MOST_ROWS = 25
 """Configurations shown in the page; the tables beside it hold all."""
@@ -41,8 +41,8 @@ def write_report(material: ReportMaterial, output: Path) -> Path:
     for old in ("tables", "figures"):  # a figure of an earlier report would look like this one's
         shutil.rmtree(folder / old, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, grid in report_grids(material).items():
-        _write_table(folder / "tables", name, grid)
+    for table, grid in report_grids(material).items():
+        _write_table(folder / "tables", table, grid, label=f"tab:{folder.name}-{table}")
     for figure in material.figures:
         draw_matplotlib.save_figure(figure, folder / "figures")
     (folder / "report.html").write_text(render_page(material), encoding="utf-8")
@@ -59,11 +59,16 @@ def render_page(material: ReportMaterial) -> str:
         trim_blocks=True,
     )
     shown = printed.configuration_grid(
-        material.table, material.factors, info.objectives, most=MOST_ROWS, selects=info.selects
+        material.table,
+        material.factors,
+        _objectives(material),
+        test=material.test,
+        most=MOST_ROWS,
+        selects=info.selects,
     )
     html = {name: Markup(rendering.to_html(grid, link=link))
             for name, grid in report_grids(material).items()}  # fmt: skip
-    reached = any(cell.ours.n for cell in material.compared)
+    reached = any(cell.reached for cell in material.compared)
     return environment.get_template(TEMPLATE).render(
         info=info,
         answer=material.answer,
@@ -72,6 +77,10 @@ def render_page(material: ReportMaterial) -> str:
         claim=cells.CLAIMS.get(cells.figure_of(info.study) or "", ""),
         paper_table=html.get("paper", ""),
         paper_details=html.get("verdicts", ""),
+        claim_table=Markup("").join(
+            table for name, table in html.items() if name.startswith("claim")
+        ),
+        test_words=display_name(material.test),
         paper_note=""
         if reached
         else "No trial here has the data set, network and method of a "
@@ -108,7 +117,8 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
         "configurations": printed.configuration_grid(
             material.table,
             material.factors,
-            info.objectives,
+            _objectives(material),
+            test=material.test,
             title=f"{info.study}, {info.scale}",
             selects=info.selects,
         )
@@ -118,20 +128,28 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
         best = setting_text(material.table.iloc[0], material.factors)
         reference = "best of its data set" if several else f"best, {best}"
         found["against-best"] = paired.contrast_grid(
-            material.contrasts, title=f"Minus the {reference}"
+            material.contrasts, title=f"Minus the {reference}", test=material.test
         )
     if material.compared:
-        found["paper"] = reproduction.reproduction_grid(material.compared, info.study)
-        found["verdicts"] = reproduction.detail_grid(material.compared)
+        assert material.layout is not None  # what is compared has a layout
+        found["paper"] = grids.reproduction_grid(material.compared, material.layout)
+        found["verdicts"] = grids.detail_grid(material.compared, of=material.source)
+    for number, claim in enumerate(material.claims, start=1):
+        name = "claim" if number == 1 else f"claim-{number}"
+        found[name] = claim_words.claims_grid(claim)
     return found
 
 
-def _write_table(folder: Path, name: str, grid: TableGrid) -> None:
+def _objectives(material: ReportMaterial) -> list[str]:
+    return [material.objective, *material.info.objectives[1:]]
+
+
+def _write_table(folder: Path, name: str, grid: TableGrid, *, label: str) -> None:
     folder.mkdir(exist_ok=True)
     texts = {
         "csv": rendering.to_csv(grid),
         "md": rendering.to_markdown(grid),
-        "tex": rendering.to_latex(grid, label=f"tab:{name}"),
+        "tex": rendering.to_latex(grid, label=label),
     }
     for kind, text in texts.items():
         (folder / f"{name}.{kind}").write_text(text, encoding="utf-8")
@@ -200,7 +218,11 @@ def _origin_lines(material: ReportMaterial) -> list[tuple[str, str | Markup]]:
 
 def _trial_grid(material: ReportMaterial) -> TableGrid:
     """Return one row per trial, with the link to its run."""
-    metrics = [name for name in (material.objective, TEST_ERROR_LAST) if name in material.frame]
+    metrics = [
+        name
+        for name in dict.fromkeys([material.objective, material.test])
+        if name in material.frame
+    ]
     rows = []
     for _, trial in material.frame.iterrows():
         outcome = trial.get(OUTCOME)

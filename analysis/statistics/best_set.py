@@ -177,6 +177,20 @@ def values_as_good(
     return GoodValues(ranges, good, margin, _sentence(ranges, good, len(values), margin, name))
 
 
+def range_sentence(values: Sequence[float], may_be_best: Sequence[bool], name: str) -> str:
+    """Return which values of a numeric factor may be the best, as ranges of neighbours.
+
+    Args:
+        values: of the factor, without repeats.
+        may_be_best: for each, whether it is in the set.
+        name: of the factor.
+    """
+    order = np.argsort(values)
+    ordered = [float(values[row]) for row in order]
+    ranges = _ranges(ordered, [may_be_best[row] for row in order])
+    return _sentence(ranges, (), len(values), 0.0, name)
+
+
 def _ranges(ordered: Sequence[float], flags: Sequence[bool]) -> tuple[ValueRange, ...]:
     runs: list[list[float]] = []
     open_run = False

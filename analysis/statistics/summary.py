@@ -165,14 +165,22 @@ def bca_interval(values: ArrayLike, level: float = LEVEL, *, seed: int = 0) -> I
 
 
 def paired_difference(
-    first: "pd.Series[Any]", second: "pd.Series[Any]", *, level: float = LEVEL
+    first: "pd.Series[Any]",
+    second: "pd.Series[Any]",
+    *,
+    level: float = LEVEL,
+    resolution: float = 0.0,
 ) -> PairedDifference:
     """Return first − second over the seeds that both have.
+
+    Errors come in steps of one image: equal differences have no spread and would prove anything.
+    So no standard deviation is below that of the rounding, resolution / √6.
 
     Args:
         first: values indexed by seed, without repeats.
         second: likewise.
         level: coverage of the interval (Student's t of the differences).
+        resolution: points of percent that one test image is worth; 0 for values without steps.
     """
     for series in (first, second):
         if series.index.has_duplicates:
@@ -180,18 +188,24 @@ def paired_difference(
     both = pd.concat([first, second], axis=1, join="inner", keys=["first", "second"]).dropna()
     differences = (both["first"] - both["second"]).to_numpy(dtype=np.float64)
     summary = summarise_seeds(differences, level=level)
-    n = summary.n
+    n, sd, low, high = summary.n, summary.sd, summary.low, summary.high
+    least = resolution / np.sqrt(6)
+    t_p = paired_t_test(differences)
+    if sd < least:
+        sd = float(least)
+        low, high = t_interval(summary.mean, sd, n, level)
+        t_p = float(2 * special.stdtr(n - 1, -abs(summary.mean) / sd * np.sqrt(n)))
     flip_low, flip_high = sign_flip_interval(differences, level)
     return PairedDifference(
         n=n,
         mean=summary.mean,
-        sd=summary.sd,
-        low=summary.low,
-        high=summary.high,
+        sd=sd,
+        low=low,
+        high=high,
         p=sign_flip_test(differences),
         smallest_p=2.0 ** (1 - n) if n else np.nan,
         seeds=tuple(int(seed) for seed in sorted(both.index)),
-        t_p=paired_t_test(differences),
+        t_p=t_p,
         flip_low=flip_low,
         flip_high=flip_high,
     )

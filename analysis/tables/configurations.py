@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.record.names import (
     COMPLETED,
@@ -25,6 +26,7 @@ from analysis.record.names import (
     SEED,
     STOPPED_EARLY,
 )
+from analysis.statistics.best_set import best_set
 from analysis.statistics.summary import summarise_seeds
 from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
@@ -32,6 +34,10 @@ LOST = (DIVERGED, FAILED)
 """Outcomes after which a trial has no number and will not get one."""
 DATA = "dataset.name"
 PARTS = ("n", "mean", "sd", "low", "high")
+MAY_BE_BEST = "may_be_best"
+"""The column that tells which configurations are not excluded as the best of their data set."""
+MOST_CONTENDERS = 300
+"""Configurations that are compared with each other; of more, those with the lowest means."""
 
 Space = Mapping[str, Any]
 
@@ -93,7 +99,10 @@ def over_configurations(
         `configuration`, the factors, for each metric `m` the columns `m_mean`, `m_sd`, `m_low`,
         `m_high` (95%, see `statistics.summary`) and `m_n`, then `n` (completed trials with an
         objective), `trials`, `stopped_early`, `diverged`, `failed`, `unfinished`, `run_ids` (of the
-        n) and `best`.
+        n), `best`, and `may_be_best`: whether it is in the set that holds the truly best one of its
+        data set with a probability of 95%, by the objective (`statistics.best_set`); where nothing
+        is selected, the best one of its case (`cases_of`). It is None where nothing can be said: of
+        several objectives, and of a configuration with fewer than two seeds.
     """
     objectives = [objective] if isinstance(objective, str) else list(objective)
     metrics = list(dict.fromkeys([*objectives, test]))
@@ -103,7 +112,12 @@ def over_configurations(
     ]
     table = pd.DataFrame(rows, columns=_table_columns(factors, metrics))
     table["best"] = False
+    table[MAY_BE_BEST] = None
     groups = data_sets(table)
+    cases = groups if selects else cases_of(table, factors)
+    if len(objectives) == 1:
+        for case in cases.unique():
+            _mark_contenders(table, frame, table.index[cases == case], objectives[0])
     for group in groups.unique() if selects else ():
         table.loc[groups == group, "best"] = _best_rows(table[groups == group], objectives, seeds)
     table["_group"] = groups.map({group: i for i, group in enumerate(groups.unique())})
@@ -111,6 +125,30 @@ def over_configurations(
         ["_group", "best", f"{objectives[0]}_mean"], ascending=[True, False, True], kind="stable"
     )
     return order.drop(columns="_group").reset_index(drop=True)
+
+
+def cases_of(table: pd.DataFrame, factors: Sequence[str]) -> "pd.Series[Any]":
+    """Return what each configuration is compared within: those that share all but the regularizer.
+
+    Where no setting of the regularizer varies, the data set.
+    """
+    others = [name for name in factors if not name.startswith("regularizer.")]
+    if len(others) == len(factors) or not others:
+        return data_sets(table)
+    keys = [str([hashable_value(row[name]) for name in others]) for _, row in table.iterrows()]
+    return pd.Series(keys, index=table.index, dtype=object)
+
+
+def errors_by_seed(
+    frame: pd.DataFrame, configurations: Sequence[str], metric: str
+) -> NDArray[np.float64]:
+    """Return a metric of completed trials: a row per configuration, a column per seed, NaN gaps."""
+    values = [by_seed(frame, key, metric) for key in configurations]
+    seeds = sorted({seed for row in values for seed in row.index})
+    matrix = np.full((len(values), len(seeds)), np.nan)
+    for i, row in enumerate(values):
+        matrix[i] = row.reindex(seeds).to_numpy(dtype=float)
+    return matrix
 
 
 def data_sets(table: pd.DataFrame) -> "pd.Series[Any]":
@@ -188,6 +226,22 @@ def _configuration_row(
         "unfinished": int((~outcomes.isin(known)).sum()),
         "run_ids": tuple(full["run_id"]) if "run_id" in full else (),
     }
+
+
+def _mark_contenders(
+    table: pd.DataFrame, frame: pd.DataFrame, rows: "pd.Index[Any]", objective: str
+) -> None:
+    """Say in `may_be_best` which of the rows are not excluded; all are of one data set."""
+    able = table.loc[rows]
+    able = able[able[f"{objective}_n"] > 1].sort_values(f"{objective}_mean").head(MOST_CONTENDERS)
+    if len(able) < 2:
+        return
+    errors = errors_by_seed(frame, list(able[CONFIGURATION]), objective)
+    if not np.isfinite(errors[~np.isnan(errors)]).all():
+        return
+    members = best_set(errors).members
+    for place, row in enumerate(able.index):
+        table.at[row, MAY_BE_BEST] = place in members
 
 
 def _table_columns(factors: Sequence[str], metrics: Sequence[str]) -> list[str]:

@@ -37,6 +37,12 @@ WORDS = {
 """What a component is called in prose; a name that is not here speaks for itself."""
 
 
+SYMBOLS = {
+    "regularizer.beta": "β",
+    "regularizer.smoothing": "ε",
+    "regularizer.alpha": "α",
+}
+"""What the papers call a setting."""
 AXES = {
     "regularizer.beta": "β, share of the local label (regularizer.beta)",
     "regularizer.smoothing": "ε of label smoothing (regularizer.smoothing)",
@@ -59,6 +65,13 @@ def with_unit(name: str) -> str:
     """Return what a metric is called, with its unit where it has one."""
     unit = description_of(name).unit
     return f"{display_name(name)} ({unit})" if unit else display_name(name)
+
+
+def with_symbols(text: str) -> str:
+    """Return the text with the papers' symbols in place of the names of settings."""
+    for name, symbol in SYMBOLS.items():
+        text = text.replace(name, symbol)
+    return text
 
 
 def with_capital(text: str) -> str:

@@ -7,7 +7,14 @@ from typing import Any
 import pandas as pd
 
 from analysis.record.names import CONFIGURATION
-from analysis.statistics.summary import PairedDifference, holm_correction, paired_difference
+from analysis.statistics.intervals import single_level
+from analysis.statistics.pairs import RESOLUTION
+from analysis.statistics.summary import (
+    PairedDifference,
+    holm_correction,
+    paired_difference,
+    t_interval,
+)
 from analysis.tables.configurations import by_seed, data_sets
 from analysis.tables.display_names import display_name, number_text
 from analysis.tables.printed import interval_text, setting_text
@@ -22,29 +29,43 @@ class PairedContrast:
     name: str
     paired: PairedDifference
     holm_p: float
-    """p corrected over the table's comparisons."""
+    """The sign flips' p corrected over the table's comparisons."""
+    t_holm_p: float
+    """The paired t's p, corrected likewise."""
+    together: tuple[float, float]
+    """Ends of an interval; those of all comparisons hold at once."""
 
 
 def contrasts_against(
-    reference: "pd.Series[Any]", others: Mapping[str, "pd.Series[Any]"]
+    pairs: Mapping[str, tuple["pd.Series[Any]", "pd.Series[Any]"]],
 ) -> list[PairedContrast]:
-    """Return each other minus the reference, p corrected by Holm over them all.
+    """Return each first minus its second, p and intervals corrected for their number.
 
     Args:
-        reference: values indexed by seed.
-        others: likewise, by name.
+        pairs: by name the values of a configuration and of its reference, indexed by seed.
     """
     return _with_correction(
-        {name: paired_difference(values, reference) for name, values in others.items()}
+        {
+            name: paired_difference(values, reference, resolution=RESOLUTION)
+            for name, (values, reference) in pairs.items()
+        }
     )
 
 
 def _with_correction(pairs: Mapping[str, PairedDifference]) -> list[PairedContrast]:
     corrected = holm_correction([pair.p for pair in pairs.values()])
+    by_t = holm_correction([pair.t_p for pair in pairs.values()])
+    level = single_level(max(sum(pair.n > 1 for pair in pairs.values()), 1))
     return [
-        PairedContrast(name, pair, p)
-        for (name, pair), p in zip(pairs.items(), corrected, strict=True)
+        PairedContrast(name, pair, p, t_p, _interval_at(pair, level))
+        for (name, pair), p, t_p in zip(pairs.items(), corrected, by_t, strict=True)
     ]
+
+
+def _interval_at(pair: PairedDifference, level: float) -> tuple[float, float]:
+    if pair.n < 2:
+        return float("nan"), float("nan")
+    return t_interval(pair.mean, pair.sd, pair.n, level)
 
 
 def contrasts_with_best(
@@ -74,7 +95,9 @@ def contrasts_with_best(
         best = by_seed(frame, ran[CONFIGURATION].iloc[0], test)
         for _, row in ran.iloc[1 : most // groups.nunique() + 1].iterrows():
             values = by_seed(frame, row[CONFIGURATION], test)
-            pairs[setting_text(row, factors)] = paired_difference(values, best)
+            pairs[setting_text(row, factors)] = paired_difference(
+                values, best, resolution=RESOLUTION
+            )
     return _with_correction(pairs)
 
 
@@ -87,7 +110,10 @@ def contrast_grid(
             TableCell(contrast.name),
             TableCell(number_text(contrast.paired.mean)),
             TableCell(interval_text(contrast.paired.low, contrast.paired.high)),
+            TableCell(interval_text(*contrast.together)),
             TableCell(str(contrast.paired.n)),
+            TableCell(p_text(contrast.paired.t_p)),
+            TableCell(p_text(contrast.t_holm_p)),
             TableCell(p_text(contrast.paired.p)),
             TableCell(p_text(contrast.holm_p)),
         ]
@@ -95,18 +121,19 @@ def contrast_grid(
     ]
     cautions = dict.fromkeys(c.paired.caution for c in contrasts if c.paired.caution)
     notes = [
-        f"Differences of {display_name(test)}, paired by seed; p from the exact sign-flip "
-        "test, two-sided.",
+        f"Differences of {display_name(test)}, paired by seed. Each 95% interval is for itself; "
+        "those that hold together are Šidák's. p of the paired t, exact for normal differences, "
+        "and of the exact sign-flip test, both two-sided.",
         *(f"{caution[0].upper()}{caution[1:]}." for caution in cautions),
     ]
-    header = ["configuration", "difference (points)", "95% interval", "pairs", "p",
-              "p, Holm"]  # fmt: skip
+    header = ["configuration", "difference (points)", "95% interval", "95% together", "pairs",
+              "p, t", "p, t, Holm", "p, flips", "p, flips, Holm"]  # fmt: skip
     return TableGrid(
         title=title,
         header=[("", name) for name in header],
         rows=rows,
         notes=notes,
-        numeric=[False, True, True, True, True, True],
+        numeric=[False] + [True] * (len(header) - 1),
     )
 
 

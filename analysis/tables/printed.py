@@ -13,7 +13,9 @@ from analysis.record.names import STOPPED_EARLY
 from analysis.statistics.summary import SeedSummary
 from analysis.tables.configurations import (
     LOST,
+    MAY_BE_BEST,
     PARTS,
+    cases_of,
     data_sets,
     hashable_value,
     over_configurations,
@@ -25,6 +27,7 @@ from trainables.metrics import TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 NOTHING_SELECTED = (
     "Nothing is selected: the study compares, and no number here is the best of many."
 )
+CONTENDER_WORDS = {True: "yes", False: "no"}
 TROUBLES = {name: name.replace("_", " ") for name in ("unfinished", STOPPED_EARLY, *LOST)}
 """The counts of trials without a number, and their headings; an empty column is not shown."""
 
@@ -57,11 +60,20 @@ def configuration_grid(
     header = [("", display_name(name)) for name in factors]
     for name in metrics:
         header += [(with_unit(name), "mean ± sd"), (with_unit(name), "95% interval")]
+    marked = MAY_BE_BEST in table and bool(table[MAY_BE_BEST].notna().any())
+    header += [("", "may be best")] if marked else []
     header += [("", "seeds"), *(("", TROUBLES[name]) for name in troubles)]
     shown = table if most is None else table.head(most)
-    rows = [_row_cells(row, factors, metrics, troubles) for _, row in shown.iterrows()]
+    rows = [
+        _row_cells(row, factors, metrics, troubles, marked=marked) for _, row in shown.iterrows()
+    ]
     several = data_sets(table).nunique() > 1
-    notes = [_selection_note(objectives, several=several) if selects else NOTHING_SELECTED]
+    notes = ["Each 95% interval is for itself."] if len(table) > 1 else []
+    if marked:
+        cases = cases_of(table, factors).nunique() > 1
+        group = "data set" if several and selects else "case" if cases and not selects else ""
+        notes.append(_contender_note(objectives[0], group))
+    notes.append(_selection_note(objectives, several=several) if selects else NOTHING_SELECTED)
     if len(shown) < len(table):
         notes.append(f"{len(table) - len(shown)} more configurations are left out.")
     return TableGrid(
@@ -88,7 +100,12 @@ def as_text(
 
 
 def _row_cells(
-    row: "pd.Series[Any]", factors: Sequence[str], metrics: Sequence[str], troubles: Iterable[str]
+    row: "pd.Series[Any]",
+    factors: Sequence[str],
+    metrics: Sequence[str],
+    troubles: Iterable[str],
+    *,
+    marked: bool,
 ) -> list[TableCell]:
     best = bool(row["best"])
     cells = [TableCell(setting_value_text(row[name]), strong=best) for name in factors]
@@ -97,6 +114,8 @@ def _row_cells(
         summary = SeedSummary(*(row[f"{name}_{part}"] for part in PARTS))
         cells.append(TableCell(spread_text(summary), strong=best, runs=runs))
         cells.append(TableCell(interval_text(summary.low, summary.high)))
+    if marked:
+        cells.append(TableCell(CONTENDER_WORDS.get(row[MAY_BE_BEST], "–")))
     cells.append(TableCell(str(row["n"])))
     return cells + [TableCell(str(row[name]) if row[name] else "") for name in troubles]
 
@@ -132,6 +151,16 @@ def spread_text(summary: SeedSummary) -> str:
 def interval_text(low: float, high: float) -> str:
     """Return ``[19.18, 19.58]``, or a dash where there is none."""
     return "–" if np.isnan(low) else f"[{number_text(low)}, {number_text(high)}]"
+
+
+def _contender_note(objective: str, group: str) -> str:
+    where = f", each {group} for itself" if group else ""
+    what, _, which = display_name(objective).partition(", ")
+    return (
+        "May be best: those marked yes include the one whose "
+        f"{what}{f' ({which})' if which else ''} is truly the lowest{where}, "
+        "with a probability of 95% (multiple comparisons with the best, paired by seed)."
+    )
 
 
 def _selection_note(objectives: Sequence[str], *, several: bool) -> str:

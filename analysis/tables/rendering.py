@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from analysis.tables.display_names import with_symbols
+
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
 NUMERIC_CHARACTERS = frozenset("0123456789.,+-±–−×%()[] e\u00a0")
@@ -142,7 +144,7 @@ def to_latex(grid: TableGrid, *, label: str = "") -> str:
     lines.append("    " + _latex_row(_escape_latex(name) for _, name in grid.header))
     lines.append(r"    \midrule")
     for row in grid.rows:
-        cells = (_escape_latex(_plain_line(cell)) for cell in row)
+        cells = (_latex_cell(_escape_latex(_plain_line(cell))) for cell in row)
         lines.append(
             "    "
             + _latex_row(
@@ -260,7 +262,7 @@ LATEX = {
 
 
 def _escape_latex(text: str) -> str:
-    return "".join(LATEX.get(char, char) for char in text)
+    return "".join(LATEX.get(char, char) for char in with_symbols(text))
 
 
 def _end_sentence(text: str) -> str:
@@ -282,6 +284,11 @@ def _latex_groups(grid: TableGrid) -> list[str]:
             cells += [""] * count
         column = last + 1
     return ["    " + _latex_row(cells), "    " + " ".join(rules)]
+
+
+def _latex_cell(text: str) -> str:
+    r"""Return the text so that LaTeX reads it as text: ``\\[2pt]`` and ``\\*`` are commands."""
+    return f"{{}}{text}" if text.startswith(("[", "*")) else text
 
 
 def _latex_row(cells: Iterable[str]) -> str:

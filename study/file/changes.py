@@ -34,6 +34,8 @@ def _flatten_study(resolved: Mapping[str, Any]) -> dict[str, Any]:
     search = dict(resolved.get("search", {}))
     space = search.pop("space", {})
     rest = {**resolved, "search": search}
+    if isinstance(claims := rest.get("claims"), Mapping):
+        rest["claims"] = f"{claims['file']}, {len(claims['cells'])} cells"
     return {
         **flatten_settings(rest),
         **{f"search.space.{path}": value for path, value in space.items()},

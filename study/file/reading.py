@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from analysis.paper.claims_file import ClaimsFileError, PublishedRow, read_claims
 from study.file import document, includes
 from study.file.problems import FileProblem, StudyFileError
 from study.file.scales import choose_scale
@@ -34,6 +35,8 @@ class ReadStudy:
     """Without the flags."""
     written: str
     """The file's text."""
+    claims: tuple[PublishedRow, ...] = ()
+    """The published cells that the study is held against."""
 
 
 def read_study(
@@ -58,16 +61,29 @@ def read_study(
         if key in flags:
             raise StudyFileError(file, [FileProblem(key, rule, document.FLAG)])
     resolved = document.override_document(plain, flags)
-    _check_claims(resolved, path)
-    return ReadStudy(file, name, resolved, plain, document.read_text(path))
+    claims = _read_claims(resolved, path)
+    return ReadStudy(file, name, resolved, plain, document.read_text(path), claims)
 
 
-def _check_claims(resolved: DocumentSection, path: Path) -> None:
+def _read_claims(resolved: DocumentSection, path: Path) -> tuple[PublishedRow, ...]:
+    """Return the published cells of the file that `claims` names; none where there is no such key.
+
+    Raises:
+        StudyFileError: if the file is missing or cannot be used.
+    """
     claims = resolved.get("claims")
-    if isinstance(claims, str) and not os.path.isfile(path.parent / claims):
-        line = document.line_of(resolved, ("claims",))
+    if not isinstance(claims, str):
+        return ()  # another value is refused for what it is
+    line = document.line_of(resolved, ("claims",))
+    if not os.path.isfile(path.parent / claims):
         rule = f"there is no file `{claims}`, seen from {path.parent}"
         raise StudyFileError(str(path), [FileProblem.at("claims", rule, line)])
+    try:
+        return tuple(read_claims(path.parent / claims))
+    except ClaimsFileError as error:
+        raise StudyFileError(
+            str(path), [FileProblem.at("claims", f"`{claims}`: {error}", line)]
+        ) from error
 
 
 def blame_flags(

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from analysis.paper.claims_file import PublishedRow, rows_as_data
 from study.file import document, own_plugins, space
 from study.file import points as file_points
 from study.file.points import with_labels
@@ -28,7 +29,14 @@ class ResolvedStudy:
     """A valid study at one scale: what the rest of the program works from."""
 
     def __init__(
-        self, study: Study, *, scale: str, written: str, source: str, own: OwnSet = NO_OWN
+        self,
+        study: Study,
+        *,
+        scale: str,
+        written: str,
+        source: str,
+        own: OwnSet = NO_OWN,
+        claims: tuple[PublishedRow, ...] = (),
     ) -> None:
         self.name = study.study
         self.question = study.question
@@ -47,6 +55,9 @@ class ResolvedStudy:
         """Where the file was."""
         self.own = own
         """The own components that the study may use."""
+        self.claims_file = study.claims
+        self.claims = claims
+        """The published cells that the study is held against."""
 
     def configuration(self, point: Point) -> Configuration:
         """Return the full configuration of a point of the space."""
@@ -97,6 +108,7 @@ class ResolvedStudy:
         """Return the study as plain data, resolved, every default spelled out."""
         search = {**dataclasses.asdict(self.search), "seeds": list(self.search.seed_list)}
         brought = {module.shown_name: module.digest for module in self.own_modules}
+        claims = {"file": self.claims_file, "cells": rows_as_data(self.claims)}
         return {
             "study": self.name,
             "question": self.question,
@@ -106,6 +118,7 @@ class ResolvedStudy:
             "resources": dataclasses.asdict(self.resources),
             "checkpoints": dataclasses.asdict(self.checkpoints),
             **({own_plugins.KEY: brought} if brought else {}),
+            **({"claims": claims} if self.claims else {}),
         }
 
 
@@ -142,4 +155,11 @@ def resolve_study(read: ReadStudy) -> ResolvedStudy:
         blamed = blame_flags(problems, read, find_problems)
         raise StudyFileError(read.file, own_plugins.explain_broken(blamed, own))
     study: Study = parse_settings(Study, plain_study(read.resolved))
-    return ResolvedStudy(study, scale=read.scale, written=read.written, source=read.file, own=own)
+    return ResolvedStudy(
+        study,
+        scale=read.scale,
+        written=read.written,
+        source=read.file,
+        own=own,
+        claims=read.claims,
+    )

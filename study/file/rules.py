@@ -38,7 +38,6 @@ NOT_YET: dict[str, type] = {
     "search.seeds": SeedRace,
     "search.configurations": SearchUntil,
     "ablate": AblationPlan,
-    "claims": str,
 }
 """Keys that are checked and then refused where their value is of the type: nothing serves them."""
 

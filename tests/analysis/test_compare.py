@@ -1,6 +1,7 @@
 import pytest
 
 from analysis import compare
+from analysis.tables.counterparts import side_by_side
 from tests.analysis.record_writer import BASE
 
 
@@ -29,7 +30,8 @@ def test_two_studies_are_paired_by_seed(capsys):
     assert "regularizer.beta = 0.5" in out  # chosen on validation, not the better test error
     assert "6.50 ± 1.87" in out
     line = next(line for line in out.splitlines() if " 1.05 " in line)
-    assert line.split()[-3:] == ["6", ".0312", ".0312"]  # seed 17 has no partner; 2 / 2^6
+    # Seed 17 has no partner: six pairs, and the sign flips reach 2 / 2^6.
+    assert "  6  " in line and line.split()[-2:] == [".0312", ".0312"]
     assert out.splitlines()[-1].split() == ["regularizer.name", "LaMix", "Mixup"]
 
 
@@ -53,5 +55,74 @@ def test_a_colon_may_be_part_of_a_name(store):
 
 def test_three_studies_are_corrected_together():
     entries = [compare.compared_study(name) for name in ("ours", "theirs", "theirs:quick")]
-    grid = compare.side_by_side(entries)[1]
+    grid = side_by_side(entries)[1]
     assert [row[-1].text for row in grid.rows] == [".0625", ".0625"]  # 2 x .0312
+
+
+def table_study(store, name, *, fingerprint="feedfacefeedface", changes=()):
+    """A study that selects nothing, over two networks and two methods."""
+    study = store.start(name, objective="train_loss", space={"network": [], "regularizer": []})
+    for network, shift in (("lenet", 5.0), ("resnet50", 0.0)):
+        for method, more in (("mixup", 1.0), ("lamix", 0.0)):
+            settings = {**BASE, "network.name": network, "regularizer.name": method}
+            for seed in range(3):
+                study.add({**settings, **dict(changes)}, seed, test=10 + shift + more + 0.1 * seed,
+                          tags={"data_fingerprint": fingerprint})  # fmt: skip
+    return study
+
+
+def cells(grid):
+    return [[cell.text for cell in row] for row in grid.rows]
+
+
+def test_of_studies_that_select_nothing_like_stands_beside_like(store):
+    table_study(store, "one")
+    table_study(store, "two", changes={"training.learning_rate": 0.2})
+    entries = [compare.compared_study(name) for name in ("one", "two")]
+    numbers, contrasts, differing = side_by_side(entries)
+    assert len(numbers.rows) == 8 and len(contrasts.rows) == 4
+    for reference, other in zip(cells(numbers)[::2], cells(numbers)[1::2], strict=True):
+        assert (reference[0], other[0]) == ("one", "two") and reference[1] == other[1]
+    assert "best" not in " ".join(numbers.names)
+    assert [row[0] for row in cells(differing)] == ["training.learning_rate"]
+
+
+def test_configurations_without_their_like_are_counted(store):
+    study = store.start("half", objective="train_loss", space={"network": []})
+    for seed in range(3):
+        study.add({**BASE, "network.name": "lenet", "regularizer.name": "mixup"}, seed, test=11.0)
+    entries = [compare.compared_study(name) for name in ("one", "half")]
+    numbers = side_by_side(entries)[0]
+    assert len(numbers.rows) == 2
+    assert "3 configurations of one without a like in the other studies." in numbers.notes
+
+
+def test_studies_without_their_like_are_exit_2(store, capsys):
+    study = store.start("apart", objective="train_loss", space={"network": []})
+    for seed in range(3):
+        study.add({**BASE, "network.name": "densenet121"}, seed, test=11.0)
+    assert compare.main(["one", "apart"]) == 2
+    assert "they differ in network.name" in capsys.readouterr().err
+
+
+def test_other_data_are_warned_of(store):
+    table_study(store, "images", fingerprint="0000000000000000")
+    warned = side_by_side([compare.compared_study(n) for n in ("one", "images")])
+    assert any("fingerprints" in note for note in warned[0].notes)
+    table_study(store, "less", changes={"dataset.validation": 0.5})
+    notes = side_by_side([compare.compared_study(n) for n in ("one", "less")])[0].notes
+    assert any("dataset.validation not the same" in note for note in notes)
+    other = side_by_side([compare.compared_study(n) for n in ("one", "one")])[0].notes
+    assert not any("data" in note for note in other)
+
+
+def test_on_different_data_sets_no_difference_is_given(store):
+    table_study(store, "mnist", changes={"dataset.name": "mnist"})
+    grids = side_by_side([compare.compared_study(n) for n in ("one", "mnist")])
+    assert any("Different data sets" in note for note in grids[0].notes)
+    assert not any(grid.title.startswith("Minus") for grid in grids)
+
+
+def test_the_test_error_that_is_asked_for_is_compared(capsys):
+    assert compare.main(["ours", "theirs:quick", "--test", "last10"]) == 0
+    assert "test error, median of the last 10 epochs" in capsys.readouterr().out

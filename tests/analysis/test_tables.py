@@ -141,7 +141,8 @@ def test_text_is_aligned_and_stars_the_best(frame):
     assert lines[3].startswith("*") and "6.00 ± 1.00" in lines[3]
     assert len({line.index("±") for line in (lines[3], lines[5])}) == 1
     assert "took no part in the choice" in lines[-1]
-    assert all(len(line) <= 60 for line in printed.as_text(frame, [], width=60).splitlines()[:-1])
+    narrow = printed.as_text(frame, [], width=60).partition("Each 95% interval")[0]
+    assert all(len(line) <= 60 for line in narrow.splitlines())
 
 
 def test_rows_that_are_left_out_are_counted(frame):
@@ -199,6 +200,50 @@ def test_latex_is_well_formed_and_escaped():
     assert r"\multicolumn{2}{c}{PreAct}" in latex and r"\cmidrule(lr){2-3}" in latex
     assert r"\textbf{1.00 $\pm$ 0.10}" in latex
     assert latex.isascii()
+
+
+def test_a_latex_cell_that_begins_with_a_bracket_or_star_is_no_argument_of_the_line_before():
+    rows = [
+        [rendering.TableCell(text), rendering.TableCell("1")]
+        for text in ("[100, 150]", "*", "[200, 300]")
+    ]
+    latex = rendering.to_latex(
+        rendering.TableGrid(header=[("", "milestones"), ("", "n")], rows=rows)
+    )
+    check_latex(latex)
+    assert "    {}[200, 300] & 1" in latex and "    {}* & 1" in latex
+    assert not re.search(r"\\\s*[\[*]", latex)
+
+
+def test_latex_writes_settings_as_the_paper_does():
+    rows = [[rendering.TableCell("regularizer.beta = 0.5")]]
+    latex = rendering.to_latex(
+        rendering.TableGrid(header=[("", "regularizer.smoothing")], rows=rows)
+    )
+    assert r"$\beta$ = 0.5" in latex and r"$\varepsilon$" in latex
+
+
+def test_values_that_may_be_the_best_are_marked(frame):
+    seeds = range(5)
+    errors = {"a": 5.0, "b": 5.05, "c": 9.0}
+    luck = [0.4, -0.3, 0.1, -0.5, 0.3]
+    trials = pd.DataFrame(
+        {
+            "configuration": key,
+            "seed": seed,
+            "outcome": "completed",
+            "run_id": f"{key}{seed}",
+            "validation_error": error + luck[seed] + 0.2 * luck[(seed + i) % 5],
+        }
+        for i, (key, error) in enumerate(errors.items())
+        for seed in seeds
+    )
+    table = configurations.over_configurations(trials, [])
+    assert list(table["may_be_best"]) == [True, True, False]
+    text = printed.as_text(trials, [])
+    assert "may be best" in text and "multiple comparisons with the best" in text
+    single = configurations.over_configurations(trials[trials["seed"] == 0], [])
+    assert single["may_be_best"].isna().all()
 
 
 def test_latex_compiles(frame, tmp_path):

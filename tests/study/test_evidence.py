@@ -1,5 +1,7 @@
 """The keys that say how much evidence a study needs."""
 
+from pathlib import Path
+
 import pydantic
 import pytest
 import yaml
@@ -91,7 +93,6 @@ def test_a_wrong_one_is_refused_in_words(refused, flag, said):
         "search.seeds={decide: {against: {regularizer.beta: 0.5}}}",
         "search.configurations={most: 100, until: settled}",
         "ablate={from: {regularizer.beta: 1.0}, to: {regularizer.beta: 0.5}, parts: [regularizer]}",
-        "claims=sample.yaml",
     ],
 )
 def test_what_nothing_serves_yet_is_refused_in_words(refused, flag):
@@ -116,3 +117,20 @@ def test_plain_data_becomes_typed_settings():
     assert parse_settings(SearchUntil, {"most": 9}).until == "settled"
     ablation = parse_settings(AblationPlan, {"from": {}, "to": {"a": 1}, "parts": ["a"]})
     assert (ablation.start, ablation.design) == ({}, "one_out")
+
+
+def test_published_cells_are_read_with_the_study(tmp_path, capsys):
+    (tmp_path / "table.csv").write_text(
+        "dataset,network,method,metric,mean,spread,runs,source,match\n"
+        "digits,lenet,Mixup,test_error_last,4.2,0.2,5,Some 2020,regularizer.name = mixup\n"
+    )
+    file = tmp_path / "mine.yaml"
+    text = (Path(__file__).parents[2] / "search_spaces" / "beta.yaml").read_text()
+    file.write_text(f"{text}\nclaims: table.csv\n")
+    study = load_study(file, scale="quick")
+    assert [cell.method for cell in study.claims] == ["Mixup"]
+    held = study.as_dict()["claims"]
+    assert held["file"] == "table.csv" and held["cells"][0]["mean"] == 4.2
+    (tmp_path / "table.csv").write_text("dataset,network\n")
+    with pytest.raises(StudyFileError, match="claims: `table.csv`: its first line lacks method"):
+        load_study(file, scale="quick")

@@ -1,0 +1,184 @@
+"""A judged claim in words and as a table: the answer to the question of a table study."""
+
+from collections.abc import Iterator, Sequence
+
+from analysis.paper.methods import method_word
+from analysis.paper.table_claims import JudgedClaim, JudgedRow
+from analysis.paper.table_rows import PLAIN_MARGIN, ClaimKind
+from analysis.statistics.claims import ClaimVerdict, RivalComparison
+from analysis.tables.display_names import count_text, number_text
+from analysis.tables.paired import p_text
+from analysis.tables.printed import interval_text
+from analysis.tables.rendering import TableCell, TableGrid
+
+SHOWN_ROWS = 3
+"""Rows named in a sentence; the table has all."""
+ANSWERS = {
+    ClaimVerdict.SUPPORTED: "Yes",
+    ClaimVerdict.CONTRADICTED: "No",
+    ClaimVerdict.UNDECIDED: "Not decided",
+}
+
+
+def claim_sentence(judged: JudgedClaim) -> str:
+    """Return the answer: the verdict, the rows that carry it, and in which setting."""
+    parts = [f"{ANSWERS[judged.verdict]}: {_finding(judged)}", *_further(judged)]
+    return " ".join(parts)
+
+
+def claims_grid(judged: JudgedClaim) -> TableGrid:
+    """Return one row per comparison of the subject with a rival."""
+    subject = method_word(judged.claim.subject)
+    par = judged.claim.kind is ClaimKind.ON_PAR
+    header = ["case", f"{subject} minus", "paper", "difference", "95% interval", "pairs", "p",
+              "p, Holm", "errs less"]  # fmt: skip
+    header += ["margin", "on par"] if par else []
+    header += ["order shown", "paper's order", "what would decide"]
+    rows = [
+        _comparison_row(row, comparison, judged, first=i == 0)
+        for row in judged.rows
+        for i, comparison in enumerate(
+            c for c in row.judgement.rivals if judged_methods(judged)[c.rival] in row.row.errors
+        )
+    ]
+    numeric = [False, False] + [True] * 6
+    numeric += [False] + ([True, False] if par else []) + [False] * 3
+    return TableGrid(
+        title=f"The claim: {claim_text(judged)}",
+        header=[("", name) for name in header],
+        rows=rows,
+        notes=list(_grid_notes(judged)),
+        numeric=numeric,
+    )
+
+
+def claim_text(judged: JudgedClaim) -> str:
+    """Return the claim itself: ``LaMix is on par with Mixup and CutMix or better``."""
+    subject, rivals = method_word(judged.claim.subject), _rivals_text(judged)
+    if judged.claim.kind is ClaimKind.ON_PAR:
+        return f"{subject} is on par with {rivals}, or better"
+    return f"{subject} errs less than {rivals}"
+
+
+def judged_methods(judged: JudgedClaim) -> tuple[str, ...]:
+    """Return the methods in the order of a judgement's rows."""
+    return (judged.claim.subject, *judged.claim.rivals)
+
+
+def _finding(judged: JudgedClaim) -> str:
+    total = len(judged.rows)
+    if judged.verdict is ClaimVerdict.SUPPORTED:
+        where = f"in all {total} cases" if total > 1 else "in the one case"
+        return f"{claim_text(judged)}, {where}."
+    if judged.verdict is ClaimVerdict.CONTRADICTED:
+        worse = [row for row in judged.rows if row.verdict is ClaimVerdict.CONTRADICTED]
+        named = "; ".join(_worst_text(row, judged) for row in worse[:SHOWN_ROWS])
+        more = f" and {len(worse) - SHOWN_ROWS} more" if len(worse) > SHOWN_ROWS else ""
+        how = "by more than the margin " if judged.claim.kind is ClaimKind.ON_PAR else ""
+        return (
+            f"{method_word(judged.claim.subject)} errs more {how}in {len(worse)} of "
+            f"{count_text(total, 'case')} ({named}{more})."
+        )
+    shown = judged.count(ClaimVerdict.SUPPORTED)
+    return (
+        f"that {claim_text(judged)}, is shown in {shown} of {count_text(total, 'case')} and "
+        f"contradicted in none{_outlook_text(judged)}."
+    )
+
+
+def _further(judged: JudgedClaim) -> Iterator[str]:
+    if judged.claim.kind is ClaimKind.ON_PAR:
+        better = sum(row.judgement.better is ClaimVerdict.SUPPORTED for row in judged.rows)
+        yield f"It is shown to err less than every rival in {better} of {len(judged.rows)}."
+        yield f"On par means less than {_margins_text(judged)} points more."
+    if lost := sum(sum(row.row.lost.values()) for row in judged.rows):
+        yield f"{count_text(lost, 'seed')} diverged or failed: their cases stay undecided."
+    if judged.missing:
+        verb = "has" if judged.missing == 1 else "have"
+        yield f"{count_text(judged.missing, 'case')} of the paper {verb} not run."
+    if not all(row.row.comparable for row in judged.rows):
+        yield "The setting is not the paper's: this says nothing of its numbers."
+
+
+def _outlook_text(judged: JudgedClaim) -> str:
+    """Return what would decide the case that is furthest from it, where seeds are known to."""
+    outlooks = [row.judgement.outlook for row in judged.rows if row.judgement.outlook]
+    known = [o for o in outlooks if o.more is not None]
+    if not outlooks:
+        return ""
+    if len(known) < len(outlooks):
+        return f"; in {len(outlooks) - len(known)} no number of seeds is likely to decide"
+    worst = max(known, key=lambda o: o.more or 0)
+    return f"; for the hardest case {worst.sentence}"
+
+
+def _worst_text(row: JudgedRow, judged: JudgedClaim) -> str:
+    worst = max(row.judgement.rivals, key=lambda c: c.mean if c.n else float("-inf"))
+    rival = method_word(judged_methods(judged)[worst.rival])
+    return (
+        f"{row.row.label}: {worst.mean:+.2f} points against {rival} "
+        f"{interval_text(worst.low, worst.high)}"
+    )
+
+
+def _margins_text(judged: JudgedClaim) -> str:
+    margins = sorted({round(row.judgement.margin, 2) for row in judged.rows})
+    ends = [number_text(margins[0]), number_text(margins[-1])]
+    return ends[0] if len(margins) == 1 else f"{ends[0]} to {ends[1]} (by case)"
+
+
+def _rivals_text(judged: JudgedClaim) -> str:
+    held = [
+        method_word(rival)
+        for rival in judged.claim.rivals
+        if any(rival in row.row.errors for row in judged.rows)
+    ]
+    return _listed(held)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _comparison_row(
+    row: JudgedRow, comparison: RivalComparison, judged: JudgedClaim, *, first: bool
+) -> list[TableCell]:
+    methods = judged_methods(judged)
+    means = row.row.published
+    known = methods[0] in means and methods[comparison.rival] in means
+    said = means[methods[0]] - means[methods[comparison.rival]] if known else float("nan")
+    texts = [
+        row.row.label,
+        method_word(methods[comparison.rival]),
+        number_text(said),
+        number_text(comparison.mean),
+        interval_text(comparison.low, comparison.high),
+        str(comparison.n),
+        p_text(comparison.p),
+        p_text(comparison.holm_p),
+        str(comparison.better),
+    ]
+    if judged.claim.kind is ClaimKind.ON_PAR:
+        texts += [number_text(row.judgement.margin), str(comparison.on_par)]
+    outlook = row.judgement.outlook
+    texts += [
+        row.order if first else "",
+        str(row.published_order) if first and row.published_order else "",
+        outlook.sentence if first and outlook else "",
+    ]
+    return [TableCell(text) for text in texts]
+
+
+def _grid_notes(judged: JudgedClaim) -> Iterator[str]:
+    yield (
+        "Differences of the test error in points, paired by seed; below 0 the first errs less. "
+        "Each interval is for itself; p is the paired t's, two-sided, and Holm's correction is "
+        "over all comparisons of the table. The order of two methods is shown at 5% over the pairs "
+        "of its case."
+    )
+    if judged.claim.kind is ClaimKind.ON_PAR:
+        yield (
+            "On par: the difference is shown to be below the margin, one-sided at 5%, corrected "
+            "likewise. The margin is that of the best rival's published cell, or "
+            f"{PLAIN_MARGIN} points where the paper has no such case."
+        )

@@ -1,0 +1,132 @@
+"""What a table claims of a method, judged on our own trials, paired by seed.
+
+A row sets a *subject* (LaMix) beside its rivals: trials that share all settings but the
+regularizer's. The subject minus each rival has an interval; p is corrected by Holm over the whole
+table (`analysis.statistics.claims`). A claim is that the subject is *on par* with every rival or
+better, within a margin fixed in advance, or that it is *better* than every rival.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from analysis.paper.methods import method_word
+from analysis.paper.table_rows import ClaimKind, MethodClaim, MethodRow
+from analysis.statistics.claims import ClaimVerdict, RowJudgement, judge_order, judge_table
+
+
+@dataclass(frozen=True)
+class JudgedRow:
+    """A row with what its seeds say."""
+
+    row: MethodRow
+    judgement: RowJudgement
+    verdict: ClaimVerdict
+    """Of the claim, undecided where a seed was lost."""
+    order: str
+    """The pairs whose order is shown, ``LaMix < Mixup``, by name."""
+    published_order: ClaimVerdict | None
+    """Of the published order of these methods; None where there is none."""
+
+
+@dataclass(frozen=True)
+class JudgedClaim:
+    """A claim over all rows of a table."""
+
+    claim: MethodClaim
+    rows: tuple[JudgedRow, ...]
+    verdict: ClaimVerdict
+    missing: int
+    """Published rows that have not run."""
+
+    def count(self, verdict: ClaimVerdict) -> int:
+        """Return how many rows have a verdict."""
+        return sum(row.verdict is verdict for row in self.rows)
+
+
+def judge_claim(
+    rows: Sequence[MethodRow], claim: MethodClaim, *, expected: int = 0, forecast: bool = True
+) -> JudgedClaim | None:
+    """Return the verdict on a claim, or None where no row has the subject beside a rival.
+
+    Args:
+        rows: of the table.
+        claim: of one method.
+        expected: how many rows the claim speaks of; fewer rows can't support it.
+        forecast: whether to say what would decide the undecided.
+    """
+    rows = [row for row in rows if _sets_beside(row, claim)]
+    if not rows:
+        return None
+    methods = (claim.subject, *claim.rivals)
+    arrays = [_seed_matrix(row, methods) for row in rows]
+    judgements = judge_table(
+        arrays,
+        subject=0,
+        margin=[row.margin for row in rows] if claim.kind is ClaimKind.ON_PAR else 0.0,
+        forecast=forecast,
+        resolution=max(row.resolution for row in rows),
+    )
+    judged = tuple(
+        JudgedRow(
+            row,
+            judgement,
+            _row_verdict(row, judgement, claim),
+            _order_text(judgement, methods),
+            _order_verdict(row, array, methods),
+        )
+        for row, array, judgement in zip(rows, arrays, judgements, strict=True)
+    )
+    missing = max(expected - len(judged), 0)
+    return JudgedClaim(claim, judged, _claim_verdict(judged, missing), missing)
+
+
+def _sets_beside(row: MethodRow, claim: MethodClaim) -> bool:
+    held = {method for method, values in row.errors.items() if len(values)}
+    return claim.subject in held and bool(held & set(claim.rivals))
+
+
+def _seed_matrix(row: MethodRow, methods: Sequence[str]) -> "np.ndarray[Any, Any]":
+    seeds = sorted(
+        {seed for method in methods if method in row.errors for seed in row.errors[method].index}
+    )
+    matrix = np.full((len(methods), max(len(seeds), 1)), np.nan)
+    for i, method in enumerate(methods):
+        if method in row.errors:
+            matrix[i, : len(seeds)] = row.errors[method].reindex(seeds).to_numpy(dtype=float)
+    return matrix
+
+
+def _row_verdict(row: MethodRow, judgement: RowJudgement, claim: MethodClaim) -> ClaimVerdict:
+    if any(row.lost.get(method) for method in (claim.subject, *claim.rivals)):
+        return ClaimVerdict.UNDECIDED  # the survivors flatter their method
+    return judgement.on_par if claim.kind is ClaimKind.ON_PAR else judgement.better
+
+
+def _claim_verdict(rows: Sequence[JudgedRow], missing: int) -> ClaimVerdict:
+    verdicts = {row.verdict for row in rows}
+    if ClaimVerdict.CONTRADICTED in verdicts:
+        return ClaimVerdict.CONTRADICTED
+    every = verdicts == {ClaimVerdict.SUPPORTED} and not missing
+    return ClaimVerdict.SUPPORTED if every else ClaimVerdict.UNDECIDED
+
+
+def _order_text(judgement: RowJudgement, methods: Sequence[str]) -> str:
+    return ", ".join(
+        f"{method_word(methods[pair.first])} < {method_word(methods[pair.second])}"
+        for pair in judgement.order
+    )
+
+
+def _order_verdict(
+    row: MethodRow, array: "np.ndarray[Any, Any]", methods: Sequence[str]
+) -> ClaimVerdict | None:
+    held = [i for i, method in enumerate(methods) if method in row.published]
+    means = [row.published[methods[i]] for i in held]
+    if len(held) < 2 or any(a == b for a, b in combinations(means, 2)):
+        return None
+    claimed = [held[i] for i in np.argsort(means, kind="stable")]
+    return judge_order(array, claimed)
