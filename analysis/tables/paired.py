@@ -85,8 +85,11 @@ def contrast_grid(
     rows = [
         [
             TableCell(contrast.name),
-            TableCell(number_text(contrast.paired.mean)),
-            TableCell(interval_text(contrast.paired.low, contrast.paired.high)),
+            TableCell(number_text(contrast.paired.mean), numbers={"mean": contrast.paired.mean}),
+            TableCell(
+                interval_text(contrast.paired.low, contrast.paired.high),
+                numbers={"low": contrast.paired.low, "high": contrast.paired.high},
+            ),
             TableCell(str(contrast.paired.n)),
             TableCell(p_text(contrast.paired.p)),
             TableCell(p_text(contrast.holm_p)),

@@ -1,10 +1,8 @@
-"""A table as text for the terminal, Markdown, LaTeX (booktabs), CSV and HTML, from one `Grid`."""
+"""A table as text for the terminal, Markdown, LaTeX (booktabs) and HTML, from one `Grid`."""
 
-import csv
 import html
-import io
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -24,6 +22,8 @@ class TableCell:
     """A class of its own, for colour (HTML only)."""
     under: str = ""
     """A second line in small print (HTML); in brackets elsewhere."""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    """What the text rounds, by name: columns of their own in CSV."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def to_text(grid: TableGrid, *, width: int | None = None) -> str:
     """
     starred = any(cell.strong for row in grid.rows for cell in row)
     body = [
-        ([_star_of(row)] if starred else []) + [_plain_line(cell) for cell in row]
+        ([_star_of(row)] if starred else []) + [plain_line(cell) for cell in row]
         for row in grid.rows
     ]
     lead = [""] if starred else []
@@ -101,7 +101,7 @@ def to_markdown(grid: TableGrid) -> str:
     lines.append(_without_bar(_escape_markdown(name) for name in grid.names))
     lines.append(_without_bar(rule))
     for row in grid.rows:
-        texts = (_escape_markdown(_plain_line(cell)) for cell in row)
+        texts = (_escape_markdown(plain_line(cell)) for cell in row)
         lines.append(
             _without_bar(
                 f"**{text}**" if cell.strong and text else text
@@ -137,7 +137,7 @@ def to_latex(grid: TableGrid, *, label: str = "") -> str:
     lines.append("    " + _latex_row(_escape_latex(name) for _, name in grid.header))
     lines.append(r"    \midrule")
     for row in grid.rows:
-        cells = (_escape_latex(_plain_line(cell)) for cell in row)
+        cells = (_escape_latex(plain_line(cell)) for cell in row)
         lines.append(
             "    "
             + _latex_row(
@@ -147,17 +147,6 @@ def to_latex(grid: TableGrid, *, label: str = "") -> str:
         )
     lines += [r"    \bottomrule", r"  \end{tabular}", r"\end{table}"]
     return "\n".join(lines) + "\n"
-
-
-def to_csv(grid: TableGrid) -> str:
-    """Return comma-separated values as printed; `best` tells the rows in bold."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*grid.names, "best"])
-    for row in grid.rows:
-        best = "yes" if any(cell.strong for cell in row) else ""
-        writer.writerow([*(_plain_line(cell) for cell in row), best])
-    return buffer.getvalue()
 
 
 def to_html(grid: TableGrid, *, link: Link | None = None) -> str:
@@ -211,7 +200,8 @@ def _group_line(groups: list[tuple[str, int]], widths: list[int], column: int) -
     return "  ".join(parts).rstrip()
 
 
-def _plain_line(cell: TableCell) -> str:
+def plain_line(cell: TableCell) -> str:
+    """Return what stands in a cell, in one line."""
     return f"{cell.text} ({cell.under})" if cell.under else cell.text
 
 

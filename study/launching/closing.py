@@ -8,7 +8,8 @@ from analysis import trials
 from analysis.record import credentials
 from analysis.record.names import TABLE_CSV, TABLE_MARKDOWN
 from analysis.tables import configurations, printed
-from analysis.tables.rendering import to_csv, to_markdown, to_text
+from analysis.tables.csv_rendering import to_csv
+from analysis.tables.rendering import to_markdown, to_text
 from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
