@@ -72,12 +72,12 @@ def to_text(grid: TableGrid, *, width: int | None = None) -> str:
     lead = [""] if starred else []
     header = lead + [name for _, name in grid.header]
     right = [False] * len(lead) + [grid.right(i) for i in range(len(grid.header))]
-    widths = [max(_text_width(line[i]) for line in [header, *body]) for i in range(len(header))]
+    widths = [max(text_width(line[i]) for line in [header, *body]) for i in range(len(header))]
     groups = [(name, count) for name, count in _has_groups(grid)] if grid.grouped else []
     column = len(lead)
     for name, count in groups:  # a group needs room for its name
         taken = sum(widths[column : column + count]) + 2 * (count - 1)
-        widths[column + count - 1] += max(0, _text_width(name) - taken)
+        widths[column + count - 1] += max(0, text_width(name) - taken)
         column += count
 
     def line(cells: Sequence[str]) -> str:
@@ -89,7 +89,7 @@ def to_text(grid: TableGrid, *, width: int | None = None) -> str:
         lines.append(_group_line(groups, widths, len(lead)))
     lines += [line(header), "  ".join("─" * size for size in widths), *map(line, body)]
     if width is not None:
-        lines = [text if _text_width(text) <= width else text[: width - 1] + "…" for text in lines]
+        lines = [text if text_width(text) <= width else text[: width - 1] + "…" for text in lines]
     notes = [note.replace("Bold:", "*") for note in grid.notes]
     return "\n".join([*lines, *notes]) + "\n"
 
@@ -205,13 +205,14 @@ def plain_line(cell: TableCell) -> str:
     return f"{cell.text} ({cell.under})" if cell.under else cell.text
 
 
-def _text_width(text: str) -> int:
+def text_width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
     return len(text) + wide - sum(bool(unicodedata.combining(char)) for char in text)
 
 
 def _pad_cell(text: str, width: int, right: bool) -> str:
-    space = " " * (width - _text_width(text))
+    space = " " * (width - text_width(text))
     return space + text if right else text + space
 
 

@@ -9,6 +9,7 @@ from analysis.record import credentials
 from analysis.record.names import TABLE_CSV, TABLE_MARKDOWN
 from analysis.tables import configurations, printed
 from analysis.tables.csv_rendering import to_csv
+from analysis.tables.fitting import fit_text
 from analysis.tables.rendering import to_markdown, to_text
 from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
@@ -75,7 +76,9 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
     table = configurations.over_configurations(frame, factors, objectives, selects=selects)
     grid = printed.configuration_grid(table, factors, objectives, selects=selects)
     if grid.rows:
-        launch.say(f"\n{to_text(grid)}\n")
+        console = launch.console
+        text = fit_text(grid, console.width) if console.is_terminal else to_text(grid)
+        launch.say(f"\n{text}\n")
     with lend_scratch("plots") as folder:
         plots = []
         if trained:
