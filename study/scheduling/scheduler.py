@@ -269,6 +269,7 @@ class StudyScheduler:
             metrics = {**vars(trial.history[-1]), **vars(summary)}
             objectives = self.study.search.objectives
             trial.values = objective_values(metrics, trial.outcome, objectives)
+            trial.test_error = summary.test_error_last
         self.record.end(trial.key, trial.outcome, summary, failure=failure)
         for holder in self.known.holders_of(trial):
             self._judge_by_trials(holder)

@@ -6,7 +6,7 @@ from analysis.record.names import COMPLETED, DIVERGED, Outcome
 from study.file.resolved import ResolvedStudy
 from study.trials import ConfigurationTrials, RecordedTrial, Suggestion, Trial
 from trainables.configuration import Configuration, hash_configuration
-from trainables.metrics import judged_value
+from trainables.metrics import TEST_ERROR_LAST, judged_value
 
 
 class StudyTrials:
@@ -91,6 +91,7 @@ class StudyTrials:
             trial.values = objective_values(
                 recorded.metrics, trial.outcome, self.study.search.objectives
             )
+            trial.test_error = recorded.metrics.get(TEST_ERROR_LAST)
             trial.found = trial.epochs
 
     def is_measured(self, recorded: RecordedTrial) -> bool:
