@@ -28,6 +28,7 @@ COMMANDS = {
     "stop": StudyCommand("study.stop", "stop a running study, from another terminal"),
     "report": StudyCommand("analysis.report", "write the report of a study"),
     "compare": StudyCommand("analysis.compare", "set studies side by side, paired by seed"),
+    "site": StudyCommand("analysis.site", "write a static site of all studies on record"),
     "schema": StudyCommand("study.schema", "write the JSON Schema of study files"),
 }
 

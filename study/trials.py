@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from analysis.record.names import (
     COMPLETED,
@@ -18,7 +18,7 @@ from analysis.record.names import (
 )
 from study.file.space import Point
 from trainables.configuration import Configuration, SettingsKey, settings_key
-from trainables.metrics import EpochMetrics
+from trainables.metrics import TEST_ERROR_LAST, EpochMetrics
 
 ResultState = Literal["running", "complete", "pruned", "failed"]
 
@@ -44,6 +44,8 @@ class ConfigurationResult:
     """One per objective, the mean over the seeds; empty unless the configuration is complete."""
     intermediate: Mapping[int, float] = field(default_factory=dict)
     """Epoch → the mean over the seeds that had begun by then."""
+    attributes: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """What people may want to know beside: spread over seeds, seeds, test error, trial keys."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ class Trial:
     history: list[EpochMetrics] = field(default_factory=list)
     values: tuple[float, ...] = ()
     """One per objective, once done."""
+    test_error: float | None = None
+    """Of the last epoch, once done."""
     failures: list[str] = field(default_factory=list)
     """A traceback per attempt that failed in this launch."""
 
@@ -176,10 +180,23 @@ class ConfigurationTrials:
         if all(trial.is_finished for trial in self.trials):
             by_objective = zip(*(trial.values for trial in self.trials), strict=True)
             means = tuple(statistics.fmean(values) for values in by_objective)
-            return ConfigurationResult("complete", means, intermediate)
+            return ConfigurationResult("complete", means, intermediate, self._attributes())
         if all(trial.state == "done" for trial in self.trials):
             return ConfigurationResult("failed")
         return ConfigurationResult("running", (), intermediate)
+
+    def _attributes(self) -> dict[str, Any]:
+        """Return the attributes of a complete configuration, as JSON can hold them."""
+        by_objective = zip(*(trial.values for trial in self.trials), strict=True)
+        tested = [trial.test_error for trial in self.trials if trial.test_error is not None]
+        several = len(self.trials) > 1
+        return {
+            "seeds": [trial.seed for trial in self.trials],
+            "values_sd": [statistics.stdev(values) for values in by_objective] if several else None,
+            TEST_ERROR_LAST: statistics.fmean(tested) if tested else None,
+            f"{TEST_ERROR_LAST}_sd": statistics.stdev(tested) if len(tested) > 1 else None,
+            "trial_keys": [trial.key for trial in self.trials],
+        }
 
     def drop_histories(self) -> None:
         """Drop the epochs of ended trials: nobody asks again, and thousands fill a memory."""

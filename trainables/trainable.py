@@ -141,6 +141,10 @@ class TrialTrainable(tune.Trainable):
         elsewhere = {"ray.io/node-id": f"!in({','.join(config['avoid'])})"}
         return tune.PlacementGroupFactory(bundles, bundle_label_selector=[elsewhere])
 
+    def __repr__(self) -> str:
+        """Return what Ray's dashboard and logs call the actor: the trial that it began with."""
+        return str(self.assignment["name"]) if hasattr(self, "assignment") else type(self).__name__
+
     def setup(self, config: dict[str, Any]) -> None:
         """Prepare the process, then the trial."""
         be_deterministic()

@@ -1,6 +1,7 @@
 """Figures for print: matplotlib, PNG and PDF, sized for a page and readable on it."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure as Sheet
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator, ScalarFormatter
+from matplotlib.ticker import (
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+    ScalarFormatter,
+    StrMethodFormatter,
+)
 
+from analysis.figures.legends import MARKERS, dash_of, draw_legend
 from analysis.figures.model import (
     COLOUR_SCALE,
     COLOURS,
@@ -25,11 +33,8 @@ from analysis.figures.model import (
     Panel,
     PictureMark,
     PointMarks,
-    named_marks,
 )
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-DASHES: Any = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
 PAGE_WIDTH = 6.75
 """Inches: the text width of a conference page."""
 COLUMN_WIDTH = 4.2
@@ -58,6 +63,10 @@ STYLE: Any = {
     "pdf.fonttype": 42,  # outlines stay text: publishers refuse Type 3
     "svg.fonttype": "none",
 }
+
+
+REPEATED_ID = re.compile(r' id="[A-Za-z][A-Za-z0-9.]*_\d+"')
+"""Names that matplotlib gives to groups: figures of one page would share them, and none is used."""
 
 
 def save_figure(figure: Figure, folder: Path) -> list[Path]:
@@ -89,8 +98,18 @@ def draw_figure(figure: Figure) -> Sheet:
         _draw_panel(axes, panel)
     for axes in grid.flat[len(figure.panels) :]:
         axes.set_axis_off()
-    _draw_legend(sheet, figure)
+    draw_legend(sheet, figure)
     return sheet
+
+
+def svg_text(figure: Figure) -> str:
+    """Return the figure as an ``<svg>`` for a page, whose text stays text."""
+    buffer = io.StringIO()
+    # The names of clip paths are hashes: two figures of a page must not share one.
+    with mpl.rc_context({**STYLE, "svg.hashsalt": figure.name}):
+        _laid_out(figure).savefig(buffer, format="svg", metadata={"Date": None})
+    drawn = buffer.getvalue()
+    return REPEATED_ID.sub("", drawn[drawn.index("<svg") :])
 
 
 def _laid_out(figure: Figure) -> Sheet:
@@ -107,8 +126,10 @@ def _figure_size(figure: Figure) -> tuple[float, float]:
     bars = [m for p in figure.panels for m in p.marks if isinstance(m, BarMarks) and m.horizontal]
     if bars:
         return width, 0.8 + 0.3 * max(len(mark.y) for mark in bars)
+    if any(isinstance(m, PointMarks) and m.horizontal for p in figure.panels for m in p.marks):
+        return PAGE_WIDTH, 0.8 + 0.2 * max(len(panel.y.ticks) for panel in figure.panels)
     height = ROW_HEIGHT if figure.columns < 4 else 1.9
-    return width, height * figure.rows + (0.3 if len(named_marks(figure)) > 1 else 0)
+    return width, height * figure.rows
 
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
@@ -136,7 +157,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
 def _draw_line(axes: Axes, mark: LineMark) -> None:
     colour = COLOURS[mark.style % len(COLOURS)]
     marker = MARKERS[mark.style % len(MARKERS)] if mark.markers else None
-    dash = DASHES[mark.style % len(DASHES)]
+    dash = dash_of(mark.style)
     if mark.low is not None and mark.high is not None and not mark.band:
         axes.errorbar(mark.x, mark.y, yerr=_error_lengths(mark), color=colour, marker=marker,
                       linestyle=dash, capsize=2.5, elinewidth=1)  # fmt: skip
@@ -153,8 +174,9 @@ def _draw_points(axes: Axes, mark: PointMarks) -> None:
     colour = COLOURS[mark.style % len(COLOURS)]
     marker = MARKERS[mark.style % len(MARKERS)]
     size = 4.5 if len(mark.x) < 200 else 2.5
-    axes.errorbar(mark.x, mark.y, yerr=_error_lengths(mark), color=colour, marker=marker,
-                  markersize=size, linestyle="none", capsize=0, elinewidth=0.7)  # fmt: skip
+    lengths: Any = {"xerr" if mark.horizontal else "yerr": _error_lengths(mark)}
+    axes.errorbar(mark.x, mark.y, **lengths, color=colour, marker=marker,
+                  markersize=size, linestyle="none", capsize=0, elinewidth=0.9)  # fmt: skip
 
 
 def _draw_bars(axes: Axes, mark: BarMarks, index: int, count: int) -> None:
@@ -198,8 +220,14 @@ def _draw_axis(axes: Axes, axis: Axis, which: str) -> None:
         own.set_ticks(list(axis.ticks), list(axis.ticks.values()), **turned)
     elif axis.log:
         (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-        limits = axes.get_xlim() if which == "x" else axes.get_ylim()
-        if limits[1] / limits[0] < 30:  # not a power of ten in sight: name the ticks that there are
+        limits = axis.range or (axes.get_xlim() if which == "x" else axes.get_ylim())
+        if axis.range is not None:  # errors: numbers that are read off
+            own.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            own.set_major_formatter(StrMethodFormatter("{x:g}"))
+            own.set_minor_locator(NullLocator())
+        elif (
+            limits[1] / limits[0] < 30
+        ):  # not a power of ten in sight: name the ticks that there are
             own.set_major_formatter(ScalarFormatter())
             own.set_major_locator(MaxNLocator(5))
             own.set_minor_locator(NullLocator())
@@ -215,36 +243,5 @@ def _draw_axis(axes: Axes, axis: Axis, which: str) -> None:
 def _error_lengths(mark: LineMark | PointMarks | BarMarks) -> Floats | None:
     if mark.low is None or mark.high is None or np.isnan(mark.low).all():
         return None
-    return np.nan_to_num(np.vstack([mark.y - mark.low, mark.high - mark.y]))
-
-
-def _draw_legend(sheet: Sheet, figure: Figure) -> None:
-    named = named_marks(figure)
-    if len(named) < 2:
-        return
-    marks = [
-        m for p in figure.panels for m in p.marks if isinstance(m, LineMark | PointMarks | BarMarks)
-    ]
-    first = {mark.name: mark for mark in reversed(marks) if mark.name}
-    handles = [_legend_handle(first[name]) for name in named]
-    longest = max(map(len, named))
-    columns = 4 if longest < 22 else 2 if longest < 45 else 1
-    sheet.legend(handles=handles, loc="outside upper center", ncols=min(len(named), columns))
-
-
-def _legend_handle(mark: LineMark | PointMarks | BarMarks) -> Line2D:
-    colour = COLOURS[mark.style % len(COLOURS)]
-    if isinstance(mark, BarMarks):
-        return Line2D([], [], color=colour, marker="s", markersize=7, linestyle="", label=mark.name)
-    lines = isinstance(mark, LineMark)
-    marker = not isinstance(mark, LineMark) or mark.markers
-    quiet = isinstance(mark, PointMarks) and mark.quiet
-    return Line2D(
-        [],
-        [],
-        color=QUIET if quiet else colour,
-        linestyle=DASHES[mark.style % len(DASHES)] if lines else "none",
-        marker=("o" if quiet else MARKERS[mark.style % len(MARKERS)]) if marker else None,
-        markersize=2.4 if quiet else 4.5,
-        label=mark.name,
-    )
+    middle = mark.x if isinstance(mark, PointMarks) and mark.horizontal else mark.y
+    return np.nan_to_num(np.vstack([middle - mark.low, mark.high - middle]))

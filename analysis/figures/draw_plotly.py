@@ -27,6 +27,8 @@ MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross
 DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot", "5px,2px", "8px,3px")
 SHARES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Named beside a heatmap's colours."""
+READ_OFF = [step * 10.0**power for power in range(-3, 3) for step in (1, 2, 5)]
+"""Values named along a logarithmic axis of errors."""
 ROW_HEIGHT = 360
 """Pixels."""
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
@@ -123,7 +125,8 @@ def _style_colour(style: int) -> str:
 def _error_bars(mark: LineMark | PointMarks | BarMarks, *, width: int) -> dict[str, Any] | None:
     if mark.low is None or mark.high is None or np.isnan(mark.low).all():
         return None
-    up, down = np.nan_to_num(mark.high - mark.y), np.nan_to_num(mark.y - mark.low)
+    middle = mark.x if isinstance(mark, PointMarks) and mark.horizontal else mark.y
+    up, down = np.nan_to_num(mark.high - middle), np.nan_to_num(middle - mark.low)
     return {"array": up, "arrayminus": down, "thickness": 1.2, "width": width}
 
 
@@ -135,7 +138,7 @@ def _line_traces(mark: LineMark, legend: set[str]) -> list[go.Trace]:
         mode="lines+markers" if mark.markers else "lines",
         line={
             "color": _style_colour(mark.style),
-            "dash": DASHES[mark.style % len(DASHES)],
+            "dash": DASHES[(mark.style + mark.style // len(COLOURS)) % len(DASHES)],
             "width": 2,
         },
         marker={"symbol": MARKERS[mark.style % len(MARKERS)], "size": 8},
@@ -172,7 +175,7 @@ def _point_traces(mark: PointMarks, legend: set[str]) -> go.Trace:
         y=mark.y,
         mode="markers",
         marker=marker,
-        error_y=_error_bars(mark, width=0),
+        **{"error_x" if mark.horizontal else "error_y": _error_bars(mark, width=0)},
         text=list(mark.labels) or None,
         hovertemplate="%{text}<br>%{y:.2f}<extra></extra>" if mark.labels else None,
         **_name_and_legend(mark, legend),
@@ -219,9 +222,12 @@ def _axis_layout(axis: Axis, values: Floats | None = None) -> dict[str, Any]:
         options |= {"type": "log", "dtick": 1 if wide else "D2", "exponentformat": "power"}
     if axis.whole and not axis.ticks:
         options |= {"tickformat": ",d", "nticks": 8}
+    if axis.log and axis.range is not None:  # errors: numbers that are read off
+        options |= {"tickvals": READ_OFF, "ticktext": [f"{value:g}" for value in READ_OFF]}
     if axis.range is not None:
-        options["range"] = list(axis.range)
-    if axis.reverse:
+        ends = np.log10(axis.range) if axis.log else np.array(axis.range)
+        options["range"] = list(ends[::-1] if axis.reverse else ends)
+    elif axis.reverse:
         options["autorange"] = "reversed"
     return options
 
@@ -243,6 +249,10 @@ def _figure_height(figure: Figure) -> int:
     if _picture_axes(figure):
         return 60 + 170 * figure.rows
     flat = [m for p in figure.panels for m in p.marks if isinstance(m, BarMarks) and m.horizontal]
+    rows = [p for p in figure.panels for m in p.marks
+            if isinstance(m, PointMarks) and m.horizontal]  # fmt: skip
+    if rows:
+        return 150 + 30 * max(len(panel.y.ticks) for panel in rows)
     if flat:
         return 120 + 34 * max(len(mark.y) for mark in flat)
     return 70 + ROW_HEIGHT * figure.rows

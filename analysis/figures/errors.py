@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.figures.curves import (
-    INTERVAL_NOTE,
-    MOST_CURVES,
-)
+from analysis.figures.axes import measured_axis
+from analysis.figures.curves import MOST_CURVES, interval_note
 from analysis.figures.model import (
     Axis,
     Figure,
@@ -78,7 +76,8 @@ def error_by_factor(
             for metrics in _by_unit([objective, test])
             if any(table.get(f"{metric}_n", pd.Series([0])).sum() for metric in metrics)
         ]
-        caption = f"{INTERVAL_NOTE}; small points: single seeds."
+        several = table["n"].max() > 1
+        caption = interval_note(table["n"]) + (" Small points: single seeds." if several else "")
         title = f"{subject} against {display_name(factors[0])}"
         return Figure(name, title, caption, panels, len(panels), runs)
     by = _curve_factor(table, factors)
@@ -86,7 +85,8 @@ def error_by_factor(
         others = [factor for factor in factors if factor != by]
         metrics = [metric for metric in dict.fromkeys([objective, test]) if f"{metric}_n" in table]
         panels = [_curves_by_factor(table, by, others, metric, space) for metric in metrics]
-        caption = f"One curve for each {' and '.join(map(display_name, others))}. {INTERVAL_NOTE}."
+        each = " and ".join(map(display_name, others))
+        caption = f"One curve for each {each}. {interval_note(table['n'])}"
         title = f"{subject} against {display_name(by)}"
         return Figure(name, title, caption, panels, len(panels), runs)
     panels = [_factor_panel(table, factor, objective, space) for factor in factors]
@@ -118,7 +118,9 @@ def _by_data_set(
     for data in table[DATA].unique():
         panel = _curves_by_factor(table[table[DATA] == data], by, others, test, space)
         panels.append(replace(panel, title=display_name(str(data))))
-    caption = f"{with_capital(display_name(test))}, one panel per data set. {INTERVAL_NOTE}."
+    caption = (
+        f"{with_capital(display_name(test))}, one panel per data set. {interval_note(table['n'])}"
+    )
     return Figure(
         name, f"Error against {display_name(by)}", caption, panels, min(2, len(panels)), runs
     )
@@ -148,7 +150,15 @@ def _against_one(
             labels=[f"seed {seed}" for seed in seeds[SEED]],
         ))  # fmt: skip
         marks.append(_with_interval(table, at + aside, metric, display_name(metric), style, x_axis))
-    return Panel(marks, x_axis, Axis(_shared_axis_name(list(dict.fromkeys(metrics)))))
+    title = _shared_axis_name(list(dict.fromkeys(metrics)))
+    return Panel(marks, x_axis, _value_axis(metrics[0], marks, title=title))
+
+
+def _value_axis(metric: str, marks: Sequence[Mark], *, title: str = "") -> Axis:
+    """Return the axis of the values of lines and points, with the ends of their intervals."""
+    held = [mark for mark in marks if isinstance(mark, LineMark | PointMarks)]
+    ends = [end for mark in held for end in (mark.low, mark.high) if end is not None]
+    return measured_axis(metric, [mark.y for mark in held], ends, title=title)
 
 
 def _shared_axis_name(metrics: Sequence[str]) -> str:
@@ -184,7 +194,7 @@ def _curves_by_factor(
         aside = DODGE * (style - (len(order) - 1) / 2) if x_axis.ticks else 0.0
         chosen = (keys == key).to_numpy()
         marks.append(_with_interval(table[chosen], at[chosen] + aside, metric, key, style, x_axis))
-    return Panel(marks, x_axis, Axis(axis_name(metric)))
+    return Panel(marks, x_axis, _value_axis(metric, marks))
 
 
 def _factor_panel(
@@ -200,7 +210,8 @@ def _factor_panel(
         PointMarks(at[best], mean[best], "best", 1,
                labels=[text for text, b in zip(labels, best, strict=True) if b]),
     ]  # fmt: skip
-    return Panel([m for m in marks if len(m.x)], x_axis, Axis(axis_name(objective)))  # type: ignore[union-attr]
+    shown = [mark for mark in marks if len(mark.x)]  # type: ignore[union-attr]
+    return Panel(shown, x_axis, _value_axis(objective, shown))
 
 
 def _seeds_label(n: int) -> str:

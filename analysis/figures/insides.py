@@ -8,10 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.figures.curves import (
-    INTERVAL_NOTE,
-    MOST_CURVES,
-)
+from analysis.figures.curves import MOST_CURVES, interval_note
 from analysis.figures.diagnostics import ActivationMaps, EmbeddingRecord, SoftTargets
 from analysis.figures.model import (
     Axis,
@@ -58,7 +55,7 @@ def top_targets(targets: Mapping[str, Sequence[SoftTargets]]) -> Figure | None:
     )
     caption = (
         "The largest entries of the training target, averaged over epochs and, where the method "
-        f"mixes, over mixed inputs. {INTERVAL_NOTE}."
+        f"mixes, over mixed inputs. {interval_note(map(len, targets.values()))}"
     )
     return Figure("top-targets", "The largest training targets", caption, [panel])
 

@@ -51,6 +51,8 @@ class PointMarks:
     """Small and grey: context such as the single seeds."""
     labels: Sequence[str] = ()
     """For each point what is shown on hovering."""
+    horizontal: bool = False
+    """Whether low and high are ends along x rather than along y."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.figures.curves import INTERVAL_NOTE
+from analysis.figures.axes import measured_axis
+from analysis.figures.curves import interval_note
 from analysis.figures.model import Axis, Figure, LineMark, Mark, Panel, PointMarks
 from analysis.record.names import CONFIGURATION
 from analysis.tables.display_names import axis_name
@@ -42,11 +43,12 @@ def search_course(
         low=None if many else tried[f"{objective}_low"].to_numpy(dtype=float),
         high=None if many else tried[f"{objective}_high"].to_numpy(dtype=float),
     )
-    panel = Panel(
-        [single, best], Axis("configurations tried", whole=True), Axis(axis_name(objective))
-    )
-    bars = "" if many else f" {INTERVAL_NOTE}."
-    caption = f"The course of the search: each configuration's mean over seeds.{bars}"
+    ends = [end for end in (single.low, single.high) if end is not None]
+    scale = measured_axis(objective, [mean], ends)
+    panel = Panel([single, best], Axis("configurations tried", whole=True), scale)
+    bars = "" if many else f" {interval_note(tried['n'])}"
+    what = "mean over seeds" if tried["n"].max() > 1 else "value"
+    caption = f"The course of the search: each configuration's {what}.{bars}"
     runs = tuple(run for ids in tried["run_ids"] for run in ids)
     return Figure("search-course", "The course of the search", caption, [panel], 1, runs)
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from analysis import trials
 from analysis.figures import curves as figures_curves
-from analysis.figures import errors, insides, search
+from analysis.figures import errors, insides, intervals, search
+from analysis.figures.curves import MOST_BARE_CURVES
 from analysis.figures.diagnostics import (
     ActivationMaps,
     BadArtifactError,
@@ -47,8 +48,13 @@ ABOUT = {
     "fig8": "embedding",
 }
 """Which drawing makes a figure of the paper again."""
-SHOWN = 5
+SHOWN = MOST_BARE_CURVES
 """Configurations whose curves are drawn."""
+SPREAD = 6
+"""Configurations of one method, from the best to the worst, whose curves are drawn."""
+METHOD = "regularizer.name"
+OWN_METHOD = "lamix"
+"""The regularizer that the project is about: what it trained is always drawn."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,9 @@ def gather_material(
     diagnosed = _diagnosed_trials(info, frame, labels, problems)
     drawn = [
         *_error_figures(info, frame, table, factors, objectives, test),
-        figures_curves.learning_curves(history, labels, metrics=[error, TRAIN_LOSS]),
+        figures_curves.learning_curves(
+            history, labels, metrics=[error, TRAIN_LOSS], left_out=_left_out(table, shown, factors)
+        ),
         *_diagnostic_figures(diagnosed),
     ]
     figure = cells.figure_of(info.study)
@@ -219,6 +227,7 @@ def _error_figures(
     objective = objectives[0]
     if configurations.DATA not in factors:
         yield search.pareto_front(table, factors, objectives)
+    yield intervals.interval_rows(table, factors, objective=objective)
     yield errors.error_by_factor(
         table, frame, factors, objective=objective, test=test, space=info.space
     )
@@ -230,17 +239,31 @@ def _error_figures(
 
 
 def _configurations_shown(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
-    """Return the configurations to draw: of each regularizer the best, or some of all ranks."""
+    """Return the configurations to draw: all where they are few, else some of every kind.
+
+    Of several methods these are the best of each, and all that the project's own one trained, as
+    far as there is room; of one method some of all ranks. Errors on several data sets, or of
+    several networks, are curves apart: the last of them is drawn.
+    """
     ran = table[table["n"] > 0]
     for name in (configurations.DATA, "network.name"):
         if name in factors and len(ran):
             ran = ran[ran[name] == ran[name].iloc[-1]]
-    if "regularizer.name" in factors:
-        ran = ran.drop_duplicates("regularizer.name")
     if len(ran) <= SHOWN:
         return ran
-    places = [round(i * (len(ran) - 1) / (SHOWN - 1)) for i in range(SHOWN)]
+    if METHOD in factors and ran[METHOD].nunique() > 1:
+        own = ran[ran[METHOD] == OWN_METHOD].head(SHOWN // 2)
+        chosen = [*own.index, *ran.drop_duplicates(METHOD).index, *ran.index]
+        kept = set(list(dict.fromkeys(chosen))[:SHOWN])
+        return ran[ran.index.isin(kept)]
+    places = [round(i * (len(ran) - 1) / (SPREAD - 1)) for i in range(SPREAD)]
     return ran.iloc[places]
+
+
+def _left_out(table: pd.DataFrame, shown: pd.DataFrame, factors: list[str]) -> list[str]:
+    """Return the names of the configurations that have a number and are not shown."""
+    rest = table[(table["n"] > 0) & ~table.index.isin(shown.index)]
+    return [setting_text(row, factors) for _, row in rest.iterrows()]
 
 
 def _diagnosed_trials(

@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from analysis.figures import draw_matplotlib, draw_plotly
+from analysis.figures.words import figure_words
 from analysis.paper import cells, claim_words, grids
 from analysis.record.addresses import LOCAL_UI
 from analysis.record.names import (
@@ -24,6 +25,7 @@ from analysis.record.names import (
 )
 from analysis.report_page.gather import ReportMaterial
 from analysis.tables import configurations, paired, printed, rendering
+from analysis.tables.csv_rendering import to_csv
 from analysis.tables.display_names import count_text, display_name, number_text, setting_value_text
 from analysis.tables.printed import setting_text
 from analysis.tables.rendering import TableCell, TableGrid
@@ -32,6 +34,8 @@ from trainables.metrics import EPOCH_SECONDS
 MOST_ROWS = 25
 """Configurations shown in the page; the tables beside it hold all."""
 TEMPLATE = "report.html"
+LIBRARY = "plotly.min.js"
+"""Lies beside the page: without it the page shows the figures as they are printed."""
 
 
 def write_report(material: ReportMaterial, output: Path) -> Path:
@@ -45,6 +49,7 @@ def write_report(material: ReportMaterial, output: Path) -> Path:
         _write_table(folder / "tables", table, grid, label=f"tab:{folder.name}-{table}")
     for figure in material.figures:
         draw_matplotlib.save_figure(figure, folder / "figures")
+    (folder / LIBRARY).write_text(draw_plotly.plotly_js(), encoding="utf-8")
     (folder / "report.html").write_text(render_page(material), encoding="utf-8")
     return folder
 
@@ -94,6 +99,8 @@ def render_page(material: ReportMaterial) -> str:
                 "caption": figure.caption,
                 "columns": figure.columns,
                 "html": Markup(draw_plotly.to_html(figure)),
+                "svg": Markup(draw_matplotlib.svg_text(figure)),
+                "words": figure_words(figure),
                 "url": link(figure.runs) if 0 < len(figure.runs) <= 50 else "",
             }
             for figure in material.figures
@@ -106,7 +113,7 @@ def render_page(material: ReportMaterial) -> str:
         else "",
         trial_count=f"{len(material.frame):,}",
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        plotly_js=Markup(draw_plotly.plotly_js()),
+        library=LIBRARY,
     )
 
 
@@ -147,7 +154,7 @@ def _objectives(material: ReportMaterial) -> list[str]:
 def _write_table(folder: Path, name: str, grid: TableGrid, *, label: str) -> None:
     folder.mkdir(exist_ok=True)
     texts = {
-        "csv": rendering.to_csv(grid),
+        "csv": to_csv(grid),
         "md": rendering.to_markdown(grid),
         "tex": rendering.to_latex(grid, label=label),
     }

@@ -108,9 +108,9 @@ def contrast_grid(
     rows = [
         [
             TableCell(contrast.name),
-            TableCell(number_text(contrast.paired.mean)),
-            TableCell(interval_text(contrast.paired.low, contrast.paired.high)),
-            TableCell(interval_text(*contrast.together)),
+            TableCell(number_text(contrast.paired.mean), numbers={"mean": contrast.paired.mean}),
+            _interval_cell(contrast.paired.low, contrast.paired.high),
+            _interval_cell(*contrast.together),
             TableCell(str(contrast.paired.n)),
             TableCell(p_text(contrast.paired.t_p)),
             TableCell(p_text(contrast.t_holm_p)),
@@ -135,6 +135,10 @@ def contrast_grid(
         notes=notes,
         numeric=[False] + [True] * (len(header) - 1),
     )
+
+
+def _interval_cell(low: float, high: float) -> TableCell:
+    return TableCell(interval_text(low, high), numbers={"low": low, "high": high})
 
 
 def p_text(p: float) -> str:

@@ -112,8 +112,10 @@ def _row_cells(
     runs = tuple(row["run_ids"])
     for name in metrics:
         summary = SeedSummary(*(row[f"{name}_{part}"] for part in PARTS))
-        cells.append(TableCell(spread_text(summary), strong=best, runs=runs))
-        cells.append(TableCell(interval_text(summary.low, summary.high)))
+        spread = {"mean": summary.mean, "sd": summary.sd, "n": float(summary.n)}
+        ends = {"low": summary.low, "high": summary.high}
+        cells.append(TableCell(spread_text(summary), strong=best, runs=runs, numbers=spread))
+        cells.append(TableCell(interval_text(summary.low, summary.high), numbers=ends))
     if marked:
         cells.append(TableCell(CONTENDER_WORDS.get(row[MAY_BE_BEST], "–")))
     cells.append(TableCell(str(row["n"])))

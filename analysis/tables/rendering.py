@@ -1,19 +1,12 @@
-"""A table as text for the terminal, Markdown, LaTeX (booktabs), CSV and HTML, from one `Grid`."""
+"""A table as text for the terminal, Markdown, LaTeX (booktabs) and HTML, from one `Grid`."""
 
-import csv
 import html
-import io
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from analysis.tables.display_names import with_symbols
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
-NUMERIC_CHARACTERS = frozenset("0123456789.,+-±–−×%()[] e\u00a0")
-"""Of numbers, with their spreads and intervals."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +24,8 @@ class TableCell:
     """A class of its own, for colour (HTML only)."""
     under: str = ""
     """A second line in small print (HTML); in brackets elsewhere."""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    """What the text rounds, by name: columns of their own in CSV."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +68,18 @@ def to_text(grid: TableGrid, *, width: int | None = None) -> str:
     """
     starred = any(cell.strong for row in grid.rows for cell in row)
     body = [
-        ([_star_of(row)] if starred else []) + [_plain_line(cell) for cell in row]
+        ([_star_of(row)] if starred else []) + [plain_line(cell) for cell in row]
         for row in grid.rows
     ]
     lead = [""] if starred else []
     header = lead + [name for _, name in grid.header]
     right = [False] * len(lead) + [grid.right(i) for i in range(len(grid.header))]
-    widths = [max(_text_width(line[i]) for line in [header, *body]) for i in range(len(header))]
+    widths = [max(text_width(line[i]) for line in [header, *body]) for i in range(len(header))]
     groups = [(name, count) for name, count in _has_groups(grid)] if grid.grouped else []
     column = len(lead)
     for name, count in groups:  # a group needs room for its name
         taken = sum(widths[column : column + count]) + 2 * (count - 1)
-        widths[column + count - 1] += max(0, _text_width(name) - taken)
+        widths[column + count - 1] += max(0, text_width(name) - taken)
         column += count
 
     def line(cells: Sequence[str]) -> str:
@@ -96,7 +91,7 @@ def to_text(grid: TableGrid, *, width: int | None = None) -> str:
         lines.append(_group_line(groups, widths, len(lead)))
     lines += [line(header), "  ".join("─" * size for size in widths), *map(line, body)]
     if width is not None:
-        lines = [text if _text_width(text) <= width else text[: width - 1] + "…" for text in lines]
+        lines = [text if text_width(text) <= width else text[: width - 1] + "…" for text in lines]
     notes = [note.replace("Bold:", "*") for note in grid.notes]
     return "\n".join([*lines, *notes]) + "\n"
 
@@ -108,7 +103,7 @@ def to_markdown(grid: TableGrid) -> str:
     lines.append(_without_bar(_escape_markdown(name) for name in grid.names))
     lines.append(_without_bar(rule))
     for row in grid.rows:
-        texts = (_escape_markdown(_plain_line(cell)) for cell in row)
+        texts = (_escape_markdown(plain_line(cell)) for cell in row)
         lines.append(
             _without_bar(
                 f"**{text}**" if cell.strong and text else text
@@ -144,7 +139,7 @@ def to_latex(grid: TableGrid, *, label: str = "") -> str:
     lines.append("    " + _latex_row(_escape_latex(name) for _, name in grid.header))
     lines.append(r"    \midrule")
     for row in grid.rows:
-        cells = (_latex_cell(_escape_latex(_plain_line(cell))) for cell in row)
+        cells = (_latex_cell(_escape_latex(plain_line(cell))) for cell in row)
         lines.append(
             "    "
             + _latex_row(
@@ -154,26 +149,6 @@ def to_latex(grid: TableGrid, *, label: str = "") -> str:
         )
     lines += [r"    \bottomrule", r"  \end{tabular}", r"\end{table}"]
     return "\n".join(lines) + "\n"
-
-
-def to_csv(grid: TableGrid) -> str:
-    """Return comma-separated values as printed; `best` tells the rows in bold."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*map(harmless_cell, grid.names), "best"])
-    for row in grid.rows:
-        best = "yes" if any(cell.strong for cell in row) else ""
-        writer.writerow([*(harmless_cell(_plain_line(cell)) for cell in row), best])
-    return buffer.getvalue()
-
-
-def harmless_cell(text: str) -> str:
-    """Return a cell that a spreadsheet takes for text, not for a formula; numbers stay numbers.
-
-    A spreadsheet computes what begins with one of a few characters, unless an apostrophe is first.
-    """
-    is_formula = text.startswith(FORMULA_STARTS) and not set(text) <= NUMERIC_CHARACTERS
-    return f"'{text}" if is_formula else text
 
 
 def to_html(grid: TableGrid, *, link: Link | None = None) -> str:
@@ -227,17 +202,19 @@ def _group_line(groups: list[tuple[str, int]], widths: list[int], column: int) -
     return "  ".join(parts).rstrip()
 
 
-def _plain_line(cell: TableCell) -> str:
+def plain_line(cell: TableCell) -> str:
+    """Return what stands in a cell, in one line."""
     return f"{cell.text} ({cell.under})" if cell.under else cell.text
 
 
-def _text_width(text: str) -> int:
+def text_width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
     return len(text) + wide - sum(bool(unicodedata.combining(char)) for char in text)
 
 
 def _pad_cell(text: str, width: int, right: bool) -> str:
-    space = " " * (width - _text_width(text))
+    space = " " * (width - text_width(text))
     return space + text if right else text + space
 
 

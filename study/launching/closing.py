@@ -10,7 +10,9 @@ from analysis import trials
 from analysis.record import credentials
 from analysis.record.names import TABLE_CSV, TABLE_MARKDOWN
 from analysis.tables import configurations, printed
-from analysis.tables.rendering import to_csv, to_markdown, to_text
+from analysis.tables.csv_rendering import to_csv
+from analysis.tables.fitting import fit_text
+from analysis.tables.rendering import to_markdown, to_text
 from analysis.trials import UnknownStudyError
 from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
@@ -131,7 +133,9 @@ def _draw_result(launch: StudyLaunch, folder: Path, *, trained: bool) -> DrawnRe
     table = configurations.over_configurations(frame, factors, objectives, selects=selects)
     grid = printed.configuration_grid(table, factors, objectives, selects=selects)
     if grid.rows:
-        launch.say(f"\n{to_text(grid)}\n")
+        console = launch.console
+        text = fit_text(grid, console.width) if console.is_terminal else to_text(grid)
+        launch.say(f"\n{text}\n")
     plots = []
     # An earlier launch may have died between its last trial and its plots.
     if grid.rows and (trained or not launch.record.has_plots()):

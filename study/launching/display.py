@@ -4,7 +4,7 @@ import logging
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -25,6 +25,12 @@ Shown = TypeVar("Shown")
 
 LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal."""
+WIDEST_BAR = 40
+NARROWEST_BAR = 8
+NARROW = 70
+"""In a narrower terminal the speed of a trial is left out."""
+SHORTEST_NAME = 12
+"""Characters that a trial's name keeps at least."""
 DRAWING = 0.02
 """The share of the time that drawing may take; it grows with the number of trials."""
 EARLY = 20
@@ -126,12 +132,15 @@ class LaunchDisplay:
 
     def _draw(self) -> RenderableType:
         done, total = trial_counts(self.scheduler)
-        bar = Table.grid(padding=(0, 1))
-        bar.add_row(ProgressBar(total=total, completed=done, width=40), self._counts_text())
-        rows = Table.grid(padding=(0, 2))
-        for trial in sorted(self.scheduler.running, key=lambda trial: (trial.number, trial.seed)):
-            rows.add_row(Text(f"  {trial.name}"), _progress_text(trial))
-        lines: list[RenderableType] = [bar, rows]
+        counts, width = self._counts_text(), self.console.width
+        room = min(WIDEST_BAR, width - len(counts) - 1)
+        lines: list[RenderableType] = [Text(counts)]
+        if room >= NARROWEST_BAR:
+            bar = Table.grid(padding=(0, 1))
+            bar.add_row(ProgressBar(total=total, completed=done, width=room), counts)
+            lines = [bar]
+        running = sorted(self.scheduler.running, key=lambda trial: (trial.number, trial.seed))
+        lines += [Text(line) for line in trial_lines(running, width)]
         lines += [Text(part) for part in self._remarks()]
         return Group(*lines)
 
@@ -180,6 +189,8 @@ class LaunchDisplay:
         _, total = trial_counts(self.scheduler)
         typical = statistics.fmean(t.epochs for t in self.scheduler.trials.values())
         left = max(0.0, total * typical - self._epochs_done())
+        if not left or self.scheduler.stopping:  # nothing that is left begins in this launch
+            return ""
         return f"about {duration_text(left * elapsed / trained)} left"
 
     def _epochs_done(self) -> float:
@@ -212,14 +223,28 @@ def _epochs_trained_here(trial: Trial) -> int:
     return _epochs_done(trial) - trial.found
 
 
-def _progress_text(trial: Trial) -> str:
+def trial_lines(trials: Sequence[Trial], width: int) -> list[str]:
+    """Return a line for each trial, its name and how far it is, at most so wide.
+
+    A name that is too long loses its beginning: the values that differ and the seed stand last.
+    """
+    states = [_progress_text(trial, speed=width >= NARROW) for trial in trials]
+    longest = max(map(len, states), default=0)
+    room = max(SHORTEST_NAME, width - longest - 4)
+    names = [
+        trial.name if len(trial.name) <= room else f"…{trial.name[-room + 1 :]}" for trial in trials
+    ]
+    column = max(map(len, names), default=0)
+    return [f"  {name:<{column}}  {state}" for name, state in zip(names, states, strict=True)]
+
+
+def _progress_text(trial: Trial, *, speed: bool) -> str:
     if not trial.history:
         return "starting"
     last = trial.history[-1]
     error = last.validation_error if last.validation_error is not None else last.test_error
-    return (
-        f"epoch {last.epoch}/{trial.epochs}  error {error:.2f}%  {last.images_per_second:,.0f} im/s"
-    )
+    text = f"epoch {last.epoch}/{trial.epochs}  error {error:.2f}%"
+    return f"{text}  {last.images_per_second:,.0f} images/s" if speed else text
 
 
 def _mean_and_spread(configuration: ConfigurationTrials) -> str:

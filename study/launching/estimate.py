@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from trainables import probe
 from trainables.configuration import Configuration
 from trainables.metrics import EPOCH_SECONDS, PEAK_MEMORY_MB
 
-RAY_SECONDS = 8.0
-"""What starting a local Ray takes, about; on a loaded machine it is more."""
+RAY_SECONDS = 15.0
+"""What starting a local Ray and its first trials takes, about; on a loaded machine it is twice."""
 TRIAL_SECONDS = 0.3
 """What a trial costs beside its epochs, on a warm actor."""
+NO_ROOM = "none: no node has room for a trial, so that a launch here is refused"
 SPREAD = 0.25
 """Half the width of the range that is given around an estimate."""
 
@@ -44,8 +45,17 @@ def costs_by_class(
     recorded: Mapping[str, RecordedTrial],
     scheduler: StudyScheduler,
     data: Path,
+    *,
+    say: Callable[[str], None] = lambda sentence: None,
 ) -> dict[CostClass, TrialCost]:
     """Return what each cost class costs, from the record where it has trials of the class.
+
+    Args:
+        configurations: of the trials to come.
+        recorded: the record's trials by key.
+        scheduler: reconciled with the record.
+        data: the folder of the data sets.
+        say: told before each probe, which takes seconds.
 
     Raises:
         ShareError: if the GPU's memory does not hold a trial.
@@ -69,6 +79,7 @@ def costs_by_class(
         elif kind in scheduler.shares.figures:
             cost = _from_figures(kind, scheduler.shares)
         else:
+            say(f"Measuring {probe_words(configuration)} for some seconds …")
             cost = _from_probe(configuration, scheduler, data)
         costs[kind] = cost
     return costs
@@ -116,6 +127,12 @@ def _from_probe(configuration: Configuration, scheduler: StudyScheduler, data: P
         memory_mb=max(p.memory_mb for p in probes),
         basis=_probe_basis(count, probes[0].device),
     )
+
+
+def probe_words(configuration: Configuration) -> str:
+    """Return what is measured: the method, the network and the data set."""
+    network, dataset = configuration.network.name, configuration.dataset.name
+    return f"{configuration.regularizer.name} with {network} on {dataset}"
 
 
 def _probe_basis(count: int, device: str) -> str:
@@ -178,6 +195,7 @@ def estimate_lines(
     study, cpus = scheduler.study, scheduler.study.resources.cpus
     work = planned_work(scheduler, todo, configurations, costs, place)
     works, shares, beside = work.seconds, work.shares, work.beside
+    has_room = all(room_for(place.nodes, cpus, share) for share in set(shares))
     longest = max(costs[cost_class(c)].epoch_seconds * c.training.epochs for c in configurations)
     start = RAY_SECONDS + max(cost.start_seconds for cost in costs.values())
     wall = start + max(sum(w / n for w, n in zip(works, beside, strict=True)), longest)
@@ -187,12 +205,7 @@ def estimate_lines(
     hours = sum(w * (s if gpu else cpus) for w, s in zip(works, shares, strict=True)) / 3600
     lines = [
         ("work", f"{_show_hours(hours * 3600)} {unit}-hours ({_hours_range(hours)})"),
-        (
-            "wall time",
-            f"about {duration_text(wall)} ({duration_text(wall * (1 - SPREAD))} to "
-            f"{duration_text(wall * (1 + SPREAD))}), "
-            f"{' or '.join(map(str, sorted(set(beside))))} trials side by side",
-        ),
+        ("wall time", _wall_time(wall, beside) if has_room else NO_ROOM),
         *_memory_lines(costs, gpu=gpu, places=max(beside)),
         ("measured by", "; ".join(dict.fromkeys(cost.basis for cost in costs.values()))),
     ]
@@ -203,6 +216,14 @@ def estimate_lines(
             ("assumed", f"no trial is stopped early ({study.search.early_stopping.name} may save)")
         )
     return lines
+
+
+def _wall_time(seconds: float, beside: Sequence[int]) -> str:
+    return (
+        f"about {duration_text(seconds)} ({duration_text(seconds * (1 - SPREAD))} to "
+        f"{duration_text(seconds * (1 + SPREAD))}), "
+        f"{' or '.join(map(str, sorted(set(beside))))} trials side by side"
+    )
 
 
 def _memory_lines(

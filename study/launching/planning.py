@@ -99,7 +99,13 @@ def print_plan(
     configurations = [t.configuration for t in todo]
     chosen = [study.configuration(point) for point in upcoming] or _stand_ins(study, unasked)
     configurations += [configuration for configuration in chosen for _ in seeds]
-    costs = costs_by_class(configurations, recorded, scheduler, data)
+    costs = costs_by_class(
+        configurations,
+        recorded,
+        scheduler,
+        data,
+        say=lambda sentence: console.print(sentence, highlight=False, markup=False),
+    )
     _print_lines(console, estimate_lines(scheduler, todo, configurations, costs, place))
     if study.budget is not None:
         work = planned_work(scheduler, todo, configurations, costs, place)

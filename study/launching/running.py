@@ -2,7 +2,7 @@
 
 from study.launching.closing import close_interrupted, close_launch
 from study.launching.exit_status import DONE
-from study.launching.places import choose_cluster
+from study.launching.places import choose_cluster, is_cluster_chosen
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch, describe_start
 from study.record.errors import RecordError
 from study.scheduling.gpu_shares import ShareError
@@ -35,6 +35,12 @@ def _run_missing(launch: StudyLaunch, address: str | None) -> int:
         launch.begin_record()
         return close_launch(launch, DONE, trained=False)
     choose_cluster(address)
+    # Said before Ray is imported: it takes seconds in which nothing else is to be seen.
+    launch.say(
+        "Connecting to the Ray cluster …"
+        if is_cluster_chosen()
+        else "Starting Ray on this machine, which takes 10 to 30 seconds …"
+    )
     # Late: Ray takes 2 to 3 s, which a study with nothing to do need not wait for.
     from study.execution.cluster import ClusterError
     from study.launching.supervision import run_trials

@@ -6,7 +6,7 @@ from analysis.record.names import COMPLETED, DIVERGED, Outcome
 from study.file.resolved import ResolvedStudy
 from study.trials import ConfigurationTrials, RecordedTrial, Suggestion, Trial
 from trainables.configuration import Configuration, hash_configuration
-from trainables.metrics import TrialSummary, judged_value
+from trainables.metrics import TEST_ERROR_LAST, TrialSummary, judged_value
 
 
 class StudyTrials:
@@ -91,6 +91,7 @@ class StudyTrials:
             trial.values = objective_values(
                 recorded.metrics, trial.outcome, self.study.search.objectives
             )
+            trial.test_error = recorded.metrics.get(TEST_ERROR_LAST)
             trial.found = trial.epochs
 
     def note_measured(self, trial: Trial, summary: TrialSummary) -> None:
@@ -98,6 +99,7 @@ class StudyTrials:
         if trial.outcome is not None and trial.is_finished:
             metrics = {**vars(trial.history[-1]), **vars(summary)}
             trial.values = objective_values(metrics, trial.outcome, self.study.search.objectives)
+            trial.test_error = summary.test_error_last
 
     def is_measured(self, recorded: RecordedTrial) -> bool:
         """Return whether a trial on record has what it is judged by; an older one may not."""

@@ -22,6 +22,7 @@ from study.search.optuna_trials import (
     distribution_of,
     distributions_of,
     frozen_trial_of,
+    known_attributes,
     result_of_trial,
 )
 from study.search.samplers import build_pruner, build_sampler
@@ -32,6 +33,8 @@ from trainables.metrics import course_metric
 
 RULES_ATTRIBUTE = "early_stopping"
 """Where the Optuna study keeps the rule of early stopping."""
+QUESTION_ATTRIBUTE = "question"
+"""Where the Optuna study keeps the question, for whoever opens it in Optuna's dashboard."""
 RUNG_PREFIX = "completed_rung_"
 """Begins the names under which Optuna's pruners note how a configuration did at a rung."""
 REPEATING_SAMPLERS = ("gp", "nsga2")
@@ -97,6 +100,8 @@ class OptunaStudy:
         )
         if not self._optuna.metric_names:
             self._optuna.set_metric_names(list(self.study.search.objectives))
+        if self._optuna.user_attrs.get(QUESTION_ATTRIBUTE) != self.study.question:
+            self._optuna.set_user_attr(QUESTION_ATTRIBUTE, self.study.question)
         self._cursor: SequenceCursor | None = None
 
     def asked(self) -> list[Suggestion]:
@@ -203,6 +208,8 @@ class OptunaStudy:
     def tell(self, number: int, judgement: ConfigurationResult) -> None:
         """Record how a configuration ended. Called once, with a state other than running."""
         values = list(judgement.values) if judgement.state == "complete" else None
+        for name, value in known_attributes(judgement).items():  # no more once it has ended
+            self._storage.set_trial_user_attr(self._id(number), name, value)
         self._optuna.tell(number, values, state=OPTUNA_STATES[judgement.state])
 
     def _id(self, number: int) -> int:

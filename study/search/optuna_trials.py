@@ -64,7 +64,13 @@ def frozen_trial_of(
         distributions=distributions_of(point, study),
         intermediate_values=dict(judgement.intermediate),
         system_attrs=dict(notes),
+        user_attrs=known_attributes(judgement),
     )
+
+
+def known_attributes(judgement: ConfigurationResult) -> dict[str, Any]:
+    """Return the user attributes of a configuration's trial: those that have a value."""
+    return {name: value for name, value in judgement.attributes.items() if value is not None}
 
 
 def distributions_of(point: Point, study: ResolvedStudy) -> dict[str, BaseDistribution]:
@@ -96,4 +102,5 @@ def result_of_trial(trial: FrozenTrial) -> ConfigurationResult:
         states[trial.state],
         tuple(trial.values or ()),
         {step: value for step, value in trial.intermediate_values.items() if math.isfinite(value)},
+        dict(trial.user_attrs),
     )

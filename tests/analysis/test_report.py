@@ -61,15 +61,17 @@ def test_the_report_of_a_finished_study(here, store, capsys):
         check_latex((folder / "tables" / f"{name}.tex").read_text())
     assert {path.name for path in (folder / "figures").iterdir()} == {
         f"{name}.{kind}"
-        for name in ("error-by-factor", "learning-curves")
+        for name in ("error-by-factor", "intervals", "learning-curves")
         for kind in ("png", "pdf")
     }
 
 
 def test_the_page_needs_no_network(here):
     run("beta", "--no-attach")
-    page = (here / "reports" / "beta-quick" / "report.html").read_text()
-    assert "Plotly.newPlot" in page and "plotly.js v" in page
+    folder = here / "reports" / "beta-quick"
+    page = (folder / "report.html").read_text()
+    assert "Plotly.newPlot" in page and '<script src="plotly.min.js">' in page
+    assert "plotly.js v" in (folder / "plotly.min.js").read_text()
     own = text_of(here / "reports" / "beta-quick")
     assert not re.search(r'(src|href)="(https?:)?//(?!127\.0\.0\.1:5000)', own)
 
@@ -83,6 +85,33 @@ def test_the_report_is_attached_to_the_studys_run_unless_told_not_to(here, store
     run("attached")
     held = {entry.path for entry in client.list_artifacts(study.run_id, "report")}
     assert {"report/report.html", "report/tables"} <= held
+
+
+def test_the_page_is_small_and_shows_its_figures_without_the_library_too(here):
+    run("beta", "--no-attach")
+    file = here / "reports" / "beta-quick" / "report.html"
+    assert file.stat().st_size < 1_500_000
+    page = file.read_text()
+    assert (
+        page.count("<svg") == page.count('class="plot still"') == page.count("Plotly.newPlot(") == 3
+    )
+    assert "prefers-color-scheme: dark" in page and "@media print" in page
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_every_figure_of_the_page_is_told_in_words_too(here):
+    run("beta", "--no-attach")
+    page = (here / "reports" / "beta-quick" / "report.html").read_text()
+    told = re.findall(r'role="img" aria-label="([^"]+)"', page)
+    assert len(told) == 3
+    assert any(re.search(r"regularizer.beta = 0.5 \d", words) for words in told)
+
+
+def test_the_page_leads_to_the_table_of_trials_in_mlflow(here):
+    run("beta", "--no-attach")
+    page = (here / "reports" / "beta-quick" / "report.html").read_text()
+    assert "/runs?workflowType=machine_learning&amp;viewStateShareKey=quick" in page
 
 
 def test_an_unknown_study_is_exit_2_with_the_nearest_name(here, capsys):

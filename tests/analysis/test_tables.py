@@ -11,6 +11,7 @@ import pytest
 
 from analysis import trials
 from analysis.tables import configurations, printed, rendering
+from analysis.tables.csv_rendering import harmless_cell, to_csv
 from analysis.tables.rendering import TableCell
 
 
@@ -181,9 +182,9 @@ def test_markdown_escapes_bars_and_aligns_numbers():
 
 
 def test_csv_reads_back():
-    rows = list(csv.reader(io.StringIO(rendering.to_csv(grid()))))
+    rows = list(csv.reader(io.StringIO(to_csv(grid()))))
     assert rows[0] == ["name", "PreAct ours_1", "PreAct paper", "best"]
-    assert rows[1] == ["50%|x", "1.00 ± 0.10", "−1 (=)", "yes"]
+    assert rows[1] == ["50%|x", "1.00 ± 0.10", "-1 (=)", "yes"]
 
 
 def test_html_escapes_and_links_numbers_to_their_runs():
@@ -343,9 +344,20 @@ def test_no_interval_of_errors_leaves_0_to_100():
     ],
 )
 def test_a_spreadsheet_finds_no_formula_and_numbers_stay_numbers(text, written):
-    assert rendering.harmless_cell(text) == written
+    assert harmless_cell(text) == written
     grid = rendering.TableGrid(
         header=[("", "=1+x"), ("", "b")], rows=[[TableCell(text), TableCell("1")]]
     )
-    heading, row = list(csv.reader(io.StringIO(rendering.to_csv(grid))))
+    heading, row = list(csv.reader(io.StringIO(to_csv(grid))))
     assert heading[0] == "'=1+x" and row[0] == written
+
+
+def test_csv_holds_plain_numbers_in_columns_of_their_own():
+    rows = [trial("a", seed, 5.0 + seed, regularizer__beta=0.5) for seed in range(3)]
+    table = configurations.over_configurations(pd.DataFrame(rows), ["regularizer.beta"])
+    grid = printed.configuration_grid(table, ["regularizer.beta"])
+    (row,) = csv.DictReader(io.StringIO(to_csv(grid)))
+    of = "validation error (%)"
+    assert (row[f"{of} mean"], row[f"{of} sd"], row[f"{of} n"]) == ("6", "1", "3")
+    assert 0 < float(row[f"{of} low"]) < 6 < float(row[f"{of} high"]) < 100
+    assert not any("±" in text or "[" in text for text in row.values())

@@ -1,0 +1,42 @@
+"""The static site of all studies on record."""
+
+import re
+
+import pytest
+from mlflow import MlflowClient
+
+from analysis import site
+from analysis.figures import draw_matplotlib
+from tests.analysis.record_writer import BASE, start_study
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """A site of two studies, one of them at two scales; figures, which take seconds, left out."""
+    monkeypatch.setattr(draw_matplotlib, "save_figure", lambda figure, folder: [])
+    monkeypatch.setattr(draw_matplotlib, "svg_text", lambda figure: "<svg></svg>")
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    client = MlflowClient(uri)
+    for name, scale in (("beta", "quick"), ("beta", "paper"), ("<other>", "quick")):
+        study = start_study(client, name, scale=scale, folder=tmp_path)
+        study.add_all([{**BASE, "regularizer.beta": b} for b in (0.1, 0.5)], [0, 1])
+    return site.write_site(tmp_path / "site", uri)
+
+
+def test_the_index_leads_to_the_report_of_every_study_and_scale(written):
+    page = written.read_text()
+    links = re.findall(r'href="([^"]+)"', page)
+    assert len(links) == 3
+    assert all((written.parent / link).is_file() for link in links)
+    assert page.count("Lowest validation error") == 3
+    assert page.count("finished · 4 trials · 20") == 3
+    assert "<other>" not in page and "&lt;other&gt;" in page
+
+
+def test_without_a_record_there_is_no_site(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
+    monkeypatch.setattr(site.open_reader.__globals__["mlflow"], "get_tracking_uri",
+                        lambda: f"sqlite:///{tmp_path}/none.db")  # fmt: skip
+    assert site.main([str(tmp_path / "site")]) == 2
+    assert "nothing is on record" in capsys.readouterr().err
+    assert not (tmp_path / "site").exists() and not (tmp_path / "none.db").exists()

@@ -1,0 +1,132 @@
+"""What a launch shows on narrow terminals, and before and after its trials run."""
+
+import io
+import time
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from analysis.tables import configurations, printed
+from analysis.tables.fitting import fit_text
+from study.launching import estimate
+from study.launching.display import LaunchDisplay, trial_lines
+from study.scheduling.nodes import ClusterNode, StudyPlace
+from study.scheduling.scheduler import StudyScheduler
+from study.search.optuna_study import OptunaStudy
+from study.trials import cost_class
+from tests.analysis.test_tables import trial as trial_row
+from tests.study.sample import epochs_of
+
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+
+
+class NoRecord:
+    """Takes everything and keeps nothing."""
+
+    def finished_elsewhere(self, key):
+        return None
+
+    def __getattr__(self, name):
+        return lambda *args, **named: None
+
+
+@pytest.fixture
+def scheduler(make, storage):
+    study = make(configurations=2, seeds=2)
+    search = OptunaStudy(study, storage())
+    return StudyScheduler(study, search, NoRecord(), data_of=lambda c: "feed", provenance={})
+
+
+def begin(scheduler, epochs):
+    trial = scheduler.hand_out_trial()
+    scheduler.note_begun(trial)
+    scheduler.note_epochs(trial, epochs_of([9.0] * epochs), device="cpu")
+    return trial
+
+
+def the_grid():
+    settings = {"regularizer__name": "mixup_cutmix", "regularizer__online_smoothing": 0.123}
+    rows = [trial_row(str(i), s, 5.0 + i + s, **settings, regularizer__beta=i / 10)
+            for i in range(3) for s in range(3)]  # fmt: skip
+    factors = ["regularizer.name", "regularizer.online_smoothing", "regularizer.beta"]
+    table = configurations.over_configurations(pd.DataFrame(rows), factors)
+    return printed.configuration_grid(table, factors)
+
+
+@pytest.mark.parametrize("width", [50, 80, 120])
+def test_the_table_fits_the_terminal_and_keeps_every_configuration_and_its_error(width):
+    text = fit_text(the_grid(), width)
+    body = text[: text.index("Bold") if "Bold" in text else text.index("* best")]
+    lines = body.splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) == 6  # two headings, a rule, three configurations
+    assert "mean ± sd" in lines[1] and "beta" in lines[1]
+    assert all("6.00" in lines[3] or "7.00" in line or "8.00" in line for line in lines[3:])
+
+
+def test_what_the_table_leaves_out_is_said_and_intervals_go_first():
+    wide, narrow = fit_text(the_grid(), 200), fit_text(the_grid(), 80)
+    assert "Left out" not in wide and wide.count("95% interval") == 2
+    assert "Left out for want of room" in narrow and "95% interval" in narrow.splitlines()[-1]
+
+
+@pytest.mark.parametrize("width", [50, 80])
+def test_the_lines_of_trials_are_whole_words_within_the_width(scheduler, width):
+    trials = [begin(scheduler, 2), begin(scheduler, 3)]
+    for trial in trials:
+        trial.point = {"regularizer.name": "online_label_smoothing", "regularizer.beta": 0.5}
+    lines = trial_lines(trials, width)
+    assert all(len(line) <= width for line in lines)
+    assert "seed=0" in lines[0] and "seed=1" in lines[1]
+    assert lines[0].endswith("error 9.00%" if width == 50 else "images/s")
+
+
+@pytest.mark.parametrize("width", [50, 80])
+def test_the_live_picture_is_no_wider_than_the_terminal(scheduler, width):
+    begin(scheduler, 2)
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=width)
+    display = LaunchDisplay(scheduler, console, facts=[])
+    console.print(display._draw())
+    assert "0 of 4 trials done · 1 running · 3 to do" in written.getvalue()
+
+
+def last_line(scheduler, *, stopping):
+    written = io.StringIO()
+    with LaunchDisplay(scheduler, Console(file=written, force_terminal=False), facts=[]) as display:
+        begin(scheduler, 3)
+        display.started = time.monotonic() - 3600
+        scheduler.stopping = stopping
+    return written.getvalue().splitlines()[-1]
+
+
+def test_no_time_is_left_after_an_interrupt(scheduler):
+    assert "left" not in last_line(scheduler, stopping=True)
+
+
+def test_time_is_left_before_one(scheduler):
+    assert "left" in last_line(scheduler, stopping=False)
+
+
+def test_a_plan_where_nothing_has_room_names_no_time_and_no_trials_side_by_side(scheduler):
+    configuration = scheduler.study.configuration({"regularizer.beta": 0.5})
+    cost = estimate.TrialCost(1.0, 0.0, 100.0, "a probe")
+    place = StudyPlace([ClusterNode("", "here", cpus=0, gpus=0)])
+    kinds = {cost_class(configuration): cost}
+    lines = dict(estimate.estimate_lines(scheduler, [], [configuration], kinds, place))
+    assert lines["wall time"] == estimate.NO_ROOM
+    assert "side by side" not in " ".join(lines.values())
+
+
+def test_a_probe_is_announced_before_it_begins(scheduler, monkeypatch, tmp_path):
+    said = []
+
+    def probe(*arguments, **named):
+        assert said == ["Measuring lamix with lenet on digits for some seconds …"]
+        return [estimate.probe.TrialProbe(1.0, 0.5, 300.0, 300.0, "a CPU")]
+
+    monkeypatch.setattr(estimate.probe, "side_by_side", probe)
+    configuration = scheduler.study.configuration({"regularizer.beta": 0.5})
+    estimate.costs_by_class([configuration], {}, scheduler, tmp_path, say=said.append)
+    assert said
