@@ -1,10 +1,14 @@
 """What a trial costs, from a few seconds of it: run as a process of its own, or beside others."""
 
 import multiprocessing
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError
 from typing import Any
@@ -82,7 +86,8 @@ def side_by_side(
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(count)
     with ProcessPoolExecutor(count, context, initializer=_share_meeting, initargs=(ready,)) as pool:
-        futures = [pool.submit(_probe_beside, probed, data, device, threads) for _ in range(count)]
+        probe_beside = partial(_probe_beside, probed, data, device, threads)
+        futures = _begin(pool, probe_beside, count)
     errors = [error for future in futures if (error := future.exception()) is not None]
     if errors:
         # A broken barrier only says that another failed.
@@ -92,6 +97,27 @@ def side_by_side(
             return []
         raise errors[causes.index("host_memory") if "host_memory" in causes else 0]
     return [future.result() for future in futures]
+
+
+def _begin(
+    pool: ProcessPoolExecutor, probe: Callable[[], TrialProbe], count: int
+) -> list[Future[TrialProbe]]:
+    """Begin so many probes, each in a process that starts with it."""
+    with _deaf_to_interrupts():
+        return [pool.submit(probe) for _ in range(count)]
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Let processes that start in the block ignore Ctrl-C, which their parent handles."""
+    if threading.current_thread() is not threading.main_thread():  # it alone may say so
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _share_meeting(ready: Barrier) -> None:

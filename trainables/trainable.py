@@ -83,8 +83,10 @@ def _ended_after(seconds: float) -> Iterator[None]:
 
     The system's own thread does it, also where Python's hangs.
     """
-    if seconds:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or sys.stderr)
+    if not seconds:
+        yield
+        return
+    faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or sys.stderr)
     try:
         yield
     finally:
@@ -160,7 +162,8 @@ class TrialTrainable(tune.Trainable):
         the recorded steps.
         """
         config = cast(TrialAssignment, new_config)
-        refuse_other_versions(config["versions"], get_runtime_context().get_node_id())
+        if config["versions"]:
+            refuse_other_versions(config["versions"], get_runtime_context().get_node_id())
         # The driver, which hears of slices, hears nothing of this.
         with _ended_after(config["timeout_seconds"]):
             self._prepare(config)

@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -78,6 +79,8 @@ def shielded_processes() -> Iterator[None]:
     except BaseException:
         for process in ShieldedProcess.started:
             process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)  # or its entry stays in the system's table
         raise
     finally:
         setattr(services, STARTER, starter)

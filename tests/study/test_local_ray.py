@@ -1,9 +1,12 @@
 """A Ray of the launch's own: what it needs to start, and how its processes end."""
 
+import multiprocessing
 import os
 import signal
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -19,6 +22,7 @@ from study.execution.local_ray import (
     shielded_processes,
 )
 from tests.study.services import wait_for
+from trainables import probe
 
 CHILD = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); time.sleep(60)"  # noqa: E501
 
@@ -123,3 +127,10 @@ def test_a_ray_that_is_slow_to_start_is_started_again(monkeypatch):
     monkeypatch.setattr(cluster.ray, "init", lambda **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cluster._try_to_start_ray()
+
+
+def test_a_probe_leaves_an_interrupt_to_its_launch():
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        (asked,) = probe._begin(pool, partial(signal.getsignal, signal.SIGINT), 1)
+        assert asked.result() == signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
