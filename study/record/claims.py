@@ -91,7 +91,7 @@ def withdraw_claim(client: MlflowClient, experiment_id: str, claim: LeaseClaim) 
 
 
 def _delete_tag(client: MlflowClient, experiment_id: str, name: str) -> None:
-    client.delete_experiment_tag(experiment_id, name)  # type: ignore[no-untyped-call]
+    client.delete_experiment_tag(experiment_id, name)
 
 
 def _empty_tag(client: MlflowClient, experiment_id: str, name: str) -> None:
