@@ -104,19 +104,20 @@ def _launch_study(
     data = options.data.absolute()
     try:
         if options.plan:
-            with signals.interrupt_at_signals(), folder.copy() as copied:
+            with (
+                signals.interrupt_at_signals(),
+                folder.copy() as copied,
+                folder.discarded_if_refused(),
+            ):
                 launch = prepare_launch(
                     study, console, folder=copied, data=data, command=command, planning=True
                 )
                 return plan_study(launch, options.address)
         with signals.interrupt_at_signals(), hold_study(folder.lock) as lock:
-            try:
+            with folder.discarded_if_refused():
                 launch = prepare_launch(
                     study, console, folder=folder, data=data, command=command, lock=lock
                 )
-            except BaseException:
-                folder.discard_unused()
-                raise
             try:
                 return run_study(launch, options.address)
             finally:

@@ -51,7 +51,16 @@ class StateFolder:
         shared = location_below(root, study, scale) if "://" in root else str(folder)
         return cls(folder, shared, made=made)
 
-    def discard_unused(self) -> None:
+    @contextmanager
+    def discarded_if_refused(self) -> Iterator[None]:
+        """Leave no new folder behind if the block raises: nothing was started."""
+        try:
+            yield
+        except BaseException:
+            self._discard_unused()
+            raise
+
+    def _discard_unused(self) -> None:
         """Delete what `open` has made, if nothing but the lock and the log was put there since."""
         if self.folder not in self.made:
             return

@@ -18,6 +18,9 @@ from study.processes import ProcessIdentity
 
 log = logging.getLogger(__name__)
 
+GONE = "RESOURCE_DOES_NOT_EXIST"
+"""What MLflow calls the error of deleting a tag that is not there."""
+
 
 @dataclass(frozen=True)
 class LeaseClaim:
@@ -85,6 +88,8 @@ def withdraw_claim(client: MlflowClient, experiment_id: str, claim: LeaseClaim) 
         except Exception as error:
             if not is_store_error(error):
                 raise
+            if getattr(error, "error_code", "") == GONE:
+                return
             log.warning("cannot withdraw %s: %s", claim.name, error)
         else:
             return
