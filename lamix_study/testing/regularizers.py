@@ -113,7 +113,7 @@ class RegularizerContract(ComponentContract):
             for step in (0, 1):
                 with torch.autocast("cpu", torch.bfloat16, enabled=bool(bfloat16)):
                     loss = regularizer.loss(net, *batch, step=step, generator=seeded())
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 assert loss.shape == () and loss.dtype == torch.float32
                 assert loss.isfinite(), (*case, step)
             gradients = [parameter.grad for parameter in net.parameters()]
@@ -133,7 +133,7 @@ class RegularizerContract(ComponentContract):
             torch.manual_seed(2)
             np.random.seed(2)  # noqa: NPY002
             random.seed(2)
-            before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index, union-attr]  # noqa: NPY002
+            before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index]  # noqa: NPY002
             same_loss, same_gradients = loss_and_gradients(chosen, step=step)
             assert torch.equal(loss, same_loss)
             for one, other in zip(gradients, same_gradients, strict=True):
@@ -151,7 +151,7 @@ class RegularizerContract(ComponentContract):
         net, regularizer = make(chosen, network=network)
         batch = make_batch(16)
         for step in (0, 1):
-            regularizer.loss(net, *batch, step=step, generator=seeded()).backward()  # type: ignore[no-untyped-call]
+            regularizer.loss(net, *batch, step=step, generator=seeded()).backward()
         for module in (net, regularizer):
             for name, parameter in module.named_parameters():
                 assert parameter.grad is not None and parameter.grad.any(), name
@@ -219,7 +219,7 @@ class RegularizerContract(ComponentContract):
         before = images_NCHW.clone(), labels_N.clone()
         for step in (0, 1):
             loss = regularizer.loss(net, images_NCHW, labels_N, step=step, generator=seeded())
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
         assert torch.equal(images_NCHW, before[0]) and torch.equal(labels_N, before[1])
         assert images_NCHW.grad is None and not images_NCHW.requires_grad
 

@@ -30,6 +30,7 @@ DECIDES_BOTH = {
     "networks.preact_resnet18_bottleneck2d": "name width stem_stride variant",
     "networks.resnet50": "name width stem_stride variant",
     "networks.wide_resnet28_10": "name width",
+    "networks.timm": "name model stem options",
     "regularizers.vanilla": "name loss",
     "regularizers.mixup": "name loss",
     "regularizers.cutmix": "name loss",
