@@ -60,7 +60,7 @@ def loss_and_gradients(
     """Return the loss of a step, and the gradient of every parameter."""
     net, regularizer = make(chosen, network="preact_resnet18")
     loss = regularizer.loss(net, *make_batch(6), step=step, generator=seeded(seed))
-    loss.backward()  # type: ignore[no-untyped-call]  # torch's own
+    loss.backward()
     parameters = [*net.parameters(), *regularizer.parameters()]
     return loss.detach(), [parameter.grad for parameter in parameters]
 
@@ -77,7 +77,7 @@ def operations(
     net.zero_grad()
     regularizer.zero_grad()
     with Taken() as taken:
-        regularizer.loss(net, *batch, step=step, generator=generator).backward()  # type: ignore[no-untyped-call]
+        regularizer.loss(net, *batch, step=step, generator=generator).backward()
     return [
         (func, [described(value) for value in tree_leaves((args, kwargs, result))])
         for func, args, kwargs, result in taken.operations

@@ -24,6 +24,7 @@ DECIDES_BOTH = {
         [f"datasets.{name}" for name in datasets.names() if name != "image_folder"], SPLIT
     ),
     "datasets.image_folder": f"{SPLIT} path image_size",
+    "datasets.torchvision": f"{SPLIT} dataset image_size test_share",
     "networks.lenet": "name",
     "networks.densenet121": "name growth",
     "networks.preact_resnet18": "name width stem_stride variant",

@@ -95,7 +95,8 @@ class Settings:
 
         known = timm.models.get_pretrained_cfg(self.model)
         sized = {"img_size": image_size} if known is not None and known.fixed_input_size else {}
-        model = timm.create_model(
+        create: Any = timm.create_model
+        model = create(
             self.model,
             pretrained=False,
             num_classes=0,
