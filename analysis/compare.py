@@ -9,6 +9,7 @@ difference in any of them.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("studies", nargs="+", metavar="STUDY[:SCALE]")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args(argv)
     if len(arguments.studies) < 2:
         parser.error("name at least two studies, or one at two scales")
@@ -64,8 +66,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UnknownStudyError, NoResultError) as error:
         print(f"analysis.compare: {error}", file=sys.stderr)
         return 2
+    if arguments.json:
+        print(json.dumps(compare_document(entries), indent=2))
+        return 0
     print("\n".join(to_text(grid) for grid in side_by_side(entries)), end="")
     return 0
+
+
+def compare_document(entries: Sequence[ComparedStudy]) -> dict[str, Any]:
+    """Return the comparison as docs/json/compare.schema.json describes it; errors by seed."""
+    return {
+        "document": "compare",
+        "version": 1,
+        "reference": entries[0].label,
+        "studies": [
+            {
+                "label": entry.label,
+                "study": entry.info.study,
+                "scale": entry.info.scale,
+                "best_configuration": entry.what,
+                "objective": entry.info.objectives[0],
+                "objective_by_seed": _by_seed(entry.validation),
+                TEST_ERROR_LAST: _by_seed(entry.test),
+            }
+            for entry in entries
+        ],
+    }
+
+
+def _by_seed(values: "pd.Series[Any]") -> dict[str, float | None]:
+    return {str(seed): None if pd.isna(value) else float(value) for seed, value in values.items()}
 
 
 def compared_study(label: str, tracking_uri: str | None = None) -> ComparedStudy:

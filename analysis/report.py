@@ -7,15 +7,14 @@ Into ``DIR/STUDY-SCALE/`` go ``report.html``, ``tables/`` (.csv, .md, .tex) and 
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import trials
 from analysis.record.names import REPORT
-from analysis.report_page.gather import (
-    gather_material,
-)
+from analysis.report_page.gather import ReportMaterial, gather_material
 from analysis.report_page.page import (
     write_report,
 )
@@ -33,12 +32,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UnknownStudyError as error:
         print(f"analysis.report: {error}", file=sys.stderr)
         return 2
+    written = []
     for material in materials:
         folder = write_report(material, Path(arguments.output))
-        print(folder / "report.html")
+        written.append(_described(material, folder))
+        if not arguments.json:
+            print(folder / "report.html")
         if arguments.attach:
             _attach_report(material.info, folder)
+    if arguments.json:
+        print(json.dumps({"document": "report", "version": 1, "reports": written}, indent=2))
     return 0
+
+
+def _described(material: ReportMaterial, folder: Path) -> dict[str, str]:
+    """Return one report as docs/json/report.schema.json describes it."""
+    return {
+        "study": material.info.study,
+        "scale": material.info.scale,
+        "headline": material.answer,
+        "page": str(folder / "report.html"),
+        "tables": str(folder / "tables"),
+        "figures": str(folder / "figures"),
+    }
 
 
 def _attach_report(info: StudyInfo, folder: Path) -> None:
@@ -57,6 +73,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("study", help="its name, the MLflow experiment's")
     parser.add_argument("--scale", help="of the study; without it every scale on record")
     parser.add_argument("--output", default="reports", help="folder of reports (default: reports)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument(
         "--attach",
         action=argparse.BooleanOptionalAction,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from study import state
 from study.file.names import DEFAULT_SCALE, PAPER_SCALE
-from study.launching.exit_status import BAD_INPUT, INTERRUPTED
+from study.launching.exit_status import BAD_INPUT, DONE, INTERRUPTED
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         study = _load_study(options)
         return _announce_and_launch(study, options, given=arguments)
     except StudyFileError as error:
-        return _print_refusal(str(error))
+        return _print_refusal(str(error), options)
     except KeyboardInterrupt:  # before trials start: later ones are asked to save themselves
         print("Interrupted; the same command goes on.", file=sys.stderr)
         return INTERRUPTED
@@ -65,12 +65,13 @@ def _announce_and_launch(
 
     from study.lock import StudyHeldError  # late, as above
 
-    console = Console(soft_wrap=True, file=sys.stdout)
+    # With --json the standard output is the document's alone.
+    console = Console(soft_wrap=True, file=sys.stderr if options.json else sys.stdout)
     _announce_study(study, console, named=options.scale is not None)
     try:
         return _launch_study(study, options, console, given=given)
     except StudyHeldError as error:
-        return _print_refusal(f"{study.source}: {error}")
+        return _print_refusal(f"{study.source}: {error}", options)
 
 
 def _launch_study(
@@ -81,6 +82,7 @@ def _launch_study(
     given: Sequence[str],
 ) -> int:
     # Late: PyTorch, Optuna and MLflow take about 4 s; a mistake in the study file is said before.
+    from study.launching import json_documents
     from study.launching.planning import plan_study
     from study.launching.running import run_study
     from study.launching.study_launch import LaunchRefusedError, prepare_launch
@@ -90,7 +92,8 @@ def _launch_study(
         folder = state.StateFolder.open(options.state, study.name, study.scale)
         _log_to(folder.log)
     except (OSError, ValueError) as error:
-        return _print_refusal(f"{study.source}: cannot use the state directory: {error}")
+        refusal = f"{study.source}: cannot use the state directory: {error}"
+        return _print_refusal(refusal, options)
     command = f"python -m study.launch {shlex.join(given)}"
     data = options.data.absolute()
     try:
@@ -99,12 +102,18 @@ def _launch_study(
                 launch = prepare_launch(
                     study, console, folder=copied, data=data, command=command, planning=True
                 )
-                return plan_study(launch, options.address)
+                plan = plan_study(launch, options.address)
+                if options.json:
+                    json_documents.print_document(json_documents.plan_document(plan))
+                return DONE
         with hold_study(folder.lock):
             launch = prepare_launch(study, console, folder=folder, data=data, command=command)
-            return run_study(launch, options.address)
+            status = run_study(launch, options.address)
+            if options.json:
+                json_documents.print_document(json_documents.launch_document(launch, status))
+            return status
     except LaunchRefusedError as error:
-        return _print_refusal(f"{study.source}: {error}")
+        return _print_refusal(f"{study.source}: {error}", options)
 
 
 def _log_to(file: Path) -> None:
@@ -155,6 +164,11 @@ def _build_parser() -> argparse.ArgumentParser:
         metavar="RAY_ADDRESS",
         help="an existing Ray cluster, seen from one of its nodes (a local one is started)",
     )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON document on the standard output, all words on the other",
+    )
     return parser
 
 
@@ -204,8 +218,14 @@ def _study_size(study: "ResolvedStudy") -> str:
     )
 
 
-def _print_refusal(message: str) -> int:
+def _print_refusal(message: str, options: argparse.Namespace) -> int:
     print(message, file=sys.stderr)
+    if options.json:
+        # Late: it loads what a launch needs.
+        from study.launching import json_documents
+
+        of = "plan" if options.plan else "launch"
+        json_documents.print_document(json_documents.refusal_document(of, message, BAD_INPUT))
     return BAD_INPUT
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from analysis import compare
 from tests.analysis.record_writer import BASE
+from tests.json_documents import checked
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +56,12 @@ def test_three_studies_are_corrected_together():
     entries = [compare.compared_study(name) for name in ("ours", "theirs", "theirs:quick")]
     grid = compare.side_by_side(entries)[1]
     assert [row[-1].text for row in grid.rows] == [".0625", ".0625"]  # 2 x .0312
+
+
+def test_a_comparison_is_a_document_for_programs(capsys):
+    assert compare.main(["ours", "theirs:quick", "--json"]) == 0
+    document = checked(capsys.readouterr().out)
+    ours, theirs = document["studies"]
+    assert document["reference"] == ours["label"] == "ours"
+    assert ours["best_configuration"] == "regularizer.beta = 0.5"
+    assert ours["test_error_last"]["1"] == 5.0 and len(theirs["test_error_last"]) == 7
