@@ -10,8 +10,12 @@ difference in error is a difference in any of them; other data are warned of.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
 
 from analysis import trials
 from analysis.record.errors import BUSY_SECONDS, RecordError, ask_until_answered, is_busy
@@ -46,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("studies", nargs="+", metavar="STUDY[:SCALE]")
     add_test_flag(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args(argv)
     if len(arguments.studies) < 2:
         parser.error("name at least two studies, or one at two scales")
@@ -62,8 +67,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UnknownStudyError, NoResultError, NoCounterpartError, RecordError) as error:
         print(f"analysis.compare: {error}", file=sys.stderr)
         return 2
+    if arguments.json:
+        print(json.dumps(compare_document(entries, test=test), indent=2))
+        return 0
     print(plain_text("\n".join(to_text(grid) for grid in grids)), end="")
     return 0
+
+
+def compare_document(entries: Sequence[ComparedStudy], *, test: str) -> dict[str, Any]:
+    """Return the comparison as docs/json/compare.schema.json describes it; errors by seed."""
+    return {
+        "document": "compare",
+        "version": 1,
+        "reference": entries[0].label,
+        "test_error": test,
+        "studies": [
+            {
+                "label": entry.label,
+                "study": entry.info.study,
+                "scale": entry.info.scale,
+                "objective": entry.info.objectives[0],
+                "selects": entry.info.selects,
+                "configurations": [
+                    {
+                        "configuration": each.configuration,
+                        "settings": each.what,
+                        "objective_by_seed": _by_seed(each.objective),
+                        "test_error_by_seed": _by_seed(each.test),
+                    }
+                    for each in entry.configurations
+                ],
+            }
+            for entry in entries
+        ],
+    }
+
+
+def _by_seed(values: "pd.Series[Any]") -> dict[str, float | None]:
+    return {str(seed): None if pd.isna(value) else float(value) for seed, value in values.items()}
 
 
 def compared_study(

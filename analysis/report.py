@@ -8,6 +8,7 @@ Into ``DIR/STUDY-SCALE/`` go ``report.html``, ``tables/`` (.csv, .md, .tex) and 
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +22,7 @@ from analysis.record.errors import (
     shown_reason,
 )
 from analysis.record.names import REPORT
-from analysis.report_page.gather import (
-    ReportMaterial,
-    gather_material,
-)
+from analysis.report_page.gather import ReportMaterial, gather_material
 from analysis.report_page.page import (
     write_report,
 )
@@ -50,11 +48,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UnknownStudyError, RecordError) as error:
         print(f"analysis.report: {error}", file=sys.stderr)
         return 2
+    written = []
     for material in materials:
         folder = write_report(material, Path(arguments.output))
-        print(plain_text(str(folder / "report.html")))
+        written.append(_described(material, folder))
+        if not arguments.json:
+            print(plain_text(str(folder / "report.html")))
         if arguments.attach:
             _attach_report(material.info, folder)
+    if arguments.json:
+        print(json.dumps({"document": "report", "version": 1, "reports": written}, indent=2))
     return 0
 
 
@@ -63,6 +66,18 @@ def _gather_materials(study: str, scale: str | None, *, test: str) -> list[Repor
     if not scales:
         raise UnknownStudyError(f"the study `{study}` has not been started")
     return [gather_material(study, scale, test=test) for scale in scales]
+
+
+def _described(material: ReportMaterial, folder: Path) -> dict[str, str]:
+    """Return one report as docs/json/report.schema.json describes it."""
+    return {
+        "study": material.info.study,
+        "scale": material.info.scale,
+        "headline": material.answer,
+        "page": str(folder / "report.html"),
+        "tables": str(folder / "tables"),
+        "figures": str(folder / "figures"),
+    }
 
 
 def _attach_report(info: StudyInfo, folder: Path) -> None:
@@ -85,6 +100,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", help="of the study; without it every scale on record")
     add_test_flag(parser)
     parser.add_argument("--output", default="reports", help="folder of reports (default: reports)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument(
         "--attach",
         action=argparse.BooleanOptionalAction,

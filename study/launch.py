@@ -15,7 +15,7 @@ from analysis.terminal import PlainConsole, guards_output, keep_output_in
 from study import state
 from study.file.names import DEFAULT_SCALE, PAPER_SCALE
 from study.launching import signals
-from study.launching.exit_status import BAD_INPUT, INTERRUPTED
+from study.launching.exit_status import BAD_INPUT, DONE, INTERRUPTED
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,7 +42,7 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         study = _load_study(options)
         return _announce_and_launch(study, options, given=arguments)
     except (BudgetFlagError, StudyFileError) as error:
-        return _print_refusal(str(error))
+        return _print_refusal(str(error), options)
     except KeyboardInterrupt:  # not while trials run: then they are asked to save themselves
         print(signals.GOING_ON, end="", file=sys.stderr)
         return INTERRUPTED
@@ -72,12 +72,13 @@ def _announce_and_launch(
 ) -> int:
     from study.lock import StudyHeldError  # late, since help and mistakes need no lock
 
-    console = PlainConsole(soft_wrap=True, file=sys.stdout)
+    # With --json the standard output is the document's alone.
+    console = PlainConsole(soft_wrap=True, file=sys.stderr if options.json else sys.stdout)
     _announce_study(study, console, named=options.scale is not None)
     try:
         return _launch_study(study, options, console, given=given)
     except StudyHeldError as error:
-        return _print_refusal(f"{study.source}: {error}")
+        return _print_refusal(f"{study.source}: {error}", options)
 
 
 def _launch_study(
@@ -88,6 +89,7 @@ def _launch_study(
     given: Sequence[str],
 ) -> int:
     # Late: PyTorch, Optuna and MLflow take about 4 s; a mistake in the study file is said before.
+    from study.launching import json_documents
     from study.launching.planning import plan_study
     from study.launching.running import run_study
     from study.launching.shell_commands import python_command
@@ -98,7 +100,8 @@ def _launch_study(
         folder = state.StateFolder.open(options.state, study.name, study.scale)
         _log_to(folder.log)
     except (OSError, ValueError) as error:
-        return _print_refusal(f"{study.source}: cannot use the state directory: {error}")
+        refusal = f"{study.source}: cannot use the state directory: {error}"
+        return _print_refusal(refusal, options)
     keep_output_in(folder.log)
     command = python_command("study.launch", given)
     data = options.data.absolute()
@@ -112,18 +115,24 @@ def _launch_study(
                 launch = prepare_launch(
                     study, console, folder=copied, data=data, command=command, planning=True
                 )
-                return plan_study(launch, options.address)
+                plan = plan_study(launch, options.address)
+                if options.json:
+                    json_documents.print_document(json_documents.plan_document(plan))
+                return DONE
         with signals.interrupt_at_signals(), hold_study(folder.lock) as lock:
             with folder.discarded_if_refused():
                 launch = prepare_launch(
                     study, console, folder=folder, data=data, command=command, lock=lock
                 )
             try:
-                return run_study(launch, options.address)
+                status = run_study(launch, options.address)
             finally:
                 launch.record.close(timeout=0)
+            if options.json:
+                json_documents.print_document(json_documents.launch_document(launch, status))
+            return status
     except LaunchRefusedError as error:
-        return _print_refusal(f"{study.source}: {error}")
+        return _print_refusal(f"{study.source}: {error}", options)
 
 
 def _log_to(file: Path) -> None:
@@ -180,6 +189,11 @@ def _build_parser() -> argparse.ArgumentParser:
         metavar="RAY_ADDRESS",
         help="an existing Ray cluster, seen from one of its nodes (a local one is started)",
     )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON document on the standard output, all words on the other",
+    )
     return parser
 
 
@@ -225,8 +239,14 @@ def _study_size(study: "ResolvedStudy") -> str:
     )
 
 
-def _print_refusal(message: str) -> int:
+def _print_refusal(message: str, options: argparse.Namespace) -> int:
     print(message, file=sys.stderr)
+    if options.json:
+        # Late: it loads what a launch needs.
+        from study.launching import json_documents
+
+        of = "plan" if options.plan else "launch"
+        json_documents.print_document(json_documents.refusal_document(of, message, BAD_INPUT))
     return BAD_INPUT
 
 

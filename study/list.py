@@ -1,10 +1,13 @@
 """Show the studies on record: ``python -m study.list``."""
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -25,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m study.list", description="Show the studies on record and their state."
     )
     parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args(arguments)
     console = PlainConsole()
     try:
@@ -32,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RecordError as error:
         print(error, file=sys.stderr)
         return 2
+    if options.json:
+        print(json.dumps(_list_document(studies, state.local_folder(options.state)), indent=2))
+        return 0
     if not studies:
         _say_how_to_begin(console)
         return 0
@@ -62,6 +69,16 @@ def _say_how_to_begin(console: PlainConsole) -> None:
 
 
 COUNTS = ("done", "cut off", "failed")
+
+
+def _list_document(studies: Sequence[StudyOverview], root: Path) -> dict[str, Any]:
+    """Return what docs/json/list.schema.json describes."""
+    return {
+        "document": "list",
+        "version": 1,
+        "tracking_uri": shown_tracking_uri(),
+        "studies": [{**asdict(study), "state": _state_words(study, root)} for study in studies],
+    }
 
 
 def _state_words(study: StudyOverview, root: Path) -> str:

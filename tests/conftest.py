@@ -12,6 +12,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("steady")
 
+# As the pytest plug-in does, which not every environment of the tests has installed.
+pytest.register_assert_rewrite("lamix_study.testing")
+
 # One thread: the machine's cores belong to the trials that the tests start.
 torch.set_num_threads(1)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("study", "trainables", "analysis")
+PACKAGES = ("lamix_study", "study", "trainables", "analysis")
 FRAMEWORKS = ("ray", "optuna", "mlflow")
 
 
@@ -111,7 +111,7 @@ def module_names() -> frozenset[str]:
 
 @cache
 def modules() -> tuple[SourceModule, ...]:
-    """Return all modules of the three packages, by path."""
+    """Return all modules of the four packages, by path."""
     return tuple(
         SourceModule(
             _dotted(path), path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 from trainables.configuration import Configuration
@@ -81,7 +82,13 @@ def trial_code(configuration: Configuration) -> TrialCode:
 def _code_of(components: tuple[str, ...]) -> TrialCode:
     own = {name.partition(".")[0] for name in (*LOOP, *components)}
     modules = {name: _source_hash(file) for name, file in _closure((*LOOP, *components), own)}
-    return TrialCode(modules, {name: version(name) for name in PACKAGES})
+    return TrialCode(modules, {name: version(name) for name in packages_of(components)})
+
+
+def packages_of(components: Iterable[str]) -> tuple[str, ...]:
+    """Return the packages of the digest; modules name further ones by `REQUIRED_PACKAGES`."""
+    further = [getattr(sys.modules[name], "REQUIRED_PACKAGES", ()) for name in components]
+    return tuple(dict.fromkeys((*PACKAGES, *chain.from_iterable(further))))
 
 
 def _closure(roots: Iterable[str], own: set[str]) -> Iterator[tuple[str, Path]]:

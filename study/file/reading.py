@@ -4,16 +4,24 @@ Nothing here, nor in what it imports, loads a component or pydantic: what is wro
 a file is said at once.
 """
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from analysis.paper.claims_file import ClaimsFileError, PublishedRow, read_claims
 from study.file import document, includes
 from study.file.problems import FileProblem, StudyFileError
 from study.file.scales import choose_scale
 from study.file.sections import DocumentSection
+from study.file.yaml_reader import parse_yaml
+
+MAPPING = Path("api.Study")
+"""Stands for the file of a study that is built in Python."""
 
 FLAGLESS = {
     "scales": "a flag is laid over the scale; set the setting itself, as in search.seeds=5",
@@ -52,8 +60,49 @@ def read_study(
     Raises:
         StudyFileError: if that is not possible.
     """
-    file = str(path)
     base = includes.read_with_includes(path)
+    return _lay_scale(
+        base, path, scale=scale, overrides=overrides, written=document.read_text(path)
+    )
+
+
+def read_mapping(
+    mapping: Mapping[str, Any], *, scale: str | None = None, overrides: tuple[str, ...] = ()
+) -> ReadStudy:
+    """Read a study from plain data, as a file would hold it; files are seen from where we are.
+
+    Args:
+        mapping: what a study file says.
+        scale: as of `read_study`.
+        overrides: as of `read_study`.
+
+    Raises:
+        StudyFileError: if that is not possible.
+    """
+    name = str(MAPPING)
+    try:
+        text = yaml.safe_dump(json.loads(json.dumps(mapping)), sort_keys=False, allow_unicode=True)
+    except (TypeError, ValueError, yaml.YAMLError) as error:
+        rule = f"must be plain data, as a study file holds it: {error}"
+        raise StudyFileError(name, [FileProblem("", rule)]) from error
+    base = parse_yaml(text, name)
+    if not isinstance(base, DocumentSection):
+        rule = "must be a mapping with the keys study, trial, search, …"
+        raise StudyFileError(name, [FileProblem("", rule)])
+    if "include" in base:
+        raise StudyFileError(name, [FileProblem("include", FLAGLESS["include"])])
+    return _lay_scale(base, MAPPING, scale=scale, overrides=overrides, written=text)
+
+
+def _lay_scale(
+    base: DocumentSection,
+    path: Path,
+    *,
+    scale: str | None,
+    overrides: tuple[str, ...],
+    written: str,
+) -> ReadStudy:
+    file = str(path)
     name, patch = choose_scale(base, scale, file)
     plain = document.override_document(base, patch)
     flags = document.parse_flags(overrides)
@@ -62,7 +111,7 @@ def read_study(
             raise StudyFileError(file, [FileProblem(key, rule, document.FLAG)])
     resolved = document.override_document(plain, flags)
     claims = _read_claims(resolved, path)
-    return ReadStudy(file, name, resolved, plain, document.read_text(path), claims)
+    return ReadStudy(file, name, resolved, plain, written, claims)
 
 
 def _read_claims(resolved: DocumentSection, path: Path) -> tuple[PublishedRow, ...]:

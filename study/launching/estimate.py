@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -176,14 +177,30 @@ def planned_work(
     return PlannedWork(seconds, shares, [min(rooms[s], len(configurations)) for s in shares])
 
 
-def estimate_lines(
+@dataclass(frozen=True)
+class StudyEstimate:
+    """What the trials to do will take, in numbers."""
+
+    wall_seconds: float
+    work_hours: float
+    """Of whole GPUs or CPUs, summed over the trials."""
+    unit: Literal["GPU", "CPU"]
+    side_by_side: tuple[int, ...]
+    """How many trials run at once; several numbers where kinds of trials have other shares."""
+    memory_mb: float | None
+    """Of a trial, at its peak; 2^20 bytes."""
+    basis: tuple[str, ...]
+    """Where the figures come from."""
+
+
+def estimate_study(
     scheduler: StudyScheduler,
     todo: Sequence[Trial],
     configurations: Sequence[Configuration],
     costs: Mapping[CostClass, TrialCost],
     place: StudyPlace,
-) -> list[tuple[str, str]]:
-    """Return label and text of what the trials to do will take.
+) -> StudyEstimate:
+    """Return what the trials to do will take.
 
     Args:
         scheduler: reconciled with the record.
@@ -192,24 +209,44 @@ def estimate_lines(
         costs: of each of their cost classes.
         place: what the study would run on.
     """
-    study, cpus = scheduler.study, scheduler.study.resources.cpus
+    cpus = scheduler.study.resources.cpus
     work = planned_work(scheduler, todo, configurations, costs, place)
     works, shares, beside = work.seconds, work.shares, work.beside
-    has_room = all(room_for(place.nodes, cpus, share) for share in set(shares))
     longest = max(costs[cost_class(c)].epoch_seconds * c.training.epochs for c in configurations)
     start = RAY_SECONDS + max(cost.start_seconds for cost in costs.values())
     wall = start + max(sum(w / n for w, n in zip(works, beside, strict=True)), longest)
-    wanted = max(shares) > 0
-    gpu = wanted and torch.cuda.is_available()
-    unit = "GPU" if gpu else "CPU"
-    hours = sum(w * (s if gpu else cpus) for w, s in zip(works, shares, strict=True)) / 3600
+    gpu = max(shares) > 0 and torch.cuda.is_available()
+    peaks = [cost.memory_mb for cost in costs.values() if cost.memory_mb is not None]
+    return StudyEstimate(
+        wall_seconds=wall,
+        work_hours=sum(w * (s if gpu else cpus) for w, s in zip(works, shares, strict=True)) / 3600,
+        unit="GPU" if gpu else "CPU",
+        side_by_side=tuple(sorted(set(beside))),
+        memory_mb=max(peaks, default=None),
+        basis=tuple(dict.fromkeys(cost.basis for cost in costs.values())),
+    )
+
+
+def estimate_lines(
+    scheduler: StudyScheduler,
+    todo: Sequence[Trial],
+    configurations: Sequence[Configuration],
+    costs: Mapping[CostClass, TrialCost],
+    place: StudyPlace,
+) -> list[tuple[str, str]]:
+    """Return label and text of what the trials to do will take; arguments as `estimate_study`."""
+    study = scheduler.study
+    found = estimate_study(scheduler, todo, configurations, costs, place)
+    shares = {scheduler.shares.share_of(cost_class(c)) for c in configurations}
+    has_room = all(room_for(place.nodes, study.resources.cpus, share) for share in shares)
+    wall, hours, gpu = found.wall_seconds, found.work_hours, found.unit == "GPU"
     lines = [
-        ("work", f"{_show_hours(hours * 3600)} {unit}-hours ({_hours_range(hours)})"),
-        ("wall time", _wall_time(wall, beside) if has_room else NO_ROOM),
-        *_memory_lines(costs, gpu=gpu, places=max(beside)),
-        ("measured by", "; ".join(dict.fromkeys(cost.basis for cost in costs.values()))),
+        ("work", f"{_show_hours(hours * 3600)} {found.unit}-hours ({_hours_range(hours)})"),
+        ("wall time", _wall_time(wall, found.side_by_side) if has_room else NO_ROOM),
+        *_memory_lines(found, gpu=gpu),
+        ("measured by", "; ".join(found.basis)),
     ]
-    if wanted and not gpu:
+    if not gpu and max(shares) > 0:
         lines.append(("no GPU here", "the figures are of this machine's CPU, not of a GPU"))
     if study.search.early_stopping is not None:
         lines.append(
@@ -222,24 +259,22 @@ def _wall_time(seconds: float, beside: Sequence[int]) -> str:
     return (
         f"about {duration_text(seconds)} ({duration_text(seconds * (1 - SPREAD))} to "
         f"{duration_text(seconds * (1 + SPREAD))}), "
-        f"{' or '.join(map(str, sorted(set(beside))))} trials side by side"
+        f"{' or '.join(map(str, beside))} trials side by side"
     )
 
 
-def _memory_lines(
-    costs: Mapping[CostClass, TrialCost], *, gpu: bool, places: int
-) -> list[tuple[str, str]]:
-    peaks = [cost.memory_mb for cost in costs.values() if cost.memory_mb is not None]
-    if not peaks:
+def _memory_lines(found: StudyEstimate, *, gpu: bool) -> list[tuple[str, str]]:
+    peak = found.memory_mb
+    if peak is None:
         return []
-    lines = [("memory", f"{max(peaks):,.0f} MB a trial at its peak")]
+    lines = [("memory", f"{peak:,.0f} MB a trial at its peak")]
     if gpu:
         total = torch.cuda.get_device_properties(0).total_memory / 2**20
-        fit = math.floor(total / (max(peaks) * MEMORY_MARGIN))
+        fit = math.floor(total / (peak * MEMORY_MARGIN))
         lines.append(("GPU share", f"up to {fit} trials fit into one GPU of {total:,.0f} MB"))
     elif (granted := granted_megabytes()) is not None:
-        fit = trials_that_fit(granted, max(peaks))
-        if fit < places:
+        fit = trials_that_fit(granted, peak)
+        if fit < max(found.side_by_side):
             lines.append(
                 ("", f"{granted:,.0f} MB of memory hold {fit} side by side, fewer than have CPUs")
             )

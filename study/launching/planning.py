@@ -2,14 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from study.file.resolved import ResolvedStudy
 from study.file.space import Point
-from study.launching.estimate import costs_by_class, estimate_lines, planned_work
-from study.launching.exit_status import DONE
+from study.launching.estimate import (
+    StudyEstimate,
+    costs_by_class,
+    estimate_lines,
+    estimate_study,
+    planned_work,
+)
 from study.launching.outlook import budget_lines
 from study.launching.places import choose_cluster, lend_place
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
@@ -23,7 +29,30 @@ SHOWN = 30
 """Configurations listed one by one."""
 
 
-def plan_study(launch: StudyLaunch, address: str | None) -> int:
+@dataclass(frozen=True)
+class TrialCounts:
+    """The trials of a study by their state."""
+
+    all: int
+    done: int
+    cut_off: int
+    to_do: int
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """What there is to do, and what it costs."""
+
+    scheduler: StudyScheduler
+    """Reconciled with the record."""
+    upcoming: Sequence[Point]
+    """The configurations that will be chosen next, as far as that is known."""
+    trials: TrialCounts
+    estimate: StudyEstimate | None
+    """None where nothing is to do."""
+
+
+def plan_study(launch: StudyLaunch, address: str | None) -> StudyPlan:
     """Say what there is to do, where, and what it costs; start nothing.
 
     Args:
@@ -38,7 +67,7 @@ def plan_study(launch: StudyLaunch, address: str | None) -> int:
     try:
         with lend_place(launch) as place:
             launch.shares.measure_missing(launch.study.extremes(), place.bench, say=launch.say)
-            print_plan(
+            plan = print_plan(
                 launch.scheduler,
                 launch.recorded,
                 launch.console,
@@ -49,7 +78,7 @@ def plan_study(launch: StudyLaunch, address: str | None) -> int:
     except ShareError as error:
         raise LaunchRefusedError(str(error)) from error
     launch.record.close(timeout=0)
-    return DONE
+    return plan
 
 
 def print_plan(
@@ -60,7 +89,7 @@ def print_plan(
     upcoming: Sequence[Point],
     data: Path,
     place: StudyPlace,
-) -> None:
+) -> StudyPlan:
     """Print the configurations known so far, what is done and to do, where, and an estimate.
 
     Args:
@@ -78,14 +107,19 @@ def print_plan(
     todo = list(dict.fromkeys(trial for trial in todo if trial.state != "done"))
     seeds = study.search.seed_list
     more = unasked * len(seeds)
+    cut_off = sum(t.cut_off for t in todo)
+    counts = TrialCounts(
+        all=len(trials) + more,
+        done=sum(t.state == "done" for t in trials),
+        cut_off=cut_off,
+        to_do=len(todo) + more - cut_off,
+    )
     lines = [
         ("configurations", f"{len(scheduler.configurations)} chosen of {study.configurations}"),
         ("seeds", f"{len(seeds)}: {', '.join(map(str, seeds))}"),
         (
             "trials",
-            f"{len(trials) + more}: {sum(t.state == 'done' for t in trials)} done, "
-            f"{sum(t.cut_off for t in todo)} cut off, "
-            f"{len(todo) + more - sum(t.cut_off for t in todo)} to do",
+            f"{counts.all}: {counts.done} done, {counts.cut_off} cut off, {counts.to_do} to do",
         ),
         ("nodes", describe_nodes(place.nodes, study.resources.cpus, *scheduler.shares.sizes)),
     ]
@@ -95,7 +129,7 @@ def print_plan(
     _print_configurations(scheduler.configurations, upcoming, console)
     if not todo and not more:
         console.print("Nothing to do: every trial of the study is done.")
-        return
+        return StudyPlan(scheduler, upcoming, counts, None)
     configurations = [t.configuration for t in todo]
     chosen = [study.configuration(point) for point in upcoming] or _stand_ins(study, unasked)
     configurations += [configuration for configuration in chosen for _ in seeds]
@@ -110,6 +144,8 @@ def print_plan(
     if study.budget is not None:
         work = planned_work(scheduler, todo, configurations, costs, place)
         _print_lines(console, budget_lines(scheduler, study.budget, work))
+    estimate = estimate_study(scheduler, todo, configurations, costs, place)
+    return StudyPlan(scheduler, upcoming, counts, estimate)
 
 
 def _stand_ins(study: ResolvedStudy, count: int) -> list[Configuration]:

@@ -162,7 +162,13 @@ def _end_in_its_place(waiting: int) -> None:
 
 @contextmanager
 def _handled(take: Handler) -> Iterator[None]:
-    """Handle the signals until the block ends; a SIGHUP that is ignored (`nohup`) stays ignored."""
+    """Handle the signals until the block ends; a SIGHUP that is ignored (`nohup`) stays ignored.
+
+    Away from the main thread, where Python takes no signal, they stay as they are.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def handler(number: int, frame: FrameType | None) -> None:
         if _main_thread.takes(number):

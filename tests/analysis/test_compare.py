@@ -3,6 +3,7 @@ import pytest
 from analysis import compare
 from analysis.tables.counterparts import side_by_side
 from tests.analysis.record_writer import BASE
+from tests.json_documents import checked
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +127,14 @@ def test_on_different_data_sets_no_difference_is_given(store):
 def test_the_test_error_that_is_asked_for_is_compared(capsys):
     assert compare.main(["ours", "theirs:quick", "--test", "last10"]) == 0
     assert "test error, median of the last 10 epochs" in capsys.readouterr().out
+
+
+def test_a_comparison_is_a_document_for_programs(capsys):
+    assert compare.main(["ours", "theirs:quick", "--json"]) == 0
+    document = checked(capsys.readouterr().out)
+    ours, theirs = document["studies"]
+    assert document["reference"] == ours["label"] == "ours"
+    assert document["test_error"] == "test_error_last"
+    (best,), (other,) = ours["configurations"], theirs["configurations"]
+    assert best["settings"] == "regularizer.beta = 0.5"
+    assert best["test_error_by_seed"]["1"] == 5.0 and len(other["test_error_by_seed"]) == 7

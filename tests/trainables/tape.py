@@ -3,40 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from trainables.cuda_graphs import GraphRecorder, RecordingFailedError
+from lamix_study.testing.operations import Operation, Taken
+from trainables.cuda_graphs import GraphRecorder
 from trainables.training_step import TrainingStep
-
-WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "lift_fresh", "unique")
-"""Operations that wait for a device: to read a value, to count, to copy a number to it."""
-
-
-Operation = tuple[Any, Any, dict[str, Any], Any]
-"""A function, its arguments by position and by name, and its result."""
-
-
-class Taken(TorchDispatchMode):
-    """Takes down the operations that are done within it, with all that they are given."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # torch's own
-        self.operations: list[Operation] = []
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func.overloadpacket.__name__ in WAITING:
-            raise RecordingFailedError(f"{func.overloadpacket.__name__} waits for the device")
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        self.operations.append((func, args, kwargs, result))
-        return result
 
 
 class Tape:

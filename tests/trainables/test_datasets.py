@@ -26,6 +26,7 @@ import torch
 from PIL import Image
 from torchvision import datasets as torchvision_datasets
 
+from lamix_study.testing import DatasetContract
 from trainables import datasets
 from trainables.datasets import DatasetError, Splits, fashion_mnist, tiny_imagenet
 from trainables.datasets import _files as dataset_files
@@ -230,6 +231,10 @@ def test_fingerprint_follows_a_single_pixel(tmp_path: Path) -> None:
     changed = raw(train=Images(images_NCHW, torch.tensor([0, 1, 0, 1])))
     kept, moved = (datasets.read(Fixed(raw=one), tmp_path) for one in (raw(), changed))
     assert kept.fingerprint != moved.fingerprint
+
+
+class TestContract(DatasetContract):
+    settings = [{"name": "digits"}, {"name": "digits", "train_images": 200, "test_images": 50}]
 
 
 def test_loading_the_same_again_reads_nothing(tmp_path: Path) -> None:

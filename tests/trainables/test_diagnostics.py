@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from analysis.figures import diagnostics as formats
-from tests.trainables.small_networks import small_options
-from tests.trainables.tape import Taken
+from lamix_study.testing.networks import small_options
+from lamix_study.testing.operations import Taken
 from trainables import networks, plugins, regularizers
 from trainables.checkpoints import TrialCheckpoints
 from trainables.configuration import as_dict, flatten_settings, parse_configuration

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torchvision import models
 
-from tests.trainables.small_networks import NAMES, build_small
-from trainables import networks
+from lamix_study.testing import NetworkContract
+from lamix_study.testing.networks import build_small
+from trainables import networks, plugins
 from trainables.networks import preact_resnet18_bottleneck2d
 from trainables.networks.preact_resnet18 import PreActBlock
 from trainables.networks.wide_resnet28_10 import WideBlock
@@ -135,41 +136,8 @@ def test_resnet_has_50_layers_without_its_four_projections() -> None:
     assert sum(layers) == 50 + 4
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(("image_size", "in_channels"), [(32, 1), (32, 3), (64, 3)])
-def test_every_network_trains_on_a_batch_of_one(
-    name: str, image_size: int, in_channels: int
-) -> None:
-    network = build_small(name, num_classes=7, in_channels=in_channels, image_size=image_size)
-    images_NCHW = torch.randn(1, in_channels, image_size, image_size)
-    logits_NC = network.train()(images_NCHW)
-    assert logits_NC.shape == (1, 7)
-    logits_NC.sum().backward()
-    for parameter in network.parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all()
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_logits_are_the_classifier_of_the_features(name: str) -> None:
-    network = build_small(name, num_classes=200).eval()
-    images_NCHW = torch.randn(2, 3, 32, 32)
-    features_NM = network.features(images_NCHW)
-    assert features_NM.shape == (2, network.classifier.in_features)
-    assert network(images_NCHW).equal(network.classifier(features_NM))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_stages_return_maps_and_the_neck_vectors(name: str) -> None:
-    network = build_small(name)
-    maps_NCHW = network.stages(torch.randn(2, 3, 32, 32))
-    assert maps_NCHW.ndim == 4 and maps_NCHW.shape[2] > 1
-    assert network.neck(maps_NCHW).ndim == 2
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_same_seed_gives_the_same_weights(name: str) -> None:
-    first, second = build_small(name).state_dict(), build_small(name).state_dict()
-    assert all(first[key].equal(second[key]) for key in first)
+class TestContract(NetworkContract):
+    settings = [{"name": name} for name in plugins.component_names("trainables.networks")]
 
 
 @pytest.mark.parametrize("name", ["preact_resnet18", "preact_resnet18_bottleneck2d", "resnet50"])

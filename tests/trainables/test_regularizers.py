@@ -2,19 +2,17 @@
 
 import copy
 import importlib
-import random
 
-import numpy as np
 import pydantic
 import pytest
 import torch
 from torch import nn
-from torch.utils._pytree import tree_leaves
 
-from tests.trainables.tape import Taken
-from trainables import networks, plugins, regularizers, targets
-from trainables.configuration import parse_configuration, settings_key
-from trainables.mixing import transport
+from lamix_study.testing import RegularizerContract
+from lamix_study.testing.contract import seeded
+from lamix_study.testing.regularizers import CLASSES, make, make_batch
+from trainables import plugins, regularizers, targets
+from trainables.configuration import parse_configuration
 from trainables.regularizers._puzzle import PuzzleSettings, puzzle_batch
 
 NAMES = plugins.component_names("trainables.regularizers")
@@ -43,35 +41,6 @@ VARIANTS = [  # beside every regularizer's defaults
     },
 ]
 SETTINGS = [{"name": name} for name in NAMES] + VARIANTS
-CLASSES = 10
-
-
-def title(settings: dict) -> str:
-    return "-".join(str(value) for value in settings.values())
-
-
-def make(settings: dict, *, network: str = "lenet", channels: int = 3, size: int = 32):
-    """Return a network and a regularizer, the same ones every time."""
-    options = {"width": 4} if network == "preact_resnet18" else {}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = networks.build(
-            network, num_classes=CLASSES, in_channels=channels, image_size=size, **options
-        )
-        num_features = net.classifier.in_features
-        regularizer = regularizers.build(settings, num_classes=CLASSES, num_features=num_features)
-        regularizer.attach(net)
-    return net, regularizer
-
-
-def make_batch(images: int, *, channels: int = 3, size: int = 32):
-    generator = torch.Generator().manual_seed(images)
-    images_NCHW = torch.randn(images, channels, size, size, generator=generator)
-    return images_NCHW, torch.randint(CLASSES, (images,), generator=generator)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture
@@ -94,195 +63,12 @@ def training_targets(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
     return seen
 
 
-CASES = [  # network, channels, size, images, bfloat16
-    *(("lenet", 1, 32, images, bfloat16) for images in (1, 2, 127, 128) for bfloat16 in (0, 1)),
-    ("lenet", 3, 64, 2, False),
-    *(("preact_resnet18", 3, 32, images, False) for images in (1, 2)),
-    ("preact_resnet18", 1, 32, 127, True),
-    ("preact_resnet18", 3, 32, 128, False),
-    ("preact_resnet18", 3, 64, 2, False),
-    ("preact_resnet18", 3, 64, 2, True),
-]
+class TestContract(RegularizerContract):
+    settings = SETTINGS
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=title)
-def test_losses_are_finite_and_targets_sum_to_one(
-    settings: dict, training_targets: list[torch.Tensor]
-) -> None:
-    for network, channels, size, images, bfloat16 in CASES:
-        if images > 100 and network != "lenet" and settings in VARIANTS:
-            continue  # the time of the defaults is enough
-        net, regularizer = make(settings, network=network, channels=channels, size=size)
-        batch = make_batch(images, channels=channels, size=size)
-        for step in (0, 1):
-            with torch.autocast("cpu", torch.bfloat16, enabled=bool(bfloat16)):
-                loss = regularizer.loss(net, *batch, step=step, generator=seeded())
-            loss.backward()
-            assert loss.shape == () and loss.dtype == torch.float32
-            assert loss.isfinite(), (network, channels, size, images, bfloat16, step)
-        gradients = [parameter.grad for parameter in net.parameters()]
-        assert all(gradient.isfinite().all() for gradient in gradients if gradient is not None)
-        assert net.training
-    assert len(training_targets) >= 2 * 8
-    for targets_NC in training_targets:
-        assert targets_NC.shape[1] == CLASSES and (targets_NC >= 0).all()
-        torch.testing.assert_close(targets_NC.sum(dim=1), torch.ones(len(targets_NC)))
-
-
-def loss_and_gradients(settings: dict, *, step: int, seed: int = 0):
-    net, regularizer = make(settings, network="preact_resnet18")
-    loss = regularizer.loss(net, *make_batch(6), step=step, generator=seeded(seed))
-    loss.backward()
-    parameters = [*net.parameters(), *regularizer.parameters()]
-    return loss.detach(), [parameter.grad for parameter in parameters]
-
-
-@pytest.mark.parametrize("settings", SETTINGS, ids=title)
-def test_the_generator_is_the_only_randomness(settings: dict) -> None:
-    for step in (0, 1):
-        torch.manual_seed(1)
-        loss, gradients = loss_and_gradients(settings, step=step)
-        torch.manual_seed(2)
-        np.random.seed(2)  # noqa: NPY002
-        random.seed(2)
-        states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
-        same_loss, same_gradients = loss_and_gradients(settings, step=step)
-        assert torch.equal(loss, same_loss)
-        for one, other in zip(gradients, same_gradients, strict=True):
-            assert one is other is None or torch.equal(one, other)
-        assert torch.equal(states[0], torch.get_rng_state())
-        assert (states[1] == np.random.get_state()[1]).all()  # noqa: NPY002
-        assert states[2] == random.getstate()
-
-
-@pytest.mark.parametrize("settings", SETTINGS, ids=title)
-@pytest.mark.parametrize("network", ["lenet", "preact_resnet18"])
-def test_every_parameter_learns(settings: dict, network: str) -> None:
-    net, regularizer = make(settings, network=network)
-    batch = make_batch(16)
-    loss = sum(regularizer.loss(net, *batch, step=step, generator=seeded()) for step in (0, 1))
-    loss.backward()
-    for module in (net, regularizer):
-        for name, parameter in module.named_parameters():
-            assert parameter.grad is not None and parameter.grad.any(), name
-
-
-@pytest.fixture
-def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """PuzzleMix's blocks all ask again: on a CPU those that were refused are counted."""
-    monkeypatch.setattr(transport, "_who_asks_again", lambda refused_S: slice(None))
-
-
-def operations(regularizer: nn.Module, net: nn.Module, *, step: int, seed: int, images: int = 4):
-    """Return what a step asks of the device. Raises RecordingFailed if it waits for an answer."""
-    batch, generator = make_batch(images), seeded(seed)
-    net.zero_grad()
-    regularizer.zero_grad()
-    with Taken() as taken:
-        regularizer.loss(net, *batch, step=step, generator=generator).backward()
-    return [
-        (func, [described(value) for value in tree_leaves((args, kwargs, result))])
-        for func, args, kwargs, result in taken.operations
-    ]
-
-
-def described(value: object) -> object:
-    """Return a number as it is and a tensor without its content."""
-    if isinstance(value, torch.Tensor):
-        return tuple(value.shape), value.stride(), value.dtype
-    return type(value) if isinstance(value, torch.Generator) else value
-
-
-def recordable(settings: dict):
-    """Return a network and a regularizer whose tables are made."""
-    net, regularizer = make(settings)
-    if regularizer.waits_for_device:
-        pytest.skip("it says so itself")
-    for step in range(16):
-        regularizer.loss(net, *make_batch(2), step=step, generator=seeded())
-    return net, regularizer
-
-
-@pytest.mark.parametrize("settings", SETTINGS, ids=title)
-def test_no_step_waits_for_the_device(settings: dict, as_on_a_gpu: None) -> None:
-    recordable(settings)
-    net, regularizer = make(settings, network="preact_resnet18")
-    for step in range(4):
-        assert operations(regularizer, net, step=step, seed=0)
-
-
-@pytest.mark.parametrize("settings", SETTINGS, ids=title)
-def test_steps_of_one_variant_ask_the_same_of_the_device(settings: dict, as_on_a_gpu: None) -> None:
-    """Whatever is drawn: a step that is recorded once stands for all of its variant."""
-    net, regularizer = recordable(settings)
-    asked: dict = {}
-    for seed in (0, 1):
-        for step in range(8):
-            variant = regularizer.variant(step, seed=seed)
-            found = operations(regularizer, net, step=step, seed=seed)
-            assert found == asked.setdefault(variant, found)
-    assert len(asked) < 16
-
-
-@pytest.mark.parametrize("settings", SETTINGS, ids=title)
-def test_no_step_knows_the_value_of_a_dial(settings: dict, as_on_a_gpu: None) -> None:
-    """A step that is recorded once serves a sweep over the dials."""
-    net, regularizer = recordable(settings)
-    for dial in regularizer.dials:
-        try:
-            _, other = make({**settings, dial: 0.3})
-        except pydantic.ValidationError:
-            continue  # ignored with these settings, and so refused
-        keys = [settings_key(made.settings, "step") for made in (regularizer, other)]
-        assert keys[0] == keys[1]
-        for step in range(2):
-            expected = operations(regularizer, net, step=step, seed=0)
-            assert operations(other, net, step=step, seed=0) == expected
-            loss = [
-                r.loss(net, *make_batch(4), step=step, generator=seeded())
-                for r in (regularizer, other)
-            ]
-            assert not torch.equal(*loss)
-
-
-@pytest.mark.parametrize("settings", SETTINGS, ids=title)
-def test_the_dials_are_no_part_of_a_checkpoint(settings: dict) -> None:
-    _, regularizer = make(settings)
-    assert "smoothing" in regularizer.dials
-    assert not set(regularizer.dials) & set(regularizer.state_dict())
-    for dial in regularizer.dials:
-        assert getattr(regularizer, dial) == getattr(regularizer.settings, dial)
-
-
-@pytest.mark.parametrize("settings", SETTINGS, ids=title)
-def test_an_observer_is_shown_what_the_loss_compares(
-    settings: dict, training_targets: list[torch.Tensor]
-) -> None:
-    net, regularizer = make(settings)
-    seen: list[regularizers.TargetComparison] = []
-    regularizer.observer = seen.append
-    for step in (0, 1):
-        loss = regularizer.loss(net, *make_batch(4), step=step, generator=seeded())
-        assert torch.equal(seen[step].targets_NC, training_targets[-1])
-        assert torch.equal(seen[step].loss(), loss)
-
-
-@pytest.mark.parametrize("settings", SETTINGS, ids=title)
-def test_the_batch_is_left_as_it_was(settings: dict) -> None:
-    net, regularizer = make(settings)
-    images, labels = make_batch(5)
-    before = images.clone(), labels.clone()
-    for step in (0, 1):
-        regularizer.loss(net, images, labels, step=step, generator=seeded()).backward()
-    assert torch.equal(images, before[0]) and torch.equal(labels, before[1])
-    assert images.grad is None and not images.requires_grad
-
-
-def test_the_settings_name_themselves() -> None:
+def test_the_regularizers_of_the_paper_are_there() -> None:
     assert {"vanilla", "mixup", "cutmix", "puzzlemix", "lamix", "manifold_mixup"} <= set(NAMES)
-    for name in NAMES:
-        _, regularizer = make({"name": name})
-        assert regularizer.settings.name == name
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.trainables.test_regularizers import CLASSES, make, make_batch, seeded
+from lamix_study.testing.contract import seeded
+from lamix_study.testing.regularizers import CLASSES, make, make_batch
 from tests.trainables.test_training import train
 from trainables.checkpoints import TrialCheckpoints
 from trainables.mixing import cutmix, cutmix_box

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from lamix_study.testing.contract import title
 from tests.trainables.tape import Tape
-from tests.trainables.test_regularizers import SETTINGS, title
+from tests.trainables.test_regularizers import SETTINGS
 from trainables import cuda_graphs
 from trainables.checkpoints import TrialCheckpoints
 from trainables.cuda_graphs import StepRecordings

@@ -239,3 +239,17 @@ def dataset_fingerprint(raw: RawDataset) -> str:
             digest.update(str(tuple(tensor.shape)).encode())
             digest.update(tensor.contiguous().numpy())  # type: ignore[arg-type]
     return digest.hexdigest()
+
+
+def channel_statistics(images_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation per channel of all pixels, scaled to [0, 1]."""
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    means, stds = [], []
+    for channel in images_NCHW.unbind(1):
+        # How often each of the 256 values occurs: exact, and no copy of the images as floats.
+        shares = channel.flatten().bincount(minlength=256) / max(1, channel.numel())
+        mean = (shares * levels).sum()
+        std = (shares * (levels - mean).square()).sum().sqrt()
+        means.append(float(mean))
+        stds.append(max(float(std), 1 / 255))  # a channel may be constant, and is divided by this
+    return tuple(means), tuple(stds)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from trainables.datasets._decode import crop_and_resize, decode_all
 from trainables.datasets._folders import (
@@ -25,6 +24,7 @@ from trainables.datasets._images import (
     RgbMean,
     RgbStd,
     SplitSettings,
+    channel_statistics,
 )
 from trainables.settings import Count, nearest_word, settings
 
@@ -76,7 +76,7 @@ class Settings(SplitSettings):
         }
         _check_training_images(folder / "train", found["train"])
         train, test = (_read_images(found[part], classes, self.image_size) for part in PARTS)
-        mean, std = _channel_statistics(train.images_NCHW)
+        mean, std = channel_statistics(train.images_NCHW)
         return RawDataset(
             train=train,
             test=test,
@@ -213,17 +213,3 @@ def _shared_files(folder: Path, found: dict[str, dict[str, FoundImages]]) -> lis
         return []
     shared = sum(count > 1 for count in classes.values())
     return [f"{folder}: links bring {shared} files into two classes, or into train and test."]
-
-
-def _channel_statistics(images_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation per channel of all pixels, scaled to [0, 1]."""
-    levels = torch.arange(256, dtype=torch.float64) / 255
-    means, stds = [], []
-    for channel in images_NCHW.unbind(1):
-        # How often each of the 256 values occurs: exact, and no copy of the images as floats.
-        shares = channel.flatten().bincount(minlength=256) / max(1, channel.numel())
-        mean = (shares * levels).sum()
-        std = (shares * (levels - mean).square()).sum().sqrt()
-        means.append(float(mean))
-        stds.append(max(float(std), 1 / 255))  # a channel may be constant, and is divided by this
-    return tuple(means), tuple(stds)

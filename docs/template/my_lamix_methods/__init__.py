@@ -1,0 +1,1 @@
+"""Regularizers of my own for LaMix studies."""

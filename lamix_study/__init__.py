@@ -1,0 +1,1 @@
+"""What packages of users' own components build on beside the components' own packages."""

@@ -1,0 +1,84 @@
+"""What commands say to programs by `--json`: one document each, with a version.
+
+`docs/json/` has a JSON Schema of each. A document gains keys within a version; a key that changes
+its meaning or goes away is a new version.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from analysis.record.client import shown_tracking_uri
+from study.launching.planning import StudyPlan
+from study.launching.study_launch import StudyLaunch
+
+VERSION = 1
+
+Document = dict[str, Any]
+
+
+def plan_document(plan: StudyPlan) -> Document:
+    """Return what there is to do."""
+    study = plan.scheduler.study
+    points = [each.point for each in plan.scheduler.configurations]
+    return {
+        **_heading("plan", study.name, study.scale),
+        "configurations": study.configurations,
+        "seeds": list(study.search.seed_list),
+        "trials": asdict(plan.trials),
+        "chosen": _plain([dict(point) for point in points]),
+        "upcoming": _plain([dict(point) for point in plan.upcoming]),
+        "estimate": _plain(asdict(plan.estimate)) if plan.estimate is not None else None,
+    }
+
+
+def launch_document(launch: StudyLaunch, status: int) -> Document:
+    """Return how a launch has ended.
+
+    Args:
+        launch: that has ended.
+        status: its exit status.
+    """
+    study, trials = launch.study, launch.scheduler.trials.values()
+    return {
+        **_heading("launch", study.name, study.scale),
+        "status": status,
+        "trials": {
+            "begun_or_done": len(trials),
+            "done": sum(trial.is_finished for trial in trials),
+            "failed": len(launch.scheduler.failures),
+        },
+        "failures": [
+            {"trial": trial.name, "reason": trial.failures[-1].strip().splitlines()[-1]}
+            for trial in launch.scheduler.failures
+        ],
+        "tracking_uri": shown_tracking_uri(),
+        "log": str(launch.folder.log),
+    }
+
+
+def refusal_document(document: str, message: str, status: int) -> Document:
+    """Return why a command has started nothing.
+
+    Args:
+        document: that the command would have printed.
+        message: in words.
+        status: the exit status.
+    """
+    return {"document": "refusal", "version": VERSION, "of": document, "status": status} | {
+        "message": message
+    }
+
+
+def _heading(document: str, study: str, scale: str) -> Document:
+    return {"document": document, "version": VERSION, "study": study, "scale": scale}
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def print_document(document: Mapping[str, Any]) -> None:
+    """Print a document, the only thing on the standard output."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))

@@ -1,0 +1,155 @@
+"""Studies from Python, and the documents that commands print for programs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import mlflow
+import pytest
+
+from study import api, launch
+from study import list as study_list
+from study.launching.signals import handle_signals
+from tests.json_documents import checked
+from tests.study.launching import STUDY, environment
+from tests.study.sample import study_data
+
+SMALL = {
+    **study_data(sampler="grid", space={"regularizer.beta": [0.3, 0.9]}, epochs=1, name="small"),
+    "scales": {},
+}
+SMALL["trial"] |= {
+    "dataset": {"name": "digits", "validation": 0.2, "train_images": 60, "test_images": 20},
+    "training": {"epochs": 1, "batch_size": 12, "milestones": []},
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    yield tmp_path
+    mlflow.set_tracking_uri(None)  # which opening the record has set for the process
+
+
+def test_a_study_is_built_of_what_a_file_would_say():
+    study = api.Study(SMALL, question="Other?", overrides={"search.seeds": [3, 4]})
+    assert (study.name, study.scale, study.resolved.question) == ("small", "full", "Other?")
+    assert study.resolved.search.seed_list == (3, 4)
+    keys = {key: value for key, value in SMALL.items()}
+    assert api.Study(**keys).resolved.as_dict() == api.Study(SMALL).resolved.as_dict()
+
+
+def test_a_file_is_loaded_with_overrides_and_a_scale(here):
+    (here / "small.yaml").write_text(STUDY)
+    study = api.load("small.yaml", overrides={"search.seeds": 1}, scale="paper")
+    assert study.scale == "paper" and study.resolved.search.seed_list == (0,)
+    assert api.load("small.yaml", overrides=["search.seeds=1"]).resolved.search.seed_list == (0,)
+    assert api.load("beta").name == "beta"
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"sarch": {}}, "api.Study"),
+        ({"trial": {"dataset": {"name": "digit"}}}, "did you mean `digits`?"),
+        ({"question": object()}, "must be plain data, as a study file holds it"),
+        ({"include": "other.yaml"}, "only a file can include another"),
+        ({"plugins": ["./nowhere.py"]}, "plugins[0]: nowhere.py: cannot be read"),
+    ],
+)
+def test_a_mistake_is_raised_in_the_words_of_the_command(keys, said):
+    with pytest.raises(api.StudyFileError) as error:
+        api.Study(SMALL, **keys)
+    assert said in str(error.value)
+
+
+def test_a_plan_is_the_document_of_the_command_and_the_words_go_elsewhere(here, capsys):
+    (here / "small.json").write_text(json.dumps(SMALL))  # JSON is YAML
+    assert launch.main(["small.json", "--plan", "--json"]) == 0
+    told = capsys.readouterr()
+    document = checked(told.out)
+    assert document["trials"] == {"all": 4, "done": 0, "cut_off": 0, "to_do": 4}
+    assert document["upcoming"][0] == {"regularizer.beta": 0.3}
+    assert document["estimate"]["wall_seconds"] > 0 and document["estimate"]["unit"] == "CPU"
+    assert "wall time" in told.err
+
+
+def test_a_refusal_is_a_document_too(here, capsys):
+    (here / "small.json").write_text(json.dumps({**SMALL, "sarch": 1}))
+    assert launch.main(["small.json", "--json"]) == 2
+    told = capsys.readouterr()
+    document = checked(told.out)
+    assert document["of"] == "launch" and "there is no setting `sarch`" in document["message"]
+    assert "there is no setting `sarch`" in told.err
+
+
+def test_a_study_that_another_process_runs_is_refused(here):
+    study = api.Study(SMALL)
+    from study.lock import hold_study
+    from study.state import StateFolder
+
+    folder = StateFolder.open("state", study.name, study.scale)
+    with hold_study(folder.lock), pytest.raises(api.StudyHeldError):
+        study.launch(progress=False)
+
+
+def test_an_exception_leaves_the_study_free_and_the_log_unheard(here, monkeypatch):
+    import logging
+
+    def broken(launch, address):
+        raise ZeroDivisionError("on the way")
+
+    monkeypatch.setattr(api, "run_study", broken)
+    study, handlers = api.Study(SMALL), list(logging.getLogger().handlers)
+    for _ in range(2):  # the second time too it is this error, and not that the study is held
+        with pytest.raises(ZeroDivisionError):
+            study.launch(progress=False)
+    assert logging.getLogger().handlers == handlers
+
+
+def test_signals_are_left_alone_away_from_the_main_thread():
+    seen = []
+
+    def handle():
+        with handle_signals(finish_epochs=lambda: None, stop_soon=lambda: None):
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=handle)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+LAUNCH = """
+import json, threading, sys
+from study import api
+
+study = api.Study(json.loads(sys.argv[1]))
+ended = []
+thread = threading.Thread(target=lambda: ended.append(study.launch(progress=sys.stderr)))
+thread.start()
+thread.join()
+import ray
+print(json.dumps([ended[0], len(study.frame()), str(study.report()), ray.is_initialized()]))
+"""
+
+
+def test_a_launch_from_a_thread_makes_the_study_true_and_leaves_nothing_running(here, capsys):
+    env = {**environment(), "MLFLOW_TRACKING_URI": os.environ["MLFLOW_TRACKING_URI"]}
+    done = subprocess.run(
+        [sys.executable, "-c", LAUNCH, json.dumps(SMALL)], env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    document, trials, page, is_running = json.loads(done.stdout.splitlines()[-1])
+    assert checked(json.dumps(document))["status"] == 0
+    assert document["trials"] == {"begun_or_done": 4, "done": 4, "failed": 0}
+    assert trials == 4 and (here / page).exists() and not is_running
+    assert study_list.main(["--json"]) == 0
+    (study,) = checked(capsys.readouterr().out)["studies"]
+    assert (study["study"], study["state"], study["done"]) == ("small", "done", 4)
+    assert api.Study(SMALL).plan()["estimate"] is None
