@@ -28,6 +28,7 @@ COMMANDS = {
     "stop": StudyCommand("study.stop", "stop a running study, from another terminal"),
     "report": StudyCommand("analysis.report", "write the report of a study"),
     "compare": StudyCommand("analysis.compare", "set studies side by side, paired by seed"),
+    "doctor": StudyCommand("study.doctor", "look at this machine and prove what its GPU does"),
     "schema": StudyCommand("study.schema", "write the JSON Schema of study files"),
 }
 
