@@ -18,11 +18,12 @@ test: $(VENV)/installed  ## set everything up and pass the tests
 		tests $(LAUNCHES:%=--ignore=%)
 	$(BIN)/python -m pytest -m "not slow and not gpu and not cuda_host" $(LAUNCHES)
 
-# Torch's CUDA build on its host side: without a GPU, kernels do nothing.
+# Torch's CUDA build on its host side: without a GPU, kernels do nothing. HOST=cuda_host runs all.
+HOST ?= cuda_host and not slow
 test-cuda-host: $(VENV)/installed  ## what a GPU is asked for: needs gcc and torch's CUDA build
 	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
 		$(BIN)/python -m tests.cuda_host.build "$$folder" && \
-		OMP_NUM_THREADS=1 "$$folder/run" $(BIN)/python -m pytest -m "cuda_host and not slow" \
+		OMP_NUM_THREADS=1 "$$folder/run" $(BIN)/python -m pytest -m "$(HOST)" \
 			tests/cuda_host
 
 test-slow: $(VENV)/installed  ## the tests that take minutes each: kills, full disks, clusters

@@ -78,6 +78,8 @@ exec "$@"
 
 def build(folder: Path) -> Path:
     """Build it, and return the command under which others run."""
+    if torch.version.cuda is None:
+        raise SystemExit("this PyTorch is built without CUDA: there is nothing to run on the host")
     for inner in ("lib", "site"):
         (folder / inner).mkdir(parents=True, exist_ok=True)
     names = _undefined_names()

@@ -300,6 +300,8 @@ def test_a_gpu_is_described_with_what_its_figures_hold_for():
 # Programs
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_doctors_checks_run_to_their_end(monkeypatch, tmp_path):
     from study.doctoring import checks, gpu
     from study.doctoring.machine import DoctorOptions
@@ -332,6 +334,8 @@ def test_the_doctor_fails_on_a_gpu_that_computes_nothing():
     assert [each["state"] for each in told["findings"]] == ["failed", "ok"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_benchmark_runs_to_its_end_and_keeps_no_figures(monkeypatch, capsys, tmp_path):
     out = tmp_path / "results.md"
     monkeypatch.setattr(benchmark, "STEPS", {"preact_resnet18": 3, "lenet": 3})
