@@ -14,9 +14,9 @@ import psutil
 from packaging.requirements import Requirement
 
 import study
-from study.doctoring.findings import Finding
+from study.doctoring.findings import Finding, FindingState
 from trainables import datasets
-from trainables.datasets import cache_folder
+from trainables.datasets import cache_folder, digits
 from trainables.plugins import settings_classes
 
 GIGABYTE = 2**30
@@ -191,13 +191,14 @@ def check_shared_memory(options: DoctorOptions) -> Iterator[Finding]:
         yield Finding("shm", "warning", f"{place} may not be written", remedy)
         return
     free = shutil.disk_usage(place).free / GIGABYTE
-    state = "ok" if free >= LEAST_SHARED else "warning"
+    state: FindingState = "ok" if free >= LEAST_SHARED else "warning"
     yield Finding("shm", state, f"{free:.1f} GiB free in {place}", "" if state == "ok" else remedy)
 
 
 def check_data(options: DoctorOptions) -> Iterator[Finding]:
     """Yield which data sets are there; none is downloaded."""
-    found, missing = [], []
+    found: list[str] = []
+    missing: list[str] = []
     for name, settings in settings_classes(datasets.__name__).items():
         if name == "image_folder":  # a user's own, wherever it lies
             continue
@@ -213,7 +214,7 @@ def check_cache(options: DoctorOptions) -> Iterator[Finding]:
     folder = cache_folder()
     entries = [file for file in folder.rglob("*") if file.is_file()] if folder.is_dir() else []
     size = sum(file.stat().st_size for file in entries) / GIGABYTE
-    split = datasets.load(datasets.digits.Settings(), options.data.absolute())
+    split = datasets.load(digits.Settings(), options.data.absolute())
     yield Finding(
         "cache", "ok", f"{len(entries)} files of {size:.2f} GiB in {folder}; digits read, "
         f"{len(split.train):,} training images"

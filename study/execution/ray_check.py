@@ -1,6 +1,7 @@
 """A Ray for a moment: it starts, runs an actor that sees this code, and ends."""
 
 import logging
+from typing import Any
 
 import ray
 
@@ -38,8 +39,8 @@ def try_local_ray(folder: str) -> str:
         _temp_dir=folder,
     )
     try:
-        actor = ray.remote(num_cpus=1)(_Witness).remote()
-        seen = ray.get(actor.versions.remote(), timeout=ACTOR_SECONDS)
+        actor: Any = ray.remote(num_cpus=1)(_Witness).remote()
+        seen: dict[str, str] = ray.get(actor.versions.remote(), timeout=ACTOR_SECONDS)
         gpus = ray.cluster_resources().get("GPU", 0)
     finally:
         ray.shutdown()

@@ -54,7 +54,8 @@ def _write_and_read(client: MlflowClient, experiment: str) -> None:
     read = (found.data.params, found.data.metrics, files)
     if read != written:
         raise RuntimeError(f"a run reads {read}, but was written {written}")
-    get_artifact_repository(found.info.artifact_uri).delete_artifacts(FILE)
+    repository: Any = get_artifact_repository(found.info.artifact_uri)
+    repository.delete_artifacts(FILE)
 
 
 def _delete(client: MlflowClient, experiment: str) -> str:
