@@ -8,19 +8,28 @@ UNIT := tests/trainables tests/analysis tests/study $(LAUNCHES:%=--ignore=%) \
 	--ignore=tests/trainables/test_compilation.py
 HOUSE := tests/test_rooms.py tests/test_public_names.py tests/test_architecture.py
 
-.PHONY: study test test-slow check docs format coverage paper-quick bench bench-short schema clean
+.PHONY: study test test-cuda-host test-slow check docs format coverage paper-quick bench bench-short \
+	schema clean
 
 study: $(VENV)/installed  ## set everything up and run the main job
 	$(BIN)/python -m study.launch search_spaces/beta.yaml
 
 # Tests that launch studies have Ray to themselves; all others share the cores, a thread each.
 test: $(VENV)/installed  ## set everything up and pass the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not gpu and not cuda_host" -n 2 --dist loadfile \
 		tests $(LAUNCHES:%=--ignore=%)
-	$(BIN)/python -m pytest -m "not slow and not gpu" $(LAUNCHES)
+	$(BIN)/python -m pytest -m "not slow and not gpu and not cuda_host" $(LAUNCHES)
+
+# Torch's CUDA build on its host side: without a GPU, kernels do nothing. HOST=cuda_host runs all.
+HOST ?= cuda_host and not slow
+test-cuda-host: $(VENV)/installed  ## what a GPU is asked for: needs gcc and torch's CUDA build
+	folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+		$(BIN)/python -m tests.cuda_host.build "$$folder" && \
+		OMP_NUM_THREADS=1 "$$folder/run" $(BIN)/python -m pytest -m "$(HOST)" \
+			tests/cuda_host
 
 test-slow: $(VENV)/installed  ## the tests that take minutes each: kills, full disks, clusters
-	$(BIN)/python -m pytest -m "slow and not gpu"
+	$(BIN)/python -m pytest -m "slow and not gpu and not cuda_host"
 
 check: docs  ## linter, formatter, types, dependencies, rooms, schema in step, documentation
 	$(BIN)/ruff check .
@@ -42,7 +51,7 @@ schema: $(VENV)/installed  ## write what follows from the settings: the JSON Sch
 	$(BIN)/python -m study.schema $(SCHEMA)
 
 coverage: $(VENV)/installed  ## what share of the code the tests reach that start no Ray cluster
-	$(BIN)/python -m pytest -m "not slow and not gpu" $(UNIT) --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not slow and not gpu and not cuda_host" $(UNIT) --cov --cov-report=term
 
 paper-quick: $(VENV)/installed  ## every table and figure of the paper at its quick scale
 	for file in search_spaces/paper/*.yaml; do \

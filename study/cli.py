@@ -29,6 +29,7 @@ COMMANDS = {
     "report": StudyCommand("analysis.report", "write the report of a study"),
     "compare": StudyCommand("analysis.compare", "set studies side by side, paired by seed"),
     "site": StudyCommand("analysis.site", "write a static site of all studies on record"),
+    "doctor": StudyCommand("study.doctor", "look at this machine and prove what its GPU does"),
     "schema": StudyCommand("study.schema", "write the JSON Schema of study files"),
 }
 

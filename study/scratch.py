@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-KINDS = ("artifact", "artifacts", "plan", "plots", "tune")
+KINDS = ("artifact", "artifacts", "doctor", "plan", "plots", "tune")
 """What the folders are for; their names begin with ``study-KIND-``."""
 YOUNG_SECONDS = 10.0
 """A younger folder may not be locked yet."""

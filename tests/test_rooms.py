@@ -10,7 +10,7 @@ from tests.source_tree import SourceModule
 
 FLOORS_OF_STUDY = (
     ("commands",),
-    ("launching",),
+    ("launching", "doctoring"),
     ("execution",),
     ("scheduling",),
     ("search", "record"),

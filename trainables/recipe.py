@@ -140,6 +140,9 @@ class TrainingSettings:
     """Of the forward and backward pass; parameters and statistics stay in fp32. `tf32` rounds what
     is multiplied to TensorFloat-32, on a GPU from Ampere on; `fp32` does not. `auto` is bf16 on a
     device with instructions for it, else fp32; a trial's tag `precision` says which it was."""
+    graphs: Flag = True
+    """Whether a GPU's training steps are recorded as CUDA graphs, which makes them faster and
+    changes no bit. `false` is for a GPU on which `lamix-study doctor` finds that it does."""
     compile: Flag = False
     """Whether the training passes run as `torch.compile` makes them, which takes a while once for
     each node and shape. It rounds otherwise: a trial compiled is another trial."""

@@ -62,7 +62,7 @@ class TrainingStep:
         """Over the steps of the epoch so far."""
         self.recordings: StepRecordings | None = None
         """Of the steps, by variant; None where each is computed operation by operation."""
-        if device.type == "cuda" and not regularizer.waits_for_device:
+        if device.type == "cuda" and training.graphs and not regularizer.waits_for_device:
             self.recordings = StepRecordings(CudaRecorder(device))
         self.notice = ""
         """What the user should know, or nothing."""

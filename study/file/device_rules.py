@@ -1,12 +1,8 @@
 """What trials ask of a GPU, and what becomes of it: shares of one, precisions that only one has."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from trainables.configuration import Configuration
-
-if TYPE_CHECKING:
-    from study.file.settings import ResourceSettings
 
 ONE_GPU = (
     "a trial trains on one GPU at most: several would split each mini-batch, and with it the "
@@ -27,11 +23,16 @@ def check_gpu_share(share: float) -> float:
 
 
 def device_problems(
-    resources: "ResourceSettings", configurations: Iterable[Configuration]
+    gpus: float | str, configurations: Iterable[Configuration]
 ) -> Iterator[tuple[str, str]]:
-    """Yield path and rule of what no device of the study can compute."""
+    """Yield path and rule of what no device of the study can compute.
+
+    Args:
+        gpus: the setting `resources.gpus`.
+        configurations: of the study.
+    """
     tensor_float = any(each.training.precision == "tf32" for each in configurations)
-    if tensor_float and resources.gpus == 0:
+    if tensor_float and gpus == 0:
         yield (
             "resources.gpus",
             "must be above 0 with `training.precision: tf32`, which only GPUs compute; on a CPU "

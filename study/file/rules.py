@@ -96,7 +96,8 @@ def _problems(resolved: DocumentSection) -> Iterator[FileProblem]:
         yield from _search_problems(study.search, searched, resolved)
         valid = yield from _trial_problems(study.trial, searched, study.search.space, resolved)
         yield from _validation_problems(study.search, valid, resolved)
-        yield from (problem_at(resolved, *each) for each in device_problems(study.resources, valid))
+        for each in device_problems(study.resources.gpus, valid):
+            yield problem_at(resolved, *each)
     yield from _absent_problems(study, resolved)
 
 

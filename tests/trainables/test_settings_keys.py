@@ -49,7 +49,7 @@ DECIDES_BOTH = {
         "alternation loss soften_originals"
     ),
     "lamix.puzzlemix": PUZZLE,
-    "training": "batch_size nesterov compile",
+    "training": "batch_size nesterov graphs compile",
     "diagnostics": (
         "soft_targets cam cam_classes images embedding_epochs embedding_classes embedding_images "
         "weights"

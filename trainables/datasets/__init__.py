@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from trainables import plugins
-from trainables.datasets._cache import newest_change, shared_dataset
+from trainables.datasets._cache import cache_folder, newest_change, shared_dataset
 from trainables.datasets._images import (
     DataChangedError,
     DatasetError,
@@ -38,6 +38,7 @@ __all__ = [
     "RawDataset",
     "SplitSettings",
     "Splits",
+    "cache_folder",
     "load",
     "load_planned",
     "read",

@@ -1,0 +1,61 @@
+"""Look at this machine, and prove on its GPU what the documentation promises."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from study import state
+from study.doctoring.checks import NAMES, run_checks
+from study.doctoring.findings import Finding, is_well, plain_findings
+from study.doctoring.machine import DoctorOptions
+from trainables.sight import code_versions
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 1 if a check has failed."""
+    options = _parse_options(arguments)
+    names = options.only or NAMES
+    findings: list[Finding] = []
+    for finding in run_checks(names, DoctorOptions(options.data, options.state)):
+        findings.append(finding)
+        if not options.json:
+            print("\n".join(finding.lines()), flush=True)
+    if options.json:
+        print(json.dumps(plain_findings(findings, code_versions()), indent=1))
+    else:
+        print(_last_line(findings))
+    return 0 if is_well(findings) else 1
+
+
+def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m study.doctor",
+        description=f"{__doc__} What it makes it removes again. Checks: {', '.join(NAMES)}.",
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=NAMES,
+        metavar="NAME",
+        help="a check to run, and no other; may be given again",
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), metavar="DIR", help="as of study.launch"
+    )
+    parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
+    parser.add_argument("--json", action="store_true", help="one object, for programs")
+    return parser.parse_args(arguments)
+
+
+def _last_line(findings: Sequence[Finding]) -> str:
+    failed = [finding.name for finding in findings if finding.state == "failed"]
+    if failed:
+        return f"\nfailed: {', '.join(dict.fromkeys(failed))}"
+    skipped = [finding.name for finding in findings if finding.state == "skipped"]
+    return "\nall is well" + (f"; skipped: {', '.join(skipped)}" if skipped else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What `study.doctor` looks at: the machine, the services, the GPUs."""

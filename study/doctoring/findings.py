@@ -1,0 +1,62 @@
+"""What a check has found, in words for people and as plain data."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+FindingState = Literal["ok", "warning", "failed", "skipped"]
+SCHEMA_VERSION = 1
+"""Of the plain data; it rises when a key is taken away or changes its meaning."""
+WIDTH = 80
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check has found."""
+
+    name: str
+    """The check's."""
+    state: FindingState
+    """`failed` is what a study would stumble over; `warning` what may make it slow or strange."""
+    said: str
+    remedy: str = ""
+    """Which setting avoids it, or what to do about it."""
+    table: tuple[tuple[str, ...], ...] = ()
+    """Rows of figures, the first of which heads them."""
+
+    def lines(self) -> list[str]:
+        """Return the finding as lines of at most 80 columns."""
+        head = f"{self.state:<8} {self.name:<11} "
+        indent = " " * len(head)
+        lines = textwrap.wrap(self.said, WIDTH, initial_indent=head, subsequent_indent=indent)
+        if self.remedy:
+            lines += textwrap.wrap(
+                self.remedy, WIDTH, initial_indent=f"{indent}→ ", subsequent_indent=f"{indent}  "
+            )
+        return [*lines, *(indent + row for row in _aligned_rows(self.table))]
+
+
+def _aligned_rows(table: Sequence[Sequence[str]]) -> list[str]:
+    if not table:
+        return []
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in table
+    ]
+
+
+def is_well(findings: Sequence[Finding]) -> bool:
+    """Return whether no check has failed."""
+    return all(finding.state != "failed" for finding in findings)
+
+
+def plain_findings(findings: Sequence[Finding], versions: dict[str, str]) -> dict[str, Any]:
+    """Return findings as plain data, to be written as JSON."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "well": is_well(findings),
+        "versions": versions,
+        "findings": [asdict(finding) for finding in findings],
+    }

@@ -1,0 +1,23 @@
+"""Processes that do not do what they should; it imports nothing, for a new process to be quick."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+
+def answer_never(*args: object) -> None:
+    """Hang."""
+    time.sleep(600)
+
+
+def die(*args: object) -> None:
+    """End without a word."""
+    os._exit(1)
+
+
+def start_child(file: Path) -> None:
+    """Start a process, write its number to a file, and hang."""
+    child = subprocess.Popen(["sleep", "600"])
+    file.write_text(str(child.pid))
+    time.sleep(600)
