@@ -1,9 +1,9 @@
 """A write-ahead file of records: a record in it survives the process and is delivered later.
 
-Whoever produces a record appends it here and goes on. Threads deliver the records: those of one lane
-in order and one at a time, those of different lanes side by side, since a receiver far away answers
-slowly but answers many. A record stays in the file until all are delivered. A process that dies
-meanwhile has some of them delivered again by the next, so delivery must be repeatable.
+Whoever produces a record appends it here and goes on. Threads deliver the records: those of one
+lane in order and one at a time, those of different lanes side by side, since a receiver far away
+answers slowly but answers many. A record stays in the file until all are delivered. A process that
+dies meanwhile has some of them delivered again by the next, so delivery must be repeatable.
 """
 
 import errno
