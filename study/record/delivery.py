@@ -1,5 +1,6 @@
 """The delivery of an entry: written, asked again later, or refused for good."""
 
+import threading
 from collections.abc import Callable
 
 from study.record.entries import TrialEntry, parse_line
@@ -21,7 +22,7 @@ NOT_OF_THE_SERVER = (UnreachableError, MissingFileError, AssertionError, ImportE
 
 
 class EntryDelivery:
-    """Writes the entries of one spool, one after the other."""
+    """Writes the entries of one spool: those of a trial one after the other."""
 
     def __init__(
         self, study_run: StudyRun, runs: TrialRuns, *, check_right: Callable[[], None]
@@ -36,8 +37,10 @@ class EntryDelivery:
         self.study_run = study_run
         self.runs = runs
         self.check_right = check_right
-        self._attempts = 0
-        """How often in a row the next entry met an error of its own."""
+        self._attempts: dict[str, int] = {}
+        """How often in a row the next entry of a trial met an error of its own."""
+        self._asking = threading.Lock()
+        """Held while the server is asked whether it takes records; one question at a time."""
 
     def deliver(self, line: Entry) -> None:
         """Write the entry of a line.
@@ -59,16 +62,17 @@ class EntryDelivery:
             raise
         except Exception as error:  # a store of artifacts has errors of its own
             raise self._judge_error(entry, error) from error
-        self._attempts = 0
+        self._attempts.pop(entry.key, None)
 
     def _judge_error(self, entry: TrialEntry, error: Exception) -> Exception:
         """Return what the spool is told; only a server that takes records refuses one for good."""
         reason = shown_reason(error)
-        if not self.study_run.is_writable():
-            self._attempts = 0
+        attempts = self._attempts.pop(entry.key, 0) + 1
+        with self._asking:
+            is_writable = self.study_run.is_writable()
+        if not is_writable:
             return UnreachableError(reason)
-        self._attempts += 1
-        if self._attempts < MOST_ATTEMPTS and is_transient(error):
+        if attempts < MOST_ATTEMPTS and is_transient(error):
+            self._attempts[entry.key] = attempts
             return UnreachableError(reason)
-        self._attempts = 0
         return RefusedRecordError(f"{entry.kind} of trial {entry.key}: {reason}")

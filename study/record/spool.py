@@ -1,8 +1,9 @@
 """A write-ahead file of records: a record in it survives the process and is delivered later.
 
-Whoever produces a record appends it here and goes on. One thread delivers the records in order. A
-record stays in the file until it and all before it are delivered. A process that dies meanwhile
-has some of them delivered again by the next, so delivery must be repeatable.
+Whoever produces a record appends it here and goes on. Threads deliver the records: those of one
+lane in order and one at a time, those of different lanes side by side, since a receiver far away
+answers slowly but answers many. A record stays in the file until all are delivered. A process that
+dies meanwhile has some of them delivered again by the next, so delivery must be repeatable.
 """
 
 import errno
@@ -20,13 +21,66 @@ log = logging.getLogger(__name__)
 
 Entry = Mapping[str, Any]
 
+LEAVING_SECONDS = 1.0
+"""How long a spool that closes waits for what is on its way."""
+
 
 class UnreachableError(Exception):
     """The receiver cannot be reached now; it may take the same record later."""
 
 
+class WaitingEntries:
+    """Records that wait, in lanes: the next is the first of the lane that has waited longest.
+
+    A lane whose record is on its way gives no other until that record is settled.
+    """
+
+    def __init__(self, entries: Iterable[Entry], *, lane_of: Callable[[Entry], str]) -> None:
+        """Begin with `entries`; `lane_of` names the lane of each."""
+        self._lane_of = lane_of
+        self._lanes: dict[str, deque[Entry]] = {}
+        self._ready: deque[str] = deque()
+        """Lanes that have a record waiting and none on its way."""
+        self._count = 0
+        for entry in entries:
+            self.add(entry)
+
+    def __len__(self) -> int:
+        """Return how many records are not settled."""
+        return self._count
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `take` has a record to give."""
+        return bool(self._ready)
+
+    def add(self, entry: Entry) -> None:
+        """Put a record at the end of its lane."""
+        lane = self._lane_of(entry)
+        if lane in self._lanes:
+            self._lanes[lane].append(entry)
+        else:
+            self._lanes[lane] = deque([entry])
+            self._ready.append(lane)
+        self._count += 1
+
+    def take(self) -> tuple[str, Entry]:
+        """Return a lane and its first record, which is then on its way."""
+        lane = self._ready.popleft()
+        return lane, self._lanes[lane][0]
+
+    def settle(self, lane: str) -> None:
+        """Drop the record of a lane that was on its way."""
+        self._lanes[lane].popleft()
+        self._count -= 1
+        if self._lanes[lane]:
+            self._ready.append(lane)
+        else:
+            del self._lanes[lane]
+
+
 class RecordSpool:
-    """Appends records to a file and delivers them in order from a thread of its own."""
+    """Appends records to a file and delivers them from threads of its own."""
 
     RETRY_SECONDS = (0.5, 1, 2, 5, 10)
     """Waits between attempts while the receiver is away; the last one repeats."""
@@ -36,8 +90,9 @@ class RecordSpool:
         path: Path,
         file: IO[bytes],
         *,
-        waiting: Iterable[Entry],
+        waiting: WaitingEntries,
         deliver: Callable[[Entry], None],
+        writers: int,
     ) -> None:
         """Take what `open_spool` has opened and read.
 
@@ -45,7 +100,8 @@ class RecordSpool:
             path: the file's.
             file: open for appending, without a buffer.
             waiting: the records in the file.
-            deliver: called with one record at a time.
+            deliver: called with one record of a lane at a time.
+            writers: how many lanes are delivered side by side.
         """
         self.path = path
         self.deliver = deliver
@@ -58,28 +114,32 @@ class RecordSpool:
         self.unsaved: str = ""
         """Why the newest records are in memory alone, or nothing; see `append`."""
         self._changed = threading.Condition()
-        self._entries = deque(waiting)
+        self._waiting = waiting
         self._file = file
         self._closing = False
-        self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._work, name=f"spool-{number}", daemon=True)
+            for number in range(writers)
+        ]
 
     def __len__(self) -> int:
         """Return how many records wait."""
-        return len(self._entries)
+        return len(self._waiting)
 
     def start(self) -> None:
         """Start delivering."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def append(self, entry: Entry) -> None:
-        """Put a record on file; the spool's thread delivers it soon.
+        """Put a record on file; a thread of the spool delivers it soon.
 
         Where the disk is full the record is kept in memory, and delivered all the same.
         """
         line = f"{json.dumps(entry)}\n".encode()
         with self._changed:
             self._save(line)
-            self._entries.append(entry)
+            self._waiting.add(entry)
             self._changed.notify_all()
 
     def _save(self, line: bytes) -> None:
@@ -97,8 +157,8 @@ class RecordSpool:
     def drain(self, timeout: float) -> bool:
         """Wait until all records are delivered; return False if for `timeout` seconds none was."""
         with self._changed:
-            while waiting := len(self._entries):
-                if not self._changed.wait_for(lambda: len(self._entries) < waiting, timeout):  # noqa: B023
+            while waiting := len(self._waiting):
+                if not self._changed.wait_for(lambda: len(self._waiting) < waiting, timeout):  # noqa: B023
                     return False
         return True
 
@@ -108,8 +168,10 @@ class RecordSpool:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join(timeout=1)
+        until = time.monotonic() + LEAVING_SECONDS
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(timeout=max(0.0, until - time.monotonic()))
         with self._changed:
             self._file.close()
         return drained
@@ -117,17 +179,17 @@ class RecordSpool:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._entries or self._closing)
+                self._changed.wait_for(lambda: self._waiting.is_ready or self._closing)
                 if self._closing:
                     return
-                entry = self._entries[0]
+                lane, entry = self._waiting.take()
             if not self._deliver(entry):
                 return
             with self._changed:
                 if self._file.closed:
                     return  # the next process delivers the record again, which does no harm
-                self._entries.popleft()
-                if not self._entries:
+                self._waiting.settle(lane)
+                if not self._waiting:
                     self._file.truncate(0)
                     self.unsaved = ""
                 self._changed.notify_all()
@@ -155,13 +217,21 @@ class RecordSpool:
         return False
 
 
-def open_spool(path: Path, deliver: Callable[[Entry], None]) -> RecordSpool:
+def open_spool(
+    path: Path,
+    deliver: Callable[[Entry], None],
+    *,
+    lane_of: Callable[[Entry], str] = lambda entry: "",
+    writers: int = 1,
+) -> RecordSpool:
     """Open a file of records, and make it if there is none.
 
     Args:
         path: the file.
-        deliver: called with one record at a time; raises `UnreachableError` to be called again with
-            the same record later. After any other error the record counts as refused.
+        deliver: called with a record; raises `UnreachableError` to be called again with the same
+            record later. After any other error the record counts as refused.
+        lane_of: names the lane of a record; without it all are one lane, in the order of the file.
+        writers: how many lanes are delivered side by side.
 
     Returns:
         The spool; `start` delivers what an earlier process left in the file.
@@ -169,7 +239,13 @@ def open_spool(path: Path, deliver: Callable[[Entry], None]) -> RecordSpool:
     waiting, whole = _read_entries(path)
     file = path.open("ab", buffering=0)
     file.truncate(whole)  # or the next record would continue a line cut short
-    return RecordSpool(path, file, waiting=waiting, deliver=deliver)
+    return RecordSpool(
+        path,
+        file,
+        waiting=WaitingEntries(waiting, lane_of=lane_of),
+        deliver=deliver,
+        writers=writers,
+    )
 
 
 def _read_entries(path: Path) -> tuple[deque[Entry], int]:

@@ -37,8 +37,8 @@ def spooled(path, monkeypatch):
     monkeypatch.setattr(RecordSpool, "RETRY_SECONDS", (0.01,))
     opened = []
 
-    def spooled(receiver, *, start=True):
-        spool = open_spool(path, receiver)
+    def spooled(receiver, *, start=True, **lanes):
+        spool = open_spool(path, receiver, **lanes)
         opened.append(spool)
         if start:
             spool.start()
@@ -220,3 +220,78 @@ def test_ten_thousand_waiting_records_are_delivered_within_seconds(spooled):
     assert spooled(receiver).drain(30)
     assert time.monotonic() - started < 10
     assert receiver.taken == list(range(10_000))
+
+
+def by_lane(entry):
+    return str(entry["n"] // 100)
+
+
+def test_lanes_are_delivered_side_by_side_and_each_in_order(spooled):
+    meeting = threading.Barrier(4, timeout=10)  # is left only by four deliveries at a time
+    taken = []
+
+    def deliver(entry):
+        if entry["n"] % 100 == 0:
+            meeting.wait()
+        taken.append(entry["n"])
+
+    waiting = spooled(deliver, start=False, lane_of=by_lane, writers=4)
+    append(waiting, *(100 * lane + n for n in range(20) for lane in range(4)))
+    waiting.start()
+    assert waiting.drain(10)
+    for lane in range(4):
+        assert [n for n in taken if n // 100 == lane] == list(range(100 * lane, 100 * lane + 20))
+
+
+def test_no_two_records_of_a_lane_are_on_their_way_at_once(spooled):
+    under_way, most = [], []
+
+    def deliver(entry):
+        under_way.append(by_lane(entry))
+        most.append(max(map(under_way.count, under_way)))
+        time.sleep(0.001)
+        under_way.remove(by_lane(entry))
+
+    spool = spooled(deliver, lane_of=by_lane, writers=8)
+    append(spool, *range(300))
+    assert spool.drain(20)
+    assert len(most) == 300 and max(most) == 1
+
+
+def test_a_record_that_must_wait_holds_up_its_own_lane_alone(spooled):
+    back = threading.Event()
+    taken = []
+
+    def deliver(entry):
+        if entry["n"] == 0 and not back.is_set():
+            raise UnreachableError("not now")
+        taken.append(entry["n"])
+
+    spool = spooled(deliver, lane_of=by_lane, writers=2)
+    append(spool, 0, 1, 100, 101, 102)
+    until = time.monotonic() + 10
+    while len(taken) < 3 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert taken == [100, 101, 102]
+    back.set()
+    assert spool.drain(10)
+    assert taken[3:] == [0, 1]
+
+
+def test_records_of_many_lanes_stay_on_file_until_all_are_delivered(spooled, path):
+    free, receiver = threading.Event(), Receiver()
+
+    def deliver(entry):
+        if entry["n"] == 0:
+            free.wait(10)
+        receiver(entry)
+
+    spool = spooled(deliver, lane_of=by_lane, writers=2)
+    append(spool, 0, 100, 200)
+    until = time.monotonic() + 10
+    while len(receiver.taken) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(path.read_text().splitlines()) == 3
+    free.set()
+    assert spool.drain(10)
+    assert path.read_text() == ""
