@@ -12,6 +12,7 @@ from analysis.figures import draw_matplotlib, draw_plotly
 from analysis.paper import cells, reproduction
 from analysis.record.names import (
     ADOPTED_FROM,
+    CODE,
     DATA_FINGERPRINT,
     DEVICE,
     GIT_COMMIT,
@@ -24,6 +25,7 @@ from analysis.record.names import (
 from analysis.record.study_info import LOCAL_UI
 from analysis.report_page.gather import ReportMaterial
 from analysis.tables import configurations, paired, printed, rendering
+from analysis.tables.code_remarks import code_remarks
 from analysis.tables.display_names import count_text, display_name, number_text, setting_value_text
 from analysis.tables.printed import setting_text
 from analysis.tables.rendering import TableCell, TableGrid
@@ -59,7 +61,12 @@ def render_page(material: ReportMaterial) -> str:
         trim_blocks=True,
     )
     shown = printed.configuration_grid(
-        material.table, material.factors, info.objectives, most=MOST_ROWS, selects=info.selects
+        material.table,
+        material.factors,
+        info.objectives,
+        most=MOST_ROWS,
+        selects=info.selects,
+        remarks=code_remarks(material.frame),
     )
     html = {name: Markup(rendering.to_html(grid, link=link))
             for name, grid in report_grids(material).items()}  # fmt: skip
@@ -111,6 +118,7 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
             info.objectives,
             title=f"{info.study}, {info.scale}",
             selects=info.selects,
+            remarks=code_remarks(material.frame),
         )
     }
     if material.contrasts:
@@ -166,6 +174,7 @@ def _origin_lines(material: ReportMaterial) -> list[tuple[str, str | Markup]]:
     ]
     names = {
         GIT_COMMIT: "commit",
+        CODE: "code digest",
         DATA_FINGERPRINT: "data fingerprint",
         PYTHON: "Python",
         "torch": "torch",

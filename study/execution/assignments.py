@@ -29,4 +29,6 @@ def assignment_of(trial: Trial, study: ResolvedStudy, admission: NodeAdmission) 
         gpus=trial.gpus,
         avoid=sorted(admission.unfit),
         fingerprint=trial.data,
+        code=trial.code,
+        proved=sorted(trial.proved),
     )

@@ -13,10 +13,10 @@ from ray.tune.search import Searcher
 from study.execution.admission import NodeAdmission
 from study.execution.assignments import assignment_of
 from study.execution.cluster import Answer, Arguments, log
-from study.execution.failure_signs import NODE_LOST, PROCESS_LOST, data_change_in
+from study.execution.failure_signs import NODE_LOST, PROCESS_LOST, change_in
 from study.execution.tune_adapters import TuneCallback, TuneScheduler, TuneSearcher, TuneStopper
 from study.scheduling.nodes import ClusterNode, StragglerDetector, part_taken, room_for
-from study.scheduling.scheduler import StudyScheduler
+from study.scheduling.protocols import SchedulerLike
 from study.scratch import lend_scratch
 from study.trials import Trial
 from trainables.failures import failure_cause
@@ -48,7 +48,7 @@ class TrialRunner:
 
     def __init__(
         self,
-        scheduler: StudyScheduler,
+        scheduler: SchedulerLike,
         admission: NodeAdmission,
         *,
         scratch: str,
@@ -263,8 +263,8 @@ class TrialRunner:
         """Note that an attempt at a trial failed, with its traceback."""
         trial = self.by_tune_id.pop(tune_id)
         node = self._node_of.pop(trial, "")
-        if changed := data_change_in(failure):
-            self._refuse_data(trial, changed)
+        if changed := change_in(failure):
+            self._refuse_changed(trial, changed)
             return
         if any(sign in failure for sign in NODE_LOST):
             log.warning("%s lost its node: %s", trial.name, failure)
@@ -280,8 +280,8 @@ class TrialRunner:
             self.discard(trial.key)
         self.on_change()
 
-    def _refuse_data(self, trial: Trial, reason: str) -> None:
-        """Begin no further trial: under the keys that are planned all would be of other data."""
+    def _refuse_changed(self, trial: Trial, reason: str) -> None:
+        """Begin no further trial: all would be of other data or code than is planned."""
         self.scheduler.stopping = True
         if trial.state == "running":
             self.scheduler.note_interrupted(trial)

@@ -8,6 +8,7 @@ from analysis import trials
 from analysis.record import client, credentials
 from analysis.record.names import TABLE_CSV, TABLE_MARKDOWN
 from analysis.tables import configurations, printed
+from analysis.tables.code_remarks import code_remarks
 from analysis.tables.rendering import to_csv, to_markdown, to_text
 from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
@@ -68,7 +69,9 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
     objectives = trials.shown_objectives(study.search.objectives)
     selects = study.search.selects
     table = configurations.over_configurations(frame, factors, objectives, selects=selects)
-    grid = printed.configuration_grid(table, factors, objectives, selects=selects)
+    grid = printed.configuration_grid(
+        table, factors, objectives, selects=selects, remarks=code_remarks(frame)
+    )
     if grid.rows:
         launch.say(f"\n{to_text(grid)}\n")
     with lend_scratch("plots") as folder:
@@ -76,6 +79,7 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
         if trained:
             plots = _save_plots(study, table, frame, factors, objectives[0], Path(folder))
         texts = {name: render(grid) for name, render in RENDERINGS.items()}
+        texts |= launch.digest_texts()
         launch.record.publish(texts=texts, plots=plots, status=RUN_STATUS[status])
 
 
@@ -97,6 +101,11 @@ def _save_plots(
 
 
 def _say_what_went_wrong(launch: StudyLaunch) -> None:
+    if left := launch.scheduler.adoption.left_out & launch.scheduler.trials.keys():
+        launch.say(
+            f"{len(left)} trials were finished in other studies too, by other code that is not "
+            "proven equal, and are trained here."
+        )
     for refused in launch.record.spool.refused:
         reason = credentials.hide_logins(refused)
         launch.say(f"The tracking server refused a record: {reason}")

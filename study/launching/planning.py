@@ -1,7 +1,7 @@
 """What there is to do, where, and what it costs, before anything is started."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,7 +11,7 @@ from study.file.space import Point
 from study.launching.estimate import costs_by_class, estimate_lines
 from study.launching.exit_status import DONE
 from study.launching.places import choose_cluster, lend_place
-from study.launching.study_launch import LaunchRefusedError, StudyLaunch
+from study.launching.study_launch import LaunchRefusedError, StudyLaunch, describe_code
 from study.scheduling.gpu_shares import ShareError
 from study.scheduling.nodes import StudyPlace, describe_nodes
 from study.scheduling.scheduler import StudyScheduler
@@ -32,6 +32,8 @@ def plan_study(launch: StudyLaunch, address: str | None) -> int:
     Raises:
         LaunchRefusedError: if the cluster cannot be used or a trial cannot be measured.
     """
+    for sentence in describe_code(launch):
+        launch.say(sentence)
     choose_cluster(address)
     unasked = launch.study.configurations - len(launch.scheduler.configurations)
     try:
@@ -42,6 +44,7 @@ def plan_study(launch: StudyLaunch, address: str | None) -> int:
                 launch.recorded,
                 launch.console,
                 upcoming=launch.search.upcoming(unasked),
+                adoptable=launch.code.elsewhere.adoptable.keys(),
                 data=launch.data,
                 place=place,
             )
@@ -59,6 +62,7 @@ def print_plan(
     upcoming: Sequence[Point],
     data: Path,
     place: StudyPlace,
+    adoptable: Collection[str] = (),
 ) -> None:
     """Print the configurations known so far, what is done and to do, where, and an estimate.
 
@@ -69,6 +73,7 @@ def print_plan(
         upcoming: the configurations that will be chosen next, as far as that is known.
         data: the folder of the data sets.
         place: what the study would run on.
+        adoptable: keys of trials that are adopted from other studies.
     """
     study = scheduler.study
     trials = [trial for each in scheduler.configurations for trial in each.trials]
@@ -77,6 +82,8 @@ def print_plan(
     todo = list(dict.fromkeys(trial for trial in todo if trial.state != "done"))
     seeds = study.search.seed_list
     more = unasked * len(seeds)
+    coming = [t for t in scheduler.known.planned_trials(upcoming) if t.key not in adoptable]
+    adopted = len(adoptable)
     lines = [
         ("configurations", f"{len(scheduler.configurations)} chosen of {study.configurations}"),
         ("seeds", f"{len(seeds)}: {', '.join(map(str, seeds))}"),
@@ -84,7 +91,8 @@ def print_plan(
             "trials",
             f"{len(trials) + more}: {sum(t.state == 'done' for t in trials)} done, "
             f"{sum(t.cut_off for t in todo)} cut off, "
-            f"{len(todo) + more - sum(t.cut_off for t in todo)} to do",
+            + (f"{adopted} to adopt, " if adopted else "")
+            + f"{len(todo) + more - adopted - sum(t.cut_off for t in todo)} to do",
         ),
         ("nodes", describe_nodes(place.nodes, study.resources.cpus, *scheduler.shares.sizes)),
     ]
@@ -95,9 +103,15 @@ def print_plan(
     if not todo and not more:
         console.print("Nothing to do: every trial of the study is done.")
         return
+    todo = [trial for trial in todo if trial.key not in adoptable]
     configurations = [t.configuration for t in todo]
-    chosen = [study.configuration(point) for point in upcoming] or _stand_ins(study, unasked)
-    configurations += [configuration for configuration in chosen for _ in seeds]
+    if upcoming:
+        configurations += [trial.configuration for trial in coming]
+    else:
+        configurations += [c for c in _stand_ins(study, unasked) for _ in seeds]
+    if not configurations:
+        console.print("Nothing to train: what is missing is adopted from other studies.")
+        return
     costs = costs_by_class(configurations, recorded, scheduler, data)
     _print_lines(console, estimate_lines(scheduler, todo, configurations, costs, place))
 

@@ -15,6 +15,7 @@ from study.launching import signals
 from study.launching.closing import close_launch
 from study.launching.display import LaunchDisplay
 from study.launching.exit_status import DONE, FAILED, INTERRUPTED
+from study.launching.proving import prove_code
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
 from study.record.spool import RecordSpool
 from study.scheduling.nodes import ClusterNode, describe_nodes
@@ -31,7 +32,8 @@ def run_trials(launch: StudyLaunch) -> int:
     Raises:
         ClusterError: if no cluster answers, or none of its nodes has room for a trial.
         ShareError: if a trial cannot be measured.
-        LaunchRefusedError: if a node cannot be used as it is.
+        LaunchRefusedError: if a node cannot be used as it is, or results of other code are not
+            what the present code computes.
     """
     launch.sweep_checkpoints()
     sweep_scratch()
@@ -44,7 +46,12 @@ def run_trials(launch: StudyLaunch) -> int:
         share = (cpus, shares.largest)
         with NodeAdmission(cluster, share, _question_of(launch), fingerprints) as admission:
             _refuse_unfit(admission, nodes)
+            if launch.code.groups:
+                prove_code(launch, admission)
             launch.begin_record()
+            if launch.scheduler.is_finished:
+                launch.say("Nothing to do: every trial of the study is done.")
+                return DONE
             return _run_under_display(launch, admission, _facts_of(launch, cluster, nodes))
 
 

@@ -25,6 +25,7 @@ from tests.benchmarks.cases import Case
 from tests.benchmarks.table import Figure, section
 from tests.benchmarks.timing import spread
 from trainables import datasets
+from trainables.code_digest import trial_code
 from trainables.configuration import Configuration, as_dict, parse_configuration
 from trainables.trainable import TrialAssignment, TrialTrainable
 
@@ -79,6 +80,8 @@ def assignment(chosen: Configuration, *, seed: int, folder: str, data: Path) -> 
         cpus=1.0 if torch.get_num_threads() == 1 else float(torch.get_num_threads()),
         gpus=float(torch.cuda.is_available()),
         fingerprint=datasets.load(chosen.dataset, data.absolute()).fingerprint,
+        code=trial_code(chosen).digest,
+        proved=[],
     )
 
 

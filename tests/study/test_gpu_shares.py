@@ -329,7 +329,7 @@ def test_a_trial_is_handed_out_with_the_share_of_its_kind(make, storage):
     shares = GpuShares(AUTO)
 
     class Record:  # takes everything
-        def finished_elsewhere(self, key):
+        def finished_elsewhere(self, key, accept):
             return None
 
         def __getattr__(self, name):

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from trainables import datasets, networks, plugins
+from trainables.code_digest import trial_code
 from trainables.configuration import as_dict, check_last_batch, parse_configuration
 from trainables.datasets import DataChangedError, DatasetError
 from trainables.trainable import TrialAssignment, TrialTrainable
@@ -72,6 +73,8 @@ def assigned(own: Path, fingerprint: str) -> TrialAssignment:
         gpus=0.0,
         avoid=[],
         fingerprint=fingerprint,
+        code=trial_code(parse_configuration(chosen(own))).digest,
+        proved=[],
     )
 
 
