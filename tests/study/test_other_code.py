@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import mlflow
 import pandas as pd
 import pytest
+import torch
 from mlflow import MlflowClient
 
 from analysis import trials as record_frames
@@ -29,12 +30,14 @@ from study.scheduling.code_rules import (
     sort_by_code,
 )
 from study.scheduling.gpu_shares import GpuShares
+from study.scheduling.nodes import ClusterNode
 from study.scheduling.proof_scheduler import PREFIX, ProofScheduler
 from study.scheduling.scheduler import StudyScheduler
 from study.scheduling.study_trials import StudyTrials
 from study.trials import RecordedTrial
 from tests.source_tree import ROOT
 from tests.study.sample import epochs_of
+from trainables import datasets
 from trainables.code_digest import trial_code
 from trainables.metrics import EPOCH_METRICS, TrialSummary, summarise_trial
 
@@ -516,3 +519,46 @@ def test_a_proof_takes_at_most_two_percent_of_a_study_at_its_paper_scale(file):
     study = load_study(file, scale="paper")
     shortest = min(configuration.training.epochs for configuration in study.extremes())
     assert PROOF_EPOCHS / (len(study.search.seed_list) * shortest) <= 0.02
+
+
+def test_a_proof_goes_through_the_runner_and_the_actor_that_train_all_trials(make, tmp_path):
+    from study.execution.runner import TrialRunner
+    from trainables.trainable import TrialTrainable
+
+    dataset = {"name": "digits", "validation": 0.2, "train_images": 60, "test_images": 40}
+    study = make(seeds=1, epochs=3, trial={"dataset": dataset})
+    data = datasets.load(study.extremes()[0].dataset, tmp_path).fingerprint
+    (trial,) = StudyTrials(study, lambda c: data).planned_trials([POINT])
+    scheduler = ProofScheduler(study, GpuShares(study.resources), [trial])
+    discarded: list[str] = []
+    node = ClusterNode(id="node", host="here", cpus=2, gpus=0)
+    admission = SimpleNamespace(
+        cluster=SimpleNamespace(existing=False),
+        question=SimpleNamespace(data=tmp_path, checkpoints=str(tmp_path / "checkpoints")),
+        unfit=set(),
+        lost=set(),
+        follow_nodes=lambda: ([node], []),
+        node_name=lambda id: id,
+    )
+    runner = TrialRunner(
+        scheduler,
+        admission,
+        scratch=str(tmp_path),
+        discard=discarded.append,
+        on_change=lambda: None,
+        on_notice=lambda text: None,
+    )
+    actor = TrialTrainable(runner.hand_out_config("tune"))
+    runner.note_started("tune")
+    word = "CONTINUE"
+    while word != "STOP":
+        result = actor.step()
+        word = runner.note_result("tune", result)
+    runner.note_ended("tune", result)
+    assert scheduler.is_finished and not scheduler.active
+    assert discarded == [f"{PREFIX}{trial.key}"]
+    recorded = {e["epoch"]: {n: v for n, v in e.items() if v is not None} for e in result["epochs"]}
+    (group,) = proof_groups([OtherCodeTrial(trial, on_record(trial, outcome=None))])
+    verdict = judge_sample(group, recorded, scheduler.samples[trial.key])
+    assert verdict.holds and verdict.epochs == (1, 2)
+    torch.use_deterministic_algorithms(False)
