@@ -8,7 +8,8 @@ Columns of a trial, one row each:
 
 - `study`, `scale`, `run_id`, `experiment_id`, `status` (MLflow's), `start_time`, `end_time`;
 - its tags under their names (`outcome`, `trial_key`, `configuration`, `git_commit`, …), as text
-  except `git_dirty` and `retired`, which are bools;
+  except `git_dirty` and `retired`, which are bools; `code` is None in records from before there was
+  a digest of the code;
 - its params under their dotted names (`dataset.name`, `regularizer.beta`, …) and `seed`, as the
   numbers, bools, lists and None that they were: every column with a dot in its name is a setting;
 - its metrics under their names; those measured by epoch hold the last epoch's value.
@@ -31,6 +32,7 @@ from analysis.record.client import (
 from analysis.record.duplicates import keep_one_run_per_trial
 from analysis.record.names import (
     ADOPTED_FROM,
+    CODE,
     CONFIGURATION,
     FLAGS,
     MLFLOW_PREFIX,
@@ -39,6 +41,7 @@ from analysis.record.names import (
     ROLE,
     SCALE,
     SEED,
+    SUPERSEDED_ROLE,
     TRIAL_KEY,
     TRIAL_ROLE,
 )
@@ -89,16 +92,20 @@ def load(
         scale: `quick`, `paper`, …; None takes the trials of all scales.
         tracking_uri: where the record is; None means what MLflow means by it:
             `MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db` in the working directory.
-        retired: whether to keep the trials that no longer belong to the study.
+        retired: whether to keep the trials that no longer belong to the study, and the runs of
+            trials that were trained again by other code.
 
     Raises:
         UnknownStudyError: if the study or the scale is not on record.
     """
     client = open_reader(tracking_uri)
     experiment = find_experiment(client, study)
-    where = with_tags({ROLE: TRIAL_ROLE, **({SCALE: scale} if scale else {})})
-    found = search_all_runs(client, [experiment.experiment_id], where, order_by=OLDEST_FIRST)
-    runs = keep_one_run_per_trial(found)
+    ids = [experiment.experiment_id]
+    runs: list[Run] = []
+    for role in (TRIAL_ROLE, *([SUPERSEDED_ROLE] if retired else [])):
+        where = with_tags({ROLE: role, **({SCALE: scale} if scale else {})})
+        found = search_all_runs(client, ids, where, order_by=OLDEST_FIRST)
+        runs += keep_one_run_per_trial(found) if role == TRIAL_ROLE else found
     if scale and not runs and scale not in (known := scales_of(client, experiment)):
         of = f"of the study `{study}`"
         raise UnknownStudyError(unknown_name_message("scale", scale, known, of))
@@ -177,6 +184,7 @@ def _trial_row(study: str, run: "Run") -> dict[str, Any]:
         "status": run.info.status,
         "start_time": run.info.start_time,
         "end_time": run.info.end_time,
+        CODE: tags.get(CODE),
         **tags,
         **flags,
         **{key: typed_param(value) for key, value in run.data.params.items()},

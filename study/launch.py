@@ -113,7 +113,13 @@ def _launch_study(
                 folder.discarded_if_refused(),
             ):
                 launch = prepare_launch(
-                    study, console, folder=copied, data=data, command=command, planning=True
+                    study,
+                    console,
+                    folder=copied,
+                    data=data,
+                    command=command,
+                    code=options.code,
+                    planning=True,
                 )
                 plan = plan_study(launch, options.address)
                 if options.json:
@@ -122,7 +128,13 @@ def _launch_study(
         with signals.interrupt_at_signals(), hold_study(folder.lock) as lock:
             with folder.discarded_if_refused():
                 launch = prepare_launch(
-                    study, console, folder=folder, data=data, command=command, lock=lock
+                    study,
+                    console,
+                    folder=folder,
+                    data=data,
+                    command=command,
+                    code=options.code,
+                    lock=lock,
                 )
             try:
                 status = run_study(launch, options.address)
@@ -149,7 +161,8 @@ def _build_parser() -> argparse.ArgumentParser:
         prog="python -m study.launch",
         description="Make a study true: run what is missing, go on with what was cut off.",
         epilog="Exit status: 0 all trials ended as planned; 1 some failed for good; 2 bad input, "
-        "nothing started; 130 interrupted, resumable by the same command.",
+        "or results of other code that do not hold, nothing started; 130 interrupted, resumable by "
+        "the same command.",
     )
     parser.add_argument(
         "file",
@@ -173,6 +186,13 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--plan", action="store_true", help="print what there is to do and its cost; start nothing"
+    )
+    parser.add_argument(
+        "--code",
+        choices=("check", "keep", "retrain"),
+        default="check",
+        help="what becomes of results that other code computed: check proves them equal or ends "
+        "with status 2, keep keeps and marks them, retrain trains them again (check)",
     )
     parser.add_argument(
         "--data", type=Path, default=Path("data"), metavar="DIR", help="the data sets (data)"

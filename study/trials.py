@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 from analysis.record.names import (
+    CODE,
+    CODE_PROVED,
     COMPLETED,
     CONFIGURATION,
     CONFIGURATION_NUMBER,
@@ -16,9 +18,11 @@ from analysis.record.names import (
     POINT,
     Outcome,
 )
+from analysis.record.values import digests_of
 from study.file.space import Point
+from trainables.code_digest import NOT_RECORDED
 from trainables.configuration import Configuration, SettingsKey, settings_key
-from trainables.metrics import TEST_ERROR_LAST, EpochMetrics
+from trainables.metrics import TEST_ERROR_LAST, TRAIN_LOSS, EpochMetrics
 
 ResultState = Literal["running", "complete", "pruned", "failed"]
 
@@ -72,6 +76,21 @@ class RecordedTrial:
     tags: Mapping[str, str]
 
     @property
+    def code(self) -> str:
+        """The digest of the code that computed it."""
+        return self.tags.get(CODE) or NOT_RECORDED
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """The digests of all code that computes it: its own, and those proven equal."""
+        return frozenset((self.code, *digests_of(self.tags.get(CODE_PROVED))))
+
+    @property
+    def has_epochs(self) -> bool:
+        """Whether the metrics of an epoch are on record."""
+        return TRAIN_LOSS in self.metrics
+
+    @property
     def is_finished(self) -> bool:
         """Whether the trial was trained to its end, so that nothing of it is missing."""
         return self.status == "FINISHED" and self.outcome in TRAINED_TO_THE_END
@@ -105,6 +124,10 @@ class Trial:
     point: Point
     data: str
     """The fingerprint of the trial's data set."""
+    code: str = ""
+    """The digest of the code that would compute the trial now."""
+    proved: frozenset[str] = frozenset()
+    """Digests of other code whose results for this trial are proven to be the same."""
     gpus: float = 0.0
     """The trial's share of a GPU, once it is handed out. The share grows when the trial runs out of
     memory."""

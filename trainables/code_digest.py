@@ -4,6 +4,9 @@ Results hold only for the code that computed them. The digest covers the trainin
 the modules of the trial's regularizer, network and data set, with every module of the same packages
 that one of them imports, and the versions of PyTorch and torchvision. Comments, docstrings and
 layout do not count; modules of components that the trial does not use do not count either.
+
+A component of the user's own brings the modules of its package along, and every module that it
+imports from outside the folders of installed packages.
 """
 
 import ast
@@ -11,12 +14,14 @@ import hashlib
 import importlib.util
 import os
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import cache, cached_property, lru_cache
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from trainables.configuration import Configuration
 from trainables.plugins import per_known_set
@@ -25,6 +30,18 @@ LOOP = ("trainables.trainable", "trainables.training", "trainables.metrics")
 """Modules that every trial uses."""
 PACKAGES = ("torch", "torchvision")
 """Packages whose versions are part of the digest."""
+PACKAGE_FOLDERS = frozenset(("site-packages", "dist-packages"))
+"""The names of folders of installed packages: of an environment, of a user, of Debian's Python."""
+PYTHON = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))
+"""The folders of Python's own modules."""
+NOT_RECORDED = "not recorded"
+"""Stands for the digest of trials from before digests were recorded."""
+NAMED = 4
+"""How many parts of a changed module are named."""
+
+
+class CodeChangedError(RuntimeError):
+    """The code on this machine is no longer the one that the study was planned with."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +52,11 @@ class TrialCode:
     """Module name → hash of its source, without comments, docstrings and layout."""
     versions: Mapping[str, str]
     """Package name → version."""
+    parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Module name → the hash of each of its functions, methods and assigned names. The parts say
+    what has changed of a module; the digest is of the whole modules."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """One hash of it all: 16 hexadecimal digits."""
         parts = [f"{kind}={name}:{value}" for kind, name, value in self._entries()]
@@ -47,11 +67,12 @@ class TrialCode:
             for name in sorted(held):
                 yield kind, name, held[name]
 
-    def as_dict(self) -> dict[str, dict[str, str]]:
+    def as_dict(self) -> dict[str, Any]:
         """Return the code as plain data, to be kept beside the digest."""
-        return {"modules": dict(self.modules), "versions": dict(self.versions)}
+        parts = {module: dict(hashes) for module, hashes in self.parts.items()}
+        return {"modules": dict(self.modules), "versions": dict(self.versions), "parts": parts}
 
-    def differences(self, before: Mapping[str, Mapping[str, str]]) -> list[str]:
+    def differences(self, before: Mapping[str, Any]) -> list[str]:
         """Return what differs from an earlier trial's code, in words.
 
         Args:
@@ -62,7 +83,11 @@ class TrialCode:
             return ["the code that computed them is not on record"]
         changed = [name for name in self.modules if name in old_modules]
         changed = [name for name in changed if self.modules[name] != old_modules[name]]
-        words = [f"{name} changed" for name in sorted(changed)]
+        old_parts = before.get("parts", {})
+        words = [
+            f"{name} changed{_changed_parts(self.parts.get(name, {}), old_parts.get(name, {}))}"
+            for name in sorted(changed)
+        ]
         words += [f"{name} is new" for name in sorted(self.modules.keys() - old_modules.keys())]
         words += [f"{name} is gone" for name in sorted(old_modules.keys() - self.modules.keys())]
         for name, now in sorted(self.versions.items()):
@@ -70,6 +95,19 @@ class TrialCode:
             if then != now:
                 words.append(f"{name} {then} → {now}")
         return words
+
+
+def _changed_parts(now: Mapping[str, str], then: Mapping[str, str]) -> str:
+    """Return which parts of a module changed, in brackets; nothing where that is not known."""
+    if not now or not then:
+        return ""
+    words = [name for name in now if name in then and now[name] != then[name]]
+    words += [f"{name} is new" for name in now.keys() - then.keys()]
+    words += [f"{name} is gone" for name in then.keys() - now.keys()]
+    words.sort()
+    if len(words) > NAMED:
+        words = [*words[:NAMED], f"and {len(words) - NAMED} more"]
+    return f" ({', '.join(words) or 'the order of its parts'})"
 
 
 def trial_code(configuration: Configuration) -> TrialCode:
@@ -81,8 +119,14 @@ def trial_code(configuration: Configuration) -> TrialCode:
 @per_known_set
 def _code_of(components: tuple[str, ...]) -> TrialCode:
     own = {name.partition(".")[0] for name in (*LOOP, *components)}
-    modules = {name: _source_hash(file) for name, file in _closure((*LOOP, *components), own)}
-    return TrialCode(modules, {name: version(name) for name in packages_of(components)})
+    files = dict(_closure((*LOOP, *components), own))
+    code = TrialCode(
+        modules={name: _source_hash(file) for name, file in files.items()},
+        versions={name: version(name) for name in packages_of(components)},
+        parts={name: _part_hashes(file) for name, file in files.items()},
+    )
+    _parsed.cache_clear()  # read once for all three, and of no more use
+    return code
 
 
 def packages_of(components: Iterable[str]) -> tuple[str, ...]:
@@ -92,7 +136,10 @@ def packages_of(components: Iterable[str]) -> tuple[str, ...]:
 
 
 def _closure(roots: Iterable[str], own: set[str]) -> Iterator[tuple[str, Path]]:
-    """Yield each module that the roots import, themselves included, of the own packages alone."""
+    """Yield each module that the roots import, themselves included.
+
+    Of installed packages those in `own` alone; what lies elsewhere is the user's own as well.
+    """
     waiting, seen = list(roots), set()
     while waiting:
         name = waiting.pop()
@@ -102,10 +149,29 @@ def _closure(roots: Iterable[str], own: set[str]) -> Iterator[tuple[str, Path]]:
         file = _source_file(name)
         if file is None:
             continue
+        if name.partition(".")[0] not in own and _is_installed(file):
+            continue
         yield name, file
         waiting += _parents(name)
-        imported = _imported_names(name, file)
-        waiting += [other for other in imported if other.partition(".")[0] in own]
+        waiting += [
+            other
+            for other in _imported_names(name, file)
+            if other.partition(".")[0] in own or _may_be_own(other.partition(".")[0])
+        ]
+
+
+@cache
+def _may_be_own(package: str) -> bool:
+    """Return whether a package may lie outside the folders of installed packages."""
+    if package in sys.stdlib_module_names or package in PACKAGES:
+        return False
+    file = _source_file(package)
+    return file is not None and not _is_installed(file)
+
+
+def _is_installed(file: Path) -> bool:
+    found = file.resolve()
+    return bool(PACKAGE_FOLDERS & set(found.parts)) or any(map(found.is_relative_to, PYTHON))
 
 
 def _parents(name: str) -> list[str]:
@@ -159,6 +225,7 @@ def _is_for_type_checkers(test: ast.expr) -> bool:
     return name == "TYPE_CHECKING"
 
 
+@cache
 def _parsed(file: Path) -> ast.Module:
     return ast.parse(file.read_bytes())
 
@@ -173,6 +240,38 @@ def _hash_since(file: Path, changed_ns: int) -> str:
     del changed_ns
     content = "".join(_canonical_parts(_parsed(file)))
     return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
+
+
+@lru_cache
+def _part_hashes(file: Path) -> dict[str, str]:
+    """Return the hash of each function, method and assigned name of a module."""
+    texts: dict[str, str] = {}
+    for name, node in _named_parts(_parsed(file).body):
+        texts[name] = texts.get(name, "") + "".join(_canonical_parts(node))
+    return {
+        name: hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+        for name, text in texts.items()
+    }
+
+
+def _named_parts(body: Iterable[ast.stmt], owner: str = "") -> Iterator[tuple[str, object]]:
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            inner = f"{owner}{node.name}"
+            yield inner, [*node.bases, *node.keywords, *node.decorator_list]
+            yield from _named_parts(node.body, f"{inner}.")
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield f"{owner}{node.name}", node
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield f"{owner}imports", node
+        elif not _is_text_alone(node):
+            yield f"{owner}{_assigned_name(node) or 'statements'}", node
+
+
+def _assigned_name(node: ast.stmt) -> str:
+    """Return the name that a statement assigns to, or nothing."""
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return targets[0].id if isinstance(targets[0], ast.Name) else ""
 
 
 def _canonical_parts(node: object) -> Iterator[str]:

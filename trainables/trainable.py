@@ -23,7 +23,8 @@ from trainables.checkpoints import (
     TrialCheckpoints,
     estimated_cost,
 )
-from trainables.configuration import parse_configuration
+from trainables.code_digest import NOT_RECORDED, CodeChangedError, trial_code
+from trainables.configuration import Configuration, parse_configuration
 from trainables.datasets import load_planned
 from trainables.devices import be_deterministic, device_name
 from trainables.memory import give_back_freed, keep_freed, keep_within
@@ -68,6 +69,10 @@ class TrialAssignment(TypedDict):
     """Of the data set that the trial's key holds; a trial on other data is not trained."""
     own_modules: list[dict[str, Any]]
     """The users' modules that the trial's components come from (`OwnModule`)."""
+    code: str
+    """The digest of the code that the driver knows the trial's by; other code trains nothing."""
+    proved: list[str]
+    """Digests of other code that was proven equal: a checkpoint of theirs is gone on from."""
 
 
 def _set_process_title(title: str) -> None:
@@ -91,6 +96,20 @@ def _ended_after(seconds: float) -> Iterator[None]:
         yield
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def _check_code(configuration: Configuration, planned: str) -> None:
+    """Check that this process has loaded the code that the trial's record will name.
+
+    Raises:
+        CodeChangedError: if somebody has edited the code since the launch began.
+    """
+    found = trial_code(configuration).digest
+    if found != planned:
+        raise CodeChangedError(
+            f"The training code has changed since the launch began (digest {planned}, now "
+            f"{found}): launch again to go on with the code as it is now."
+        )
 
 
 class TrialGauges:
@@ -175,13 +194,15 @@ class TrialTrainable(tune.Trainable):
             keep_within(config["gpus"])
         self.assignment = config
         self.key = config["key"]
+        plugins.know_shipped(OwnModule(**module) for module in config["own_modules"])
+        configuration = parse_configuration(config["configuration"])
+        _check_code(configuration, config["code"])
         self.checkpoints = TrialCheckpoints(config["checkpoints"])
         self.artifacts = TrialArtifacts(config["checkpoints"])
         vars(self).pop("trainer", None)  # what is not kept of it is free before more is taken
         give_back_freed()
-        plugins.know_shipped(OwnModule(**module) for module in config["own_modules"])
-        dataset = parse_configuration(config["configuration"]).dataset
-        load_planned(dataset, Path(config["data"]).absolute(), config["fingerprint"])
+        planned = Path(config["data"]).absolute(), config["fingerprint"]
+        load_planned(configuration.dataset, *planned)
         self.trainer = self._new_trainer()
         self.device_name = device_name(self.trainer.device)
         self.reported = 0
@@ -209,6 +230,7 @@ class TrialTrainable(tune.Trainable):
             state = self.checkpoints.load(self.key)
             if state is None:
                 return ""
+            self._check_code_of(state)
             try:
                 self.trainer.load_state_dict(state)
             except torch.OutOfMemoryError:  # says nothing of the file
@@ -222,6 +244,18 @@ class TrialTrainable(tune.Trainable):
             log.warning("%s: %s", self.assignment["name"], error)
             return f"{self.assignment['name']} starts anew: {error}."
         return ""
+
+    def _check_code_of(self, state: Mapping[str, Any]) -> None:
+        """Check that a checkpoint is of this code, or of code that was proven equal to it.
+
+        Raises:
+            CheckpointError: if it is of other code.
+        """
+        was = state.get("code", NOT_RECORDED)
+        if was not in (self.assignment["code"], *self.assignment["proved"]):
+            raise CheckpointError(
+                f"its checkpoint is of other code (digest {was}, now {self.assignment['code']})"
+            )
 
     def step(self) -> dict[str, Any]:
         """Train for one slice."""
@@ -292,7 +326,8 @@ class TrialTrainable(tune.Trainable):
     def _save(self) -> None:
         started = time.monotonic()
         try:
-            self.checkpoints.save(self.key, self.trainer.state_dict())
+            state = {**self.trainer.state_dict(), "code": self.assignment["code"]}
+            self.checkpoints.save(self.key, state)
         except OSError as error:  # a full disk must not end a trial that trains well without it
             reason = describe_error(error)
             self.notice = f"Cannot save unfinished trials: {reason}; they train on all the same."

@@ -28,6 +28,8 @@ DRIVER = "driver_version"
 
 STUDY_ROLE = "study"
 TRIAL_ROLE = "trial"
+SUPERSEDED_ROLE = "superseded_trial"
+"""A trial's run from before the trial was trained again by other code: history, and no result."""
 
 # Tags of a trial's run
 
@@ -40,6 +42,13 @@ CONFIGURATION_NUMBER = "configuration_number"
 POINT = "point"
 """The searched paths and their values, as JSON."""
 DATA_FINGERPRINT = "data_fingerprint"
+CODE = "code"
+"""The digest of the code that computed the trial; missing in records from before there was one."""
+CODE_PROVED = "code_proved"
+"""The digests of other code that was proven to compute the same."""
+CODE_KEPT = "code_kept"
+"""The digest of the code under which the trial was kept, though other code had computed it and
+nothing proves the two equal; missing or empty for all other trials."""
 DEVICE = "device"
 PRECISION = "precision"
 OUTCOME = "outcome"
@@ -104,6 +113,10 @@ PACKAGES_FILE = "provenance/packages.txt"
 """The installed packages with their versions, among the artifacts of the study's run."""
 DIFF_FILE = "provenance/uncommitted.diff"
 """How the code differs from its commit, as `git apply` takes it."""
+CODE_FILE = "provenance/code.json"
+"""What the digests of the trials' code stand for: digest → modules and versions."""
+PROOFS_FILE = "provenance/proofs.json"
+"""The proofs on which digests stand in `code_proved`, the oldest first."""
 
 # Outcomes of a trial
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 # MLflow's SQL store writes an infinite metric as the largest float.
@@ -53,6 +54,20 @@ def flag_text(value: bool) -> str:
 def is_flag(text: str | None) -> bool:
     """Return whether a flag's text, which may be missing, says that the flag is set."""
     return text is not None and text.lower() == "true"
+
+
+def digests_text(digests: Iterable[str]) -> str:
+    """Return a list of digests as a tag holds it, without doubles.
+
+    >>> digests_text(["b2", "a1", "b2"])
+    'b2, a1'
+    """
+    return ", ".join(dict.fromkeys(digests))
+
+
+def digests_of(text: str | None) -> tuple[str, ...]:
+    """Return the digests that a tag lists, which may be missing."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
 def metric_value(stored: float) -> float:

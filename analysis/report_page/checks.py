@@ -19,6 +19,7 @@ from analysis.record.names import (
     PYTHON,
     STOPPED_EARLY,
 )
+from analysis.tables.code_remarks import code_remarks
 from analysis.tables.configurations import factors_of, settings_of
 from analysis.tables.display_names import count_text, display_name, setting_value_text
 from analysis.trials import StudyInfo
@@ -148,6 +149,11 @@ def mixed_versions(evidence: StudyEvidence) -> Iterator[str]:
             yield f"The trials ran with several versions of {tag}: {values}."
 
 
+def other_code(evidence: StudyEvidence) -> Iterator[str]:
+    """Trials of other code were kept without a proof that the present code computes the same."""
+    yield from code_remarks(evidence.frame)
+
+
 def dirty_tree(evidence: StudyEvidence) -> Iterator[str]:
     """The commit on record is not the code that ran."""
     if GIT_DIRTY in evidence.frame and (count := int(evidence.frame[GIT_DIRTY].sum())):
@@ -201,6 +207,7 @@ CHECKS: list[Check] = [
     optimum_at_an_edge,
     unequal_budgets,
     mixed_versions,
+    other_code,
     dirty_tree,
     varied_unsearched,
     unlike_the_paper,

@@ -14,6 +14,7 @@ from analysis.paper import cells, claim_words, grids
 from analysis.record.addresses import LOCAL_UI
 from analysis.record.names import (
     ADOPTED_FROM,
+    CODE,
     DATA_FINGERPRINT,
     DEVICE,
     GIT_COMMIT,
@@ -25,6 +26,7 @@ from analysis.record.names import (
 )
 from analysis.report_page.gather import ReportMaterial
 from analysis.tables import configurations, paired, printed, rendering
+from analysis.tables.code_remarks import code_remarks
 from analysis.tables.csv_rendering import to_csv
 from analysis.tables.display_names import count_text, display_name, number_text, setting_value_text
 from analysis.tables.printed import setting_text
@@ -70,6 +72,7 @@ def render_page(material: ReportMaterial) -> str:
         test=material.test,
         most=MOST_ROWS,
         selects=info.selects,
+        remarks=code_remarks(material.frame),
     )
     html = {name: Markup(rendering.to_html(grid, link=link))
             for name, grid in report_grids(material).items()}  # fmt: skip
@@ -128,6 +131,7 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
             test=material.test,
             title=f"{info.study}, {info.scale}",
             selects=info.selects,
+            remarks=code_remarks(material.frame),
         )
     }
     if material.contrasts:
@@ -191,6 +195,7 @@ def _origin_lines(material: ReportMaterial) -> list[tuple[str, str | Markup]]:
     ]
     names = {
         GIT_COMMIT: "commit",
+        CODE: "code digest",
         DATA_FINGERPRINT: "data fingerprint",
         PYTHON: "Python",
         "torch": "torch",

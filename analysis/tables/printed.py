@@ -41,6 +41,7 @@ def configuration_grid(
     title: str = "",
     most: int | None = None,
     selects: bool = True,
+    remarks: Sequence[str] = (),
 ) -> TableGrid:
     """Return a table over configurations as it is to be printed.
 
@@ -52,6 +53,7 @@ def configuration_grid(
         title: above the table.
         most: the number of rows to print; None means all. What is left out is said.
         selects: as for `over_configurations`.
+        remarks: sentences below the table, after its own.
     """
     objectives = [objective] if isinstance(objective, str) else list(objective)
     metrics = [name for name in dict.fromkeys([*objectives, test]) if f"{name}_mean" in table]
@@ -76,6 +78,7 @@ def configuration_grid(
     notes.append(_selection_note(objectives, several=several) if selects else NOTHING_SELECTED)
     if len(shown) < len(table):
         notes.append(f"{len(table) - len(shown)} more configurations are left out.")
+    notes += remarks
     return TableGrid(
         title=title,
         header=header,

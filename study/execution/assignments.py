@@ -35,4 +35,6 @@ def assignment_of(trial: Trial, study: ResolvedStudy, admission: NodeAdmission) 
         fingerprint=trial.data,
         own_modules=[asdict(module) for module in study.own_modules],
         timeout_seconds=(study.resources.trial_timeout or 0.0) * 3600,
+        code=trial.code,
+        proved=sorted(trial.proved),
     )

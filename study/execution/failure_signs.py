@@ -1,5 +1,6 @@
 """What a trial's failure is a sign of, by the words of Ray and of the errors of its own."""
 
+from trainables.code_digest import CodeChangedError
 from trainables.datasets import DataChangedError
 from trainables.sight import OtherVersionsError
 
@@ -9,9 +10,13 @@ PROCESS_LOST = ("ActorUnavailableError", "ActorDiedError")
 """Ray's words where it cannot tell yet what became of the trial's process, or of its node."""
 
 
-def data_change_in(failure: str) -> str:
-    """Return what has changed of the data, if a failed attempt says that it has, or nothing."""
-    return _last_words(failure, DataChangedError)
+CHANGES = (DataChangedError, CodeChangedError)
+"""The errors of a trial that is not what its key and its record say, on this machine or any."""
+
+
+def change_in(failure: str) -> str:
+    """Return what has changed of data or code, if a failed attempt says that it has, or nothing."""
+    return next(filter(None, (_last_words(failure, kind) for kind in CHANGES)), "")
 
 
 def other_versions_in(failure: str) -> tuple[str, str]:

@@ -12,11 +12,11 @@ from ray.tune.search import Searcher
 from study.execution.admission import NodeAdmission
 from study.execution.assignments import assignment_of
 from study.execution.cluster import Answer, Arguments, log
-from study.execution.failure_signs import NODE_LOST, PROCESS_LOST, data_change_in, other_versions_in
+from study.execution.failure_signs import NODE_LOST, PROCESS_LOST, change_in, other_versions_in
 from study.execution.tune_adapters import new_tuner
 from study.scheduling.granted import granted_megabytes
 from study.scheduling.nodes import ClusterNode, StragglerDetector, part_taken, room_for
-from study.scheduling.scheduler import StudyScheduler
+from study.scheduling.protocols import SchedulerLike
 from study.scheduling.trial_watch import TrialWatch
 from study.scratch import lend_scratch
 from study.trials import Trial
@@ -49,7 +49,7 @@ class TrialRunner:
 
     def __init__(
         self,
-        scheduler: StudyScheduler,
+        scheduler: SchedulerLike,
         admission: NodeAdmission,
         *,
         scratch: str,
@@ -262,8 +262,8 @@ class TrialRunner:
         node = self._node_of.pop(trial, "")
         failure = self._watch.describe_end(trial, failure)
         self._watch.forget(trial)
-        if changed := data_change_in(failure):
-            self._refuse_data(trial, changed)
+        if changed := change_in(failure):
+            self._refuse_changed(trial, changed)
             return
         unfit, different = other_versions_in(failure)
         if different:
@@ -288,8 +288,8 @@ class TrialRunner:
         given_up = set(self._watch.look())
         return [tune_id for tune_id, trial in self.by_tune_id.items() if trial in given_up]
 
-    def _refuse_data(self, trial: Trial, reason: str) -> None:
-        """Begin no further trial: under the keys that are planned all would be of other data."""
+    def _refuse_changed(self, trial: Trial, reason: str) -> None:
+        """Begin no further trial: all would be of other data or code than is planned."""
         self.scheduler.stopping = True
         if trial.state == "running":
             self.scheduler.note_interrupted(trial)

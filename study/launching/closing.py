@@ -10,6 +10,7 @@ from analysis import trials
 from analysis.record import credentials
 from analysis.record.names import TABLE_CSV, TABLE_MARKDOWN
 from analysis.tables import configurations, printed
+from analysis.tables.code_remarks import code_remarks
 from analysis.tables.csv_rendering import to_csv
 from analysis.tables.fitting import fit_text
 from analysis.tables.rendering import to_markdown, to_text
@@ -131,7 +132,9 @@ def _draw_result(launch: StudyLaunch, folder: Path, *, trained: bool) -> DrawnRe
     objectives = trials.shown_objectives(study.search.objectives)
     selects = study.search.selects
     table = configurations.over_configurations(frame, factors, objectives, selects=selects)
-    grid = printed.configuration_grid(table, factors, objectives, selects=selects)
+    grid = printed.configuration_grid(
+        table, factors, objectives, selects=selects, remarks=code_remarks(frame)
+    )
     if grid.rows:
         console = launch.console
         text = fit_text(grid, console.width) if console.is_terminal else to_text(grid)
@@ -141,7 +144,7 @@ def _draw_result(launch: StudyLaunch, folder: Path, *, trained: bool) -> DrawnRe
     if grid.rows and (trained or not launch.record.has_plots()):
         plots = _save_plots(study, table, frame, factors, objectives[0], folder)
     return DrawnResult(
-        texts={name: render(grid) for name, render in RENDERINGS.items()},
+        texts={name: render(grid) for name, render in RENDERINGS.items()} | launch.digest_texts(),
         plots=plots,
         description=result_note(study, frame, table, factors, objectives),
         values=best_values(table, factors, objectives),
@@ -166,6 +169,11 @@ def _save_plots(
 
 
 def _say_what_went_wrong(launch: StudyLaunch) -> None:
+    if left := launch.scheduler.adoption.left_out & launch.scheduler.trials.keys():
+        launch.say(
+            f"{len(left)} trials were finished in other studies too, by other code that is not "
+            "proven equal, and are trained here."
+        )
     for refused in launch.record.spool.refused:
         reason = credentials.hide_logins(refused)
         launch.say(f"The tracking server refused a record: {reason}")

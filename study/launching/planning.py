@@ -1,7 +1,7 @@
 """What there is to do, where, and what it costs, before anything is started."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from study.launching.estimate import (
 )
 from study.launching.outlook import budget_lines
 from study.launching.places import choose_cluster, lend_place
-from study.launching.study_launch import LaunchRefusedError, StudyLaunch
+from study.launching.study_launch import LaunchRefusedError, StudyLaunch, describe_code
 from study.scheduling.gpu_shares import ShareError
 from study.scheduling.nodes import StudyPlace, describe_nodes
 from study.scheduling.scheduler import StudyScheduler
@@ -36,6 +36,8 @@ class TrialCounts:
     all: int
     done: int
     cut_off: int
+    to_adopt: int
+    """Of other studies, which have finished them."""
     to_do: int
 
 
@@ -49,7 +51,7 @@ class StudyPlan:
     """The configurations that will be chosen next, as far as that is known."""
     trials: TrialCounts
     estimate: StudyEstimate | None
-    """None where nothing is to do."""
+    """None where nothing is to train."""
 
 
 def plan_study(launch: StudyLaunch, address: str | None) -> StudyPlan:
@@ -62,6 +64,8 @@ def plan_study(launch: StudyLaunch, address: str | None) -> StudyPlan:
     Raises:
         LaunchRefusedError: if the cluster cannot be used or a trial cannot be measured.
     """
+    for sentence in describe_code(launch):
+        launch.say(sentence)
     choose_cluster(address)
     unasked = launch.study.configurations - len(launch.scheduler.configurations)
     try:
@@ -72,6 +76,7 @@ def plan_study(launch: StudyLaunch, address: str | None) -> StudyPlan:
                 launch.recorded,
                 launch.console,
                 upcoming=launch.search.upcoming(unasked),
+                adoptable=launch.code.elsewhere.adoptable.keys(),
                 data=launch.data,
                 place=place,
             )
@@ -89,6 +94,7 @@ def print_plan(
     upcoming: Sequence[Point],
     data: Path,
     place: StudyPlace,
+    adoptable: Collection[str] = (),
 ) -> StudyPlan:
     """Print the configurations known so far, what is done and to do, where, and an estimate.
 
@@ -99,6 +105,7 @@ def print_plan(
         upcoming: the configurations that will be chosen next, as far as that is known.
         data: the folder of the data sets.
         place: what the study would run on.
+        adoptable: keys of trials that are adopted from other studies.
     """
     study = scheduler.study
     trials = [trial for each in scheduler.configurations for trial in each.trials]
@@ -112,14 +119,18 @@ def print_plan(
         all=len(trials) + more,
         done=sum(t.state == "done" for t in trials),
         cut_off=cut_off,
-        to_do=len(todo) + more - cut_off,
+        to_adopt=len(adoptable),
+        to_do=len(todo) + more - cut_off - len(adoptable),
     )
+    coming = [t for t in scheduler.known.planned_trials(upcoming) if t.key not in adoptable]
     lines = [
         ("configurations", f"{len(scheduler.configurations)} chosen of {study.configurations}"),
         ("seeds", f"{len(seeds)}: {', '.join(map(str, seeds))}"),
         (
             "trials",
-            f"{counts.all}: {counts.done} done, {counts.cut_off} cut off, {counts.to_do} to do",
+            f"{counts.all}: {counts.done} done, {counts.cut_off} cut off, "
+            + (f"{counts.to_adopt} to adopt, " if counts.to_adopt else "")
+            + f"{counts.to_do} to do",
         ),
         ("nodes", describe_nodes(place.nodes, study.resources.cpus, *scheduler.shares.sizes)),
     ]
@@ -130,9 +141,15 @@ def print_plan(
     if not todo and not more:
         console.print("Nothing to do: every trial of the study is done.")
         return StudyPlan(scheduler, upcoming, counts, None)
+    todo = [trial for trial in todo if trial.key not in adoptable]
     configurations = [t.configuration for t in todo]
-    chosen = [study.configuration(point) for point in upcoming] or _stand_ins(study, unasked)
-    configurations += [configuration for configuration in chosen for _ in seeds]
+    if upcoming:
+        configurations += [trial.configuration for trial in coming]
+    else:
+        configurations += [c for c in _stand_ins(study, unasked) for _ in seeds]
+    if not configurations:
+        console.print("Nothing to train: what is missing is adopted from other studies.")
+        return StudyPlan(scheduler, upcoming, counts, None)
     costs = costs_by_class(
         configurations,
         recorded,

@@ -30,7 +30,7 @@ def run_study(launch: StudyLaunch, address: str | None) -> int:
 def _run_missing(launch: StudyLaunch, address: str | None) -> int:
     for sentence in describe_start(launch):
         launch.say(sentence)
-    if launch.scheduler.is_finished:
+    if launch.scheduler.is_finished and not launch.code.groups:
         launch.say("Nothing to do: every trial of the study is done.")
         launch.begin_record()
         return close_launch(launch, DONE, trained=False)

@@ -10,13 +10,22 @@ from rich.console import Console
 from study.file.changes import describe_changes
 from study.file.resolved import ResolvedStudy
 from study.launching import provenance
+from study.launching.code_review import CodeReview
 from study.launching.data_messages import tell_data_messages
 from study.launching.objectives import check_objectives
 from study.lock import HeldLock
+from study.record.code_history import CodeHistory
 from study.record.errors import RecordError
 from study.record.writer import StudyRecord, open_record
 from study.scheduling.budget import BudgetMeter
+from study.scheduling.code_rules import (
+    CodePolicy,
+    TrialsElsewhere,
+    decide_by_code,
+    sort_by_code,
+)
 from study.scheduling.gpu_shares import GpuShares
+from study.scheduling.proof_scheduler import PREFIX
 from study.scheduling.reconcile import ReconciledStudy, reconcile_study
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import OptunaStudy, SearchError
@@ -24,7 +33,7 @@ from study.state import StateFolder
 from study.trials import RecordedTrial
 from trainables import datasets
 from trainables.checkpoints import TrialCheckpoints
-from trainables.configuration import check_last_batch
+from trainables.configuration import Configuration, check_last_batch
 from trainables.datasets import DatasetError, Splits
 
 
@@ -52,6 +61,8 @@ class StudyLaunch:
     """What was on record before this launch, by trial key."""
     found: ReconciledStudy
     """What reconciling found."""
+    code: CodeReview
+    """What is known of the code that computed the results on record."""
     lock: HeldLock | None = None
     """The lock of the state directory; None for a plan."""
 
@@ -87,10 +98,25 @@ class StudyLaunch:
             RecordError: if the tracking server cannot be reached or refuses.
         """
         own = {f"plugins/{m.shown_name}": m.text for m in self.study.own_modules if m.text}
-        texts = {**provenance.provenance_texts(), **own}
+        texts = {
+            **provenance.provenance_texts(),
+            **own,
+            **self.digest_texts(),
+            **self.code.proof_texts(),
+        }
         self.record.begin_study(provenance.provenance_tags(), texts)
+        superseded = self.code.superseded_runs()
+        for key in superseded:  # before a new run can begin, which would go on from it
+            self.checkpoints.discard(key)
+        self.record.supersede(superseded)
+        self.record.tag_trials(self.code.tags())
         self.record.retire(self.found.retired)
         self.record.restore(self.found.restored)
+
+    def digest_texts(self) -> dict[str, str]:
+        """Return the file that says what the digests of code stand for, by its name."""
+        trained = [trial.configuration for trial in self.scheduler.trials.values()]
+        return self.code.digest_texts([*self.study.extremes(), *trained])
 
     def discard_checkpoint(self, key: str) -> None:
         """Delete the checkpoint of an ended trial, unless its end could still be lost."""
@@ -101,7 +127,8 @@ class StudyLaunch:
         """Delete the checkpoints of all ended trials, unless their ends could still be lost."""
         if not self.record.spool.unsaved:
             trials = self.scheduler.trials.values()
-            self.checkpoints.sweep({trial.key for trial in trials if trial.state == "done"})
+            ended = {trial.key for trial in trials if trial.state == "done"}
+            self.checkpoints.sweep(ended | {f"{PREFIX}{trial.key}" for trial in trials})
 
 
 def prepare_launch(
@@ -111,6 +138,7 @@ def prepare_launch(
     folder: StateFolder,
     data: Path,
     command: str,
+    code: CodePolicy = "check",
     planning: bool = False,
     lock: HeldLock | None = None,
 ) -> StudyLaunch:
@@ -122,6 +150,7 @@ def prepare_launch(
         folder: the study's own files.
         data: the folder of the data sets, absolute.
         command: how this launch was called, to say how to go on.
+        code: what becomes of results that other code computed.
         planning: whether nothing may be written to the record.
         lock: of the state directory, held by this process.
 
@@ -151,20 +180,31 @@ def prepare_launch(
     def fingerprint_of(settings: datasets.AnySettings) -> str:
         return known.get(settings) or datasets.load(settings, data).fingerprint
 
+    def data_of(configuration: Configuration) -> str:
+        return fingerprint_of(configuration.dataset)
+
     try:
         search = OptunaStudy(study, folder.optuna)
         scheduler = StudyScheduler(
             study,
             search,
             record,
-            data_of=lambda configuration: fingerprint_of(configuration.dataset),
+            data_of=data_of,
             provenance=provenance.provenance_tags(),
             shares=GpuShares(study.resources, folder.shares),
             meter=meter,
         )
         for notice in (*record.notices, *search.notices):
             say(notice)
-        recorded = record.trials()
+        decision = decide_by_code(study, data_of, record.trials(), code)
+        recorded = decision.remaining(record.trials())
+        found = reconcile_study(scheduler, search, recorded)
+        review = CodeReview(
+            decision,
+            _look_elsewhere(scheduler, search, record),
+            CodeHistory(record),
+            frozenset(code for trial in record.trials().values() for code in trial.codes),
+        )
         return StudyLaunch(
             study=study,
             console=console,
@@ -177,7 +217,8 @@ def prepare_launch(
             search=search,
             scheduler=scheduler,
             recorded=recorded,
-            found=reconcile_study(scheduler, search, recorded),
+            found=found,
+            code=review,
             lock=lock,
         )
     except BaseException as error:
@@ -185,6 +226,20 @@ def prepare_launch(
         if isinstance(error, SearchError):
             raise LaunchRefusedError(str(error)) from error
         raise
+
+
+def _look_elsewhere(
+    scheduler: StudyScheduler, search: OptunaStudy, record: StudyRecord
+) -> TrialsElsewhere:
+    """Return what other studies have finished of the trials to do, as far as these are known."""
+    if not record.others.are_there():
+        return TrialsElsewhere()
+    unasked = scheduler.study.configurations - len(scheduler.configurations)
+    coming = scheduler.known.planned_trials(search.upcoming(unasked))
+    todo = {trial.key: trial for trial in scheduler.todo if not trial.recorded}
+    todo |= {trial.key: trial for trial in coming if trial.key not in scheduler.trials}
+    finished = record.others.finished_among(todo)
+    return sort_by_code(todo.values(), finished, scheduler.known.is_measured)
 
 
 def _read_data(
@@ -215,7 +270,23 @@ def describe_start(launch: StudyLaunch) -> list[str]:
     """Return what changed since the last launch, and what is on record."""
     before = launch.record.resolved_before()
     changes = describe_changes(before, launch.study.as_dict()) if before else []
-    return [*(f"Changed: {change}" for change in changes), *describe_reconciliation(launch.found)]
+    return [
+        *(f"Changed: {change}" for change in changes),
+        *describe_reconciliation(launch.found),
+        *describe_code(launch),
+    ]
+
+
+def describe_code(launch: StudyLaunch) -> list[str]:
+    """Return what there is of other code, what has changed, and what becomes of it.
+
+    Raises:
+        LaunchRefusedError: if the tracking server cannot be asked.
+    """
+    try:
+        return launch.code.sentences()
+    except RecordError as error:
+        raise LaunchRefusedError(str(error)) from error
 
 
 def describe_reconciliation(found: ReconciledStudy) -> list[str]:

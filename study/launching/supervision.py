@@ -17,6 +17,7 @@ from study.launching.closing import close_launch
 from study.launching.display import LaunchDisplay
 from study.launching.exit_status import DONE, FAILED, INTERRUPTED
 from study.launching.ownership import watch_ownership
+from study.launching.proving import prove_code
 from study.launching.shell_commands import trials_place
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
 from study.record.spool import RecordSpool
@@ -36,7 +37,8 @@ def run_trials(launch: StudyLaunch) -> int:
     Raises:
         ClusterError: if no cluster answers, or none of its nodes has room for a trial.
         ShareError: if a trial cannot be measured.
-        LaunchRefusedError: if a node cannot be used as it is.
+        LaunchRefusedError: if a node cannot be used as it is, or results of other code are not
+            what the present code computes.
     """
     launch.sweep_checkpoints()
     sweep_scratch()
@@ -52,7 +54,12 @@ def run_trials(launch: StudyLaunch) -> int:
         share = (cpus, shares.largest)
         with NodeAdmission(cluster, share, _question_of(launch), fingerprints) as admission:
             _refuse_unfit(admission, nodes)
+            if launch.code.groups:
+                prove_code(launch, admission)
             launch.begin_record()
+            if launch.scheduler.is_finished:
+                launch.say("Nothing to do: every trial of the study is done.")
+                return DONE
             return _run_under_display(launch, admission, _facts_of(launch, cluster, nodes))
 
 

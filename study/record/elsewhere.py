@@ -3,9 +3,11 @@
 import logging
 import threading
 import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from analysis.record.client import search_all_experiments, search_all_runs, with_tags
-from analysis.record.names import PARENT_RUN, ROLE, STUDY_ROLE, TRIAL_KEY
+from analysis.record.names import PARENT_RUN, ROLE, STUDY_ROLE, TRIAL_KEY, TRIAL_ROLE
 from study.record.study_run import StudyRun
 from study.record.trial_runs import recorded_trial
 from study.trials import RecordedTrial
@@ -14,8 +16,22 @@ log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 5.0
 """How long a study waits for word of who else has trained a trial; then it trains it itself."""
+FORESIGHT_SECONDS = 20.0
+"""How long a launch looks, before it begins, for what it will adopt."""
 OTHERS_SECONDS = 10.0
 """How long a study that has just appeared on the server may go unnoticed."""
+
+
+Answer = TypeVar("Answer")
+
+
+def _told(question: Callable[[], list[Answer]]) -> list[Answer]:
+    """Return the answer to a question, an empty one if the server has none."""
+    try:
+        return question()
+    except Exception as error:  # whatever it is, it must not end a study
+        log.warning("cannot ask what other studies have trained: %s", error)
+        return []
 
 
 class OtherStudies:
@@ -31,33 +47,55 @@ class OtherStudies:
         """The experiments that hold other studies, as last looked up."""
         self._looked_up = float("-inf")
 
-    def finished(self, key: str) -> RecordedTrial | None:
-        """Return a trial as another study has finished it, if one has.
+    def finished(
+        self, key: str, accept: Callable[[RecordedTrial], bool] = lambda found: True
+    ) -> RecordedTrial | None:
+        """Return a trial as another study has finished it, the first one that is accepted.
 
         A server that does not answer soon has finished nothing: the study goes on without it.
         """
+        return next(filter(accept, self.runs_of(key)), None)
+
+    def runs_of(self, key: str) -> list[RecordedTrial]:
+        """Return all runs in which other studies have finished a trial; see `finished`."""
+        return self._ask(lambda: self._search(key))
+
+    def are_there(self) -> bool:
+        """Return whether there are other studies, or other scales of this one, as far as known."""
+        return bool(self._ask(self._find_experiments))
+
+    def _ask(self, question: Callable[[], list[Answer]]) -> list[Answer]:
+        """Return the server's answer; an empty one from a server that does not answer soon."""
         if self._asking.is_alive():
-            return None
-        found: list[RecordedTrial | None] = []
-        ask = threading.Thread(target=lambda: found.append(self._search(key)), daemon=True)
+            return []
+        found: list[Answer] = []
+        ask = threading.Thread(target=lambda: found.extend(_told(question)), daemon=True)
         ask.start()
         ask.join(ANSWER_SECONDS)
         self._asking = ask
-        return found[0] if found else None
+        return list(found)
 
-    def _search(self, key: str) -> RecordedTrial | None:
-        where = f"{with_tags({TRIAL_KEY: key})} and attributes.status = 'FINISHED'"
-        try:
-            others = self._find_experiments()
-            found = self.client.search_runs(others, where) if others else []
-        except Exception as error:  # whatever it is, it must not end a study
-            log.warning("cannot ask who else has trained %s: %s", key, error)
-            return None
-        for run in found:
-            trial = recorded_trial(run)
-            if run.data.tags.get(PARENT_RUN) != self.study_run.run_id and trial.is_finished:
-                return trial
-        return None
+    def finished_among(self, keys: Iterable[str]) -> dict[str, list[RecordedTrial]]:
+        """Return all runs in which other studies have finished these trials, by key.
+
+        With so many trials that the server takes long, the last ones are not looked up.
+        """
+        deadline = time.monotonic() + FORESIGHT_SECONDS
+        found: dict[str, list[RecordedTrial]] = {}
+        for key in keys:
+            if time.monotonic() > deadline or self._asking.is_alive():
+                break
+            if runs := self.runs_of(key):
+                found[key] = runs
+        return found
+
+    def _search(self, key: str) -> list[RecordedTrial]:
+        tags = with_tags({ROLE: TRIAL_ROLE, TRIAL_KEY: key})
+        others = self._find_experiments()
+        where = f"{tags} and attributes.status = 'FINISHED'"
+        found = self.client.search_runs(others, where) if others else []
+        elsewhere = [run for run in found if run.data.tags.get(PARENT_RUN) != self.study_run.run_id]
+        return [trial for trial in map(recorded_trial, elsewhere) if trial.is_finished]
 
     def _find_experiments(self) -> list[str]:
         """Return the experiments with other studies, or other scales of this one.

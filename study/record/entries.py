@@ -2,7 +2,8 @@
 
 An entry is a line of JSON on file. The names of an entry's fields and of its kind are those of the
 line, and lines of older launches are read too, so neither may change. An entry holds the time at
-which it was made and may be written twice: a second writing changes nothing.
+which it was made and may be written twice: a second writing changes nothing. It is over 300 lines
+because the kinds are one union.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from mlflow.entities import Metric, Param
 from analysis.record.client import has_artifact
 from analysis.record.names import (
     ADOPTED_FROM,
+    CODE_KEPT,
     COMPLETED,
     DATA_FINGERPRINT,
     DEVICE,
@@ -29,8 +31,10 @@ from analysis.record.names import (
     ROLE,
     SCALE,
     STOPPED_EARLY,
+    SUPERSEDED_ROLE,
     Outcome,
 )
+from analysis.record.values import flag_text
 from study.record.artifacts import copy_artifacts, log_dataset, log_file
 from study.record.errors import MissingFileError
 from study.record.study_run import run_tags
@@ -53,7 +57,7 @@ STATUS_OF_OUTCOME: dict[Outcome, str] = {
 }
 FINISHED_OUTCOMES = (COMPLETED, DIVERGED)
 """Outcomes of a trial that was trained to its end."""
-NOT_INHERITED = (ROLE, SCALE, RETIRED, OUTCOME)
+NOT_INHERITED = (ROLE, SCALE, RETIRED, OUTCOME, CODE_KEPT)
 """Tags of a run that an adopted trial's run has of its own."""
 
 Item = TypeVar("Item")
@@ -223,6 +227,21 @@ class TrialTagged(_TrialEntry):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrialSuperseded(_TrialEntry):
+    """A trial is trained again from its start: its run so far is history."""
+
+    kind: ClassVar[str] = "superseded"
+    run_id: str
+    """The run that becomes history; a second writing must not take the new one."""
+
+    def write(self, runs: TrialRuns) -> None:
+        """Take the run out of the trials, and mark it as no longer a part of the study."""
+        tags = {ROLE: SUPERSEDED_ROLE, RETIRED: flag_text(True)}
+        runs.client.log_batch(self.run_id, tags=run_tags(tags))
+        runs.forget_run(self.key, self.run_id)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialAdopted(_TrialEntry):
     """A trial that another study has finished is taken over."""
 
@@ -269,6 +288,7 @@ TrialEntry = (
     | TrialEnded
     | TrialInterrupted
     | TrialTagged
+    | TrialSuperseded
     | TrialAdopted
 )
 CLASS_OF_KIND: dict[str, type[TrialEntry]] = {one.kind: one for one in get_args(TrialEntry)}

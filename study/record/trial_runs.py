@@ -165,11 +165,18 @@ class TrialRuns:
     def find_run_id(self, key: str) -> str | None:
         """Return the run of a trial, or None if it has none yet."""
         if key not in self._run_ids and key in self._in_doubt:
-            where = with_tags({PARENT_RUN: self.parent_id, TRIAL_KEY: key})
+            where = with_tags({ROLE: TRIAL_ROLE, PARENT_RUN: self.parent_id, TRIAL_KEY: key})
             found = self.client.search_runs([self.experiment_id], where, max_results=1)
             if found:
                 self._run_ids[key] = found[0].info.run_id
         return self._run_ids.get(key)
+
+    def forget_run(self, key: str, run_id: str) -> None:
+        """Forget a run that is no longer the trial's, so that the trial gets a new one."""
+        if self._run_ids.get(key) == run_id:
+            del self._run_ids[key]
+            self._last_epochs.pop(key, None)
+            self.with_device.discard(key)
 
     def run_id(self, key: str) -> str:
         """Return the run of a trial that was begun."""

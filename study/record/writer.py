@@ -27,6 +27,7 @@ from study.record.entries import (
     TrialEnded,
     TrialEntry,
     TrialInterrupted,
+    TrialSuperseded,
     TrialTagged,
     line_of,
 )
@@ -174,12 +175,32 @@ class StudyRecord:
             tags = {RETIRED: flag_text(retired)}
             self._append(TrialTagged(key=key, time=milliseconds_now(), tags=tags))
 
-    def finished_elsewhere(self, key: str) -> RecordedTrial | None:
+    def tag_trials(self, tags: Mapping[str, Mapping[str, str]]) -> None:
+        """Say something of trials: tags by trial key."""
+        for key, own in tags.items():
+            self._append(TrialTagged(key=key, time=milliseconds_now(), tags=dict(own)))
+
+    def supersede(self, runs: Mapping[str, str]) -> None:
+        """Make the runs of trials history: the trials begin anew, under new runs.
+
+        Args:
+            runs: by trial key the id of the run.
+        """
+        for key, run_id in runs.items():
+            self._append(TrialSuperseded(key=key, time=milliseconds_now(), run_id=run_id))
+
+    def finished_elsewhere(
+        self, key: str, accept: Callable[[RecordedTrial], bool] = lambda found: True
+    ) -> RecordedTrial | None:
         """Return this trial as another study on the server has finished it, if one has.
 
         A server that is away, or does not answer soon, has finished nothing.
+
+        Args:
+            key: the trial's.
+            accept: whether a run will do.
         """
-        return None if self.spool.away_since else self.others.finished(key)
+        return None if self.spool.away_since else self.others.finished(key, accept)
 
     def adopt(self, key: str, source: RecordedTrial, *, name: str, tags: Mapping[str, str]) -> None:
         """Record a trial that another study has finished: same params, metrics and tags."""

@@ -1,11 +1,78 @@
-"""What the scheduler needs of the search and of the record."""
+"""What the scheduler needs of the search and of the record, and what is needed of a scheduler."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from analysis.record.names import Outcome
-from study.trials import ConfigurationResult, RecordedTrial, Suggestion
+from study.file.resolved import ResolvedStudy
+from study.scheduling.gpu_shares import GpuShares
+from study.trials import ConfigurationResult, RecordedTrial, Suggestion, Trial
 from trainables.metrics import EpochMetrics, TrialSummary
+
+
+class SchedulerLike(Protocol):
+    """Who decides which trials run, as whoever executes them sees it."""
+
+    study: ResolvedStudy
+    shares: GpuShares
+    stopping: bool
+    """Whether no further trial may begin."""
+    active: set[Trial]
+    """The trials that are handed out for execution, or under way."""
+
+    @property
+    def running(self) -> list[Trial]:
+        """The trials under way."""
+        ...
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to run."""
+        ...
+
+    def hand_out_trial(self) -> Trial | None:
+        """Return the next trial to run, or None if there is none now."""
+        ...
+
+    def take_back(self, trial: Trial) -> None:
+        """Take back a trial that was handed out."""
+        ...
+
+    def note_begun(self, trial: Trial) -> None:
+        """Take that a trial begins, or goes on."""
+        ...
+
+    def note_epochs(
+        self, trial: Trial, epochs: Sequence[EpochMetrics], *, device: str, precision: str
+    ) -> bool:
+        """Take finished epochs; return whether the trial is to stop."""
+        ...
+
+    def record_diagnostics(
+        self, trial: Trial, names: Sequence[str], *, location: str, missing: Sequence[str]
+    ) -> None:
+        """Take the files that a trial has left."""
+        ...
+
+    def note_completed(self, trial: Trial) -> None:
+        """Take that a trial has ended as it should."""
+        ...
+
+    def note_failed(self, trial: Trial, failure: str, *, out_of_memory: bool) -> bool:
+        """Take that an attempt at a trial failed; return whether it is tried again."""
+        ...
+
+    def forgive_failure(self, trial: Trial) -> None:
+        """Take that a trial's last failure was its node's."""
+        ...
+
+    def note_lost(self, trial: Trial) -> None:
+        """Take that a trial's node went away."""
+        ...
+
+    def note_interrupted(self, trial: Trial) -> None:
+        """Take that a trial is cut off."""
+        ...
 
 
 class SearchLike(Protocol):
@@ -57,8 +124,10 @@ class RecordLike(Protocol):
         """Take that a trial is cut off."""
         ...
 
-    def finished_elsewhere(self, key: str) -> RecordedTrial | None:
-        """Find the trial in another study."""
+    def finished_elsewhere(
+        self, key: str, accept: Callable[[RecordedTrial], bool]
+    ) -> RecordedTrial | None:
+        """Find the trial in another study, as one that is accepted."""
         ...
 
     def adopt(self, key: str, source: RecordedTrial, *, name: str, tags: Mapping[str, str]) -> None:

@@ -8,8 +8,16 @@ record. Over 300 lines, since the state of a trial changes here alone.
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 
-from analysis.record.names import COMPLETED, DIVERGED, FAILED, SEED, STOPPED_EARLY
+from analysis.record.names import (
+    CODE,
+    COMPLETED,
+    DIVERGED,
+    FAILED,
+    SEED,
+    STOPPED_EARLY,
+)
 from study.file.resolved import ResolvedStudy
+from study.scheduling.adoption import AdoptionRule
 from study.scheduling.budget import BudgetMeter
 from study.scheduling.early_stopping import is_to_stop
 from study.scheduling.gpu_shares import GpuShares
@@ -60,6 +68,7 @@ class StudyScheduler:
         self.shares = shares or GpuShares(study.resources)
         self.meter = meter or BudgetMeter()
         self.known = StudyTrials(study, data_of)
+        self.adoption = AdoptionRule(self.known.is_measured)
         self.configurations, self.trials = self.known.configurations, self.known.trials
         self.todo: OrderedDict[Trial, None] = OrderedDict()
         """The trials to run, in order; a set, since every trial is looked up in it."""
@@ -151,10 +160,15 @@ class StudyScheduler:
 
     def _adopt_trial(self, trial: Trial) -> bool:
         """Take a trial over from another study that has finished it, if there is one."""
-        source = None if trial.recorded else self.record.finished_elsewhere(trial.key)
-        if source is None or not self.known.is_measured(source):
+        if trial.recorded:
             return False
-        self.record.adopt(trial.key, source, name=trial.name, tags=trial.tags)
+        source = self.record.finished_elsewhere(
+            trial.key, lambda found: self.adoption.is_adoptable(trial, found)
+        )
+        if source is None:
+            return False
+        tags = {**trial.tags, **self.adoption.proof_tags(trial, source)}
+        self.record.adopt(trial.key, source, name=trial.name, tags=tags)
         self.known.note_recorded(trial, source)
         for holder in self.known.holders_of(trial):
             self._judge_by_trials(holder)
@@ -163,7 +177,7 @@ class StudyScheduler:
     def note_begun(self, trial: Trial) -> None:
         """Note that the trial begins, or goes on."""
         params = {**flatten_settings(as_dict(trial.configuration)), SEED: trial.seed}
-        tags = {**trial.tags, **self.provenance}
+        tags = {**trial.tags, CODE: trial.code, **self.provenance}
         self.record.begin(trial.key, name=trial.name, params=params, tags=tags)
         trial.recorded, trial.state = True, "running"
         self.meter.note_begun(trial)

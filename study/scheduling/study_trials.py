@@ -1,10 +1,18 @@
 """All configurations and trials of a study, and what the record knows of each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from analysis.record.names import COMPLETED, DIVERGED, Outcome
 from study.file.resolved import ResolvedStudy
-from study.trials import ConfigurationTrials, RecordedTrial, Suggestion, Trial
+from study.file.space import Point
+from study.trials import (
+    ConfigurationResult,
+    ConfigurationTrials,
+    RecordedTrial,
+    Suggestion,
+    Trial,
+)
+from trainables.code_digest import trial_code
 from trainables.configuration import Configuration, hash_configuration
 from trainables.metrics import TEST_ERROR_LAST, TrialSummary, judged_value
 
@@ -39,6 +47,13 @@ class StudyTrials:
     def is_judged_everywhere(self, trial: Trial) -> bool:
         """Return whether every configuration that holds the trial is judged."""
         return all(holder.is_judged for holder in self._holders[trial.key])
+
+    def planned_trials(self, points: Iterable[Point]) -> list[Trial]:
+        """Return the trials that configurations would have, without taking them up."""
+        apart = StudyTrials(self.study, self.data_of)
+        for point in points:
+            apart.add_configuration(Suggestion(0, point, ConfigurationResult("running")))
+        return list(apart.trials.values())
 
     def add_configuration(
         self, suggestion: Suggestion, recorded: Mapping[str, RecordedTrial] | None = None
@@ -76,6 +91,7 @@ class StudyTrials:
                 number=suggestion.number,
                 point=suggestion.point,
                 data=data,
+                code=trial_code(configuration).digest,
             )
             if key in recorded:
                 self.note_recorded(self.trials[key], recorded[key])
@@ -84,6 +100,9 @@ class StudyTrials:
     def note_recorded(self, trial: Trial, recorded: RecordedTrial) -> None:
         """Note what the record knows of a trial; a finished one without an objective is trained."""
         trial.recorded = True
+        trial.proved = (
+            recorded.codes - {trial.code} if trial.code in recorded.codes else frozenset()
+        )
         trial.cut_off = not recorded.is_finished and recorded.outcome is None
         if recorded.is_finished and self.is_measured(recorded):
             trial.state = "done"

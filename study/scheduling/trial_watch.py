@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from study.scheduling.memory_room import MemoryRoom
-from study.scheduling.scheduler import StudyScheduler
+from study.scheduling.protocols import SchedulerLike
 from study.scheduling.silence import SilenceWatch, describe_hours
 from study.trials import Trial
 from trainables.metrics import EpochMetrics
@@ -18,7 +18,7 @@ class TrialWatch:
 
     def __init__(
         self,
-        scheduler: StudyScheduler,
+        scheduler: SchedulerLike,
         on_notice: Callable[[str], None],
         *,
         granted_mb: float | None,

@@ -25,6 +25,7 @@ from tests.benchmarks.cases import Case
 from tests.benchmarks.table import Figure, section
 from tests.benchmarks.timing import spread
 from trainables import datasets
+from trainables.code_digest import trial_code
 from trainables.configuration import Configuration, as_dict, parse_configuration
 from trainables.trainable import TrialAssignment, TrialTrainable
 
@@ -82,6 +83,8 @@ def assignment(chosen: Configuration, *, seed: int, folder: str, data: Path) -> 
         versions={},
         fingerprint=datasets.load(chosen.dataset, data.absolute()).fingerprint,
         own_modules=[],
+        code=trial_code(chosen).digest,
+        proved=[],
     )
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 class NoRecord:
     """Takes everything and keeps nothing."""
 
-    def finished_elsewhere(self, key):
+    def finished_elsewhere(self, key, accept):
         return None
 
     def __getattr__(self, name):
@@ -110,7 +110,7 @@ def test_what_was_trained_before_does_not_count_in_the_pace(begun):
 class TakenOver(NoRecord):
     """Has every trial from another study."""
 
-    def finished_elsewhere(self, key):
+    def finished_elsewhere(self, key, accept):
         metrics = vars(epochs_of([5.0])[-1])
         return SimpleNamespace(
             run_id="1", is_finished=True, outcome="completed", metrics=metrics, tags={}

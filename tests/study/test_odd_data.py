@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from ray.exceptions import RayTaskError
 
-from study.execution.failure_signs import data_change_in
+from study.execution.failure_signs import change_in
 from tests.study.launching import Folder
 from trainables.datasets import DataChangedError, DatasetError
 
@@ -64,10 +64,10 @@ def test_changed_data_is_told_from_other_failures() -> None:
         except DatasetError as error:
             raise DataChangedError(f"The data cannot be read now: {error}") from error
 
-    assert data_change_in(failure_of(changed)) == (
+    assert change_in(failure_of(changed)) == (
         "The data cannot be read now: own/train: there is none"
     )
-    assert data_change_in(failure_of(lambda: 1 / 0)) == ""
+    assert change_in(failure_of(lambda: 1 / 0)) == ""
 
 
 def own(folder: Folder) -> Path:

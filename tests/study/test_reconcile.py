@@ -52,7 +52,7 @@ class KeptRecord:
     def note_missing(self, key, names):
         self.runs[key]["missing"] = list(names)
 
-    def finished_elsewhere(self, key):
+    def finished_elsewhere(self, key, accept):
         return None
 
     def adopt(self, key, source, *, name, tags):

@@ -3,10 +3,13 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from study.scheduling.code_rules import proof_key
 from study.scheduling.scheduler import RETRIES, StudyScheduler
 from study.search.optuna_study import OptunaStudy
 from study.trials import ConfigurationResult, RecordedTrial
-from tests.study.sample import epochs_of
+from tests.study.sample import epochs_of, study_data
+from trainables.code_digest import trial_code
+from trainables.configuration import parse_configuration
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 PROVENANCE = {"git_commit": "abc"}
@@ -37,11 +40,12 @@ class ListedRecord:
     def note_missing(self, key, names):
         self.calls.append(("missing", key, list(names)))
 
-    def finished_elsewhere(self, key):
-        return self.elsewhere.get(key)
+    def finished_elsewhere(self, key, accept):
+        found = self.elsewhere.get(key)
+        return found if found is not None and accept(found) else None
 
     def adopt(self, key, source, *, name, tags):
-        self.calls.append(("adopt", key, source.run_id, name))
+        self.calls.append(("adopt", key, source.run_id, name, tags))
 
     def of(self, kind):
         return [call for call in self.calls if call[0] == kind]
@@ -137,6 +141,7 @@ def test_the_record_gets_the_whole_configuration_and_where_it_comes_from(begun):
         "configuration_number": "0",
         "point": '{"regularizer.beta": 0.3}',
         "data_fingerprint": "feed",
+        "code": trial.code,
         "git_commit": "abc",
     }
     assert [call[0] for call in scheduler.record.calls] == ["begin", *["epochs"] * 4, "end"]
@@ -379,8 +384,14 @@ def test_the_epochs_of_a_judged_configuration_are_let_go(begun):
 # Adoption
 
 
-def elsewhere(key, **metrics):
-    return RecordedTrial("run-1", key, "FINISHED", "completed", metrics, {})
+def present_code():
+    """The digest of the code of all trials here."""
+    return trial_code(parse_configuration(study_data()["trial"])).digest
+
+
+def elsewhere(key, *, code=None, proved="", **metrics):
+    tags = {"code": present_code() if code is None else code, "code_proved": proved}
+    return RecordedTrial("run-1", key, "FINISHED", "completed", metrics, tags)
 
 
 def test_a_trial_that_another_study_has_finished_is_adopted(begun):
@@ -391,6 +402,35 @@ def test_a_trial_that_another_study_has_finished_is_adopted(begun):
     assert order == [(0, 1)]
     assert record.of("adopt")[0][1:3] == (key, "run-1")
     assert judged(scheduler)[0].values == (4.0,)
+
+
+@pytest.mark.parametrize(("code", "proved"), [("other", ""), ("", ""), ("other", "another")])
+def test_a_trial_of_other_code_is_trained_and_not_adopted(begun, code, proved):
+    key = begun(configurations=1, seeds=2).hand_out_trial().key
+    found = elsewhere(key, validation_error=3.0, code=code, proved=proved)
+    scheduler = begun(ListedRecord(elsewhere={key: found}), configurations=1, seeds=2)
+    assert finish(scheduler, lambda trial: 5.0) == [(0, 0), (0, 1)]
+    assert scheduler.record.of("adopt") == []
+    assert scheduler.adoption.left_out == {key}
+
+
+def test_a_trial_of_other_code_that_is_proven_equal_is_adopted(begun):
+    key = begun(configurations=1, seeds=2).hand_out_trial().key
+    found = elsewhere(key, validation_error=3.0, code="x", proved=f"y, {present_code()}")
+    scheduler = begun(ListedRecord(elsewhere={key: found}), configurations=1, seeds=2)
+    assert finish(scheduler, lambda trial: 5.0) == [(0, 1)]
+    assert scheduler.adoption.left_out == set()
+
+
+def test_a_proof_of_this_launch_lets_its_trials_be_adopted_with_the_present_digest(begun):
+    first = begun(configurations=1, seeds=2).hand_out_trial()
+    found = elsewhere(first.key, validation_error=3.0, code="x")
+    scheduler = begun(ListedRecord(elsewhere={first.key: found}), configurations=1, seeds=2)
+    scheduler.adoption.proofs.add(proof_key(first, found))
+    assert scheduler.hand_out_trial().seed == 1
+    ((_, key, _, _, tags),) = scheduler.record.of("adopt")
+    assert (key, tags["code_proved"]) == (first.key, present_code())
+    assert "code" not in tags  # it is the source's
 
 
 def test_a_study_that_another_has_finished_whole_trains_nothing(begun):
@@ -439,7 +479,8 @@ def test_losing_a_node_is_no_failure_of_its_trials(begun):
 
 
 def on_record(metrics, *, outcome="completed"):
-    return RecordedTrial("run-of-another", "", "FINISHED", outcome, metrics, {})
+    tags = {"code": present_code()}
+    return RecordedTrial("run-of-another", "", "FINISHED", outcome, metrics, tags)
 
 
 def test_a_finished_trial_without_its_objective_is_neither_done_nor_adopted(begun):

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from trainables import datasets, networks, plugins
+from trainables.code_digest import trial_code
 from trainables.configuration import as_dict, check_last_batch, parse_configuration
 from trainables.datasets import DataChangedError, DatasetError
 from trainables.trainable import TrialAssignment, TrialTrainable
@@ -75,6 +76,8 @@ def assigned(own: Path, fingerprint: str) -> TrialAssignment:
         versions={},
         fingerprint=fingerprint,
         own_modules=[],
+        code=trial_code(parse_configuration(chosen(own))).digest,
+        proved=[],
     )
 
 

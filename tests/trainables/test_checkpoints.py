@@ -15,6 +15,7 @@ import torch
 
 from trainables import datasets
 from trainables.checkpoints import MARK, SUM_BYTES, CheckpointError, TrialCheckpoints
+from trainables.code_digest import CodeChangedError, trial_code
 from trainables.configuration import as_dict, parse_configuration
 from trainables.metrics import COSTS
 from trainables.storage import StorageFolder
@@ -48,7 +49,11 @@ def measured(epochs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in epoch.items() if k not in COSTS} for epoch in epochs]
 
 
-def actor_in(folder: Path) -> TrialTrainable:
+def present_code() -> str:
+    return trial_code(parse_configuration(CHOSEN)).digest
+
+
+def actor_in(folder: Path, *, code: str = "", proved: tuple[str, ...] = ()) -> TrialTrainable:
     return TrialTrainable(
         TrialAssignment(
             name="a trial",
@@ -67,6 +72,8 @@ def actor_in(folder: Path) -> TrialTrainable:
             versions={},
             fingerprint=datasets.load(parse_configuration(CHOSEN).dataset, folder).fingerprint,
             own_modules=[],
+            code=code or present_code(),
+            proved=list(proved),
         )
     )
 
@@ -111,6 +118,27 @@ def test_a_whole_checkpoint_is_gone_on_from_without_a_word(
     assert actor.trainer.epoch == 1
     epochs, _, notices = to_the_end(actor)
     assert epochs == undisturbed and notices.strip() == ""
+
+
+@pytest.mark.parametrize(("code", "named"), [("old", "old"), (None, "not recorded")])
+def test_a_checkpoint_of_other_code_is_gone_on_from_only_if_the_code_is_proven_equal(
+    saved: Path, tmp_path: Path, undisturbed: list[dict[str, Any]], code: str | None, named: str
+) -> None:
+    store = TrialCheckpoints(str(saved.parent))
+    state = store.load("key")
+    assert state is not None and state.pop("code") == present_code()
+    store.save("key", state if code is None else {**state, "code": code})
+    assert actor_in(tmp_path, proved=(named,)).trainer.epoch == 1
+    actor = actor_in(tmp_path, proved=("another",))
+    assert actor.trainer.epoch == 0
+    epochs, _, notices = to_the_end(actor)
+    assert epochs == undisturbed
+    assert f"is of other code (digest {named}, now {present_code()})" in notices
+
+
+def test_code_that_was_edited_since_the_launch_began_trains_nothing(tmp_path: Path) -> None:
+    with pytest.raises(CodeChangedError, match="digest planned, now [0-9a-f]{16}"):
+        actor_in(tmp_path, code="planned")
 
 
 def test_torch_reads_a_checkpoint_as_it_is(saved: Path) -> None:

@@ -148,6 +148,52 @@ def test_a_module_that_a_component_imports_counts_however_it_is_imported(tmp_pat
     assert used == {"own_methods", "method", "near", "deep", "plain", "late_part"}
 
 
+def test_a_module_from_outside_the_installed_packages_counts_though_it_is_of_another_package(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "own_file.py").write_text("import own_helper\nimport json, yaml, torch\n")
+    (tmp_path / "own_helper.py").write_text("RATE = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("own_file")
+    modules = code_digest._code_of(("own_file",)).modules
+    assert {"own_file", "own_helper"} <= modules.keys()
+    assert not {"json", "yaml", "torch"} & modules.keys()
+
+
+PARTS = """
+import os
+RATE = 1
+class Loss(Base):
+    size: int = 3
+    def value(self):
+        return 1
+def mean(x):
+    return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("return 1", "return 2", "Loss.value"),
+        ("RATE = 1", "RATE = 2", "RATE"),
+        ("int = 3", "int = 4", "Loss.size"),
+        ("(Base)", "(Other)", "Loss"),
+        ("import os", "import io", "imports"),
+        ("def mean", "def average", "average is new, mean is gone"),
+        ("RATE = 1\n", "", "RATE is gone"),
+    ],
+)
+def test_what_changed_of_a_module_is_named(tmp_path, before, after, said):
+    (tmp_path / "then.py").write_text(PARTS)
+    (tmp_path / "now.py").write_text(PARTS.replace(before, after))
+    then, now = (
+        TrialCode({"m": name}, {}, {"m": code_digest._part_hashes(tmp_path / f"{name}.py")})
+        for name in ("then", "now")
+    )
+    assert now.differences(then.as_dict()) == [f"m changed ({said})"]
+
+
 def test_what_changed_is_told_in_words():
     code = TrialCode({"a": "1", "b": "2"}, {"torch": "2.14.1"})
     before = {"modules": {"a": "0", "c": "3"}, "versions": {"torch": "2.14.0"}}

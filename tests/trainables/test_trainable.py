@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from trainables import datasets
+from trainables.code_digest import trial_code
 from trainables.configuration import as_dict, parse_configuration
 from trainables.metrics import COSTS
 from trainables.trainable import TrialAssignment, TrialTrainable
@@ -46,6 +47,8 @@ def assigned(chosen: dict, folder: Path, *, seed: int = 0) -> TrialAssignment:
         versions={},
         fingerprint=datasets.load(parse_configuration(chosen).dataset, folder).fingerprint,
         own_modules=[],
+        code=trial_code(parse_configuration(chosen)).digest,
+        proved=[],
     )
 
 
