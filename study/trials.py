@@ -144,25 +144,40 @@ class ConfigurationTrials:
     number: int
     point: Point
     trials: list[Trial]
+    """In the order of the seeds; in a race, of all seeds that it may come to."""
     judgement: ConfigurationResult
     """What the search was told of the configuration."""
+    judging: int
+    """The search is told the mean of so many trials, from the first."""
+    wanted: int
+    """So many trials, from the first, are to be trained; a race may raise the number."""
     reported: int = 0
     """The last epoch whose mean the search was told."""
 
     @property
     def is_judged(self) -> bool:
-        """Whether nothing more is to be done for the configuration."""
+        """Whether the search knows how the configuration did."""
         return self.judgement.state != "running"
+
+    @property
+    def wanted_trials(self) -> list[Trial]:
+        """The trials that are to be trained, as far as that is decided."""
+        return self.trials[: self.wanted]
+
+    @property
+    def judging_trials(self) -> list[Trial]:
+        """The trials by which the configuration is judged."""
+        return self.trials[: self.judging]
 
     @property
     def result(self) -> ConfigurationResult:
         """How the configuration stands by its trials alone, whether or not it was stopped early."""
         intermediate = self.judgement.intermediate
-        if all(trial.is_finished for trial in self.trials):
-            by_objective = zip(*(trial.values for trial in self.trials), strict=True)
+        if all(trial.is_finished for trial in self.judging_trials):
+            by_objective = zip(*(trial.values for trial in self.judging_trials), strict=True)
             means = tuple(statistics.fmean(values) for values in by_objective)
             return ConfigurationResult("complete", means, intermediate)
-        if all(trial.state == "done" for trial in self.trials):
+        if all(trial.state == "done" for trial in self.judging_trials):
             return ConfigurationResult("failed")
         return ConfigurationResult("running", (), intermediate)
 

@@ -27,6 +27,7 @@ from analysis.statistics.importance import factor_importance
 from analysis.tables import configurations, paired
 from analysis.tables.paired import PairedContrast
 from analysis.tables.printed import setting_text
+from analysis.tables.race import RaceStory, tell_race
 from analysis.trials import StudyInfo
 from trainables.metrics import TEST_ERROR, TRAIN_LOSS, course_metric
 
@@ -55,6 +56,7 @@ class ReportMaterial:
     figures: list[Figure]
     warnings: list[str]
     answer: str
+    race: RaceStory | None = None
 
     @property
     def objective(self) -> str:
@@ -101,6 +103,9 @@ def gather_material(
         *_diagnostic_figures(diagnosed),
     ]
     figure = cells.figure_of(info.study)
+    story = tell_race(
+        frame, table, factors, info.search, objective=info.objectives[0], foresee=True
+    )
     evidence = checks.StudyEvidence(info, frame, table, factors)
     return ReportMaterial(
         info=info,
@@ -111,7 +116,9 @@ def gather_material(
         compared=compared,
         figures=_in_order([found for found in drawn if found is not None], figure),
         warnings=checks.warnings_of(evidence) + problems,
+        race=story,
         answer=figure_finding(figure, diagnosed, history, labels)
+        or (" ".join(story.sentences) if story and story.verdict != "not begun" else "")
         or headline_of(
             table,
             factors,

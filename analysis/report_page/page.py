@@ -26,6 +26,7 @@ from analysis.report_page.gather import ReportMaterial
 from analysis.tables import configurations, paired, printed, rendering
 from analysis.tables.display_names import count_text, display_name, number_text, setting_value_text
 from analysis.tables.printed import setting_text
+from analysis.tables.race import race_of_search
 from analysis.tables.rendering import TableCell, TableGrid
 from trainables.metrics import EPOCH_SECONDS, TEST_ERROR_LAST
 
@@ -59,7 +60,13 @@ def render_page(material: ReportMaterial) -> str:
         trim_blocks=True,
     )
     shown = printed.configuration_grid(
-        material.table, material.factors, info.objectives, most=MOST_ROWS, selects=info.selects
+        material.table,
+        material.factors,
+        info.objectives,
+        most=MOST_ROWS,
+        selects=info.selects,
+        standing=material.race.standing if material.race else None,
+        remarks=material.race.sentences if material.race else (),
     )
     html = {name: Markup(rendering.to_html(grid, link=link))
             for name, grid in report_grids(material).items()}  # fmt: skip
@@ -111,6 +118,8 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
             info.objectives,
             title=f"{info.study}, {info.scale}",
             selects=info.selects,
+            standing=material.race.standing if material.race else None,
+            remarks=material.race.sentences if material.race else (),
         )
     }
     if material.contrasts:
@@ -146,6 +155,8 @@ def _fact_lines(material: ReportMaterial) -> list[tuple[str, str]]:
     ]
     if info.seeds:
         facts.append(("seeds each", str(len(info.seeds))))
+    elif rule := race_of_search(info.search):
+        facts.append(("seeds", f"{rule['first']} to {rule['most']}, by a race"))
     if info.search.get("sampler"):
         facts.append(("sampler", str(info.search["sampler"])))
     if "dataset.name" in frame and len(frame):

@@ -3,13 +3,13 @@
 It loads quickly, since a study prints its table through it: keep plotting and statsmodels out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.record.names import STOPPED_EARLY
+from analysis.record.names import CONFIGURATION, STOPPED_EARLY
 from analysis.statistics.summary import SeedSummary
 from analysis.tables.configurations import (
     LOST,
@@ -38,6 +38,8 @@ def configuration_grid(
     title: str = "",
     most: int | None = None,
     selects: bool = True,
+    standing: Mapping[str, str] | None = None,
+    remarks: Sequence[str] = (),
 ) -> TableGrid:
     """Return a table over configurations as it is to be printed.
 
@@ -49,6 +51,8 @@ def configuration_grid(
         title: above the table.
         most: the number of rows to print; None means all. What is left out is said.
         selects: as for `over_configurations`.
+        standing: of a race over seeds, configuration → where it stands.
+        remarks: further sentences below the table.
     """
     objectives = [objective] if isinstance(objective, str) else list(objective)
     metrics = [name for name in dict.fromkeys([*objectives, test]) if f"{name}_mean" in table]
@@ -60,8 +64,13 @@ def configuration_grid(
     header += [("", "seeds"), *(("", TROUBLES[name]) for name in troubles)]
     shown = table if most is None else table.head(most)
     rows = [_row_cells(row, factors, metrics, troubles) for _, row in shown.iterrows()]
+    if standing is not None:
+        header.append(("", "race"))
+        for cells, key in zip(rows, shown[CONFIGURATION], strict=True):
+            cells.append(TableCell(standing.get(key, "")))
     several = data_sets(table).nunique() > 1
     notes = [_selection_note(objectives, several=several) if selects else NOTHING_SELECTED]
+    notes += remarks
     if len(shown) < len(table):
         notes.append(f"{len(table) - len(shown)} more configurations are left out.")
     return TableGrid(
@@ -69,7 +78,9 @@ def configuration_grid(
         header=header,
         rows=rows,
         notes=notes,
-        numeric=[False] * len(factors) + [True] * (len(header) - len(factors)),
+        numeric=[
+            index >= len(factors) and name != "race" for index, (_, name) in enumerate(header)
+        ],
     )
 
 

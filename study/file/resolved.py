@@ -8,6 +8,7 @@ from typing import Any
 
 from study.file import document, space
 from study.file import points as file_points
+from study.file.evidence import RaceReference
 from study.file.points import with_labels
 from study.file.problems import StudyFileError
 from study.file.reading import ReadStudy, blame_flags, read_study
@@ -67,19 +68,48 @@ class ResolvedStudy:
         return f"The space has {points}; configurations: {asked} → {found}."
 
     def enqueued(self) -> list[Point]:
-        """Return the points to try first, perhaps incomplete, as the space itself writes them."""
-        points = []
-        for point in self.search.enqueue:
-            labelled = with_labels(self.space, point)
-            domains = file_points.reached_domains(self.space, labelled)
-            points.append(
-                {path: _snap_value(domains[path], value) for path, value in labelled.items()}
-            )
-        return points
+        """Return the points to try first, perhaps incomplete, as the space itself writes them.
+
+        What all others are compared with is tried as well, unless a grid takes every point.
+        """
+        points = [self._snap_point(with_labels(self.space, each)) for each in self.search.enqueue]
+        reference = self.reference
+        if reference is None or self.search.sampler == "grid":
+            return points
+        return (
+            points if any(reference.items() <= p.items() for p in points) else [reference, *points]
+        )
+
+    @property
+    def reference(self) -> Point | None:
+        """The point, perhaps incomplete, that a race compares all others with."""
+        race = self.search.race
+        if race is None or not isinstance(race.decide, RaceReference):
+            return None
+        return self._snap_point(file_points.reference_point(self.space, race.decide.against))
+
+    def _seeds_as_data(self) -> Any:
+        """Return the seeds, or the rule of a race with every default spelled out."""
+        race = self.search.race
+        if race is None:
+            return self.search.seed_list
+        looks = race.schedule
+        decide = race.decide if self.reference is None else {"against": self.reference}
+        return {
+            "first": looks[0],
+            "most": looks[-1],
+            "looks": looks,
+            "decide": decide,
+            "margin": race.margin,
+        }
+
+    def _snap_point(self, point: Point) -> Point:
+        domains = file_points.reached_domains(self.space, point)
+        return {path: _snap_value(domains[path], value) for path, value in point.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the study as plain data, resolved, every default spelled out."""
-        search = {**dataclasses.asdict(self.search), "seeds": list(self.search.seed_list)}
+        search = {**dataclasses.asdict(self.search), "seeds": self._seeds_as_data()}
         return {
             "study": self.name,
             "question": self.question,

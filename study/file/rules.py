@@ -11,8 +11,10 @@ import pydantic
 from study.file import document, space
 from study.file import points as file_points
 from study.file.annotations import drop_nulls, setting_paths
-from study.file.evidence import AblationPlan, RaceReference, SearchUntil, SeedRace
+from study.file.evidence import AblationPlan, SearchUntil
+from study.file.evidence_rules import race_problems
 from study.file.messages import MOST_PROBLEMS, problems_of
+from study.file.point_rules import point_rule
 from study.file.points import with_labels
 from study.file.problems import FileProblem
 from study.file.sections import DocumentSection
@@ -26,14 +28,13 @@ from study.file.settings import (
 from study.file.space import Point, Space, SpaceError
 from trainables.configuration import Configuration, parse_configuration
 from trainables.metrics import SELECTING_NOTHING, description_of
-from trainables.settings import nearest_word, parse_settings
+from trainables.settings import parse_settings
 
 MOST_COMBINATIONS = 2000
 """How many configurations are checked before a study starts."""
 MOST_TRIALS = 1_000_000
 """Configurations times seeds."""
 NOT_YET: dict[str, type] = {
-    "search.seeds": SeedRace,
     "search.configurations": SearchUntil,
     "ablate": AblationPlan,
     "claims": str,
@@ -168,48 +169,14 @@ def _search_problems(
         yield problem("early_stopping", "needs a single objective, but there are several")
     if search.sampler == "cmaes" and len(search.objectives) > 1:
         yield problem("sampler", "cmaes needs a single objective; use tpe, gp or nsga2")
-    yield from _reference_problems(search, searched, resolved)
+    for path, rule in race_problems(search, searched):
+        yield problem(path, rule)
     for index, point in enumerate(search.enqueue):
         labelled = with_labels(searched, point)
         for path, value in labelled.items():
-            broken = _enqueue_rule(searched, labelled, path, value)
+            broken = point_rule(searched, labelled, path, value)
             if broken:
                 yield problem(f"enqueue[{index}].{path}", broken)
-
-
-def _reference_problems(
-    search: SearchSettings, searched: Space, resolved: DocumentSection
-) -> Iterator[FileProblem]:
-    """Yield what is wrong with the configuration that all others are compared with."""
-    if not isinstance(search.seeds, SeedRace) or not isinstance(search.seeds.decide, RaceReference):
-        return
-    # A component may be given by its name's path, as in `regularizer.name: mixup`.
-    point = {
-        path.removesuffix(".name") if path.removesuffix(".name") in searched else path: value
-        for path, value in search.seeds.decide.against.items()
-    }
-    labelled = with_labels(searched, point)
-    for path, value in labelled.items():
-        broken = _enqueue_rule(searched, labelled, path, value)
-        if broken:
-            yield problem_at(resolved, f"search.seeds.decide.against.{path}", broken)
-
-
-def _enqueue_rule(searched: Space, point: Point, path: str, value: Any) -> str | None:
-    domains = space.domains_by_path(searched)
-    if path not in domains:
-        return f"is not searched; searched are {', '.join(domains)}{nearest_word(path, domains)}"
-    domain = file_points.reached_domains(searched, point).get(path)
-    if domain is None:
-        return "is searched within an alternative alone; say first which alternative it is"
-    if domain.contains(value):
-        return None
-    if isinstance(domain, space.Choice):
-        known = ", ".join(map(str, domain.labels))
-        close = nearest_word(value, map(str, domain.labels))
-        return f"must be one of {known}, but got `{value}`{close}"
-    step = f" in steps of {domain.step}" if domain.step else ""
-    return f"must be from {domain.low} to {domain.high}{step}, but got `{value}`"
 
 
 def _trial_problems(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from analysis import trials
 from analysis.record import client, credentials
 from analysis.record.names import TABLE_CSV, TABLE_MARKDOWN
-from analysis.tables import configurations, printed
+from analysis.tables import configurations, printed, race
 from analysis.tables.rendering import to_csv, to_markdown, to_text
 from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
@@ -71,7 +71,16 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
     objectives = trials.shown_objectives(study.search.objectives)
     selects = study.search.selects
     table = configurations.over_configurations(frame, factors, objectives, selects=selects)
-    grid = printed.configuration_grid(table, factors, objectives, selects=selects)
+    search = study.as_dict()["search"]
+    story = race.tell_race(frame, table, factors, search, objective=objectives[0])
+    grid = printed.configuration_grid(
+        table,
+        factors,
+        objectives,
+        selects=selects,
+        standing=story.standing if story else None,
+        remarks=story.sentences if story else (),
+    )
     if grid.rows:
         launch.say(f"\n{to_text(grid)}\n")
     with lend_scratch("plots") as folder:

@@ -71,6 +71,7 @@ def reconcile_study(
             _record_missed_stops(each, scheduler)
         else:
             scheduler.queue_trials(each)
+    scheduler.take_look()
     own = set(scheduler.trials)
     was_retired = {k for k, trial in recorded.items() if is_flag(trial.tags.get(RETIRED))}
     return ReconciledStudy(
@@ -93,7 +94,7 @@ def _was_stopped_early(
 def _record_missed_stops(configuration: ConfigurationTrials, scheduler: StudyScheduler) -> None:
     """End on record what a dead process left of a configuration that it had stopped early."""
     for trial in configuration.trials:
-        if trial.cut_off and scheduler.known.is_judged_everywhere(trial):
+        if trial.cut_off and scheduler.known.is_stopped_early(trial):
             trial.cut_off = False
             scheduler.record.end(trial.key, STOPPED_EARLY, None, failure="")
 

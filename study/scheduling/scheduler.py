@@ -14,6 +14,7 @@ from study.scheduling.budget import BudgetMeter
 from study.scheduling.early_stopping import is_to_stop
 from study.scheduling.gpu_shares import GpuShares
 from study.scheduling.protocols import RecordLike, SearchLike
+from study.scheduling.seed_race import SeedRaceState
 from study.scheduling.study_trials import StudyTrials
 from study.trials import ConfigurationResult, ConfigurationTrials, Trial
 from trainables.configuration import Configuration, as_dict, flatten_settings
@@ -67,6 +68,8 @@ class StudyScheduler:
         """The trials that are handed out for execution, or under way."""
         self.stopping = False
         """Whether no further trial may begin."""
+        self.race = SeedRaceState(study) if study.search.race else None
+        self._is_race_over = self.race is None
         self._unjudged = 0
         """How many configurations are not judged; to count them anew would take time per event."""
 
@@ -87,17 +90,26 @@ class StudyScheduler:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every configuration has been chosen and judged."""
-        return self.is_complete and self._unjudged == 0
+        """Whether every configuration is chosen and judged, and the race over seeds is over."""
+        return self.is_complete and self._unjudged == 0 and self._is_race_over
 
     # Configurations
 
     def queue_trials(self, configuration: ConfigurationTrials) -> None:
         """Put the trials that an unjudged configuration still lacks on the list of what to do."""
         self._unjudged += 1
-        for trial in configuration.trials:
+        for trial in configuration.wanted_trials:
             if trial.state == "todo":
                 self.todo.setdefault(trial)
+
+    def take_look(self) -> None:
+        """Queue the seeds that a race wants next, once all that it wanted before are done."""
+        if self.race is None or not self.is_complete or self._unjudged:
+            return
+        if not self.todo and not self.active:
+            wanted = self.race.take_look(self.configurations)
+            self.todo.update(dict.fromkeys(wanted))
+            self._is_race_over = not wanted
 
     def _judge_by_trials(self, configuration: ConfigurationTrials) -> None:
         result = configuration.result
@@ -121,6 +133,7 @@ class StudyScheduler:
                 added = self.known.add_configuration(self.search.ask())
                 self.queue_trials(added)
                 self._judge_by_trials(added)  # an equal configuration may have been trained already
+                self.take_look()
                 continue
             if not self.meter.has_place_for(next(iter(self.todo))):
                 self.stopping = not self.active  # those begun are within the budget
@@ -158,6 +171,7 @@ class StudyScheduler:
         self.known.note_recorded(trial, source)
         for holder in self.known.holders_of(trial):
             self._judge_by_trials(holder)
+        self.take_look()
         return True
 
     def note_begun(self, trial: Trial) -> None:
@@ -195,13 +209,13 @@ class StudyScheduler:
         for holder in holders:
             if not holder.is_judged and is_to_stop(holder, self.search, objective):
                 self._stop_configuration(holder)
-        return all(holder.judgement.state == "pruned" for holder in holders)
+        return self.known.is_stopped_early(trial)
 
     def _stop_configuration(self, configuration: ConfigurationTrials) -> None:
         """Judge a configuration as stopped early, and drop those of its trials not handed out."""
         self._judge(configuration, ConfigurationResult("pruned"))
         for trial in configuration.trials:
-            if self.known.is_judged_everywhere(trial):
+            if self.known.is_stopped_early(trial):
                 self.todo.pop(trial, None)
 
     def record_diagnostics(
@@ -281,7 +295,7 @@ class StudyScheduler:
 
     def _end_if_stopped(self, trial: Trial) -> bool:
         """End a trial if its configuration was stopped early meanwhile; return whether it was."""
-        if not self.known.is_judged_everywhere(trial):
+        if not self.known.is_stopped_early(trial):
             return False
         trial.outcome = STOPPED_EARLY
         self._end_trial(trial, None)
@@ -301,3 +315,4 @@ class StudyScheduler:
         for holder in self.known.holders_of(trial):
             if holder.is_judged:
                 holder.drop_histories()
+        self.take_look()
