@@ -87,7 +87,9 @@ def gather_material(
         )
     reached = any(cell.ours.n for cell in compared)
     # In a table of the paper each configuration is a cell of its own, and none is the best.
-    contrasts = [] if reached else paired.contrasts_with_best(frame, table, factors)
+    contrasts = (
+        [] if reached else paired.contrasts_with_best(frame, table, factors, looks=info.looks_at)
+    )
     problems: list[str] = []
     shown = _configurations_shown(table, factors)
     labels = {

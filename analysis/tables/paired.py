@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.record.names import CONFIGURATION
+from analysis.statistics.repeated_pairs import difference_over_looks
 from analysis.statistics.summary import PairedDifference, holm_correction, paired_difference
 from analysis.tables.configurations import by_seed, data_sets
 from analysis.tables.display_names import display_name, number_text
@@ -54,6 +55,7 @@ def contrasts_with_best(
     *,
     test: str = TEST_ERROR_LAST,
     most: int = 12,
+    looks: Sequence[int] = (),
 ) -> list[PairedContrast]:
     """Return the configurations next to the best one, each minus the best, by test error.
 
@@ -64,6 +66,7 @@ def contrasts_with_best(
         factors: what names a configuration.
         test: the metric compared.
         most: how many to compare.
+        looks: numbers of seeds at which was looked, as for `difference_over_looks`.
     """
     pairs: dict[str, PairedDifference] = {}
     groups = data_sets(table)
@@ -74,7 +77,7 @@ def contrasts_with_best(
         best = by_seed(frame, ran[CONFIGURATION].iloc[0], test)
         for _, row in ran.iloc[1 : most // groups.nunique() + 1].iterrows():
             values = by_seed(frame, row[CONFIGURATION], test)
-            pairs[setting_text(row, factors)] = paired_difference(values, best)
+            pairs[setting_text(row, factors)] = difference_over_looks(values, best, looks)
     return _with_correction(pairs)
 
 
@@ -94,9 +97,12 @@ def contrast_grid(
         for contrast in contrasts
     ]
     cautions = dict.fromkeys(c.paired.caution for c in contrasts if c.paired.caution)
+    looks = max((contrast.paired.looks for contrast in contrasts), key=len, default=())
+    how = "the exact sign-flip test"
+    if looks:
+        how = f"Student's t; both allow for looks at {', '.join(map(str, looks))} seeds"
     notes = [
-        f"Differences of {display_name(test)}, paired by seed; p from the exact sign-flip "
-        "test, two-sided.",
+        f"Differences of {display_name(test)}, paired by seed; p from {how}, two-sided.",
         *(f"{caution[0].upper()}{caution[1:]}." for caution in cautions),
     ]
     header = ["configuration", "difference (points)", "95% interval", "pairs", "p",

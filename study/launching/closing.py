@@ -1,17 +1,20 @@
 """The end of a launch: records written, the table published, failures and next commands shown."""
 
-import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis import trials
 from analysis.record import client, credentials
-from analysis.record.names import TABLE_CSV, TABLE_MARKDOWN
+from analysis.record.looks import StudyLook, looks_text, with_look
+from analysis.record.names import CONFIGURATION, LOOKS_FILE, TABLE_CSV, TABLE_MARKDOWN
 from analysis.tables import configurations, printed, race
 from analysis.tables.rendering import to_csv, to_markdown, to_text
 from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
+from study.launching.more_seeds import more_seeds
 from study.launching.study_launch import StudyLaunch
 from study.record.errors import RecordError
 from study.scheduling.progress import describe_left, describe_spent
@@ -24,8 +27,6 @@ RECORDS_SECONDS = 60.0
 """How long the end of a launch waits for a tracking server that takes no record."""
 RENDERINGS = {TABLE_MARKDOWN: to_markdown, TABLE_CSV: to_csv}
 """The files of the table over configurations."""
-SEEDS_FLAG = re.compile(r" --set[ =]('search\.seeds=[^']*'|search\.seeds=\S+)")
-"""The flag of a command that sets the seeds."""
 WIDEST_COLUMN = 80
 """In characters. Longer commands do not widen the column of purposes."""
 
@@ -38,9 +39,10 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
         status: the exit status so far; records that could not be written turn DONE to INTERRUPTED.
         trained: whether this launch has run trials, so that there is something new to draw.
     """
+    more: list[tuple[str, str]] = []
     if launch.record.spool.drain(RECORDS_SECONDS):
         try:
-            _publish_result(launch, status, trained=trained)
+            more = _publish_result(launch, status, trained=trained)
         except (RecordError, OSError) as error:
             launch.say(str(error))
     else:
@@ -54,12 +56,14 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
     _say_what_went_wrong(launch)
     if spent := describe_spent(launch.scheduler):
         launch.say(f"{spent} {describe_left(launch.scheduler)}")
-    _say_what_next(launch, status)
+    _say_what_next(launch, status, more)
     return status
 
 
-def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
-    """Show the table over configurations and put it on record, with its figure.
+def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> list[tuple[str, str]]:
+    """Show the table over configurations and put it on record, with its figure and the look.
+
+    Returns the commands that would give more seeds, each with what they would bring.
 
     Raises:
         RecordError: if the tracking server cannot be reached or refuses.
@@ -73,6 +77,9 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
     table = configurations.over_configurations(frame, factors, objectives, selects=selects)
     search = study.as_dict()["search"]
     story = race.tell_race(frame, table, factors, search, objective=objectives[0])
+    looks = launch.record.study_run.looks()
+    if status != INTERRUPTED:
+        looks = with_look(looks, _look_of(table, objectives[0], story))
     grid = printed.configuration_grid(
         table,
         factors,
@@ -88,7 +95,23 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
         if trained:
             plots = _save_plots(study, table, frame, factors, objectives[0], Path(folder))
         texts = {name: render(grid) for name, render in RENDERINGS.items()}
+        texts[LOOKS_FILE] = looks_text(looks)
         launch.record.publish(texts=texts, plots=plots, status=RUN_STATUS[status])
+    if status == INTERRUPTED or len(objectives) > 1:
+        return []
+    return more_seeds(launch, frame, table, factors, [look.seeds for look in looks])
+
+
+def _look_of(table: "pd.DataFrame", objective: str, story: race.RaceStory | None) -> StudyLook:
+    """Return what is known at this look."""
+    means = table.set_index(CONFIGURATION)[f"{objective}_mean"].dropna()
+    return StudyLook(
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seeds=int(table["n"].max()) if len(table) else 0,
+        trials=int(table["n"].sum()),
+        known={str(key): float(mean) for key, mean in means.items()},
+        decision=" ".join(story.sentences) if story else "",
+    )
 
 
 def _save_plots(
@@ -117,8 +140,8 @@ def _say_what_went_wrong(launch: StudyLaunch) -> None:
         launch.say(f"Failed for good: {trial.name}: {reason}")
 
 
-def _say_what_next(launch: StudyLaunch, status: int) -> None:
-    commands = next_commands(launch.study, launch.command, status)
+def _say_what_next(launch: StudyLaunch, status: int, more: list[tuple[str, str]]) -> None:
+    commands = next_commands(launch.study, launch.command, status, more)
     short = [command for command, _ in commands if len(command) <= WIDEST_COLUMN]
     width = max(map(len, short), default=0)
     launch.say("Next:")
@@ -126,21 +149,23 @@ def _say_what_next(launch: StudyLaunch, status: int) -> None:
         launch.say(f"  {command:<{width}}  # {purpose}")
 
 
-def next_commands(study: ResolvedStudy, command: str, status: int) -> list[tuple[str, str]]:
+def next_commands(
+    study: ResolvedStudy, command: str, status: int, more: Sequence[tuple[str, str]] = ()
+) -> list[tuple[str, str]]:
     """Return the commands that may follow a launch, each with its purpose.
 
     Args:
         study: which was launched.
         command: by which it was launched.
         status: the exit status.
+        more: the commands that give more seeds, where some are worth their price.
     """
     if status == INTERRUPTED:
         return [(command, "go on")]
-    seeds = len(study.search.seed_list)
     commands = [
         _trials_ui_command(),
         (f"python -m analysis.report {study.name} --scale {study.scale}", "the report"),
-        (f"{SEEDS_FLAG.sub('', command)} --set search.seeds={seeds + 2}", "two more seeds"),
+        *more,
     ]
     if study.scale != PAPER_SCALE and PAPER_SCALE in study.scales:
         paper = f"python -m study.launch {study.source} --scale {PAPER_SCALE} --plan"

@@ -12,6 +12,7 @@ from mlflow.entities import RunTag
 from mlflow.exceptions import MlflowException
 
 from analysis.record.client import download_artifact, has_artifact, with_tags
+from analysis.record.looks import StudyLook, read_looks
 from analysis.record.names import (
     DESCRIPTION,
     EXPERIMENT_KIND,
@@ -59,6 +60,10 @@ class StudyRun:
         path = download_artifact(self.client, self.run_id, RESOLVED_FILE)
         found: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
         return found
+
+    def looks(self) -> tuple[StudyLook, ...]:
+        """Return the looks that are on record, the earliest first."""
+        return read_looks(self.client, self.run_id)
 
     def add_results(self, *, texts: Mapping[str, str], plots: Iterable[Path]) -> None:
         """Add texts, by the name of the artifact, and plots."""
