@@ -43,7 +43,7 @@ class ConfigurationResult:
     values: tuple[float, ...] = ()
     """One per objective, the mean over the seeds; empty unless the configuration is complete."""
     intermediate: Mapping[int, float] = field(default_factory=dict)
-    """Epoch → the mean over the seeds that had begun by then."""
+    """Epoch → the mean over the seeds that judge the configuration."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,9 @@ class Trial:
     found: int = 0
     """Epochs that were trained before this launch took the trial up."""
     history: list[EpochMetrics] = field(default_factory=list)
+    course: dict[int, float | None] = field(default_factory=dict)
+    """Epoch → what early stopping goes by, those of earlier launches included; None where an older
+    version did not measure it. Empty without early stopping."""
     values: tuple[float, ...] = ()
     """One per objective, once done."""
     failures: list[str] = field(default_factory=list)
@@ -110,6 +113,11 @@ class Trial:
     def epochs(self) -> int:
         """Epochs planned."""
         return self.configuration.training.epochs
+
+    @property
+    def reached(self) -> int:
+        """The last epoch of the course that is known; one that has ended has no further epoch."""
+        return self.epochs if self.state == "done" else max(self.course, default=0)
 
     @cached_property
     def cost_class(self) -> CostClass:
@@ -185,7 +193,7 @@ class ConfigurationTrials:
         """Drop the epochs of ended trials: nobody asks again, and thousands fill a memory."""
         for trial in self.trials:
             if trial.state == "done":
-                trial.history = []
+                trial.history, trial.course = [], {}
 
 
 def describe_point(point: Mapping[str, object]) -> str:

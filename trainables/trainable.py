@@ -56,6 +56,8 @@ class TrialAssignment(TypedDict):
     """Ids of nodes that must not be used."""
     fingerprint: str
     """Of the data set that the trial's key holds; a trial on other data is not trained."""
+    rungs: list[int]
+    """Epochs after which the trial saves itself and reports: it may have to wait there."""
 
 
 class TrialGauges:
@@ -89,6 +91,7 @@ class TrialTrainable(tune.Trainable):
     - `epochs`: metrics of each epoch finished since the last result; after a restore, of all epochs
       so far, since those after the last record may have been lost with the driver;
     - `between_epochs`: whether no epoch is begun;
+    - `at_rung`: whether the trial is saved at a rung, and may wait there;
     - `finished`: whether all epochs are trained, or the loss has diverged (`done` is Ray Tune's);
     - `diagnostics`: names of the files that a finished trial has left (see `Artifacts`);
     - `missing`: names of those that it should have left, but could not;
@@ -181,13 +184,15 @@ class TrialTrainable(tune.Trainable):
         # The dashboard's list of processes, and `top`, name the trial that runs.
         setproctitle(f"ray::{type(self).__name__} {self.assignment['name']}")
         started = time.monotonic()
+        at_rung = False
         while not self.trainer.finished:
             metrics = self.trainer.train_epoch(
                 pause=lambda: time.monotonic() - started >= SLICE_SECONDS
             )
-            if not self.trainer.finished and self.cadence.due():
+            at_rung = metrics is not None and metrics.epoch in self.assignment["rungs"]
+            if not self.trainer.finished and (at_rung or self.cadence.due()):
                 self._save()
-            if metrics is None or time.monotonic() - started >= REPORT_SECONDS:
+            if at_rung or metrics is None or time.monotonic() - started >= REPORT_SECONDS:
                 break
         history = self.trainer.history
         if history:
@@ -203,6 +208,7 @@ class TrialTrainable(tune.Trainable):
             "notice": " ".join(filter(None, notices)),
             "diagnostics": left,
             "missing": missing,
+            "at_rung": at_rung and not self.notice,  # which says that it could not be saved
             "finished": self.trainer.finished,
             "done": self.trainer.finished,
         }

@@ -220,7 +220,7 @@ def _reference_sentences(
 def _diverged_sentences(frame: pd.DataFrame, names: Mapping[str, str]) -> list[str]:
     counts = frame[frame[OUTCOME] == DIVERGED].groupby(CONFIGURATION).size()
     return [
-        f"{names.get(key, key)}: {count_text(int(n), 'diverged trial')} at the worst value."
+        f"{names.get(str(key), key)}: {count_text(int(n), 'diverged trial')} at the worst value."
         for key, n in counts.items()
     ]
 

@@ -2,6 +2,7 @@
 
 from study.execution.admission import NodeAdmission
 from study.file.resolved import ResolvedStudy
+from study.scheduling.early_stopping import rungs_of
 from study.trials import Trial, describe_point
 from trainables.configuration import as_dict
 from trainables.trainable import TrialAssignment
@@ -29,4 +30,5 @@ def assignment_of(trial: Trial, study: ResolvedStudy, admission: NodeAdmission) 
         gpus=trial.gpus,
         avoid=sorted(admission.unfit),
         fingerprint=trial.data,
+        rungs=rungs_of(study.search.early_stopping, trial.epochs),
     )

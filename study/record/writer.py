@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from analysis.record.client import open_client, shown_tracking_uri
 from analysis.record.names import MISSING_DIAGNOSTICS, RETIRED, Outcome
-from analysis.record.values import flag_text, param_text
+from analysis.record.values import flag_text, metric_value, param_text
 from study.file.resolved import ResolvedStudy
 from study.record.delivery import EntryDelivery
 from study.record.elsewhere import OtherStudies
@@ -136,6 +136,16 @@ class StudyRecord:
         A server that is away, or does not answer soon, has finished nothing.
         """
         return None if self.spool.away_since else self.others.finished(key)
+
+    def course(self, trial: RecordedTrial, metric: str) -> dict[int, float]:
+        """Return a metric of a trial on record by epoch.
+
+        Raises:
+            RecordError: if the tracking server cannot be reached or refuses.
+        """
+        with store_errors_told("cannot read the epochs of a trial"):
+            history = self.client.get_metric_history(trial.run_id, metric)
+        return {point.step: metric_value(point.value) for point in history if point.step > 0}
 
     def adopt(self, key: str, source: RecordedTrial, *, name: str, tags: Mapping[str, str]) -> None:
         """Record a trial that another study has finished: same params, metrics and tags."""

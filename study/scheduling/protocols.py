@@ -57,6 +57,10 @@ class RecordLike(Protocol):
         """Take that a trial is cut off."""
         ...
 
+    def course(self, trial: RecordedTrial, metric: str) -> Mapping[int, float]:
+        """Return a metric of a trial on record by epoch."""
+        ...
+
     def finished_elsewhere(self, key: str) -> RecordedTrial | None:
         """Find the trial in another study."""
         ...

@@ -70,6 +70,9 @@ def reconcile_study(
         if each.is_judged:
             _record_missed_stops(each, scheduler)
         else:
+            for trial in each.judging_trials:
+                if trial.key in recorded:
+                    scheduler.recall_course(trial, recorded[trial.key])
             scheduler.queue_trials(each)
     scheduler.take_look()
     own = set(scheduler.trials)
