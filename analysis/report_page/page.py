@@ -25,6 +25,7 @@ from analysis.record.study_info import LOCAL_UI
 from analysis.report_page.gather import ReportMaterial
 from analysis.tables import configurations, paired, printed, rendering
 from analysis.tables.display_names import count_text, display_name, number_text, setting_value_text
+from analysis.tables.part_effects import effect_grid
 from analysis.tables.printed import setting_text
 from analysis.tables.race import race_of_search
 from analysis.tables.rendering import TableCell, TableGrid
@@ -84,6 +85,7 @@ def render_page(material: ReportMaterial) -> str:
         else "No trial here has the data set, network and method of a "
         "cell of the paper; its numbers stand for reference.",
         configurations=Markup(rendering.to_html(shown, link=link)) if len(material.table) else "",
+        effects=html.get("effects", ""),
         contrasts=html.get("against-best", ""),
         figures=[
             {
@@ -122,6 +124,10 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
             remarks=material.race.sentences if material.race else (),
         )
     }
+    ablate = info.resolved.get("ablate")
+    effects = effect_grid(material.frame, ablate) if ablate else None
+    if effects is not None:
+        found["effects"] = effects
     if material.contrasts:
         several = configurations.data_sets(material.table).nunique() > 1
         best = setting_text(material.table.iloc[0], material.factors)

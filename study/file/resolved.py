@@ -8,6 +8,7 @@ from typing import Any
 
 from study.file import document, space
 from study.file import points as file_points
+from study.file.ablation import ablation_points, with_ablation
 from study.file.evidence import RaceReference
 from study.file.points import with_labels
 from study.file.problems import StudyFileError
@@ -24,6 +25,7 @@ class ResolvedStudy:
     """A valid study at one scale: what the rest of the program works from."""
 
     def __init__(self, study: Study, *, scale: str, written: str, source: str) -> None:
+        study = with_ablation(study)
         self.name = study.study
         self.question = study.question
         self.scale = scale
@@ -34,6 +36,9 @@ class ResolvedStudy:
         """What a launch may spend. It is no part of the question, so it is not on record."""
         self.trial = study.trial
         self.space: Space = parse_study_space(study.search.space)
+        self.ablation = study.ablate
+        self.design = [] if study.ablate is None else ablation_points(study.ablate)
+        """The points of an ablation, in order; they alone belong to the study."""
         self.scales = study.scales
         self.written = written
         """The file as written."""
@@ -44,6 +49,12 @@ class ResolvedStudy:
         """Return the full configuration of a point of the space."""
         return parse_configuration(file_points.apply_point(self.trial, point, self.space))
 
+    def has_point(self, point: Point) -> bool:
+        """Return whether a point belongs to the study."""
+        return file_points.is_point_of(point, self.space) and (
+            not self.design or point in self.design
+        )
+
     def extremes(self) -> list[Configuration]:
         """Return configurations that together hold every end of a range and every alternative."""
         points = list(file_points.corner_points(self.space)) or [{}]
@@ -52,6 +63,8 @@ class ResolvedStudy:
     @cached_property
     def configurations(self) -> int:
         """How many configurations the study has when it is done: no point is taken twice."""
+        if self.design:
+            return len(self.design)
         size = file_points.space_size(self.space)
         asked = self.search.most_configurations
         known = [count for count in (size, asked) if count is not None]
@@ -88,6 +101,18 @@ class ResolvedStudy:
             return None
         return self._snap_point(file_points.reference_point(self.space, race.decide.against))
 
+    def _ablation_as_data(self) -> dict[str, Any]:
+        plan = self.ablation
+        if plan is None:
+            return {}
+        data = {
+            "from": document.as_plain_data(plan.start),
+            "to": document.as_plain_data(plan.to),
+            "parts": list(plan.parts),
+            "design": plan.design,
+        }
+        return {"ablate": data}
+
     def _seeds_as_data(self) -> Any:
         """Return the seeds, or the rule of a race with every default spelled out."""
         race = self.search.race
@@ -118,6 +143,7 @@ class ResolvedStudy:
             "search": json.loads(json.dumps(search)),
             "resources": dataclasses.asdict(self.resources),
             "checkpoints": dataclasses.asdict(self.checkpoints),
+            **self._ablation_as_data(),
         }
 
 

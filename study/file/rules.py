@@ -10,8 +10,9 @@ import pydantic
 
 from study.file import document, space
 from study.file import points as file_points
+from study.file.ablation import ablation_problems, with_ablation
 from study.file.annotations import drop_nulls, setting_paths
-from study.file.evidence import AblationPlan, SearchUntil
+from study.file.evidence import SearchUntil
 from study.file.evidence_rules import race_problems
 from study.file.messages import MOST_PROBLEMS, problems_of
 from study.file.point_rules import point_rule
@@ -36,12 +37,12 @@ MOST_TRIALS = 1_000_000
 """Configurations times seeds."""
 NOT_YET: dict[str, type] = {
     "search.configurations": SearchUntil,
-    "ablate": AblationPlan,
     "claims": str,
     "plugins": tuple,
 }
 """Keys that are checked and then refused where their value is of the type: nothing serves them."""
 
+SPACE = "search.space."
 NO_SERVICE = "is not available yet"
 
 
@@ -92,6 +93,12 @@ def _problems(resolved: DocumentSection) -> Iterator[FileProblem]:
         if searched is not None and isinstance(trial, Mapping):
             yield from _trial_problems(trial, searched, section, resolved)
         return
+    broken = list(ablation_problems(study))
+    for path, rule in broken:
+        yield problem_at(resolved, path, rule)
+    if broken:
+        return
+    study = with_ablation(study)
     searched = yield from _space_problems(study.search.space, resolved)
     if searched is not None:
         yield from _search_problems(study.search, searched, resolved)
@@ -255,6 +262,8 @@ def _space_path(path: str, section: Mapping[str, Any]) -> str:
 
 def problem_at(resolved: DocumentSection, path: str, rule: str) -> FileProblem:
     """Return a mistake at a dotted path, with the line that the path has in the file."""
+    if resolved.get("ablate") and path.startswith(SPACE):
+        path = f"ablate.to.{path.removeprefix(SPACE)}"  # the space follows from the ablation
     return FileProblem.at(path, rule, document.line_of(resolved, document.keys_to(path)))
 
 

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING
 from analysis import trials
 from analysis.record import client, credentials
 from analysis.record.looks import StudyLook, looks_text, with_look
-from analysis.record.names import CONFIGURATION, LOOKS_FILE, TABLE_CSV, TABLE_MARKDOWN
-from analysis.tables import configurations, printed, race
-from analysis.tables.rendering import to_csv, to_markdown, to_text
+from analysis.record.names import (
+    CONFIGURATION,
+    EFFECTS_MARKDOWN,
+    LOOKS_FILE,
+    TABLE_CSV,
+    TABLE_MARKDOWN,
+)
+from analysis.tables import configurations, part_effects, printed, race
+from analysis.tables.rendering import TableGrid, to_csv, to_markdown, to_text
 from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
@@ -90,16 +96,27 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> list[
     )
     if grid.rows:
         launch.say(f"\n{to_text(grid)}\n")
+    effects = _effects_of(study, frame)
+    if effects is not None:
+        launch.say(f"{to_text(effects)}\n")
     with lend_scratch("plots") as folder:
         plots = []
         if trained:
             plots = _save_plots(study, table, frame, factors, objectives[0], Path(folder))
         texts = {name: render(grid) for name, render in RENDERINGS.items()}
+        if effects is not None:
+            texts[EFFECTS_MARKDOWN] = to_markdown(effects)
         texts[LOOKS_FILE] = looks_text(looks)
         launch.record.publish(texts=texts, plots=plots, status=RUN_STATUS[status])
     if status == INTERRUPTED or len(objectives) > 1:
         return []
     return more_seeds(launch, frame, table, factors, [look.seeds for look in looks])
+
+
+def _effects_of(study: ResolvedStudy, frame: "pd.DataFrame") -> TableGrid | None:
+    """Return the table of an ablation's effects, or None of another study."""
+    ablate = study.as_dict().get("ablate")
+    return part_effects.effect_grid(frame, ablate) if ablate else None
 
 
 def _look_of(table: "pd.DataFrame", objective: str, story: race.RaceStory | None) -> StudyLook:

@@ -18,7 +18,6 @@ from analysis.record.names import (
     STOPPED_EARLY,
 )
 from analysis.record.values import is_flag
-from study.file import points
 from study.file.points import point_word
 from study.file.space import Point
 from study.scheduling.scheduler import StudyScheduler
@@ -48,7 +47,7 @@ def reconcile_study(
     """Fill the scheduler with what is known, and bring Optuna's study in line with it."""
     study = scheduler.study
     stored = search.asked()
-    known = [asked.point for asked in stored if points.is_point_of(asked.point, study.space)]
+    known = [asked.point for asked in stored if study.has_point(asked.point)]
     known += _points_of_record_alone(known, scheduler, recorded)
     known = list({point_word(point): point for point in known}.values())[: study.configurations]
     judgements = {point_word(asked.point): asked.judgement for asked in stored}
@@ -111,7 +110,7 @@ def _points_of_record_alone(
         if POINT not in trial.tags:
             continue
         point = json.loads(trial.tags[POINT])
-        if point_word(point) in found or not points.is_point_of(point, scheduler.study.space):
+        if point_word(point) in found or not scheduler.study.has_point(point):
             continue
         configuration = scheduler.study.configuration(point)
         if scheduler.known.configuration_key(configuration) == trial.tags[CONFIGURATION]:

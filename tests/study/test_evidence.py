@@ -87,7 +87,6 @@ def test_a_wrong_one_is_refused_in_words(refused, flag, said):
     "flag",
     [
         "search.configurations={most: 100, until: settled}",
-        "ablate={from: {regularizer.beta: 1.0}, to: {regularizer.beta: 0.5}, parts: [regularizer]}",
         "claims=sample.yaml",
         "plugins=[my_package.methods, ./methods.py]",
     ],
