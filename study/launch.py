@@ -243,7 +243,11 @@ def _announce_study(study: "ResolvedStudy", console: "Console", *, named: bool) 
 
 def _study_size(study: "ResolvedStudy") -> str:
     """Return how many trials of which length on which networks and data sets a study has."""
-    seeds = len(study.search.seed_list)
+    search, count = study.search, study.configurations
+    seeds, trials = f"{len(search.seed_list)}", f"{count * len(search.seed_list)}"
+    if search.race is not None:
+        seeds = f"{search.judging_seeds} to {seeds}"
+        trials = f"{count * search.judging_seeds} to {trials}"
     extremes = study.extremes()
     epochs, networks, datasets = (
         ", ".join(dict.fromkeys(map(str, values)))
@@ -254,8 +258,8 @@ def _study_size(study: "ResolvedStudy") -> str:
         )
     )
     return (
-        f"{study.configurations} configurations x {seeds} seeds = {study.configurations * seeds} "
-        f"trials of {epochs} epochs, {networks} on {datasets}"
+        f"{count} configurations x {seeds} seeds = {trials} trials of {epochs} epochs, {networks} "
+        f"on {datasets}"
     )
 
 

@@ -47,7 +47,7 @@ class ConfigurationResult:
     values: tuple[float, ...] = ()
     """One per objective, the mean over the seeds; empty unless the configuration is complete."""
     intermediate: Mapping[int, float] = field(default_factory=dict)
-    """Epoch → the mean over the seeds that had begun by then."""
+    """Epoch → the mean over the seeds that judge the configuration."""
     attributes: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What people may want to know beside: spread over seeds, seeds, test error, trial keys."""
 
@@ -141,6 +141,9 @@ class Trial:
     found: int = 0
     """Epochs that were trained before this launch took the trial up."""
     history: list[EpochMetrics] = field(default_factory=list)
+    course: dict[int, float | None] = field(default_factory=dict)
+    """Epoch → what early stopping goes by, those of earlier launches included; None where an older
+    version did not measure it. Empty without early stopping."""
     values: tuple[float, ...] = ()
     """One per objective, once done."""
     test_error: float | None = None
@@ -152,6 +155,11 @@ class Trial:
     def epochs(self) -> int:
         """Epochs planned."""
         return self.configuration.training.epochs
+
+    @property
+    def reached(self) -> int:
+        """The last epoch of the course that is known; one that has ended has no further epoch."""
+        return self.epochs if self.state == "done" else max(self.course, default=0)
 
     @cached_property
     def cost_class(self) -> CostClass:
@@ -186,25 +194,40 @@ class ConfigurationTrials:
     number: int
     point: Point
     trials: list[Trial]
+    """In the order of the seeds; in a race, of all seeds that it may come to."""
     judgement: ConfigurationResult
     """What the search was told of the configuration."""
+    judging: int
+    """The search is told the mean of so many trials, from the first."""
+    wanted: int
+    """So many trials, from the first, are to be trained; a race may raise the number."""
     reported: int = 0
     """The last epoch whose mean the search was told."""
 
     @property
     def is_judged(self) -> bool:
-        """Whether nothing more is to be done for the configuration."""
+        """Whether the search knows how the configuration did."""
         return self.judgement.state != "running"
+
+    @property
+    def wanted_trials(self) -> list[Trial]:
+        """The trials that are to be trained, as far as that is decided."""
+        return self.trials[: self.wanted]
+
+    @property
+    def judging_trials(self) -> list[Trial]:
+        """The trials by which the configuration is judged."""
+        return self.trials[: self.judging]
 
     @property
     def result(self) -> ConfigurationResult:
         """How the configuration stands by its trials alone, whether or not it was stopped early."""
         intermediate = self.judgement.intermediate
-        if all(trial.is_finished for trial in self.trials):
-            by_objective = zip(*(trial.values for trial in self.trials), strict=True)
+        if all(trial.is_finished for trial in self.judging_trials):
+            by_objective = zip(*(trial.values for trial in self.judging_trials), strict=True)
             means = tuple(statistics.fmean(values) for values in by_objective)
             return ConfigurationResult("complete", means, intermediate, self._attributes())
-        if all(trial.state == "done" for trial in self.trials):
+        if all(trial.state == "done" for trial in self.judging_trials):
             return ConfigurationResult("failed")
         return ConfigurationResult("running", (), intermediate)
 
@@ -225,7 +248,7 @@ class ConfigurationTrials:
         """Drop the epochs of ended trials: nobody asks again, and thousands fill a memory."""
         for trial in self.trials:
             if trial.state == "done":
-                trial.history = []
+                trial.history, trial.course = [], {}
 
 
 def describe_point(point: Mapping[str, object]) -> str:

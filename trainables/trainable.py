@@ -73,6 +73,8 @@ class TrialAssignment(TypedDict):
     """The digest of the code that the driver knows the trial's by; other code trains nothing."""
     proved: list[str]
     """Digests of other code that was proven equal: a checkpoint of theirs is gone on from."""
+    rungs: list[int]
+    """Epochs after which the trial saves itself and reports: it may have to wait there."""
 
 
 def _set_process_title(title: str) -> None:
@@ -143,6 +145,7 @@ class TrialTrainable(tune.Trainable):
     - `epochs`: metrics of each epoch finished since the last result; after a restore, of all epochs
       so far, since those after the last record may have been lost with the driver;
     - `between_epochs`: whether no epoch is begun;
+    - `at_rung`: whether the trial is saved at a rung, and may wait there;
     - `finished`: whether all epochs are trained, or the loss has diverged (`done` is Ray Tune's);
     - `diagnostics`: names of the files that a finished trial has left (see `Artifacts`);
     - `missing`: names of those that it should have left, but could not;
@@ -262,13 +265,15 @@ class TrialTrainable(tune.Trainable):
         # The dashboard's list of processes, and `top`, name the trial that runs.
         _set_process_title(f"ray::{type(self).__name__} {self.assignment['name']}")
         started = time.monotonic()
+        at_rung = False
         while not self.trainer.finished:
             metrics = self.trainer.train_epoch(
                 pause=lambda: time.monotonic() - started >= SLICE_SECONDS
             )
-            if not self.trainer.finished and self.cadence.due():
+            at_rung = metrics is not None and metrics.epoch in self.assignment["rungs"]
+            if not self.trainer.finished and (at_rung or self.cadence.due()):
                 self._save()
-            if metrics is None or time.monotonic() - started >= REPORT_SECONDS:
+            if at_rung or metrics is None or time.monotonic() - started >= REPORT_SECONDS:
                 break
         history = self.trainer.history
         if history:
@@ -284,6 +289,7 @@ class TrialTrainable(tune.Trainable):
             "notice": " ".join(filter(None, notices)),
             "diagnostics": left,
             "missing": missing,
+            "at_rung": at_rung and not self.notice,  # which says that it could not be saved
             "finished": self.trainer.finished,
             "done": self.trainer.finished,
         }

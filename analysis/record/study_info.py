@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,6 +23,7 @@ from analysis.record.client import (
     search_all_runs,
     with_tags,
 )
+from analysis.record.looks import StudyLook, read_looks
 from analysis.record.names import (
     MLFLOW_PREFIX,
     QUESTION,
@@ -54,6 +55,16 @@ class StudyInfo:
     resolved: dict[str, Any] = field(default_factory=dict)
     """The study file as resolved for this scale; empty where it is not on record."""
     tags: dict[str, str] = field(default_factory=dict)
+    looks: tuple[StudyLook, ...] = ()
+    """When the finished study was looked at, the earliest first."""
+
+    @property
+    def looks_at(self) -> tuple[int, ...]:
+        """The numbers of seeds at which was looked: those of a race, or those on record."""
+        seeds = self.search.get("seeds")
+        if isinstance(seeds, Mapping):
+            return tuple(int(n) for n in seeds.get("looks", ()))
+        return tuple(look.seeds for look in self.looks)
 
     @property
     def search(self) -> dict[str, Any]:
@@ -158,6 +169,7 @@ def study_info(study: str, scale: str | None = None, tracking_uri: str | None = 
         question=str(resolved.get("question") or run.data.tags.get(QUESTION) or "").strip(),
         resolved=resolved,
         tags={key: value for key, value in run.data.tags.items() if MLFLOW_PREFIX not in key},
+        looks=read_looks(client, run.info.run_id),
     )
 
 

@@ -37,6 +37,7 @@ from analysis.statistics.importance import factor_importance
 from analysis.tables import configurations, paired
 from analysis.tables.paired import PairedContrast
 from analysis.tables.printed import setting_text
+from analysis.tables.race import RaceStory, tell_race
 from analysis.trials import StudyInfo
 from trainables.metrics import TEST_ERROR, TEST_ERROR_LAST, TRAIN_LOSS, course_metric
 
@@ -77,6 +78,7 @@ class ReportMaterial:
     """How the published table that stands beside ours is laid out."""
     source: str = "the paper"
     """Where the published numbers are from."""
+    race: RaceStory | None = None
 
     @property
     def objective(self) -> str:
@@ -132,7 +134,11 @@ def gather_material(
         claims = _judged_claims(frame, study, info.scale, test)
     # In a table of the paper each configuration is a cell of its own, and none is the best.
     judged = bool(claims) or any(cell.reached for cell in compared)
-    contrasts = [] if judged else paired.contrasts_with_best(frame, table, factors, test=test)
+    contrasts = (
+        []
+        if judged
+        else paired.contrasts_with_best(frame, table, factors, test=test, looks=info.looks_at)
+    )
     problems: list[str] = []
     shown = _configurations_shown(table, factors)
     labels = {
@@ -150,18 +156,24 @@ def gather_material(
         *_diagnostic_figures(diagnosed),
     ]
     figure = cells.figure_of(info.study)
+    story = tell_race(frame, table, factors, info.search, objective=objectives[0], foresee=True)
     evidence = checks.StudyEvidence(info, frame, table, factors, test)
     found = figure_finding(figure, diagnosed, history, labels)
-    answer = found or headline_of(
-        table,
-        factors,
-        contrasts,
-        compared,
-        claims=claims,
-        of=published_table.sources_of(rows) or "the paper",
-        objective=objectives[0],
-        test=test,
-        selects=info.selects,
+    raced = " ".join(story.sentences) if story and story.verdict != "not begun" else ""
+    answer = (
+        found
+        or raced
+        or headline_of(
+            table,
+            factors,
+            contrasts,
+            compared,
+            claims=claims,
+            of=published_table.sources_of(rows) or "the paper",
+            objective=objectives[0],
+            test=test,
+            selects=info.selects,
+        )
     )
     on_claim = figure_claims.figure_sentence(figure, frame, test=test)
     return ReportMaterial(
@@ -174,6 +186,7 @@ def gather_material(
         claims=claims,
         figures=_in_order([found for found in drawn if found is not None], figure),
         warnings=checks.warnings_of(evidence) + problems,
+        race=story,
         answer=" ".join(part for part in (answer, on_claim) if part),
         test=test,
         layout=layout,

@@ -29,7 +29,9 @@ from analysis.tables import configurations, paired, printed, rendering
 from analysis.tables.code_remarks import code_remarks
 from analysis.tables.csv_rendering import to_csv
 from analysis.tables.display_names import count_text, display_name, number_text, setting_value_text
+from analysis.tables.part_effects import effect_grid
 from analysis.tables.printed import setting_text
+from analysis.tables.race import race_of_search
 from analysis.tables.rendering import TableCell, TableGrid
 from trainables.metrics import EPOCH_SECONDS
 
@@ -72,7 +74,8 @@ def render_page(material: ReportMaterial) -> str:
         test=material.test,
         most=MOST_ROWS,
         selects=info.selects,
-        remarks=code_remarks(material.frame),
+        standing=material.race.standing if material.race else None,
+        remarks=_table_remarks(material),
     )
     html = {name: Markup(rendering.to_html(grid, link=link))
             for name, grid in report_grids(material).items()}  # fmt: skip
@@ -94,6 +97,7 @@ def render_page(material: ReportMaterial) -> str:
         else "No trial here has the data set, network and method of a "
         "cell of the paper; its numbers stand for reference.",
         configurations=Markup(rendering.to_html(shown, link=link)) if len(material.table) else "",
+        effects=html.get("effects", ""),
         contrasts=html.get("against-best", ""),
         figures=[
             {
@@ -131,9 +135,14 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
             test=material.test,
             title=f"{info.study}, {info.scale}",
             selects=info.selects,
-            remarks=code_remarks(material.frame),
+            standing=material.race.standing if material.race else None,
+            remarks=_table_remarks(material),
         )
     }
+    ablate = info.resolved.get("ablate")
+    effects = effect_grid(material.frame, ablate) if ablate else None
+    if effects is not None:
+        found["effects"] = effects
     if material.contrasts:
         several = configurations.data_sets(material.table).nunique() > 1
         best = setting_text(material.table.iloc[0], material.factors)
@@ -149,6 +158,11 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
         name = "claim" if number == 1 else f"claim-{number}"
         found[name] = claim_words.claims_grid(claim)
     return found
+
+
+def _table_remarks(material: ReportMaterial) -> list[str]:
+    raced = material.race.sentences if material.race else ()
+    return [*raced, *code_remarks(material.frame)]
 
 
 def _objectives(material: ReportMaterial) -> list[str]:
@@ -175,6 +189,8 @@ def _fact_lines(material: ReportMaterial) -> list[tuple[str, str]]:
     ]
     if info.seeds:
         facts.append(("seeds each", str(len(info.seeds))))
+    elif rule := race_of_search(info.search):
+        facts.append(("seeds", f"{rule['first']} to {rule['most']}, by a race"))
     if info.search.get("sampler"):
         facts.append(("sampler", str(info.search["sampler"])))
     if "dataset.name" in frame and len(frame):

@@ -77,6 +77,8 @@ class PairedDifference:
     flip_low: float = float("nan")
     flip_high: float = float("nan")
     """Ends of the interval by sign flips; infinite where so few pairs cannot exclude anything."""
+    looks: tuple[int, ...] = ()
+    """Numbers of pairs of several looks, which `low`, `high` and `p` allow for; else empty."""
 
     @property
     def caution(self) -> str:

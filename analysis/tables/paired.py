@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.record.names import CONFIGURATION
 from analysis.statistics.intervals import single_level
 from analysis.statistics.pairs import RESOLUTION
+from analysis.statistics.repeated_pairs import difference_over_looks
 from analysis.statistics.summary import (
     PairedDifference,
     holm_correction,
@@ -75,6 +76,7 @@ def contrasts_with_best(
     *,
     test: str = TEST_ERROR_LAST,
     most: int = 12,
+    looks: Sequence[int] = (),
 ) -> list[PairedContrast]:
     """Return the configurations next to the best one, each minus the best, by test error.
 
@@ -85,6 +87,7 @@ def contrasts_with_best(
         factors: what names a configuration.
         test: the metric compared.
         most: how many to compare.
+        looks: numbers of seeds at which was looked, as for `difference_over_looks`.
     """
     pairs: dict[str, PairedDifference] = {}
     groups = data_sets(table)
@@ -95,8 +98,8 @@ def contrasts_with_best(
         best = by_seed(frame, ran[CONFIGURATION].iloc[0], test)
         for _, row in ran.iloc[1 : most // groups.nunique() + 1].iterrows():
             values = by_seed(frame, row[CONFIGURATION], test)
-            pairs[setting_text(row, factors)] = paired_difference(
-                values, best, resolution=RESOLUTION
+            pairs[setting_text(row, factors)] = difference_over_looks(
+                values, best, looks, resolution=RESOLUTION
             )
     return _with_correction(pairs)
 
@@ -120,10 +123,9 @@ def contrast_grid(
         for contrast in contrasts
     ]
     cautions = dict.fromkeys(c.paired.caution for c in contrasts if c.paired.caution)
+    looks = max((contrast.paired.looks for contrast in contrasts), key=len, default=())
     notes = [
-        f"Differences of {display_name(test)}, paired by seed. Each 95% interval is for itself; "
-        "those that hold together are Šidák's. p of the paired t, exact for normal differences, "
-        "and of the exact sign-flip test, both two-sided.",
+        f"Differences of {display_name(test)}, paired by seed. {_how_judged(looks)}",
         *(f"{caution[0].upper()}{caution[1:]}." for caution in cautions),
     ]
     header = ["configuration", "difference (points)", "95% interval", "95% together", "pairs",
@@ -134,6 +136,20 @@ def contrast_grid(
         rows=rows,
         notes=notes,
         numeric=[False] + [True] * (len(header) - 1),
+    )
+
+
+def _how_judged(looks: Sequence[int]) -> str:
+    together = "those that hold together are Šidák's"
+    if looks:
+        return (
+            "Each 95% interval, and p of the t, allow for looks at "
+            f"{', '.join(map(str, looks))} seeds; {together} and are of this look alone, as p of "
+            "the exact sign-flip test is. Both p are two-sided."
+        )
+    return (
+        f"Each 95% interval is for itself; {together}. p of the paired t, exact for normal "
+        "differences, and of the exact sign-flip test, both two-sided."
     )
 
 

@@ -3,13 +3,13 @@
 It loads quickly, since a study prints its table through it: keep plotting and statsmodels out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.record.names import STOPPED_EARLY
+from analysis.record.names import CONFIGURATION, STOPPED_EARLY
 from analysis.statistics.summary import SeedSummary
 from analysis.tables.configurations import (
     LOST,
@@ -41,6 +41,7 @@ def configuration_grid(
     title: str = "",
     most: int | None = None,
     selects: bool = True,
+    standing: Mapping[str, str] | None = None,
     remarks: Sequence[str] = (),
 ) -> TableGrid:
     """Return a table over configurations as it is to be printed.
@@ -53,6 +54,7 @@ def configuration_grid(
         title: above the table.
         most: the number of rows to print; None means all. What is left out is said.
         selects: as for `over_configurations`.
+        standing: of a race over seeds, configuration → where it stands.
         remarks: sentences below the table, after its own.
     """
     objectives = [objective] if isinstance(objective, str) else list(objective)
@@ -69,6 +71,10 @@ def configuration_grid(
     rows = [
         _row_cells(row, factors, metrics, troubles, marked=marked) for _, row in shown.iterrows()
     ]
+    if standing is not None:
+        header.append(("", "race"))
+        for cells, key in zip(rows, shown[CONFIGURATION], strict=True):
+            cells.append(TableCell(standing.get(key, "")))
     several = data_sets(table).nunique() > 1
     notes = ["Each 95% interval is for itself."] if len(table) > 1 else []
     if marked:
@@ -84,7 +90,9 @@ def configuration_grid(
         header=header,
         rows=rows,
         notes=notes,
-        numeric=[False] * len(factors) + [True] * (len(header) - len(factors)),
+        numeric=[
+            index >= len(factors) and name != "race" for index, (_, name) in enumerate(header)
+        ],
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from study.execution.admission import NodeAdmission
 from study.file.resolved import ResolvedStudy
+from study.scheduling.early_stopping import rungs_of
 from study.trials import Trial, describe_point
 from trainables.configuration import as_dict
 from trainables.sight import code_versions
@@ -37,4 +38,5 @@ def assignment_of(trial: Trial, study: ResolvedStudy, admission: NodeAdmission) 
         timeout_seconds=(study.resources.trial_timeout or 0.0) * 3600,
         code=trial.code,
         proved=sorted(trial.proved),
+        rungs=rungs_of(study.search.early_stopping, trial.epochs),
     )

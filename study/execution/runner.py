@@ -207,6 +207,10 @@ class TrialRunner:
             return str(TrialScheduler.STOP)
         if self.scheduler.stopping and (result["between_epochs"] or not self.stop_between_epochs):
             return str(TrialScheduler.PAUSE)
+        if result["at_rung"] and self.scheduler.is_to_wait(self.by_tune_id[tune_id]):
+            # For Ray Tune it ends: a paused trial would never leave its list.
+            self.scheduler.note_waiting(self.by_tune_id.pop(tune_id))
+            return str(TrialScheduler.STOP)
         return str(TrialScheduler.CONTINUE)
 
     def _note_epochs(self, tune_id: str, result: dict[str, Any]) -> bool:
@@ -232,6 +236,8 @@ class TrialRunner:
     @_ends_the_run
     def note_ended(self, tune_id: str, result: dict[str, Any]) -> None:
         """Note that a trial is trained to its end or stopped early."""
+        if tune_id not in self.by_tune_id:  # it waits at a rung, for a later assignment
+            return
         if result["finished"]:  # Ray Tune keeps a last result from the scheduler
             self._note_epochs(tune_id, result)
         trial = self.by_tune_id.pop(tune_id)

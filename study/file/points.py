@@ -32,6 +32,18 @@ def with_labels(searched: Space, point: Mapping[str, Any]) -> Point:
     return {path: labelled[path] for path in point}
 
 
+def reference_point(searched: Space, given: Mapping[str, Any]) -> Point:
+    """Return a point that a race names, as the space writes it.
+
+    A component may be given by the path of its name, as in ``regularizer.name: mixup``.
+    """
+    components = {
+        path.removesuffix(".name") if path.removesuffix(".name") in searched else path: value
+        for path, value in given.items()
+    }
+    return with_labels(searched, components)
+
+
 def walk_space(space: Space, choose: Callable[[str, Domain], Any]) -> Point:
     """Choose a value for every path, and for the paths of the alternatives chosen on the way."""
     point: Point = {}

@@ -9,6 +9,8 @@ from typing import Any
 from analysis.paper.claims_file import PublishedRow, rows_as_data
 from study.file import document, own_plugins, space
 from study.file import points as file_points
+from study.file.ablation import ablation_points, with_ablation
+from study.file.evidence import RaceReference
 from study.file.points import with_labels
 from study.file.problems import StudyFileError
 from study.file.reading import ReadStudy, blame_flags, read_study
@@ -38,6 +40,7 @@ class ResolvedStudy:
         own: OwnSet = NO_OWN,
         claims: tuple[PublishedRow, ...] = (),
     ) -> None:
+        study = with_ablation(study)
         self.name = study.study
         self.question = study.question
         self.scale = scale
@@ -48,6 +51,9 @@ class ResolvedStudy:
         """What a launch may spend. It is no part of the question, so it is not on record."""
         self.trial = study.trial
         self.space: Space = parse_study_space(study.search.space)
+        self.ablation = study.ablate
+        self.design = [] if study.ablate is None else ablation_points(study.ablate)
+        """The points of an ablation, in order; they alone belong to the study."""
         self.scales = study.scales
         self.written = written
         """The file as written."""
@@ -64,6 +70,12 @@ class ResolvedStudy:
         plugins.know_only(self.own)  # another study may have been loaded since
         return parse_configuration(file_points.apply_point(self.trial, point, self.space))
 
+    def has_point(self, point: Point) -> bool:
+        """Return whether a point belongs to the study."""
+        return file_points.is_point_of(point, self.space) and (
+            not self.design or point in self.design
+        )
+
     def extremes(self) -> list[Configuration]:
         """Return configurations that together hold every end of a range and every alternative."""
         points = list(file_points.corner_points(self.space)) or [{}]
@@ -78,6 +90,8 @@ class ResolvedStudy:
     @cached_property
     def configurations(self) -> int:
         """How many configurations the study has when it is done: no point is taken twice."""
+        if self.design:
+            return len(self.design)
         size = file_points.space_size(self.space)
         asked = self.search.most_configurations
         known = [count for count in (size, asked) if count is not None]
@@ -94,19 +108,60 @@ class ResolvedStudy:
         return f"The space has {points}; configurations: {asked} → {found}."
 
     def enqueued(self) -> list[Point]:
-        """Return the points to try first, perhaps incomplete, as the space itself writes them."""
-        points = []
-        for point in self.search.enqueue:
-            labelled = with_labels(self.space, point)
-            domains = file_points.reached_domains(self.space, labelled)
-            points.append(
-                {path: _snap_value(domains[path], value) for path, value in labelled.items()}
-            )
-        return points
+        """Return the points to try first, perhaps incomplete, as the space itself writes them.
+
+        What all others are compared with is tried as well, unless a grid takes every point.
+        """
+        points = [self._snap_point(with_labels(self.space, each)) for each in self.search.enqueue]
+        reference = self.reference
+        if reference is None or self.search.sampler == "grid":
+            return points
+        return (
+            points if any(reference.items() <= p.items() for p in points) else [reference, *points]
+        )
+
+    @property
+    def reference(self) -> Point | None:
+        """The point, perhaps incomplete, that a race compares all others with."""
+        race = self.search.race
+        if race is None or not isinstance(race.decide, RaceReference):
+            return None
+        return self._snap_point(file_points.reference_point(self.space, race.decide.against))
+
+    def _ablation_as_data(self) -> dict[str, Any]:
+        plan = self.ablation
+        if plan is None:
+            return {}
+        data = {
+            "from": document.as_plain_data(plan.start),
+            "to": document.as_plain_data(plan.to),
+            "parts": list(plan.parts),
+            "design": plan.design,
+        }
+        return {"ablate": data}
+
+    def _seeds_as_data(self) -> Any:
+        """Return the seeds, or the rule of a race with every default spelled out."""
+        race = self.search.race
+        if race is None:
+            return self.search.seed_list
+        looks = race.schedule
+        decide = race.decide if self.reference is None else {"against": self.reference}
+        return {
+            "first": looks[0],
+            "most": looks[-1],
+            "looks": looks,
+            "decide": decide,
+            "margin": race.margin,
+        }
+
+    def _snap_point(self, point: Point) -> Point:
+        domains = file_points.reached_domains(self.space, point)
+        return {path: _snap_value(domains[path], value) for path, value in point.items()}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the study as plain data, resolved, every default spelled out."""
-        search = {**dataclasses.asdict(self.search), "seeds": list(self.search.seed_list)}
+        search = {**dataclasses.asdict(self.search), "seeds": self._seeds_as_data()}
         brought = {module.shown_name: module.digest for module in self.own_modules}
         claims = {"file": self.claims_file, "cells": rows_as_data(self.claims)}
         return {
@@ -119,6 +174,7 @@ class ResolvedStudy:
             "checkpoints": dataclasses.asdict(self.checkpoints),
             **({own_plugins.KEY: brought} if brought else {}),
             **({"claims": claims} if self.claims else {}),
+            **self._ablation_as_data(),
         }
 
 

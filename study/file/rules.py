@@ -10,10 +10,13 @@ import pydantic
 
 from study.file import document, space
 from study.file import points as file_points
+from study.file.ablation import ablation_problems, with_ablation
 from study.file.annotations import drop_nulls, setting_paths
 from study.file.device_rules import device_problems
-from study.file.evidence import AblationPlan, RaceReference, SearchUntil, SeedRace
+from study.file.evidence import SearchUntil
+from study.file.evidence_rules import race_problems
 from study.file.messages import MOST_PROBLEMS, problems_of
+from study.file.point_rules import point_rule
 from study.file.points import with_labels
 from study.file.problems import FileProblem
 from study.file.sections import DocumentSection
@@ -28,19 +31,18 @@ from study.file.space import Point, Space, SpaceError
 from trainables.configuration import Configuration, parse_configuration
 from trainables.metrics import SELECTING_NOTHING, description_of
 from trainables.plugins import per_known_set
-from trainables.settings import nearest_word, parse_settings
+from trainables.settings import parse_settings
 
 MOST_COMBINATIONS = 2000
 """How many configurations are checked before a study starts."""
 MOST_TRIALS = 1_000_000
 """Configurations times seeds."""
 NOT_YET: dict[str, type] = {
-    "search.seeds": SeedRace,
     "search.configurations": SearchUntil,
-    "ablate": AblationPlan,
 }
 """Keys that are checked and then refused where their value is of the type: nothing serves them."""
 
+SPACE = "search.space."
 NO_SERVICE = "is not available yet"
 
 
@@ -91,6 +93,12 @@ def _problems(resolved: DocumentSection) -> Iterator[FileProblem]:
         if searched is not None and isinstance(trial, Mapping):
             yield from _trial_problems(trial, searched, section, resolved)
         return
+    broken = list(ablation_problems(study))
+    for path, rule in broken:
+        yield problem_at(resolved, path, rule)
+    if broken:
+        return
+    study = with_ablation(study)
     searched = yield from _space_problems(study.search.space, resolved)
     if searched is not None:
         yield from _search_problems(study.search, searched, resolved)
@@ -170,48 +178,14 @@ def _search_problems(
         yield problem("early_stopping", "needs a single objective, but there are several")
     if search.sampler == "cmaes" and len(search.objectives) > 1:
         yield problem("sampler", "cmaes needs a single objective; use tpe, gp or nsga2")
-    yield from _reference_problems(search, searched, resolved)
+    for path, rule in race_problems(search, searched):
+        yield problem(path, rule)
     for index, point in enumerate(search.enqueue):
         labelled = with_labels(searched, point)
         for path, value in labelled.items():
-            broken = _enqueue_rule(searched, labelled, path, value)
+            broken = point_rule(searched, labelled, path, value)
             if broken:
                 yield problem(f"enqueue[{index}].{path}", broken)
-
-
-def _reference_problems(
-    search: SearchSettings, searched: Space, resolved: DocumentSection
-) -> Iterator[FileProblem]:
-    """Yield what is wrong with the configuration that all others are compared with."""
-    if not isinstance(search.seeds, SeedRace) or not isinstance(search.seeds.decide, RaceReference):
-        return
-    # A component may be given by its name's path, as in `regularizer.name: mixup`.
-    point = {
-        path.removesuffix(".name") if path.removesuffix(".name") in searched else path: value
-        for path, value in search.seeds.decide.against.items()
-    }
-    labelled = with_labels(searched, point)
-    for path, value in labelled.items():
-        broken = _enqueue_rule(searched, labelled, path, value)
-        if broken:
-            yield problem_at(resolved, f"search.seeds.decide.against.{path}", broken)
-
-
-def _enqueue_rule(searched: Space, point: Point, path: str, value: Any) -> str | None:
-    domains = space.domains_by_path(searched)
-    if path not in domains:
-        return f"is not searched; searched are {', '.join(domains)}{nearest_word(path, domains)}"
-    domain = file_points.reached_domains(searched, point).get(path)
-    if domain is None:
-        return "is searched within an alternative alone; say first which alternative it is"
-    if domain.contains(value):
-        return None
-    if isinstance(domain, space.Choice):
-        known = ", ".join(map(str, domain.labels))
-        close = nearest_word(value, map(str, domain.labels))
-        return f"must be one of {known}, but got `{value}`{close}"
-    step = f" in steps of {domain.step}" if domain.step else ""
-    return f"must be from {domain.low} to {domain.high}{step}, but got `{value}`"
 
 
 def _trial_problems(
@@ -290,6 +264,8 @@ def _space_path(path: str, section: Mapping[str, Any]) -> str:
 
 def problem_at(resolved: DocumentSection, path: str, rule: str) -> FileProblem:
     """Return a mistake at a dotted path, with the line that the path has in the file."""
+    if resolved.get("ablate") and path.startswith(SPACE):
+        path = f"ablate.to.{path.removeprefix(SPACE)}"  # the space follows from the ablation
     return FileProblem.at(path, rule, document.line_of(resolved, document.keys_to(path)))
 
 

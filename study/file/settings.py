@@ -114,6 +114,16 @@ class SearchSettings:
         return tuple(range(self.seeds if isinstance(self.seeds, int) else self.seeds.schedule[-1]))
 
     @property
+    def race(self) -> SeedRace | None:
+        """The race over seeds, if they are given by evidence."""
+        return self.seeds if isinstance(self.seeds, SeedRace) else None
+
+    @property
+    def judging_seeds(self) -> int:
+        """How many seeds, from the first, the search hears the mean of: all, or a race's first."""
+        return self.race.schedule[0] if self.race else len(self.seed_list)
+
+    @property
     def most_configurations(self) -> int | None:
         """How many points are tried at most, or None where the file does not say."""
         given = self.configurations

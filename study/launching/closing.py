@@ -1,23 +1,32 @@
 """The end of a launch: records written, the table published, failures and next commands shown."""
 
-import re
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis import trials
 from analysis.record import credentials
-from analysis.record.names import TABLE_CSV, TABLE_MARKDOWN
-from analysis.tables import configurations, printed
+from analysis.record.looks import StudyLook, looks_text, with_look
+from analysis.record.names import (
+    CONFIGURATION,
+    EFFECTS_MARKDOWN,
+    LOOKS_FILE,
+    TABLE_CSV,
+    TABLE_MARKDOWN,
+)
+from analysis.tables import configurations, part_effects, printed, race
 from analysis.tables.code_remarks import code_remarks
 from analysis.tables.csv_rendering import to_csv
 from analysis.tables.fitting import fit_text
-from analysis.tables.rendering import to_markdown, to_text
+from analysis.tables.rendering import TableGrid, to_markdown, to_text
 from analysis.trials import UnknownStudyError
 from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
+from study.launching.more_seeds import more_seeds
 from study.launching.shell_commands import python_command, trials_command
 from study.launching.study_launch import StudyLaunch
 from study.record.errors import RecordError, ask_until_answered
@@ -33,8 +42,6 @@ HASTY_SECONDS = 5.0
 """How long a launch that was told to end waits for it."""
 RENDERINGS = {TABLE_MARKDOWN: to_markdown, TABLE_CSV: to_csv}
 """The files of the table over configurations."""
-SEEDS_FLAG = re.compile(r" --set[ =]('search\.seeds=[^']*'|search\.seeds=\S+)")
-"""The flag of a command that sets the seeds."""
 WIDEST_COLUMN = 80
 """In characters. Longer commands do not widen the column of purposes."""
 
@@ -47,12 +54,13 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
         status: the exit status so far; records that could not be written turn DONE to INTERRUPTED.
         trained: whether this launch has run trials, so that there is something new to draw.
     """
+    more: list[tuple[str, str]] = []
     if launch.record.lost_to:
         launch.say(launch.reason_to_stop())
         status = INTERRUPTED
     elif launch.record.spool.drain(RECORDS_SECONDS):
         try:
-            _publish_result(launch, status, trained=trained)
+            more = _publish_result(launch, status, trained=trained)
         except (RecordError, UnknownStudyError, OSError) as error:
             launch.say(str(error))
             status = INTERRUPTED if status == DONE else status
@@ -68,7 +76,7 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
     _say_what_went_wrong(launch)
     if spent := describe_spent(launch.scheduler):
         launch.say(f"{spent} {describe_left(launch.scheduler)}")
-    _say_what_next(launch, status)
+    _say_what_next(launch, status, more)
     return status
 
 
@@ -84,12 +92,14 @@ def close_interrupted(launch: StudyLaunch) -> int:
         except RecordError as error:
             launch.say(str(error))
     record.close(timeout=0)
-    _say_what_next(launch, INTERRUPTED)
+    _say_what_next(launch, INTERRUPTED, [])
     return INTERRUPTED
 
 
-def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
-    """Show the table over configurations and put it on record, with its figure.
+def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> list[tuple[str, str]]:
+    """Show the table over configurations and put it on record, with its figure and the look.
+
+    Returns the commands that would give more seeds, each with what they would bring.
 
     Raises:
         RecordError: if the tracking server cannot be reached or refuses.
@@ -98,12 +108,19 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> None:
     """
     with lend_scratch("plots") as folder:
         try:
-            result = _draw_result(launch, Path(folder), trained=trained)
+            result = _draw_result(launch, Path(folder), status, trained=trained)
         except BaseException:
             with suppress(RecordError):  # that nothing stays marked as running
                 launch.record.publish(texts={}, plots=(), status=RUN_STATUS[status])
             raise
-        launch.record.publish(**asdict(result), status=RUN_STATUS[status])
+        launch.record.publish(
+            texts=result.texts,
+            plots=result.plots,
+            status=RUN_STATUS[status],
+            description=result.description,
+            values=result.values,
+        )
+    return result.more
 
 
 @dataclass(frozen=True)
@@ -114,9 +131,11 @@ class DrawnResult:
     plots: list[Path]
     description: str
     values: dict[str, float]
+    more: list[tuple[str, str]]
+    """The commands that would give more seeds, each with what they would bring."""
 
 
-def _draw_result(launch: StudyLaunch, folder: Path, *, trained: bool) -> DrawnResult:
+def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: bool) -> DrawnResult:
     """Show the table; return what of it goes on record, with plots where the record has none."""
     # Late: the paper's numbers and the claims' statistics, which the answer needs, take a second.
     from study.launching.result_note import best_values, result_note
@@ -132,22 +151,66 @@ def _draw_result(launch: StudyLaunch, folder: Path, *, trained: bool) -> DrawnRe
     objectives = trials.shown_objectives(study.search.objectives)
     selects = study.search.selects
     table = configurations.over_configurations(frame, factors, objectives, selects=selects)
+    search = study.as_dict()["search"]
+    story = race.tell_race(frame, table, factors, search, objective=objectives[0])
+    looks = launch.record.study_run.looks()
+    if status != INTERRUPTED:
+        looks = with_look(looks, _look_of(table, objectives[0], story))
+    raced = story.sentences if story else ()
     grid = printed.configuration_grid(
-        table, factors, objectives, selects=selects, remarks=code_remarks(frame)
+        table,
+        factors,
+        objectives,
+        selects=selects,
+        standing=story.standing if story else None,
+        remarks=[*raced, *code_remarks(frame)],
     )
-    if grid.rows:
-        console = launch.console
-        text = fit_text(grid, console.width) if console.is_terminal else to_text(grid)
-        launch.say(f"\n{text}\n")
+    _say_table(launch, grid)
+    texts = {name: render(grid) for name, render in RENDERINGS.items()} | launch.digest_texts()
+    effects = _effects_of(study, frame)
+    if effects is not None:
+        _say_table(launch, effects)
+        texts[EFFECTS_MARKDOWN] = to_markdown(effects)
+    texts[LOOKS_FILE] = looks_text(looks)
     plots = []
     # An earlier launch may have died between its last trial and its plots.
     if grid.rows and (trained or not launch.record.has_plots()):
         plots = _save_plots(study, table, frame, factors, objectives[0], folder)
+    more = []
+    if status != INTERRUPTED and len(objectives) == 1:
+        more = more_seeds(launch, frame, table, factors, [look.seeds for look in looks])
     return DrawnResult(
-        texts={name: render(grid) for name, render in RENDERINGS.items()} | launch.digest_texts(),
+        texts=texts,
         plots=plots,
         description=result_note(study, frame, table, factors, objectives),
         values=best_values(table, factors, objectives),
+        more=more,
+    )
+
+
+def _say_table(launch: StudyLaunch, grid: TableGrid) -> None:
+    """Print a table that has rows; on a terminal, fitted to its width."""
+    console = launch.console
+    if grid.rows:
+        text = fit_text(grid, console.width) if console.is_terminal else to_text(grid)
+        launch.say(f"\n{text}\n")
+
+
+def _effects_of(study: ResolvedStudy, frame: "pd.DataFrame") -> TableGrid | None:
+    """Return the table of an ablation's effects, or None of another study."""
+    ablate = study.as_dict().get("ablate")
+    return part_effects.effect_grid(frame, ablate) if ablate else None
+
+
+def _look_of(table: "pd.DataFrame", objective: str, story: race.RaceStory | None) -> StudyLook:
+    """Return what is known at this look."""
+    means = table.set_index(CONFIGURATION)[f"{objective}_mean"].dropna()
+    return StudyLook(
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seeds=int(table["n"].max()) if len(table) else 0,
+        trials=int(table["n"].sum()),
+        known={str(key): float(mean) for key, mean in means.items()},
+        decision=" ".join(story.sentences) if story else "",
     )
 
 
@@ -182,9 +245,11 @@ def _say_what_went_wrong(launch: StudyLaunch) -> None:
         launch.say(f"Failed for good: {trial.name}: {reason}")
 
 
-def _say_what_next(launch: StudyLaunch, status: int) -> None:
+def _say_what_next(launch: StudyLaunch, status: int, more: list[tuple[str, str]]) -> None:
     experiment_id = launch.record.experiment_id
-    commands = next_commands(launch.study, launch.command, status, experiment_id=experiment_id)
+    commands = next_commands(
+        launch.study, launch.command, status, more, experiment_id=experiment_id
+    )
     short = [command for command, _ in commands if len(command) <= WIDEST_COLUMN]
     width = max(map(len, short), default=0)
     launch.say("Next:")
@@ -193,7 +258,12 @@ def _say_what_next(launch: StudyLaunch, status: int) -> None:
 
 
 def next_commands(
-    study: ResolvedStudy, command: str, status: int, *, experiment_id: str
+    study: ResolvedStudy,
+    command: str,
+    status: int,
+    more: Sequence[tuple[str, str]] = (),
+    *,
+    experiment_id: str,
 ) -> list[tuple[str, str]]:
     """Return the commands that may follow a launch, each with its purpose.
 
@@ -201,15 +271,15 @@ def next_commands(
         study: which was launched.
         command: by which it was launched.
         status: the exit status.
+        more: the commands that give more seeds, where some are worth their price.
         experiment_id: of the study, in MLflow.
     """
     if status == INTERRUPTED:
         return [(command, "go on")]
-    seeds = len(study.search.seed_list)
     commands = [
         trials_command(experiment_id, study.scale),
         (python_command("analysis.report", [study.name, "--scale", study.scale]), "the report"),
-        (f"{SEEDS_FLAG.sub('', command)} --set search.seeds={seeds + 2}", "two more seeds"),
+        *more,
     ]
     if study.scale != PAPER_SCALE and PAPER_SCALE in study.scales:
         paper = python_command("study.launch", [study.source, "--scale", PAPER_SCALE, "--plan"])

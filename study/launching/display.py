@@ -146,8 +146,10 @@ class LaunchDisplay:
 
     def _remarks(self) -> list[str]:
         """Return what there is to say beside the counts."""
-        parts = [self.occupancy(), self._best_text(), self._pace_text(), self._time_left_text()]
-        return [part for part in (*parts, self.trouble()) if part]
+        race = self.scheduler.race
+        parts = [self.occupancy(), self._best_text(), race.describe_state() if race else ""]
+        parts += [self._pace_text(), self._time_left_text(), self.trouble()]
+        return [part for part in parts if part]
 
     def _counts_text(self) -> str:
         done, total = trial_counts(self.scheduler)
@@ -165,7 +167,9 @@ class LaunchDisplay:
         ]
         if not judged or len(objectives) > 1 or not self.scheduler.study.search.selects:
             return ""
-        best = min(judged, key=lambda configuration: configuration.judgement.values[0])
+        race = self.scheduler.race
+        best = race.leader if race else None
+        best = best or min(judged, key=lambda each: each.judgement.values[0])
         return (
             f"best so far: {describe_point(best.point)}, {objectives[0]} {_mean_and_spread(best)}"
         )
@@ -197,7 +201,7 @@ class LaunchDisplay:
         return sum(
             trial.epochs if is_settled(trial, configuration) else _epochs_done(trial)
             for configuration in self.scheduler.configurations
-            for trial in configuration.trials
+            for trial in configuration.wanted_trials
         )
 
 
@@ -248,7 +252,7 @@ def _progress_text(trial: Trial, *, speed: bool) -> str:
 
 
 def _mean_and_spread(configuration: ConfigurationTrials) -> str:
-    values = [trial.values[0] for trial in configuration.trials]
+    values = [trial.values[0] for trial in configuration.wanted_trials if trial.values]
     mean = statistics.fmean(values)
     if len(values) < 2:
         return f"{mean:.2f} (1 seed)"

@@ -35,7 +35,7 @@ def budget_lines(
     lines = [("budget", f"{said} of the {planned:,} trials to do fit, of {_epochs(scheduler)}")]
     done = sum(trial.state == "done" for trial in scheduler.trials.values())
     total = done + fitting
-    own = len(scheduler.study.search.seed_list)
+    own = scheduler.study.search.judging_seeds
     choices = sorted({own, *SEED_CHOICES})
     designs = [(total // seeds, seeds) for seeds in choices if total // seeds >= 2]
     if not designs:

@@ -108,11 +108,12 @@ def print_plan(
         adoptable: keys of trials that are adopted from other studies.
     """
     study = scheduler.study
-    trials = [trial for each in scheduler.configurations for trial in each.trials]
+    trials = [trial for each in scheduler.configurations for trial in each.wanted_trials]
     unasked = study.configurations - len(scheduler.configurations)
-    todo = [t for each in scheduler.configurations if not each.is_judged for t in each.trials]
+    going_on = [c for c in scheduler.configurations if c.judgement.state != "pruned"]
+    todo = [trial for each in going_on for trial in each.wanted_trials]
     todo = list(dict.fromkeys(trial for trial in todo if trial.state != "done"))
-    seeds = study.search.seed_list
+    seeds = study.search.seed_list[: study.search.judging_seeds]
     more = unasked * len(seeds)
     cut_off = sum(t.cut_off for t in todo)
     counts = TrialCounts(
@@ -125,13 +126,14 @@ def print_plan(
     coming = [t for t in scheduler.known.planned_trials(upcoming) if t.key not in adoptable]
     lines = [
         ("configurations", f"{len(scheduler.configurations)} chosen of {study.configurations}"),
-        ("seeds", f"{len(seeds)}: {', '.join(map(str, seeds))}"),
+        ("seeds", _describe_seeds(study)),
         (
             "trials",
             f"{counts.all}: {counts.done} done, {counts.cut_off} cut off, "
             + (f"{counts.to_adopt} to adopt, " if counts.to_adopt else "")
             + f"{counts.to_do} to do",
         ),
+        *_race_lines(scheduler),
         ("nodes", describe_nodes(place.nodes, study.resources.cpus, *scheduler.shares.sizes)),
     ]
     if place.dashboard:
@@ -165,6 +167,25 @@ def print_plan(
     return StudyPlan(scheduler, upcoming, counts, estimate)
 
 
+def _describe_seeds(study: ResolvedStudy) -> str:
+    race, seeds = study.search.race, study.search.seed_list
+    if race is None:
+        return f"{len(seeds)}: {', '.join(map(str, seeds))}"
+    return f"{race.schedule[0]} to {len(seeds)}, looks at {', '.join(map(str, race.schedule))}"
+
+
+def _race_lines(scheduler: StudyScheduler) -> list[tuple[str, str]]:
+    """Return where a race stands, and between which numbers that of its trials will lie."""
+    study, race = scheduler.study, scheduler.race
+    if race is None:
+        return []
+    settings = study.search
+    fewest, most = settings.judging_seeds, len(settings.seed_list)
+    bounds = f"{study.configurations * fewest:,} to {study.configurations * most:,} trials in all"
+    state = race.describe_state() or "the trials above are those before the first look"
+    return [("race", f"{bounds}; {state}")]
+
+
 def _stand_ins(study: ResolvedStudy, count: int) -> list[Configuration]:
     """Return configurations in place of those not chosen yet: the corners of the space in turn."""
     corners = study.extremes()
@@ -186,7 +207,7 @@ def _print_configurations(
 
 def _trial_states(configuration: ConfigurationTrials) -> str:
     """Return how many of a configuration's trials are in which state."""
-    counts = Counter(_trial_state(trial, configuration) for trial in configuration.trials)
+    counts = Counter(_trial_state(trial, configuration) for trial in configuration.wanted_trials)
     return ", ".join(f"{count} {state}" for state, count in counts.items())
 
 

@@ -22,6 +22,7 @@ from analysis.record.client import (
 )
 from analysis.record.duplicates import oldest_run
 from analysis.record.errors import RecordError
+from analysis.record.looks import StudyLook, read_looks
 from analysis.record.names import (
     DESCRIPTION,
     EXPERIMENT_KIND,
@@ -122,6 +123,10 @@ class StudyRun:
     def has_plots(self) -> bool:
         """Return whether a plot is on record."""
         return bool(self.run_id and self.client.list_artifacts(self.run_id, PLOTS))
+
+    def looks(self) -> tuple[StudyLook, ...]:
+        """Return the looks that are on record, the earliest first."""
+        return read_looks(self.client, self.run_id) if self.run_id else ()
 
     def add_results(self, *, texts: Mapping[str, str], plots: Iterable[Path]) -> None:
         """Add texts, by the name of the artifact, and plots."""

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from analysis.record.client import open_client, shown_tracking_uri
 from analysis.record.names import MISSING_DIAGNOSTICS, RETIRED, Outcome
-from analysis.record.values import flag_text, param_text
+from analysis.record.values import flag_text, metric_value, param_text
 from study.file.resolved import ResolvedStudy
 from study.record.delivery import EntryDelivery
 from study.record.elsewhere import OtherStudies
@@ -31,7 +31,13 @@ from study.record.entries import (
     TrialTagged,
     line_of,
 )
-from study.record.errors import BUSY_SECONDS, RecordError, ask_until_answered, is_busy
+from study.record.errors import (
+    BUSY_SECONDS,
+    RecordError,
+    ask_until_answered,
+    is_busy,
+    store_errors_told,
+)
 from study.record.lease import StudyLease, take_lease
 from study.record.spool import RecordSpool, open_spool
 from study.record.study_run import (
@@ -201,6 +207,16 @@ class StudyRecord:
             accept: whether a run will do.
         """
         return None if self.spool.away_since else self.others.finished(key, accept)
+
+    def course(self, trial: RecordedTrial, metric: str) -> dict[int, float]:
+        """Return a metric of a trial on record by epoch.
+
+        Raises:
+            RecordError: if the tracking server cannot be reached or refuses.
+        """
+        with store_errors_told("cannot read the epochs of a trial"):
+            history = self.client.get_metric_history(trial.run_id, metric)
+        return {point.step: metric_value(point.value) for point in history if point.step > 0}
 
     def adopt(self, key: str, source: RecordedTrial, *, name: str, tags: Mapping[str, str]) -> None:
         """Record a trial that another study has finished: same params, metrics and tags."""

@@ -5,21 +5,25 @@ from study.trials import ConfigurationTrials, Trial
 
 
 def trial_counts(scheduler: StudyScheduler) -> tuple[int, int]:
-    """Return how many trials are done and how many there are to be."""
-    seeds = len(scheduler.study.search.seed_list)
+    """Return how many trials are done and how many there are to be.
+
+    In a race these are the trials that are wanted as far as it is decided.
+    """
+    seeds = scheduler.study.search.judging_seeds
     unasked = scheduler.study.configurations - len(scheduler.configurations)
     done = sum(
         is_settled(trial, configuration)
         for configuration in scheduler.configurations
-        for trial in configuration.trials
+        for trial in configuration.wanted_trials
     )
-    asked = sum(len(configuration.trials) for configuration in scheduler.configurations)
+    asked = sum(len(configuration.wanted_trials) for configuration in scheduler.configurations)
     return done, asked + unasked * seeds
 
 
 def is_settled(trial: Trial, configuration: ConfigurationTrials) -> bool:
     """Return whether nothing more is to be done for the trial."""
-    return trial.state == "done" or (configuration.is_judged and trial.state == "todo")
+    stopped = configuration.judgement.state == "pruned"
+    return trial.state == "done" or (stopped and trial.state == "todo")
 
 
 def describe_left(scheduler: StudyScheduler) -> str:

@@ -82,6 +82,15 @@ class ProofScheduler:
         self.samples[trial.key.removeprefix(PREFIX)] = sample
         return len(trial.history) >= PROOF_EPOCHS
 
+    def is_to_wait(self, trial: Trial) -> bool:
+        """Return False: nobody judges the trials of a proof by rungs."""
+        del trial
+        return False
+
+    def note_waiting(self, trial: Trial) -> None:
+        """Take back a trial that waits, which none of a proof does."""
+        self.take_back(trial)
+
     def record_diagnostics(
         self, trial: Trial, names: Sequence[str], *, location: str, missing: Sequence[str] = ()
     ) -> None:
@@ -139,4 +148,5 @@ def _fresh_copy(trial: Trial) -> Trial:
         proved=frozenset(),
         history=[],
         failures=[],
+        course={},
     )

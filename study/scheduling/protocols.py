@@ -48,6 +48,14 @@ class SchedulerLike(Protocol):
         """Take finished epochs; return whether the trial is to stop."""
         ...
 
+    def is_to_wait(self, trial: Trial) -> bool:
+        """Return whether a trial that is saved at a rung gives its place to others."""
+        ...
+
+    def note_waiting(self, trial: Trial) -> None:
+        """Take that a trial is saved at a rung and waits."""
+        ...
+
     def record_diagnostics(
         self, trial: Trial, names: Sequence[str], *, location: str, missing: Sequence[str]
     ) -> None:
@@ -122,6 +130,10 @@ class RecordLike(Protocol):
 
     def interrupt(self, key: str) -> None:
         """Take that a trial is cut off."""
+        ...
+
+    def course(self, trial: RecordedTrial, metric: str) -> Mapping[int, float]:
+        """Return a metric of a trial on record by epoch."""
         ...
 
     def finished_elsewhere(

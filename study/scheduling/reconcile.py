@@ -16,7 +16,6 @@ from analysis.record.names import (
     STOPPED_EARLY,
 )
 from analysis.record.values import is_flag
-from study.file import points
 from study.file.points import point_word
 from study.file.space import Point
 from study.scheduling.scheduler import StudyScheduler
@@ -46,7 +45,7 @@ def reconcile_study(
     """Fill the scheduler with what is known, and bring Optuna's study in line with it."""
     study = scheduler.study
     stored = search.asked()
-    known = [asked.point for asked in stored if points.is_point_of(asked.point, study.space)]
+    known = [asked.point for asked in stored if study.has_point(asked.point)]
     known += _points_of_record_alone(known, scheduler, recorded)
     known = list({point_word(point): point for point in known}.values())[: study.configurations]
     judgements = {point_word(asked.point): asked.judgement for asked in stored}
@@ -68,7 +67,11 @@ def reconcile_study(
         if each.is_judged:
             _record_missed_stops(each, scheduler)
         else:
+            for trial in each.judging_trials:
+                if trial.key in recorded:
+                    scheduler.recall_course(trial, recorded[trial.key])
             scheduler.queue_trials(each)
+    scheduler.take_look()
     own = set(scheduler.trials)
     was_retired = {k for k, trial in recorded.items() if is_flag(trial.tags.get(RETIRED))}
     return ReconciledStudy(
@@ -91,7 +94,7 @@ def _was_stopped_early(
 def _record_missed_stops(configuration: ConfigurationTrials, scheduler: StudyScheduler) -> None:
     """End on record what a dead process left of a configuration that it had stopped early."""
     for trial in configuration.trials:
-        if trial.cut_off and scheduler.known.is_judged_everywhere(trial):
+        if trial.cut_off and scheduler.known.is_stopped_early(trial):
             trial.cut_off = False
             scheduler.record.end(trial.key, STOPPED_EARLY, None, failure="")
 
@@ -103,9 +106,9 @@ def _points_of_record_alone(
     found = {point_word(point): -1 for point in known}
     for trial in sorted(recorded.values(), key=lambda trial: trial.number):
         point = trial.point
-        if point is None or not points.is_point_of(point, scheduler.study.space):
+        if point is None:
             continue
-        if point_word(point) in found:
+        if point_word(point) in found or not scheduler.study.has_point(point):
             continue
         configuration = scheduler.study.configuration(point)
         if scheduler.known.configuration_key(configuration) == trial.tags.get(CONFIGURATION):

@@ -19,15 +19,23 @@ from analysis.record.names import (
 from study.file.resolved import ResolvedStudy
 from study.scheduling.adoption import AdoptionRule
 from study.scheduling.budget import BudgetMeter
-from study.scheduling.early_stopping import is_to_stop
+from study.scheduling.early_stopping import (
+    in_rung_order,
+    is_to_stop,
+    laggards_of,
+    note_course,
+    rungs_of,
+)
 from study.scheduling.gpu_shares import GpuShares
 from study.scheduling.protocols import RecordLike, SearchLike
+from study.scheduling.seed_race import SeedRaceState
 from study.scheduling.study_trials import StudyTrials
-from study.trials import ConfigurationResult, ConfigurationTrials, Trial
+from study.trials import ConfigurationResult, ConfigurationTrials, RecordedTrial, Trial
 from trainables.configuration import Configuration, as_dict, flatten_settings
 from trainables.metrics import (
     EpochMetrics,
     TrialSummary,
+    course_metric,
     has_diverged,
     summarise_trial,
 )
@@ -76,6 +84,8 @@ class StudyScheduler:
         """The trials that are handed out for execution, or under way."""
         self.stopping = False
         """Whether no further trial may begin."""
+        self.race = SeedRaceState(study) if study.search.race else None
+        self._is_race_over = self.race is None
         self._unjudged = 0
         """How many configurations are not judged; to count them anew would take time per event."""
 
@@ -96,17 +106,27 @@ class StudyScheduler:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every configuration has been chosen and judged."""
-        return self.is_complete and self._unjudged == 0
+        """Whether every configuration is chosen and judged, and the race over seeds is over."""
+        return self.is_complete and self._unjudged == 0 and self._is_race_over
 
     # Configurations
 
     def queue_trials(self, configuration: ConfigurationTrials) -> None:
         """Put the trials that an unjudged configuration still lacks on the list of what to do."""
         self._unjudged += 1
-        for trial in configuration.trials:
+        rule = self.study.search.early_stopping
+        for trial in in_rung_order(configuration.wanted_trials, rule):
             if trial.state == "todo":
                 self.todo.setdefault(trial)
+
+    def take_look(self) -> None:
+        """Queue the seeds that a race wants next, once all that it wanted before are done."""
+        if self.race is None or not self.is_complete or self._unjudged:
+            return
+        if not self.todo and not self.active:
+            wanted = self.race.take_look(self.configurations)
+            self.todo.update(dict.fromkeys(wanted))
+            self._is_race_over = not wanted
 
     def _judge_by_trials(self, configuration: ConfigurationTrials) -> None:
         result = configuration.result
@@ -130,6 +150,7 @@ class StudyScheduler:
                 added = self.known.add_configuration(self.search.ask())
                 self.queue_trials(added)
                 self._judge_by_trials(added)  # an equal configuration may have been trained already
+                self.take_look()
                 continue
             if not self.meter.has_place_for(next(iter(self.todo))):
                 self.stopping = not self.active  # those begun are within the budget
@@ -170,9 +191,17 @@ class StudyScheduler:
         tags = {**trial.tags, **self.adoption.proof_tags(trial, source)}
         self.record.adopt(trial.key, source, name=trial.name, tags=tags)
         self.known.note_recorded(trial, source)
+        self.recall_course(trial, source)
         for holder in self.known.holders_of(trial):
             self._judge_by_trials(holder)
+        self.take_look()
         return True
+
+    def recall_course(self, trial: Trial, recorded: RecordedTrial) -> None:
+        """Read the epochs of a trial on record, where early stopping will go by them."""
+        if self.study.search.early_stopping is not None:
+            metric = course_metric(self.study.search.objectives[0])
+            trial.course.update(self.record.course(recorded, metric))
 
     def note_begun(self, trial: Trial) -> None:
         """Note that the trial begins, or goes on."""
@@ -202,21 +231,43 @@ class StudyScheduler:
                 trial.found = len(epochs) - 1
             trial.history = [*trial.history[: epochs[0].epoch - 1], *epochs]
         self._stop_if_spent()
-        if self.study.search.early_stopping is None or has_diverged(trial.history):
+        if self.study.search.early_stopping is None:
+            return False
+        objective = self.study.search.objectives[0]
+        note_course(trial, objective)
+        if has_diverged(trial.history):
             return False
         holders = self.known.holders_of(trial)
-        objective = self.study.search.objectives[0]
         for holder in holders:
             if not holder.is_judged and is_to_stop(holder, self.search, objective):
                 self._stop_configuration(holder)
-        return all(holder.judgement.state == "pruned" for holder in holders)
+        return self.known.is_stopped_early(trial)
 
     def _stop_configuration(self, configuration: ConfigurationTrials) -> None:
         """Judge a configuration as stopped early, and drop those of its trials not handed out."""
         self._judge(configuration, ConfigurationResult("pruned"))
         for trial in configuration.trials:
-            if self.known.is_judged_everywhere(trial):
-                self.todo.pop(trial, None)
+            if trial in self.todo and self.known.is_stopped_early(trial):
+                del self.todo[trial]
+                if trial.cut_off:
+                    self._end_if_stopped(trial)
+
+    def is_to_wait(self, trial: Trial) -> bool:
+        """Return whether a trial that is saved at a rung gives its place to slower seeds."""
+        return bool(self._laggards_of(trial))
+
+    def note_waiting(self, trial: Trial) -> None:
+        """Note that a trial is saved at a rung and waits for slower seeds, which come first."""
+        laggards = [other for other in self._laggards_of(trial) if other in self.todo]
+        self.note_interrupted(trial)
+        self.todo[trial] = None
+        for each in (trial, *reversed(laggards)):
+            self.todo.move_to_end(each, last=False)
+
+    def _laggards_of(self, trial: Trial) -> list[Trial]:
+        rungs = rungs_of(self.study.search.early_stopping, trial.epochs)
+        holders = self.known.holders_of(trial)
+        return [other for holder in holders for other in laggards_of(trial, holder, rungs)]
 
     def record_diagnostics(
         self, trial: Trial, names: Sequence[str], *, location: str, missing: Sequence[str] = ()
@@ -300,7 +351,7 @@ class StudyScheduler:
 
     def _end_if_stopped(self, trial: Trial) -> bool:
         """End a trial if its configuration was stopped early meanwhile; return whether it was."""
-        if not self.known.is_judged_everywhere(trial):
+        if not self.known.is_stopped_early(trial):
             return False
         trial.outcome = STOPPED_EARLY
         self._end_trial(trial, None)
@@ -320,3 +371,4 @@ class StudyScheduler:
         for holder in self.known.holders_of(trial):
             if holder.is_judged:
                 holder.drop_histories()
+        self.take_look()

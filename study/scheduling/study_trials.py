@@ -44,9 +44,9 @@ class StudyTrials:
         """Return the configurations that hold the trial."""
         return self._holders[trial.key]
 
-    def is_judged_everywhere(self, trial: Trial) -> bool:
-        """Return whether every configuration that holds the trial is judged."""
-        return all(holder.is_judged for holder in self._holders[trial.key])
+    def is_stopped_early(self, trial: Trial) -> bool:
+        """Return whether every configuration that holds the trial was stopped early."""
+        return all(holder.judgement.state == "pruned" for holder in self._holders[trial.key])
 
     def planned_trials(self, points: Iterable[Point]) -> list[Trial]:
         """Return the trials that configurations would have, without taking them up."""
@@ -64,8 +64,15 @@ class StudyTrials:
         trials = [self._trial_of(suggestion, configuration, seed, recorded or {}) for seed in seeds]
         judgement = suggestion.judgement
         reported = max(judgement.intermediate, default=0)
+        judging = self.study.search.judging_seeds
         added = ConfigurationTrials(
-            suggestion.number, suggestion.point, trials, judgement, reported
+            number=suggestion.number,
+            point=suggestion.point,
+            trials=trials,
+            judgement=judgement,
+            judging=judging,
+            wanted=judging,
+            reported=reported,
         )
         self.configurations.append(added)
         for trial in trials:

@@ -56,6 +56,17 @@ class GridSequence:
         return points.grid_point(self.space, number)
 
 
+class DesignSequence:
+    """The points of an ablation, in the order of its design."""
+
+    def __init__(self, study: ResolvedStudy) -> None:
+        self.points = study.design
+
+    def point(self, number: int) -> Point:
+        """Return configuration `number`, counted from 0."""
+        return dict(self.points[number])
+
+
 class SampledSequence:
     """Draws of an Optuna sampler from an empty study: what happened elsewhere cannot matter.
 
@@ -113,4 +124,6 @@ def build_sequence(study: ResolvedStudy) -> PointSequence | None:
     """Return the sequence of a sampler that does not learn, or None of one that does."""
     if study.search.sampler in LEARNING_SAMPLERS:
         return None
+    if study.design:
+        return DesignSequence(study)
     return GridSequence(study) if study.search.sampler == "grid" else SampledSequence(study)

@@ -77,6 +77,7 @@ def assignment(chosen: Configuration, *, seed: int, folder: str, data: Path) -> 
         data=str(data),
         checkpoints=folder,
         checkpoint_seconds=300.0,
+        rungs=[],
         cpus=1.0 if torch.get_num_threads() == 1 else float(torch.get_num_threads()),
         gpus=float(torch.cuda.is_available()),
         timeout_seconds=0.0,

@@ -89,14 +89,28 @@ def test_a_wrong_one_is_refused_in_words(refused, flag, said):
 @pytest.mark.parametrize(
     "flag",
     [
-        "search.seeds={first: 3, most: 15, looks: [3, 5, 8, 11, 15], decide: best, margin: 0.2}",
-        "search.seeds={decide: {against: {regularizer.beta: 0.5}}}",
         "search.configurations={most: 100, until: settled}",
-        "ablate={from: {regularizer.beta: 1.0}, to: {regularizer.beta: 0.5}, parts: [regularizer]}",
     ],
 )
 def test_what_nothing_serves_yet_is_refused_in_words(refused, flag):
     assert refused(flag).endswith(": is not available yet")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (
+            ("search.objective=[validation_error, epoch_seconds]",),
+            "search.seeds: a race decides by one objective, but there are several",
+        ),
+        (
+            ("search.objective=train_loss",),
+            "search.seeds: a race cannot decide by train_loss",
+        ),
+    ],
+)
+def test_a_race_that_cannot_decide_is_refused_in_words(refused, flags, said):
+    assert said in refused("search.seeds={first: 3}", *flags)
 
 
 def test_hours_are_written_with_or_without_a_unit():

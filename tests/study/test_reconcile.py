@@ -30,6 +30,7 @@ class KeptRecord:
     """Keeps what MLflow would keep, for the launches after."""
 
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    epochs: dict[str, dict[int, Any]] = field(default_factory=dict)
 
     def begin(self, key, *, name, params, tags):
         run = self.runs.setdefault(key, {"metrics": {}, "tags": {}})
@@ -37,6 +38,7 @@ class KeptRecord:
 
     def add_epochs(self, key, epochs, *, device, precision):
         self.runs[key]["metrics"] |= vars(epochs[-1])
+        self.epochs.setdefault(key, {}).update({epoch.epoch: epoch for epoch in epochs})
 
     def end(self, key, outcome, summary, *, failure=""):
         metrics = vars(summary) if summary else {}
@@ -51,6 +53,9 @@ class KeptRecord:
 
     def note_missing(self, key, names):
         self.runs[key]["missing"] = list(names)
+
+    def course(self, trial, metric):
+        return {e.epoch: getattr(e, metric) for e in self.epochs.get(trial.key, {}).values()}
 
     def finished_elsewhere(self, key, accept):
         return None

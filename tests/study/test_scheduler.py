@@ -40,6 +40,9 @@ class ListedRecord:
     def note_missing(self, key, names):
         self.calls.append(("missing", key, list(names)))
 
+    def course(self, trial, metric):
+        return {}
+
     def finished_elsewhere(self, key, accept):
         found = self.elsewhere.get(key)
         return found if found is not None and accept(found) else None
@@ -314,28 +317,32 @@ def test_epochs_told_again_after_a_restore_count_once(begun):
 MEDIAN = {"name": "median", "startup_configurations": 1}
 
 
-def test_early_stopping_stops_all_seeds_and_drops_those_not_begun(begun):
+def test_early_stopping_stops_all_seeds_at_a_rung_that_all_have_reached(begun):
     scheduler = begun(configurations=2, seeds=3, early_stopping={**MEDIAN, "grace_period": 2})
     for _ in range(3):
         run(scheduler, scheduler.hand_out_trial(), [10.0] * 4)
     first, second = scheduler.hand_out_trial(), scheduler.hand_out_trial()
-    scheduler.note_begun(first), scheduler.note_begun(second)
-    of_first, of_second = epochs_of([50.0, 52.0, 54.0]), epochs_of([60.0, 62.0])
-    assert not scheduler.note_epochs(first, of_first[:1], device="cpu")
-    assert not scheduler.note_epochs(second, of_second[:1], device="cpu")
-    assert not scheduler.note_epochs(
-        first, of_first[1:2], device="cpu"
-    )  # the second is not there yet
-    assert scheduler.note_epochs(second, of_second[1:], device="cpu")
+    for trial, errors in ((first, [50.0, 52.0]), (second, [60.0, 62.0])):
+        scheduler.note_begun(trial)
+        one, two = epochs_of(errors)
+        assert not scheduler.note_epochs(trial, [one], device="cpu")
+        assert not scheduler.is_to_wait(trial)  # no rung yet
+        assert not scheduler.note_epochs(trial, [two], device="cpu")
+    assert judged(scheduler)[1].intermediate == {}  # the third has not begun
+    assert scheduler.is_to_wait(first)
+    scheduler.note_waiting(first)
+    third = scheduler.hand_out_trial()
+    assert third.seed == 2
+    scheduler.note_begun(third)
+    assert scheduler.note_epochs(third, epochs_of([70.0, 72.0]), device="cpu")
+    assert judged(scheduler)[1].intermediate == {1: 60.0, 2: 62.0}
+    scheduler.note_completed(third)
+    assert scheduler.note_epochs(second, epochs_of([60.0, 62.0, 64.0])[2:], device="cpu")
     scheduler.note_completed(second)
-    assert scheduler.note_epochs(first, of_first[2:], device="cpu")
-    scheduler.note_completed(first)
     assert scheduler.hand_out_trial() is None
     assert scheduler.is_finished
     assert judged(scheduler)[1].state == "pruned"
-    assert judged(scheduler)[1].intermediate == {1: 50.0, 2: 57.0}
-    assert [call[2] for call in scheduler.record.of("end")[3:]] == ["stopped_early"] * 2
-    assert len({call[1] for call in scheduler.record.of("begin")}) == 5  # the third never began
+    assert [call[2] for call in scheduler.record.of("end")[3:]] == ["stopped_early"] * 3
 
 
 def test_a_slice_of_a_first_epoch_stops_nothing(begun):
@@ -358,11 +365,11 @@ def test_a_trial_in_its_last_epoch_is_not_stopped(begun):
     )
 
 
-def test_seeds_one_after_another_are_judged_on_the_epochs_all_have_reached(begun):
+def test_seeds_one_after_another_are_judged_by_their_mean_at_each_epoch(begun):
     scheduler = begun(configurations=1, seeds=2, early_stopping=MEDIAN)
     run(scheduler, scheduler.hand_out_trial(), [8.0, 6.0, 4.0, 2.0])
     run(scheduler, scheduler.hand_out_trial(), [9.0, 9.0, 9.0, 4.0])
-    assert judged(scheduler)[0] == ConfigurationResult("complete", (3.0,), {1: 8.0, 2: 6.0, 3: 4.0})
+    assert judged(scheduler)[0] == ConfigurationResult("complete", (3.0,), {1: 8.5, 2: 7.5, 3: 6.5})
 
 
 def test_without_early_stopping_no_mean_is_reported(begun):

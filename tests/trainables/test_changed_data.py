@@ -69,6 +69,7 @@ def assigned(own: Path, fingerprint: str) -> TrialAssignment:
         data="/",
         checkpoints=str(own.parent / "checkpoints"),
         checkpoint_seconds=300.0,
+        rungs=[],
         cpus=1.0,
         gpus=0.0,
         avoid=[],

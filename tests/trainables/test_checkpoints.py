@@ -65,6 +65,7 @@ def actor_in(folder: Path, *, code: str = "", proved: tuple[str, ...] = ()) -> T
             data=str(folder),
             checkpoints=str(folder / "checkpoints"),
             checkpoint_seconds=300.0,
+            rungs=[],
             cpus=1.0,
             gpus=0.0,
             avoid=[],

@@ -40,6 +40,7 @@ def assigned(chosen: dict, folder: Path, *, seed: int = 0) -> TrialAssignment:
         data=str(folder),
         checkpoints=str(folder),
         checkpoint_seconds=300.0,
+        rungs=[],
         cpus=1.0,
         gpus=0.0,
         avoid=[],

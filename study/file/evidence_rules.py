@@ -1,0 +1,31 @@
+"""What must hold between the keys of evidence and the rest of a study file."""
+
+from collections.abc import Iterator
+
+from study.file.evidence import RaceReference
+from study.file.point_rules import point_rule
+from study.file.points import reference_point
+from study.file.settings import SearchSettings
+from study.file.space import Space
+from trainables.metrics import SELECTING_NOTHING
+
+PathRule = tuple[str, str]
+"""Where a mistake stands, seen from `search`, and what is wrong."""
+
+
+def race_problems(search: SearchSettings, searched: Space) -> Iterator[PathRule]:
+    """Yield what keeps a race over seeds from deciding."""
+    if search.race is None:
+        return
+    if len(search.objectives) > 1:
+        yield "seeds", "a race decides by one objective, but there are several; give a number"
+    elif not search.selects:
+        rule = f"a race cannot decide by {SELECTING_NOTHING}, which says nothing of unseen images"
+        yield "seeds", f"{rule}; give a number of seeds"
+    if not isinstance(search.race.decide, RaceReference):
+        return
+    reference = reference_point(searched, search.race.decide.against)
+    for path, value in reference.items():
+        broken = point_rule(searched, reference, path, value)
+        if broken:
+            yield f"seeds.decide.against.{path}", broken
