@@ -113,7 +113,12 @@ class TakenOver(NoRecord):
     def finished_elsewhere(self, key, accept):
         metrics = vars(epochs_of([5.0])[-1])
         return SimpleNamespace(
-            run_id="1", is_finished=True, outcome="completed", metrics=metrics, tags={}
+            run_id="1",
+            is_finished=True,
+            codes=frozenset(),
+            outcome="completed",
+            metrics=metrics,
+            tags={},
         )
 
 
