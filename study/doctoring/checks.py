@@ -19,7 +19,7 @@ from study.doctoring.machine import MACHINE_CHECKS, DoctorOptions
 from study.doctoring.services import SERVICE_CHECKS
 
 NAMES = (*MACHINE_CHECKS, *SERVICE_CHECKS, *GPU_CHECKS)
-SECONDS = 120.0
+SECONDS = 180.0
 """For each of Ray and the record."""
 GPU_SECONDS = 240.0
 """For all checks of GPUs together; on a recent one they take half of it."""
