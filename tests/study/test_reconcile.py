@@ -111,13 +111,18 @@ class Lab:
         while len(trained) < most and (trial := self.scheduler.hand_out_trial()) is not None:
             trained.append((trial.number, trial.seed))
             self.begin(trial, [error_of(trial)] * trial.epochs)
-            self.scheduler.note_completed(trial)
+            if trial.state == "running":
+                self.scheduler.note_completed(trial)
         return trained
 
     def begin(self, trial, errors):
+        """Train a trial until it is stopped, has to wait at a rung, or has no further error."""
         self.scheduler.note_begun(trial)
         for epoch in epochs_of(errors):
             if self.scheduler.note_epochs(trial, [epoch], device="cpu"):
+                break
+            if self.scheduler.is_to_wait(trial):
+                self.scheduler.note_waiting(trial)
                 break
 
     def points(self):
