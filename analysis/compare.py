@@ -80,7 +80,7 @@ def compare_document(entries: Sequence[ComparedStudy], *, test: str) -> dict[str
         "document": "compare",
         "version": 1,
         "reference": entries[0].label,
-        "test_error": test,
+        "reported": test,
         "studies": [
             {
                 "label": entry.label,

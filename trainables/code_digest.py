@@ -12,12 +12,11 @@ imports from outside the folders of installed packages.
 import ast
 import hashlib
 import importlib.util
-import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import Any
 
 from trainables.configuration import Configuration
 from trainables.plugins import per_known_set
+from trainables.source_hashes import parsed_source, part_hashes, source_hash
 
 LOOP = ("trainables.trainable", "trainables.training", "trainables.metrics")
 """Modules that every trial uses."""
@@ -121,11 +121,11 @@ def _code_of(components: tuple[str, ...]) -> TrialCode:
     own = {name.partition(".")[0] for name in (*LOOP, *components)}
     files = dict(_closure((*LOOP, *components), own))
     code = TrialCode(
-        modules={name: _source_hash(file) for name, file in files.items()},
+        modules={name: source_hash(file) for name, file in files.items()},
         versions={name: version(name) for name in packages_of(components)},
-        parts={name: _part_hashes(file) for name, file in files.items()},
+        parts={name: part_hashes(file) for name, file in files.items()},
     )
-    _parsed.cache_clear()  # read once for all three, and of no more use
+    parsed_source.cache_clear()  # read once for all three, and of no more use
     return code
 
 
@@ -196,7 +196,7 @@ def _source_file(name: str) -> Path | None:
 def _imported_names(name: str, file: Path) -> Iterator[str]:
     """Yield all that the module's imports may mean: modules, and perhaps names within them."""
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-    for node in _executed_nodes(_parsed(file)):
+    for node in _executed_nodes(parsed_source(file)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -223,85 +223,3 @@ def _executed_nodes(tree: ast.AST) -> Iterator[ast.AST]:
 def _is_for_type_checkers(test: ast.expr) -> bool:
     name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
     return name == "TYPE_CHECKING"
-
-
-@cache
-def _parsed(file: Path) -> ast.Module:
-    return ast.parse(file.read_bytes())
-
-
-def _source_hash(file: Path) -> str:
-    return _hash_since(file, os.stat(file).st_mtime_ns)
-
-
-@lru_cache
-def _hash_since(file: Path, changed_ns: int) -> str:
-    """Return the hash of a file as it is since it was changed last."""
-    del changed_ns
-    content = "".join(_canonical_parts(_parsed(file)))
-    return hashlib.blake2b(content.encode(), digest_size=8).hexdigest()
-
-
-@lru_cache
-def _part_hashes(file: Path) -> dict[str, str]:
-    """Return the hash of each function, method and assigned name of a module."""
-    texts: dict[str, str] = {}
-    for name, node in _named_parts(_parsed(file).body):
-        texts[name] = texts.get(name, "") + "".join(_canonical_parts(node))
-    return {
-        name: hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-        for name, text in texts.items()
-    }
-
-
-def _named_parts(body: Iterable[ast.stmt], owner: str = "") -> Iterator[tuple[str, object]]:
-    for node in body:
-        if isinstance(node, ast.ClassDef):
-            inner = f"{owner}{node.name}"
-            yield inner, [*node.bases, *node.keywords, *node.decorator_list]
-            yield from _named_parts(node.body, f"{inner}.")
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield f"{owner}{node.name}", node
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            yield f"{owner}imports", node
-        elif not _is_text_alone(node):
-            yield f"{owner}{_assigned_name(node) or 'statements'}", node
-
-
-def _assigned_name(node: ast.stmt) -> str:
-    """Return the name that a statement assigns to, or nothing."""
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return targets[0].id if isinstance(targets[0], ast.Name) else ""
-
-
-def _canonical_parts(node: object) -> Iterator[str]:
-    """Yield a text of a syntax tree that is the same on every version of Python that parses it.
-
-    Fields that are empty are left out: later versions add such fields to old nodes.
-    """
-    if isinstance(node, ast.AST):
-        yield f"({type(node).__name__}"
-        for field, value in ast.iter_fields(node):
-            if isinstance(value, list):
-                value = [inner for inner in value if not _is_text_alone(inner)]
-            if value is None or value == [] or field in ("kind", "type_comment", "ctx"):
-                continue
-            yield f" {field}="
-            yield from _canonical_parts(value)
-        yield ")"
-    elif isinstance(node, list):
-        yield "["
-        for inner in node:
-            yield from _canonical_parts(inner)
-        yield "]"
-    else:
-        yield f"{type(node).__name__}:{node!r}"
-
-
-def _is_text_alone(node: object) -> bool:
-    """Return whether a statement is a docstring, or a string under a field."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )

@@ -1,4 +1,7 @@
-"""The training loop as a Ray Tune Trainable. Ray is imported here and nowhere else in this room."""
+"""The training loop as a Ray Tune Trainable. Ray is imported here and nowhere else in this room.
+
+Over 300 lines for that reason.
+"""
 
 import faulthandler
 import logging
@@ -8,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
 import ray
 import torch
@@ -17,6 +20,7 @@ from ray.util.metrics import Gauge
 
 from trainables import plugins
 from trainables.artifacts import TrialArtifacts
+from trainables.assignment import TrialAssignment
 from trainables.checkpoints import (
     CheckpointError,
     SaveCadence,
@@ -41,40 +45,6 @@ REPORT_SECONDS = 1.0
 """Epochs shorter than this are reported together: a report costs the driver some milliseconds."""
 SLICE_SECONDS = 10.0
 """A longer epoch is left in its middle, so that the driver can stop and save the trial."""
-
-
-class TrialAssignment(TypedDict):
-    """What the driver asks of an actor: one trial. It is the trial's Ray Tune config."""
-
-    name: str
-    """What people call the trial: study, configuration and seed."""
-    study: str
-    point: str
-    """The searched settings of the configuration, as people write them."""
-    configuration: dict[str, Any]
-    seed: int
-    key: str
-    data: str
-    checkpoints: str
-    checkpoint_seconds: float
-    cpus: float
-    gpus: float
-    avoid: list[str]
-    """Ids of nodes that must not be used."""
-    timeout_seconds: float
-    """How long the preparation of a trial may take; 0 for ever."""
-    versions: dict[str, str]
-    """Of the driver, as `code_versions` gives them; empty for an actor on the driver's machine."""
-    fingerprint: str
-    """Of the data set that the trial's key holds; a trial on other data is not trained."""
-    own_modules: list[dict[str, Any]]
-    """The users' modules that the trial's components come from (`OwnModule`)."""
-    code: str
-    """The digest of the code that the driver knows the trial's by; other code trains nothing."""
-    proved: list[str]
-    """Digests of other code that was proven equal: a checkpoint of theirs is gone on from."""
-    rungs: list[int]
-    """Epochs after which the trial saves itself and reports: it may have to wait there."""
 
 
 def _set_process_title(title: str) -> None:

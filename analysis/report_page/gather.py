@@ -2,20 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from analysis import trials
 from analysis.figures import curves as figures_curves
-from analysis.figures import errors, insides, intervals, search
+from analysis.figures import errors, intervals, search
 from analysis.figures.curves import MOST_BARE_CURVES
-from analysis.figures.diagnostics import (
-    ActivationMaps,
-    BadArtifactError,
-    EmbeddingRecord,
-    SoftTargets,
-)
 from analysis.figures.model import Figure
 from analysis.paper import (
     cells,
@@ -26,11 +19,12 @@ from analysis.paper import (
     table_rows,
 )
 from analysis.paper.claims_file import rows_of_data
-from analysis.paper.findings import DiagnosedTrials, figure_finding
+from analysis.paper.findings import figure_finding
 from analysis.paper.reproduction import ComparedCell
 from analysis.paper.table_claims import JudgedClaim
 from analysis.record.names import CONFIGURATION, SEED
 from analysis.report_page import checks
+from analysis.report_page.diagnosed import diagnosed_trials, diagnostic_figures
 from analysis.report_page.headline import headline_of
 from analysis.statistics.importance import CAPTION as IMPORTANCE
 from analysis.statistics.importance import factor_importance
@@ -147,13 +141,13 @@ def gather_material(
     error = course_metric(info.objectives[0]) if info.selects else TEST_ERROR
     curves = list(dict.fromkeys([error, TRAIN_LOSS, TEST_ERROR]))
     history = trials.history(labels, curves, info.tracking_uri)
-    diagnosed = _diagnosed_trials(info, frame, labels, problems)
+    diagnosed = diagnosed_trials(info, frame, labels, problems)
     drawn = [
         *_error_figures(info, frame, table, factors, objectives, test),
         figures_curves.learning_curves(
             history, labels, metrics=[error, TRAIN_LOSS], left_out=_left_out(table, shown, factors)
         ),
-        *_diagnostic_figures(diagnosed),
+        *diagnostic_figures(diagnosed),
     ]
     figure = cells.figure_of(info.study)
     story = tell_race(frame, table, factors, info.search, objective=objectives[0], foresee=True)
@@ -277,44 +271,3 @@ def _left_out(table: pd.DataFrame, shown: pd.DataFrame, factors: list[str]) -> l
     """Return the names of the configurations that have a number and are not shown."""
     rest = table[(table["n"] > 0) & ~table.index.isin(shown.index)]
     return [setting_text(row, factors) for _, row in rest.iterrows()]
-
-
-def _diagnosed_trials(
-    info: StudyInfo, frame: pd.DataFrame, labels: dict[str, str], problems: list[str]
-) -> DiagnosedTrials:
-    """Return the diagnostics of the trials shown; what cannot be read is told in `problems`."""
-    found = DiagnosedTrials()
-    chosen = frame[frame["run_id"].isin(labels)] if len(frame) else frame
-    for _, trial in chosen.iterrows():
-        label = labels[trial["run_id"]]
-        if held := _diagnostic_of(SoftTargets, info, trial, problems):
-            found.targets.setdefault(label, []).append(held)
-        if label not in found.maps and (
-            held := _diagnostic_of(ActivationMaps, info, trial, problems)
-        ):
-            found.maps[label] = held
-        if found.embedding is None and (
-            held := _diagnostic_of(EmbeddingRecord, info, trial, problems)
-        ):
-            found.embedding = f"{label}, seed {trial[SEED]}", held
-    return found
-
-
-def _diagnostic_figures(diagnosed: DiagnosedTrials) -> Iterator[Figure | None]:
-    yield insides.top_targets(diagnosed.targets)
-    for label, seeds in list(diagnosed.targets.items())[:1]:
-        yield insides.target_distributions(seeds[0], of=f"{label}, first seed")
-    yield insides.activation_maps(diagnosed.maps)
-    if diagnosed.embedding is not None:
-        of, embedding = diagnosed.embedding
-        yield insides.embedding_panels(embedding, of=of)
-
-
-def _diagnostic_of(kind: Any, info: StudyInfo, trial: "pd.Series[Any]", problems: list[str]) -> Any:
-    """Return a trial's diagnostics of a kind, or None where there are none that can be read."""
-    path = trials.artifact(trial, kind.PATH, info.tracking_uri)
-    try:
-        return kind.read(path) if path else None
-    except BadArtifactError as error:
-        problems.append(f"{kind.PATH} of run {trial['run_id'][:8]} is left out: {error}")
-        return None

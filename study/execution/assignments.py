@@ -6,9 +6,9 @@ from study.execution.admission import NodeAdmission
 from study.file.resolved import ResolvedStudy
 from study.scheduling.early_stopping import rungs_of
 from study.trials import Trial, describe_point
+from trainables.assignment import TrialAssignment
 from trainables.configuration import as_dict
 from trainables.sight import code_versions
-from trainables.trainable import TrialAssignment
 
 
 def assignment_of(trial: Trial, study: ResolvedStudy, admission: NodeAdmission) -> TrialAssignment:

@@ -1,4 +1,7 @@
-"""One run of Ray Tune over a study's trials."""
+"""One run of Ray Tune over a study's trials.
+
+Over 300 lines, since what Ray Tune says of a trial is taken here alone.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,10 +23,10 @@ from study.scheduling.protocols import SchedulerLike
 from study.scheduling.trial_watch import TrialWatch
 from study.scratch import lend_scratch
 from study.trials import Trial
+from trainables.assignment import TrialAssignment
 from trainables.failures import failure_cause
 from trainables.metrics import EpochMetrics
 from trainables.storage import StorageFolder
-from trainables.trainable import TrialAssignment
 
 
 def _ends_the_run(

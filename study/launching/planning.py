@@ -16,9 +16,10 @@ from study.launching.estimate import (
     estimate_study,
     planned_work,
 )
+from study.launching.opening_words import describe_code
 from study.launching.outlook import budget_lines
 from study.launching.places import choose_cluster, lend_place
-from study.launching.study_launch import LaunchRefusedError, StudyLaunch, describe_code
+from study.launching.study_launch import LaunchRefusedError, StudyLaunch
 from study.scheduling.gpu_shares import ShareError
 from study.scheduling.nodes import StudyPlace, describe_nodes
 from study.scheduling.scheduler import StudyScheduler

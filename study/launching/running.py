@@ -2,8 +2,9 @@
 
 from study.launching.closing import close_interrupted, close_launch
 from study.launching.exit_status import DONE
+from study.launching.opening_words import describe_start
 from study.launching.places import choose_cluster, is_cluster_chosen
-from study.launching.study_launch import LaunchRefusedError, StudyLaunch, describe_start
+from study.launching.study_launch import LaunchRefusedError, StudyLaunch
 from study.record.errors import RecordError
 from study.scheduling.gpu_shares import ShareError
 

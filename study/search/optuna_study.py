@@ -33,8 +33,7 @@ from trainables.metrics import course_metric
 
 RULES_ATTRIBUTE = "early_stopping"
 """Where the Optuna study keeps the rule of early stopping."""
-QUESTION_ATTRIBUTE = "question"
-"""Where the Optuna study keeps the question, for whoever opens it in Optuna's dashboard."""
+QUESTION_ATTRIBUTE = "question"  # for whoever opens the study in Optuna's dashboard
 RUNG_PREFIX = "completed_rung_"
 """Begins the names under which Optuna's pruners note how a configuration did at a rung."""
 REPEATING_SAMPLERS = ("gp", "nsga2")

@@ -134,7 +134,7 @@ def test_a_comparison_is_a_document_for_programs(capsys):
     document = checked(capsys.readouterr().out)
     ours, theirs = document["studies"]
     assert document["reference"] == ours["label"] == "ours"
-    assert document["test_error"] == "test_error_last"
+    assert document["reported"] == "test_error_last"
     (best,), (other,) = ours["configurations"], theirs["configurations"]
     assert best["settings"] == "regularizer.beta = 0.5"
     assert best["test_error_by_seed"]["1"] == 5.0 and len(other["test_error_by_seed"]) == 7

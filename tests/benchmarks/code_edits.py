@@ -197,7 +197,7 @@ TRAIN = """
 from pathlib import Path
 from types import SimpleNamespace
 from study.file.resolved import load_study
-from study.record.writer import open_record
+from study.record.opening import open_record
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import OptunaStudy
 from trainables import datasets
@@ -230,7 +230,7 @@ import json
 from pathlib import Path
 from study.file.resolved import load_study
 from study.record.code_history import CodeHistory
-from study.record.writer import open_record
+from study.record.opening import open_record
 from study.scheduling.code_proof import PROOF_EPOCHS, TrainedSample, judge_sample
 from study.scheduling.code_rules import decide_by_code, proof_groups
 from trainables import datasets

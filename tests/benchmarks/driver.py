@@ -27,7 +27,8 @@ from rich.console import Console
 
 from study.file.resolved import ResolvedStudy, load_study
 from study.launching.display import LaunchDisplay
-from study.record.writer import StudyRecord, open_record
+from study.record.opening import open_record
+from study.record.writer import StudyRecord
 from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import OptunaStudy

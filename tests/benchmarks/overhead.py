@@ -25,9 +25,10 @@ from tests.benchmarks.cases import Case
 from tests.benchmarks.table import Figure, section
 from tests.benchmarks.timing import spread
 from trainables import datasets
+from trainables.assignment import TrialAssignment
 from trainables.code_digest import trial_code
 from trainables.configuration import Configuration, as_dict, parse_configuration
-from trainables.trainable import TrialAssignment, TrialTrainable
+from trainables.trainable import TrialTrainable
 
 SEEDS = 5
 NO_OP: dict[str, Any] = {

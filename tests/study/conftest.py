@@ -13,7 +13,8 @@ import yaml
 from mlflow import MlflowClient
 
 from study.file.resolved import ResolvedStudy, load_study
-from study.record.writer import StudyRecord, open_record
+from study.record.opening import open_record
+from study.record.writer import StudyRecord
 from tests.study.sample import study_data
 
 Make = Callable[..., ResolvedStudy]

@@ -14,10 +14,10 @@ from analysis.figures import insides
 from analysis.figures.diagnostics import ActivationMaps, EmbeddingRecord, SoftTargets
 from study.file.problems import StudyFileError
 from study.file.resolved import load_study
+from study.record.opening import open_record as open_study_record
 from study.record.spool import RecordSpool, UnreachableError
 from study.record.trial_runs import recorded_trial
 from study.record.writer import StudyRecord
-from study.record.writer import open_record as open_study_record
 from study.trials import RecordedTrial
 from tests.study.launching import STUDY, Folder
 from trainables.artifacts import TrialArtifacts

@@ -15,7 +15,7 @@ from analysis.tables.code_remarks import code_remarks
 from study.file.resolved import load_study
 from study.launching.code_review import CodeReview, describe_failure, refusal_of
 from study.record.code_history import CodeHistory
-from study.record.writer import open_record
+from study.record.opening import open_record
 from study.scheduling.code_proof import (
     PROOF_EPOCHS,
     MetricDifference,

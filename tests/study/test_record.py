@@ -13,8 +13,8 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from study.record.errors import RecordError, store_errors_told
+from study.record.opening import open_record
 from study.record.spool import RecordSpool
-from study.record.writer import open_record
 from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import OptunaStudy

@@ -16,7 +16,7 @@ from analysis.record.client import open_client
 from analysis.record.errors import ask_until_answered, is_store_error
 from study import launch, list
 from study.record.errors import RecordError
-from study.record.writer import open_record
+from study.record.opening import open_record
 from study.search.optuna_study import OptunaStudy
 from tests.study.records import KEY, PARAMS, TAGS, trial_runs, write
 from tests.study.sample import study_data
@@ -156,7 +156,7 @@ def test_artifacts_that_cannot_be_written_are_told_and_nothing_stays_running(
 
 def _without_patience(step):
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("study.record.writer.BUSY_SECONDS", 0.2)
+        patched.setattr("study.record.opening.BUSY_SECONDS", 0.2)
         step()
 
 

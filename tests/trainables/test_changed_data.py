@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 
 from trainables import datasets, networks, plugins
+from trainables.assignment import TrialAssignment
 from trainables.code_digest import trial_code
 from trainables.configuration import as_dict, check_last_batch, parse_configuration
 from trainables.datasets import DataChangedError, DatasetError
-from trainables.trainable import TrialAssignment, TrialTrainable
+from trainables.trainable import TrialTrainable
 from trainables.training import Trainer
 
 GENERATOR = np.random.default_rng(0)

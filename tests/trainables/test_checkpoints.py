@@ -14,12 +14,13 @@ import pytest
 import torch
 
 from trainables import datasets
+from trainables.assignment import TrialAssignment
 from trainables.checkpoints import MARK, SUM_BYTES, CheckpointError, TrialCheckpoints
 from trainables.code_digest import CodeChangedError, trial_code
 from trainables.configuration import as_dict, parse_configuration
 from trainables.metrics import COSTS
 from trainables.storage import StorageFolder
-from trainables.trainable import TrialAssignment, TrialTrainable
+from trainables.trainable import TrialTrainable
 from trainables.training import Trainer
 
 CHOSEN: dict[str, Any] = {

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from trainables import datasets
+from trainables.assignment import TrialAssignment
 from trainables.code_digest import trial_code
 from trainables.configuration import as_dict, parse_configuration
 from trainables.metrics import COSTS
-from trainables.trainable import TrialAssignment, TrialTrainable
+from trainables.trainable import TrialTrainable
 from trainables.training import Trainer
 
 
