@@ -382,7 +382,7 @@ def test_a_machine_whose_memory_holds_no_trial_is_told():
 class Record:
     """Takes everything."""
 
-    def finished_elsewhere(self, key):
+    def finished_elsewhere(self, key, accept):
         return None
 
     def __getattr__(self, name):
