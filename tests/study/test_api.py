@@ -140,6 +140,7 @@ print(json.dumps([ended[0], len(study.frame()), str(study.report()), ray.is_init
 """
 
 
+@pytest.mark.slow
 def test_a_launch_from_a_thread_makes_the_study_true_and_leaves_nothing_running(here, capsys):
     env = {**environment(), "MLFLOW_TRACKING_URI": os.environ["MLFLOW_TRACKING_URI"]}
     done = subprocess.run(

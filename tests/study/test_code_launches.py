@@ -68,6 +68,7 @@ def tags(folder: Folder, name: str, role: str = "trial", study: str = "small") -
     return [run.data.tags.get(name) for run in folder.runs(role, study)]
 
 
+@pytest.mark.slow
 def test_results_of_other_code_are_blessed_refused_retrained_and_adopted_as_is_proven(folder):
     """One story, since each of its launches starts Ray."""
     (before,) = set(tags(folder, "code"))

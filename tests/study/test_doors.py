@@ -50,6 +50,7 @@ def artifacts(folder: Folder) -> set[str]:
     return {entry.name for entry in found[0].parent.iterdir()} if found else set()
 
 
+@pytest.mark.slow
 def test_a_study_in_a_folder_of_any_name_survives_what_is_done_to_its_files(tmp_path):
     path = tmp_path / "my ü & #1 50% %41 [x] (y)"
     path.mkdir()
@@ -92,6 +93,7 @@ def epochs_come(folder: Folder, state: Path) -> None:
     wait_for(lambda: recorded_epochs(folder) > before)
 
 
+@pytest.mark.slow
 def test_a_study_has_one_driver_wherever_its_state_lies(tmp_path):
     study = LONG_STUDY.replace("configurations: 8", "configurations: 2")
     folder = Folder(tmp_path, study.replace("epochs: 8", "epochs: 30"))

@@ -56,6 +56,7 @@ def start_in_group(folder: Folder) -> subprocess.Popen[bytes]:
         )
 
 
+@pytest.mark.slow
 def test_a_sigterm_to_all_processes_saves_what_runs_and_leaves_none(tmp_path):
     folder = Folder(tmp_path, LONG)
     process = start_in_group(folder)
@@ -73,6 +74,7 @@ def test_a_sigterm_to_all_processes_saves_what_runs_and_leaves_none(tmp_path):
     assert left_of(family) == []
 
 
+@pytest.mark.slow
 def test_a_driver_that_is_killed_leaves_no_process(tmp_path):
     folder = Folder(tmp_path, LONG)
     process = folder.start()
@@ -82,6 +84,7 @@ def test_a_driver_that_is_killed_leaves_no_process(tmp_path):
     wait_for(lambda: not left_of(family), seconds=60)
 
 
+@pytest.mark.slow
 def test_two_sigterms_end_a_launch_whose_trial_hangs(tmp_path):
     folder = Folder(tmp_path, LONG)
     process = folder.start()
@@ -123,6 +126,7 @@ def test_a_launch_outlives_the_reader_of_its_output(tmp_path):
     ("moment", "number"),
     [(0.0, signal.SIGINT), (0.7, signal.SIGINT), (2.0, signal.SIGTERM), (4.0, signal.SIGINT)],
 )
+@pytest.mark.slow
 def test_a_signal_in_the_first_seconds_ends_a_launch_without_a_traceback(tmp_path, moment, number):
     folder = Folder(tmp_path)
     process = folder.start()
@@ -143,6 +147,7 @@ def is_caught(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:
     return bool(int(caught.split()[1], 16) & (1 << (signal.SIGTERM - 1)))
 
 
+@pytest.mark.slow
 def test_a_sigterm_while_the_table_is_made_leaves_no_run_running(tmp_path):
     folder = Folder(tmp_path, STUDY.replace("configurations: 8", "configurations: 1"))
     slow = tmp_path / "sitecustomize.py"
@@ -181,6 +186,7 @@ if any("study.launch" in word for word in sys.orig_argv):
         ("TMPDIR", "long", "characters too long"),
     ],
 )
+@pytest.mark.slow
 def test_a_ray_that_cannot_start_is_told_with_what_mends_it(tmp_path, variable, value, said):
     folder = Folder(tmp_path)
     if value == "long":
@@ -289,6 +295,7 @@ def test_a_main_thread_that_takes_no_signal_does_not_keep_a_launch_alive():
     assert (done.returncode, done.stderr) == (130, signals.GOING_ON)
 
 
+@pytest.mark.slow
 def test_a_trial_that_hangs_is_ended_after_its_timeout_and_tried_again(tmp_path):
     study = STUDY.replace("configurations: 8", "configurations: 1").replace("seeds: 2", "seeds: 1")
     folder = Folder(tmp_path, study.replace("epochs: 8", "epochs: 400"))

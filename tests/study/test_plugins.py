@@ -199,6 +199,7 @@ search:
 """
 
 
+@pytest.mark.slow
 def test_a_file_of_the_users_trains_and_is_reported_where_the_file_is_gone(
     tmp_path, monkeypatch, capsys
 ):
