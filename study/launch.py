@@ -220,6 +220,8 @@ def _build_parser() -> argparse.ArgumentParser:
 def _announce_study(study: "ResolvedStudy", console: "Console", *, named: bool) -> None:
     """Say which study and scale this is and, if none was named, what the paper's is."""
     judged = ", ".join(study.search.objectives)
+    for bound in study.search.constraints:
+        judged += f"; {bound}"
     console.print(
         f"{study.name} · scale {study.scale}: {study.question}\n"
         f"{_study_size(study)}, sampler {study.search.sampler}, judged by {judged}"

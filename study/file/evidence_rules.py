@@ -5,12 +5,29 @@ from collections.abc import Iterator
 from study.file.evidence import RaceReference
 from study.file.point_rules import point_rule
 from study.file.points import reference_point
-from study.file.settings import SearchSettings
+from study.file.settings import CONSTRAINED_SAMPLERS, LEARNING_SAMPLERS, SearchSettings
 from study.file.space import Space
 from trainables.metrics import SELECTING_NOTHING
 
 PathRule = tuple[str, str]
 """Where a mistake stands, seen from `search`, and what is wrong."""
+
+
+def constraint_problems(search: SearchSettings) -> Iterator[PathRule]:
+    """Yield what keeps constraints from being heeded."""
+    if not search.constraints:
+        return
+    labels = [bound.label for bound in search.constraints]
+    for index, label in enumerate(labels):
+        if label in labels[:index]:
+            yield f"constraints[{index}]", f"bounds {label} a second time"
+    if search.sampler in LEARNING_SAMPLERS and search.sampler not in CONSTRAINED_SAMPLERS:
+        able = ", ".join(CONSTRAINED_SAMPLERS)
+        yield "constraints", f"{search.sampler} heeds no constraints; use one of {able}"
+    if not search.selects:
+        yield "constraints", f"with {SELECTING_NOTHING} no best configuration is chosen"
+    if search.race is not None:
+        yield "constraints", "a race over seeds heeds no constraints; give a number of seeds"
 
 
 def race_problems(search: SearchSettings, searched: Space) -> Iterator[PathRule]:

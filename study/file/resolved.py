@@ -162,6 +162,8 @@ class ResolvedStudy:
     def as_dict(self) -> dict[str, Any]:
         """Return the study as plain data, resolved, every default spelled out."""
         search = {**dataclasses.asdict(self.search), "seeds": self._seeds_as_data()}
+        if not self.search.constraints:
+            del search["constraints"]  # older records know no such key
         brought = {module.shown_name: module.digest for module in self.own_modules}
         claims = {"file": self.claims_file, "cells": rows_as_data(self.claims)}
         return {

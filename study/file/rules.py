@@ -14,7 +14,7 @@ from study.file.ablation import ablation_problems, with_ablation
 from study.file.annotations import drop_nulls, setting_paths
 from study.file.device_rules import device_problems
 from study.file.evidence import SearchUntil
-from study.file.evidence_rules import race_problems
+from study.file.evidence_rules import constraint_problems, race_problems
 from study.file.messages import MOST_PROBLEMS, problems_of
 from study.file.point_rules import point_rule
 from study.file.points import with_labels
@@ -178,7 +178,7 @@ def _search_problems(
         yield problem("early_stopping", "needs a single objective, but there are several")
     if search.sampler == "cmaes" and len(search.objectives) > 1:
         yield problem("sampler", "cmaes needs a single objective; use tpe, gp or nsga2")
-    for path, rule in race_problems(search, searched):
+    for path, rule in (*race_problems(search, searched), *constraint_problems(search)):
         yield problem(path, rule)
     for index, point in enumerate(search.enqueue):
         labelled = with_labels(searched, point)
@@ -225,6 +225,10 @@ def _validation_problems(
         if unvalidated and description_of(objective).split == "validation":
             rule = f"{objective} needs a validation share, but `trial.dataset.validation` is 0"
             yield problem_at(resolved, "search.objective", rule)
+    for index, metric in enumerate(search.bounded):
+        if unvalidated and description_of(metric).split == "validation":
+            rule = f"{metric} needs a validation share, but `trial.dataset.validation` is 0"
+            yield problem_at(resolved, f"search.constraints[{index}].metric", rule)
     if search.early_stopping is None:
         return
     if unvalidated:

@@ -150,8 +150,14 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     factors = configurations.factors_of(frame, study.search.space)
     objectives = trials.shown_objectives(study.search.objectives)
     selects = study.search.selects
-    table = configurations.over_configurations(frame, factors, objectives, selects=selects)
     search = study.as_dict()["search"]
+    table = configurations.over_configurations(
+        frame,
+        factors,
+        objectives,
+        selects=selects,
+        constraints=search.get("constraints", ()),
+    )
     story = race.tell_race(frame, table, factors, search, objective=objectives[0])
     looks = launch.record.study_run.looks()
     if status != INTERRUPTED:

@@ -258,7 +258,8 @@ def _read_data(
     for configuration in study.extremes():
         splits = read[configuration.dataset]
         check_last_batch(configuration, len(splits.train))
-        check_objectives(study.search.objectives, configuration.dataset, data)
+        measured = (*study.search.objectives, *study.search.bounded)
+        check_objectives(measured, configuration.dataset, data)
         configuration.diagnostics.check_classes(splits.num_classes)
     # Settings may differ in what they take of the same files: a note is said once.
     for note in dict.fromkeys(note for splits in read.values() for note in splits.notes):
