@@ -260,8 +260,8 @@ def _study_size(study: "ResolvedStudy") -> str:
         )
     )
     return (
-        f"{count} configurations x {seeds} seeds = {trials} trials of {epochs} epochs, {networks} "
-        f"on {datasets}"
+        f"{study.at_most}{count} configurations x {seeds} seeds = {trials} trials of {epochs} "
+        f"epochs, {networks} on {datasets}"
     )
 
 

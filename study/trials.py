@@ -55,6 +55,11 @@ class ConfigurationResult:
     attributes: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What people may want to know beside: spread over seeds, seeds, test error, trial keys."""
 
+    @property
+    def is_feasible(self) -> bool:
+        """Whether no constraint is violated, as far as that is known."""
+        return all(excess <= 0 for excess in self.constraints.values())
+
 
 @dataclass(frozen=True)
 class Suggestion:
@@ -64,6 +69,18 @@ class Suggestion:
     """Counted from 0."""
     point: Point
     judgement: ConfigurationResult
+
+
+@dataclass(frozen=True)
+class SettledSearch:
+    """Why a search has ended before its last configuration."""
+
+    configurations: int
+    """The first so many, in the order of their numbers, decided it."""
+    gain: float
+    """What the objective may gain at most, in its unit."""
+    noise: float
+    """The standard error of a mean over seeds, in its unit."""
 
 
 @dataclass(frozen=True)
@@ -251,15 +268,16 @@ class ConfigurationTrials:
 
     def _attributes(self) -> dict[str, Any]:
         """Return the attributes of a complete configuration, as JSON can hold them."""
-        by_objective = zip(*(trial.values for trial in self.trials), strict=True)
-        tested = [trial.test_error for trial in self.trials if trial.test_error is not None]
-        several = len(self.trials) > 1
+        judged = self.judging_trials  # a race may come to more, which Optuna is not told of
+        by_objective = zip(*(trial.values for trial in judged), strict=True)
+        tested = [trial.test_error for trial in judged if trial.test_error is not None]
+        several = len(judged) > 1
         return {
-            "seeds": [trial.seed for trial in self.trials],
+            "seeds": [trial.seed for trial in judged],
             "values_sd": [statistics.stdev(values) for values in by_objective] if several else None,
             TEST_ERROR_LAST: statistics.fmean(tested) if tested else None,
             f"{TEST_ERROR_LAST}_sd": statistics.stdev(tested) if len(tested) > 1 else None,
-            "trial_keys": [trial.key for trial in self.trials],
+            "trial_keys": [trial.key for trial in judged],
         }
 
     def drop_histories(self) -> None:

@@ -149,10 +149,11 @@ class MetricBound:
 class SearchUntil:
     """A search that may end before its last configuration."""
 
-    most: Annotated[int, Field(strict=True, ge=1, le=100_000)]
-    """Configurations that are tried at most, up to 100,000."""
+    most: Annotated[int, Field(strict=True, ge=1, le=2000)]
+    """Configurations that are tried at most, up to 2,000."""
     until: Literal["settled"] = "settled"
-    """`settled`: nothing more is to be gained."""
+    """`settled`: the search ends, from 20 configurations on, once an upper bound on what the
+    objective may still gain is below the standard error of a mean over seeds."""
 
 
 @settings

@@ -10,7 +10,7 @@ from analysis.paper.claims_file import PublishedRow, rows_as_data
 from study.file import document, own_plugins, space
 from study.file import points as file_points
 from study.file.ablation import ablation_points, with_ablation
-from study.file.evidence import RaceReference
+from study.file.evidence import RaceReference, SearchUntil
 from study.file.points import with_labels
 from study.file.problems import StudyFileError
 from study.file.reading import ReadStudy, blame_flags, read_study
@@ -97,6 +97,11 @@ class ResolvedStudy:
         known = [count for count in (size, asked) if count is not None]
         assert known, "only a grid has no count of its own"
         return min(known)
+
+    @property
+    def at_most(self) -> str:
+        """Stands before a number of configurations or trials: the search may end sooner."""
+        return "at most " if isinstance(self.search.configurations, SearchUntil) else ""
 
     @property
     def used_up(self) -> str:

@@ -234,8 +234,7 @@ def _look_elsewhere(
     """Return what other studies have finished of the trials to do, as far as these are known."""
     if not record.others.are_there():
         return TrialsElsewhere()
-    unasked = scheduler.study.configurations - len(scheduler.configurations)
-    coming = scheduler.known.planned_trials(search.upcoming(unasked))
+    coming = scheduler.known.planned_trials(search.upcoming(scheduler.unasked))
     todo = {trial.key: trial for trial in scheduler.todo if not trial.recorded}
     todo |= {trial.key: trial for trial in coming if trial.key not in scheduler.trials}
     finished = record.others.finished_among(todo)

@@ -165,9 +165,15 @@ def test_a_trial_on_record_without_what_a_constraint_bounds_is_trained_again(beg
 
 @pytest.mark.parametrize(("sampler", "count"), [("tpe", 20), ("gp", 14), ("nsga2", 100)])
 def test_a_sampler_that_learns_keeps_to_the_feasible_part(make, storage, sampler, count):
+    space = {"regularizer.beta": {"low": 0.1, "high": 0.9}}
+    if sampler == "nsga2":  # it mutates a single number each time, whatever the parents are
+        space["training.learning_rate"] = {"low": 0.001, "high": 0.1, "log": True}
+
     def last_mean(constraints):
         """Ask for many, of which the best unbounded is at 0.9; return the mean of the last."""
-        study = make(sampler=sampler, configurations=count, constraints=constraints, seeds=1)
+        study = make(
+            sampler=sampler, space=space, configurations=count, constraints=constraints, seeds=1
+        )
         search = OptunaStudy(study, storage())
         found = []
         for _ in range(count):
@@ -175,8 +181,6 @@ def test_a_sampler_that_learns_keeps_to_the_feasible_part(make, storage, sampler
             found.append(asked.point["regularizer.beta"])
             held = {"epoch_seconds at most": found[-1] - 0.4} if constraints else {}
             search.tell(asked.number, ConfigurationResult("complete", (1 - found[-1],), {}, held))
-        return statistics.fmean(found[-(count // 2) if sampler == "nsga2" else -4 :])
+        return statistics.fmean(found[-4 if sampler == "gp" else -(count // 2) :])
 
-    heeding = last_mean([QUICK])
-    assert heeding < last_mean([]) - 0.1
-    assert heeding < 0.45 or sampler == "nsga2"  # which has bred a single generation
+    assert last_mean([QUICK]) < last_mean([]) - 0.1
