@@ -116,6 +116,7 @@ def print_plan(
     todo = list(dict.fromkeys(trial for trial in todo if trial.state != "done"))
     seeds = study.search.seed_list[: study.search.judging_seeds]
     more = unasked * len(seeds)
+    at_most = study.at_most if more else ""
     cut_off = sum(t.cut_off for t in todo)
     counts = TrialCounts(
         all=len(trials) + more,
@@ -130,9 +131,9 @@ def print_plan(
         ("seeds", _describe_seeds(study)),
         (
             "trials",
-            f"{study.at_most}{counts.all}: {counts.done} done, {counts.cut_off} cut off, "
+            f"{at_most}{counts.all}: {counts.done} done, {counts.cut_off} cut off, "
             + (f"{counts.to_adopt} to adopt, " if counts.to_adopt else "")
-            + f"{study.at_most}{counts.to_do} to do",
+            + f"{at_most}{counts.to_do} to do",
         ),
         *_race_lines(scheduler),
         ("nodes", describe_nodes(place.nodes, study.resources.cpus, *scheduler.shares.sizes)),

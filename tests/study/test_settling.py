@@ -2,10 +2,14 @@
 
 import math
 import random
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from study.file.problems import StudyFileError
+from study.launching.planning import print_plan
+from study.scheduling.nodes import StudyPlace, this_machine
 from study.scheduling.progress import describe_settled, trial_counts
 from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
@@ -125,3 +129,14 @@ def test_a_race_follows_a_search_that_has_settled(begun):
     finish(scheduler, flat)
     assert scheduler.settled is not None and scheduler.is_finished
     assert scheduler.race.decision is not None
+
+
+def test_a_plan_says_at_most_and_why_nothing_more_is_tried(begun, capsys):
+    scheduler = begun()
+    finish(scheduler, flat)
+    place = StudyPlace([this_machine()], None)
+    print_plan(scheduler, {}, Console(width=400), upcoming=[], data=Path("data"), place=place)
+    said = capsys.readouterr().out
+    count = scheduler.settled.configurations
+    assert f"{count} chosen of at most 60; settled after {count} configurations: " in said
+    assert f" {3 * count}: {3 * count} done" in said and "Nothing to do" in said
