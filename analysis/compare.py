@@ -29,6 +29,7 @@ from analysis.tables.counterparts import (
     NoCounterpartError,
     side_by_side,
 )
+from analysis.tables.feasibility import none_feasible_sentence
 from analysis.tables.printed import setting_text
 from analysis.tables.rendering import to_text
 from analysis.terminal import guards_output, plain_text
@@ -121,9 +122,16 @@ def compared_study(
     factors = configurations.factors_of(frame, info.space)
     objectives = [test if name == TEST_ERROR_LAST else name for name in info.objectives]
     table = configurations.over_configurations(
-        frame, factors, objectives, test=test, selects=info.selects
+        frame,
+        factors,
+        objectives,
+        test=test,
+        selects=info.selects,
+        constraints=info.constraints,
     )
     chosen = table[table["best"]].head(1) if info.selects else table[table["n"] > 0]
+    if none_feasible := none_feasible_sentence(table):
+        raise NoResultError(f"`{label}`: {none_feasible}")
     if chosen.empty:
         raise NoResultError(f"`{label}`: no configuration has run in full yet")
     keys = list(chosen[CONFIGURATION].astype(str))

@@ -222,6 +222,8 @@ def _build_parser() -> argparse.ArgumentParser:
 def _announce_study(study: "ResolvedStudy", console: "Console", *, named: bool) -> None:
     """Say which study and scale this is and, if none was named, what the paper's is."""
     judged = ", ".join(study.search.objectives)
+    for bound in study.search.constraints:
+        judged += f"; {bound}"
     console.print(
         f"{study.name} · scale {study.scale}: {study.question}\n"
         f"{_study_size(study)}, sampler {study.search.sampler}, judged by {judged}"
@@ -260,8 +262,8 @@ def _study_size(study: "ResolvedStudy") -> str:
         )
     )
     return (
-        f"{count} configurations x {seeds} seeds = {trials} trials of {epochs} epochs, {networks} "
-        f"on {datasets}"
+        f"{study.at_most}{count} configurations x {seeds} seeds = {trials} trials of {epochs} "
+        f"epochs, {networks} on {datasets}"
     )
 
 

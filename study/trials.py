@@ -19,6 +19,7 @@ from analysis.record.names import (
     Outcome,
 )
 from analysis.record.values import digests_of
+from study.file.evidence import MetricBound
 from study.file.space import Point
 from trainables.code_digest import NOT_RECORDED
 from trainables.configuration import Configuration, SettingsKey, settings_key
@@ -48,8 +49,16 @@ class ConfigurationResult:
     """One per objective, the mean over the seeds; empty unless the configuration is complete."""
     intermediate: Mapping[int, float] = field(default_factory=dict)
     """Epoch → the mean over the seeds that judge the configuration."""
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    """Constraint → by how much the mean over the seeds violates it; at most 0 is feasible. Empty
+    unless the configuration is complete."""
     attributes: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """What people may want to know beside: spread over seeds, seeds, test error, trial keys."""
+
+    @property
+    def is_feasible(self) -> bool:
+        """Whether no constraint is violated, as far as that is known."""
+        return all(excess <= 0 for excess in self.constraints.values())
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,18 @@ class Suggestion:
     """Counted from 0."""
     point: Point
     judgement: ConfigurationResult
+
+
+@dataclass(frozen=True)
+class SettledSearch:
+    """Why a search has ended before its last configuration."""
+
+    configurations: int
+    """The first so many, in the order of their numbers, decided it."""
+    gain: float
+    """What the objective may gain at most, in its unit."""
+    noise: float
+    """The standard error of a mean over seeds, in its unit."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +167,8 @@ class Trial:
     version did not measure it. Empty without early stopping."""
     values: tuple[float, ...] = ()
     """One per objective, once done."""
+    bounded: tuple[float, ...] = ()
+    """One per constraint, what it bounds, once done."""
     test_error: float | None = None
     """Of the last epoch, once done."""
     failures: list[str] = field(default_factory=list)
@@ -201,6 +224,8 @@ class ConfigurationTrials:
     """The search is told the mean of so many trials, from the first."""
     wanted: int
     """So many trials, from the first, are to be trained; a race may raise the number."""
+    bounds: tuple[MetricBound, ...] = ()
+    """The study's constraints."""
     reported: int = 0
     """The last epoch whose mean the search was told."""
 
@@ -226,10 +251,20 @@ class ConfigurationTrials:
         if all(trial.is_finished for trial in self.judging_trials):
             by_objective = zip(*(trial.values for trial in self.judging_trials), strict=True)
             means = tuple(statistics.fmean(values) for values in by_objective)
-            return ConfigurationResult("complete", means, intermediate, self._attributes())
+            return ConfigurationResult(
+                "complete", means, intermediate, self._excesses(), self._attributes()
+            )
         if all(trial.state == "done" for trial in self.judging_trials):
             return ConfigurationResult("failed")
         return ConfigurationResult("running", (), intermediate)
+
+    def _excesses(self) -> dict[str, float]:
+        """Return by how much the means over the seeds violate each constraint."""
+        by_bound = zip(*(trial.bounded for trial in self.judging_trials), strict=True)
+        return {
+            bound.label: bound.excess(statistics.fmean(values))
+            for bound, values in zip(self.bounds, by_bound, strict=True)
+        }
 
     def _attributes(self) -> dict[str, Any]:
         """Return the attributes of a complete configuration, as JSON can hold them."""

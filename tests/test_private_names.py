@@ -18,7 +18,7 @@ from ray.tune.execution import tune_controller
 from ray.tune.experiment import Trial as TuneTrial
 
 from study.execution import local_ray, tune_adapters
-from study.search import optuna_study
+from study.search import samplers
 from tests import source_tree
 
 KNOWN = {
@@ -76,7 +76,7 @@ def test_ray_tune_keeps_the_handle_of_a_trials_actor(monkeypatch):
 
 def test_nsga2_notes_generations_under_the_name_that_is_kept():
     assert optuna.samplers.NSGAIISampler._get_generation_key() == "NSGAIISampler:generation"
-    assert optuna_study.GENERATION_ATTRIBUTE == "NSGAIISampler:generation"
+    assert samplers.GENERATION_ATTRIBUTE == "NSGAIISampler:generation"
 
 
 def test_optuna_numbers_studies_and_trials_for_its_storage():

@@ -77,6 +77,11 @@ class StudyInfo:
         return dict(self.search.get("space") or {})
 
     @property
+    def constraints(self) -> list[dict[str, Any]]:
+        """The bounds that a configuration must meet to be the best, as plain data."""
+        return list(self.search.get("constraints") or [])
+
+    @property
     def seeds(self) -> list[int] | None:
         """The seeds that each configuration is to have, or None where that is not on record."""
         seeds = self.search.get("seeds")

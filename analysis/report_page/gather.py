@@ -106,7 +106,13 @@ def gather_material(
     wanted = _seeds_enough(frame, seeds)
     objectives = [test if name == TEST_ERROR_LAST else name for name in info.objectives]
     table = configurations.over_configurations(
-        frame, factors, objectives, test=test, seeds=wanted, selects=info.selects
+        frame,
+        factors,
+        objectives,
+        test=test,
+        seeds=wanted,
+        selects=info.selects,
+        constraints=info.constraints,
     )
     compared: list[ComparedCell] = []
     claims: list[JudgedClaim] = []

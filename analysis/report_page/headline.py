@@ -14,6 +14,7 @@ from analysis.statistics.best_set import range_sentence
 from analysis.statistics.summary import SeedSummary
 from analysis.tables.configurations import DATA, MAY_BE_BEST, PARTS, data_sets, hashable_value
 from analysis.tables.display_names import SYMBOLS, count_text, display_name, number_text
+from analysis.tables.feasibility import infeasible_sentence, none_feasible_sentence
 from analysis.tables.paired import PairedContrast
 from analysis.tables.printed import setting_text, spread_text
 from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
@@ -51,6 +52,8 @@ def headline_of(
         return " ".join(answers)
     if not selects and (table["n"] > 0).any():
         return _list_methods(table[table["n"] > 0], factors, test)
+    if none_feasible := none_feasible_sentence(table):
+        return none_feasible
     if table.empty or not table["best"].any():
         unfinished = int(table["unfinished"].sum()) if len(table) else 0
         return (
@@ -58,14 +61,16 @@ def headline_of(
             f"{count_text(unfinished, 'trial')} under way."
         )
     best = table.iloc[0]
+    left_out = f" {infeasible_sentence(table)}".rstrip()
     groups = data_sets(table)
     if groups.nunique() > 1:
         parts = [_on_data(row, factors, objective) for _, row in table[table["best"]].iterrows()]
-        return f"Lowest {display_name(objective)}: {'; '.join(parts)}."
+        return f"Lowest {display_name(objective)}: {'; '.join(parts)}.{left_out}"
     if table["best"].sum() > 1:
         return (
             f"{int(table['best'].sum())} of {count_text(len(table), 'configuration')} are best in "
             "the sense that none is better in one objective without being worse in another."
+            f"{left_out}"
         )
     text = (
         f"Lowest {display_name(objective)} with {setting_text(best, factors)}: "
@@ -76,7 +81,7 @@ def headline_of(
         what, _, which = display_name(test).partition(", ")
         text += f", {what} {_with_unit(_error_summary(best, test), test)}"
         text += f" ({which})" if which else ""
-    return f"{text}{_next_best(contrasts)}.{contender_sentence(table, factors)}"
+    return f"{text}{_next_best(contrasts)}.{contender_sentence(table, factors)}{left_out}"
 
 
 def contender_sentence(table: pd.DataFrame, factors: Sequence[str]) -> str:

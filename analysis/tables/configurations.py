@@ -28,6 +28,7 @@ from analysis.record.names import (
 )
 from analysis.statistics.best_set import best_set
 from analysis.statistics.summary import summarise_seeds
+from analysis.tables.feasibility import INFEASIBLE, Bounds, feasible_rows, violated_bounds
 from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
 LOST = (DIVERGED, FAILED)
@@ -78,6 +79,7 @@ def over_configurations(
     test: str = TEST_ERROR_LAST,
     seeds: int | None = None,
     selects: bool = True,
+    constraints: Bounds = (),
 ) -> pd.DataFrame:
     """Return one row per configuration, the best by its objective first.
 
@@ -94,6 +96,7 @@ def over_configurations(
         seeds: how many seeds a configuration needs to be called best; None takes the most that
             any has. A lucky single seed is no winner.
         selects: whether one is to be called best at all, or the objective only orders them.
+        constraints: of the study; a configuration that violates one is never the best.
 
     Returns:
         `configuration`, the factors, for each metric `m` the columns `m_mean`, `m_sd`, `m_low`,
@@ -102,15 +105,17 @@ def over_configurations(
         n), `best`, and `may_be_best`: whether it is in the set that holds the truly best one of its
         data set with a probability of 95%, by the objective (`statistics.best_set`); where nothing
         is selected, the best one of its case (`cases_of`). It is None where nothing can be said: of
-        several objectives, and of a configuration with fewer than two seeds.
+        several objectives, and of a configuration that is infeasible or has fewer than two seeds.
+        With constraints also `infeasible`, which of them are violated; empty where none is.
     """
     objectives = [objective] if isinstance(objective, str) else list(objective)
     metrics = list(dict.fromkeys([*objectives, test]))
     rows = [
-        _configuration_row(str(key), trials, factors, metrics, objectives)
+        _configuration_row(str(key), trials, factors, metrics, objectives, constraints)
         for key, trials in frame.groupby(CONFIGURATION, sort=False)
     ]
-    table = pd.DataFrame(rows, columns=_table_columns(factors, metrics))
+    bounded = [INFEASIBLE] if constraints else []
+    table = pd.DataFrame(rows, columns=[*_table_columns(factors, metrics), *bounded])
     table["best"] = False
     table[MAY_BE_BEST] = None
     groups = data_sets(table)
@@ -121,10 +126,13 @@ def over_configurations(
     for group in groups.unique() if selects else ():
         table.loc[groups == group, "best"] = _best_rows(table[groups == group], objectives, seeds)
     table["_group"] = groups.map({group: i for i, group in enumerate(groups.unique())})
+    table["_feasible"] = feasible_rows(table)
     order = table.sort_values(
-        ["_group", "best", f"{objectives[0]}_mean"], ascending=[True, False, True], kind="stable"
+        ["_group", "best", "_feasible", f"{objectives[0]}_mean"],
+        ascending=[True, False, False, True],
+        kind="stable",
     )
-    return order.drop(columns="_group").reset_index(drop=True)
+    return order.drop(columns=["_group", "_feasible"]).reset_index(drop=True)
 
 
 def cases_of(table: pd.DataFrame, factors: Sequence[str]) -> "pd.Series[Any]":
@@ -205,6 +213,7 @@ def _configuration_row(
     factors: Sequence[str],
     metrics: Sequence[str],
     objectives: Sequence[str],
+    constraints: Bounds,
 ) -> dict[str, Any]:
     outcomes = trials[OUTCOME] if OUTCOME in trials else pd.Series([None] * len(trials))
     # One number per seed: a trial on record twice would count for two.
@@ -225,6 +234,7 @@ def _configuration_row(
         **{name: int((outcomes == name).sum()) for name in known[1:]},
         "unfinished": int((~outcomes.isin(known)).sum()),
         "run_ids": tuple(full["run_id"]) if "run_id" in full else (),
+        INFEASIBLE: violated_bounds(full, constraints),
     }
 
 
@@ -233,7 +243,11 @@ def _mark_contenders(
 ) -> None:
     """Say in `may_be_best` which of the rows are not excluded; all are of one data set."""
     able = table.loc[rows]
-    able = able[able[f"{objective}_n"] > 1].sort_values(f"{objective}_mean").head(MOST_CONTENDERS)
+    able = (
+        able[feasible_rows(able) & (able[f"{objective}_n"] > 1)]
+        .sort_values(f"{objective}_mean")
+        .head(MOST_CONTENDERS)
+    )
     if len(able) < 2:
         return
     errors = errors_by_seed(frame, list(able[CONFIGURATION]), objective)
@@ -251,10 +265,11 @@ def _table_columns(factors: Sequence[str], metrics: Sequence[str]) -> list[str]:
 
 
 def _best_rows(table: pd.DataFrame, objectives: Sequence[str], seeds: int | None) -> list[bool]:
-    """Return for each row whether it is best: with enough seeds and not dominated."""
+    """Return for each row whether it is best: feasible, with enough seeds, not dominated."""
     needed = seeds if seeds is not None else (table["n"].max() if len(table) else 0)
     means = table[[f"{name}_mean" for name in objectives]].to_numpy(dtype=float)
     able = (table["n"] >= max(int(needed), 1)).to_numpy() & np.isfinite(means).all(axis=1)
+    able &= feasible_rows(table).to_numpy()
     best = [False] * len(table)
     front: list[int] = []
     # In this order none is dominated by one that comes later.

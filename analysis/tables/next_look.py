@@ -14,6 +14,7 @@ from analysis.statistics.prediction import probability_decided, seeds_to_decide
 from analysis.statistics.repeated_pairs import difference_over_looks
 from analysis.tables.configurations import by_seed, data_sets
 from analysis.tables.display_names import count_text
+from analysis.tables.feasibility import feasible_rows
 
 MOST_FURTHER = 20
 """Further seeds beyond which nobody is invited."""
@@ -44,7 +45,7 @@ def foresee_next_look(
         looks: numbers of seeds at which was looked, the present one included. What is decided
             later allows for all of them.
     """
-    ran = table[table["n"] > 1]
+    ran = table[(table["n"] > 1) & feasible_rows(table)]
     if len(ran) < 2 or data_sets(ran).nunique() > 1:
         return None
     best, other = (by_seed(frame, key, objective) for key in ran[CONFIGURATION].iloc[:2])

@@ -18,6 +18,7 @@ from analysis.statistics.summary import (
 )
 from analysis.tables.configurations import by_seed, data_sets
 from analysis.tables.display_names import display_name, number_text
+from analysis.tables.feasibility import feasible_rows
 from analysis.tables.printed import interval_text, setting_text
 from analysis.tables.rendering import TableCell, TableGrid
 from trainables.metrics import TEST_ERROR_LAST
@@ -92,7 +93,7 @@ def contrasts_with_best(
     pairs: dict[str, PairedDifference] = {}
     groups = data_sets(table)
     for group in groups.unique():
-        ran = table[(groups == group) & (table["n"] > 0)]
+        ran = table[(groups == group) & (table["n"] > 0) & feasible_rows(table)]
         if ran.empty or not ran["best"].iloc[0]:
             continue
         best = by_seed(frame, ran[CONFIGURATION].iloc[0], test)

@@ -21,6 +21,7 @@ from analysis.tables.configurations import (
     over_configurations,
 )
 from analysis.tables.display_names import display_name, number_text, setting_value_text, with_unit
+from analysis.tables.feasibility import INFEASIBLE, feasible_rows
 from analysis.tables.rendering import TableCell, TableGrid, to_text
 from trainables.metrics import TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
@@ -28,6 +29,12 @@ NOTHING_SELECTED = (
     "Nothing is selected: the study compares, and no number here is the best of many."
 )
 CONTENDER_WORDS = {True: "yes", False: "no"}
+WORDED = ("race", INFEASIBLE)
+"""Columns to the right that hold words."""
+INFEASIBLE_NOTE = (
+    "Infeasible: the constraint that the mean over the seeds violates; such a configuration is "
+    "never the best."
+)
 TROUBLES = {name: name.replace("_", " ") for name in ("unfinished", STOPPED_EARLY, *LOST)}
 """The counts of trials without a number, and their headings; an empty column is not shown."""
 
@@ -75,6 +82,11 @@ def configuration_grid(
         header.append(("", "race"))
         for cells, key in zip(rows, shown[CONFIGURATION], strict=True):
             cells.append(TableCell(standing.get(key, "")))
+    constrained = not feasible_rows(table).all()
+    if constrained:
+        header.append(("", INFEASIBLE))
+        for cells, violated in zip(rows, shown[INFEASIBLE], strict=True):
+            cells.append(TableCell(violated))
     several = data_sets(table).nunique() > 1
     notes = ["Each 95% interval is for itself."] if len(table) > 1 else []
     if marked:
@@ -82,6 +94,7 @@ def configuration_grid(
         group = "data set" if several and selects else "case" if cases and not selects else ""
         notes.append(_contender_note(objectives[0], group))
     notes.append(_selection_note(objectives, several=several) if selects else NOTHING_SELECTED)
+    notes += [INFEASIBLE_NOTE] if constrained else []
     if len(shown) < len(table):
         notes.append(f"{len(table) - len(shown)} more configurations are left out.")
     notes += remarks
@@ -91,7 +104,7 @@ def configuration_grid(
         rows=rows,
         notes=notes,
         numeric=[
-            index >= len(factors) and name != "race" for index, (_, name) in enumerate(header)
+            index >= len(factors) and name not in WORDED for index, (_, name) in enumerate(header)
         ],
     )
 

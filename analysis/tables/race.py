@@ -82,7 +82,7 @@ def tell_race(
     keys, out = _racing_keys(frame)
     errors = _errors_of(frame, keys, looks[-1], objective)
     planned = search.get("configurations")
-    planned = planned.get("most") if isinstance(planned, Mapping) else planned
+    planned = None if isinstance(planned, Mapping) else planned  # it may have ended before its most
     missing = max(0, int(planned or 0) - len(keys) - len(out))
     begun = len(keys) and np.isfinite(errors[:, : looks[0]]).all() and not missing
     if not begun:

@@ -11,6 +11,7 @@ MEANING = {
     "search.seeds": "every configuration is judged over the new seeds; trained ones are kept",
     "search.configurations": "only the difference is trained",
     "search.objective": "configurations are judged anew, from what is on record",
+    "search.constraints": "configurations are judged anew, from what is on record",
     "search.early_stopping": "configurations that the old rule stopped are gone on with",
 }
 """Longest path first wins; what is not listed changes nothing that was trained."""

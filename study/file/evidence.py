@@ -1,12 +1,18 @@
 """The keys by which a study says how much evidence it needs, and what that may cost."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from annotated_types import Gt, Le, MinLen
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from trainables import metrics
 from trainables.settings import Count, NonNegative, settings
+
+if TYPE_CHECKING:
+    BoundedMetric = str
+else:
+    BoundedMetric = Literal[tuple(dict.fromkeys((*metrics.OBJECTIVES, *metrics.COSTS)))]
 
 DURATION = r"^[0-9]+(\.[0-9]+)?(min|h|d)$"
 HOURS_PER_UNIT = {"min": 1 / 60, "h": 1.0, "d": 24.0}
@@ -108,13 +114,46 @@ class SeedRace:
 
 
 @settings
+class MetricBound:
+    """A bound on what a configuration measures, in the mean over its seeds."""
+
+    metric: BoundedMetric
+    """An objective or a cost, in the last epoch (or the best, where it says so)."""
+    at_most: Annotated[float, Field(strict=True)] | None = None
+    """The largest mean that is feasible."""
+    at_least: Annotated[float, Field(strict=True)] | None = None
+    """The smallest mean that is feasible."""
+
+    @model_validator(mode="after")
+    def _check_single(self) -> Self:
+        if (self.at_most is None) == (self.at_least is None):
+            raise ValueError("needs one of at_most and at_least")
+        return self
+
+    @property
+    def label(self) -> str:
+        """What tells the bound from others: the metric and the side."""
+        return f"{self.metric} {'at least' if self.at_most is None else 'at most'}"
+
+    def __str__(self) -> str:
+        """Return the bound as people say it: ``epoch_seconds at most 2``."""
+        bound = self.at_least if self.at_most is None else self.at_most
+        return f"{self.label} {bound:g}"
+
+    def excess(self, mean: float) -> float:
+        """Return by how much a mean violates the bound; at most 0 where the mean is feasible."""
+        return mean - self.at_most if self.at_most is not None else (self.at_least or 0.0) - mean
+
+
+@settings
 class SearchUntil:
     """A search that may end before its last configuration."""
 
-    most: Annotated[int, Field(strict=True, ge=1, le=100_000)]
-    """Configurations that are tried at most, up to 100,000."""
+    most: Annotated[int, Field(strict=True, ge=1, le=2000)]
+    """Configurations that are tried at most, up to 2,000."""
     until: Literal["settled"] = "settled"
-    """`settled`: nothing more is to be gained."""
+    """`settled`: the search ends, from 20 configurations on, once an upper bound on what the
+    objective may still gain is below the standard error of a mean over seeds."""
 
 
 @settings

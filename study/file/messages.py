@@ -124,6 +124,7 @@ def _locate_mistake(location: tuple[int | str, ...], kind: type) -> MistakePlace
     for mark in location:
         if isinstance(mark, int):
             parts[-1:] = [f"{parts[-1]}[{mark}]"] if parts else [str(mark)]
+            step = _item_type(step)
             continue
         if single := class_or_null(step):
             owner = single
@@ -139,6 +140,12 @@ def _locate_mistake(location: tuple[int | str, ...], kind: type) -> MistakePlace
             parts.append(mark)
             step = typing.get_args(without_annotations(step))[1]
     return parts, owner, siblings
+
+
+def _item_type(annotation: Any) -> Any:
+    """Return the type of a list's items; of another type, the type itself."""
+    bare = without_annotations(annotation)
+    return typing.get_args(bare)[0] if typing.get_origin(bare) is tuple else annotation
 
 
 def _class_within(mark: str) -> str:

@@ -10,7 +10,7 @@ from analysis.paper.claims_file import PublishedRow, rows_as_data
 from study.file import document, own_plugins, space
 from study.file import points as file_points
 from study.file.ablation import ablation_points, with_ablation
-from study.file.evidence import RaceReference
+from study.file.evidence import RaceReference, SearchUntil
 from study.file.points import with_labels
 from study.file.problems import StudyFileError
 from study.file.reading import ReadStudy, blame_flags, read_study
@@ -99,6 +99,11 @@ class ResolvedStudy:
         return min(known)
 
     @property
+    def at_most(self) -> str:
+        """Stands before a number of configurations or trials: the search may end sooner."""
+        return "at most " if isinstance(self.search.configurations, SearchUntil) else ""
+
+    @property
     def used_up(self) -> str:
         """Where the space has fewer points than the study asks for, a sentence that says so."""
         asked, found = self.search.most_configurations, self.configurations
@@ -162,6 +167,8 @@ class ResolvedStudy:
     def as_dict(self) -> dict[str, Any]:
         """Return the study as plain data, resolved, every default spelled out."""
         search = {**dataclasses.asdict(self.search), "seeds": self._seeds_as_data()}
+        if not self.search.constraints:
+            del search["constraints"]  # older records know no such key
         brought = {module.shown_name: module.digest for module in self.own_modules}
         claims = {"file": self.claims_file, "cells": rows_as_data(self.claims)}
         return {

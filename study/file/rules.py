@@ -3,7 +3,6 @@
 import itertools
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from functools import reduce
 from typing import Any
 
 import pydantic
@@ -13,8 +12,7 @@ from study.file import points as file_points
 from study.file.ablation import ablation_problems, with_ablation
 from study.file.annotations import drop_nulls, setting_paths
 from study.file.device_rules import device_problems
-from study.file.evidence import SearchUntil
-from study.file.evidence_rules import race_problems
+from study.file.evidence_rules import constraint_problems, race_problems, settling_problems
 from study.file.messages import MOST_PROBLEMS, problems_of
 from study.file.point_rules import point_rule
 from study.file.points import with_labels
@@ -37,13 +35,7 @@ MOST_COMBINATIONS = 2000
 """How many configurations are checked before a study starts."""
 MOST_TRIALS = 1_000_000
 """Configurations times seeds."""
-NOT_YET: dict[str, type] = {
-    "search.configurations": SearchUntil,
-}
-"""Keys that are checked and then refused where their value is of the type: nothing serves them."""
-
 SPACE = "search.space."
-NO_SERVICE = "is not available yet"
 
 
 @per_known_set
@@ -75,8 +67,7 @@ def find_problems(resolved: DocumentSection) -> list[FileProblem]:
     Of very many, the first.
     """
     found = list(dict.fromkeys(itertools.islice(_problems(resolved), 50 * MOST_PROBLEMS)))
-    mistakes = [problem for problem in found if problem.rule != NO_SERVICE]
-    return (mistakes or found)[:MOST_PROBLEMS]
+    return found[:MOST_PROBLEMS]
 
 
 def _problems(resolved: DocumentSection) -> Iterator[FileProblem]:
@@ -106,14 +97,6 @@ def _problems(resolved: DocumentSection) -> Iterator[FileProblem]:
         yield from _validation_problems(study.search, valid, resolved)
         for each in device_problems(study.resources.gpus, valid):
             yield problem_at(resolved, *each)
-    yield from _absent_problems(study, resolved)
-
-
-def _absent_problems(study: Study, resolved: DocumentSection) -> Iterator[FileProblem]:
-    for path, kind in NOT_YET.items():
-        value = reduce(getattr, path.split("."), study)
-        if isinstance(value, kind) and value:
-            yield problem_at(resolved, path, NO_SERVICE)
 
 
 def _space_problems(
@@ -162,7 +145,9 @@ def _search_problems(
     seeds = len(search.seed_list)
     if seeds * (search.most_configurations or 0) > MOST_TRIALS:
         rule = f"a study has at most {MOST_TRIALS:,} trials"
-        yield problem("configurations", f"{rule}, but got {search.configurations} x {seeds} seeds")
+        yield problem(
+            "configurations", f"{rule}, but got {search.most_configurations} x {seeds} seeds"
+        )
     if len(set(search.seed_list)) < len(search.seed_list):
         yield problem("seeds", f"must be distinct, but got {_shorten(search.seed_list)}")
     if len(set(search.objectives)) < len(search.objectives):
@@ -178,7 +163,8 @@ def _search_problems(
         yield problem("early_stopping", "needs a single objective, but there are several")
     if search.sampler == "cmaes" and len(search.objectives) > 1:
         yield problem("sampler", "cmaes needs a single objective; use tpe, gp or nsga2")
-    for path, rule in race_problems(search, searched):
+    evidence = (*race_problems(search, searched), *settling_problems(search, searched))
+    for path, rule in (*evidence, *constraint_problems(search)):
         yield problem(path, rule)
     for index, point in enumerate(search.enqueue):
         labelled = with_labels(searched, point)
@@ -225,6 +211,10 @@ def _validation_problems(
         if unvalidated and description_of(objective).split == "validation":
             rule = f"{objective} needs a validation share, but `trial.dataset.validation` is 0"
             yield problem_at(resolved, "search.objective", rule)
+    for index, metric in enumerate(search.bounded):
+        if unvalidated and description_of(metric).split == "validation":
+            rule = f"{metric} needs a validation share, but `trial.dataset.validation` is 0"
+            yield problem_at(resolved, f"search.constraints[{index}].metric", rule)
     if search.early_stopping is None:
         return
     if unvalidated:

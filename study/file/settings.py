@@ -6,7 +6,7 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import AfterValidator, Field, Strict
 
 from study.file.device_rules import check_gpu_share
-from study.file.evidence import AblationPlan, LaunchBudget, SearchUntil, SeedRace
+from study.file.evidence import AblationPlan, LaunchBudget, MetricBound, SearchUntil, SeedRace
 from study.file.names import LONGEST_NAME, NAME_PATTERN
 from trainables import metrics
 from trainables.settings import Count, Index, NonNegative, Positive, settings
@@ -17,6 +17,9 @@ else:
     Objective = Literal[metrics.OBJECTIVES]
 LEARNING_SAMPLERS = ("tpe", "gp", "cmaes", "nsga2")
 """Samplers whose next configuration depends on the results so far."""
+CONSTRAINED_SAMPLERS = ("tpe", "gp", "nsga2")
+"""Learning samplers that heed constraints."""
+MOST_CONSTRAINTS = 20
 MOST_SEEDS = 10_000
 MOST_CONFIGURATIONS = 100_000
 SMALLEST_SHARE = 0.001
@@ -103,6 +106,9 @@ class SearchSettings:
     objective: Objective | Annotated[tuple[Objective, ...], MinLen(1)] = metrics.VALIDATION_ERROR
     """What is minimised, in the last epoch (or the best, where it says so). `train_loss` selects
     nothing: it is for tables of chosen configurations that train on all images."""
+    constraints: Annotated[tuple[MetricBound, ...], MaxLen(MOST_CONSTRAINTS)] = ()
+    """Bounds {metric, at_most} or {metric, at_least} on means over the seeds: a configuration that
+    violates one is never the best. tpe, gp and nsga2 heed them as they choose."""
     early_stopping: EarlyStopping | None = None
     """Ends configurations that do badly; null trains all to the end."""
 
@@ -133,6 +139,11 @@ class SearchSettings:
     def objectives(self) -> tuple[str, ...]:
         """The objectives as a tuple, also when there is one."""
         return (self.objective,) if isinstance(self.objective, str) else self.objective
+
+    @property
+    def bounded(self) -> tuple[str, ...]:
+        """The metrics that the constraints bound."""
+        return tuple(bound.metric for bound in self.constraints)
 
     @property
     def selects(self) -> bool:

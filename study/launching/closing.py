@@ -30,7 +30,7 @@ from study.launching.more_seeds import more_seeds
 from study.launching.shell_commands import python_command, trials_command
 from study.launching.study_launch import StudyLaunch
 from study.record.errors import RecordError, ask_until_answered
-from study.scheduling.progress import describe_left, describe_spent
+from study.scheduling.progress import describe_left, describe_settled, describe_spent
 from study.scratch import lend_scratch
 
 if TYPE_CHECKING:
@@ -150,8 +150,14 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     factors = configurations.factors_of(frame, study.search.space)
     objectives = trials.shown_objectives(study.search.objectives)
     selects = study.search.selects
-    table = configurations.over_configurations(frame, factors, objectives, selects=selects)
     search = study.as_dict()["search"]
+    table = configurations.over_configurations(
+        frame,
+        factors,
+        objectives,
+        selects=selects,
+        constraints=search.get("constraints", ()),
+    )
     story = race.tell_race(frame, table, factors, search, objective=objectives[0])
     looks = launch.record.study_run.looks()
     if status != INTERRUPTED:
@@ -163,7 +169,7 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
         objectives,
         selects=selects,
         standing=story.standing if story else None,
-        remarks=[*raced, *code_remarks(frame)],
+        remarks=[*filter(None, [describe_settled(launch.scheduler)]), *raced, *code_remarks(frame)],
     )
     _say_table(launch, grid)
     texts = {name: render(grid) for name, render in RENDERINGS.items()} | launch.digest_texts()

@@ -163,7 +163,7 @@ class LaunchDisplay:
         judged = [
             configuration
             for configuration in self.scheduler.configurations
-            if configuration.judgement.state == "complete"
+            if configuration.judgement.state == "complete" and configuration.judgement.is_feasible
         ]
         if not judged or len(objectives) > 1 or not self.scheduler.study.search.selects:
             return ""

@@ -22,6 +22,7 @@ from study.launching.places import choose_cluster, lend_place
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
 from study.scheduling.gpu_shares import ShareError
 from study.scheduling.nodes import StudyPlace, describe_nodes
+from study.scheduling.progress import describe_settled
 from study.scheduling.scheduler import StudyScheduler
 from study.trials import ConfigurationTrials, RecordedTrial, Trial, describe_point
 from trainables.configuration import Configuration
@@ -68,7 +69,6 @@ def plan_study(launch: StudyLaunch, address: str | None) -> StudyPlan:
     for sentence in describe_code(launch):
         launch.say(sentence)
     choose_cluster(address)
-    unasked = launch.study.configurations - len(launch.scheduler.configurations)
     try:
         with lend_place(launch) as place:
             launch.shares.measure_missing(launch.study.extremes(), place.bench, say=launch.say)
@@ -76,7 +76,7 @@ def plan_study(launch: StudyLaunch, address: str | None) -> StudyPlan:
                 launch.scheduler,
                 launch.recorded,
                 launch.console,
-                upcoming=launch.search.upcoming(unasked),
+                upcoming=launch.search.upcoming(launch.scheduler.unasked),
                 adoptable=launch.code.elsewhere.adoptable.keys(),
                 data=launch.data,
                 place=place,
@@ -110,12 +110,13 @@ def print_plan(
     """
     study = scheduler.study
     trials = [trial for each in scheduler.configurations for trial in each.wanted_trials]
-    unasked = study.configurations - len(scheduler.configurations)
+    unasked = scheduler.unasked
     going_on = [c for c in scheduler.configurations if c.judgement.state != "pruned"]
     todo = [trial for each in going_on for trial in each.wanted_trials]
     todo = list(dict.fromkeys(trial for trial in todo if trial.state != "done"))
     seeds = study.search.seed_list[: study.search.judging_seeds]
     more = unasked * len(seeds)
+    at_most = study.at_most if more else ""
     cut_off = sum(t.cut_off for t in todo)
     counts = TrialCounts(
         all=len(trials) + more,
@@ -126,13 +127,13 @@ def print_plan(
     )
     coming = [t for t in scheduler.known.planned_trials(upcoming) if t.key not in adoptable]
     lines = [
-        ("configurations", f"{len(scheduler.configurations)} chosen of {study.configurations}"),
+        ("configurations", _describe_configurations(scheduler)),
         ("seeds", _describe_seeds(study)),
         (
             "trials",
-            f"{counts.all}: {counts.done} done, {counts.cut_off} cut off, "
+            f"{at_most}{counts.all}: {counts.done} done, {counts.cut_off} cut off, "
             + (f"{counts.to_adopt} to adopt, " if counts.to_adopt else "")
-            + f"{counts.to_do} to do",
+            + f"{at_most}{counts.to_do} to do",
         ),
         *_race_lines(scheduler),
         ("nodes", describe_nodes(place.nodes, study.resources.cpus, *scheduler.shares.sizes)),
@@ -166,6 +167,14 @@ def print_plan(
         _print_lines(console, budget_lines(scheduler, study.budget, work))
     estimate = estimate_study(scheduler, todo, configurations, costs, place)
     return StudyPlan(scheduler, upcoming, counts, estimate)
+
+
+def _describe_configurations(scheduler: StudyScheduler) -> str:
+    """Return how many configurations are chosen of how many, and whether the search has settled."""
+    study = scheduler.study
+    chosen = f"{len(scheduler.configurations)} chosen of {study.at_most}{study.configurations}"
+    settled = describe_settled(scheduler)
+    return f"{chosen}; {settled[0].lower()}{settled[1:]}" if settled else chosen
 
 
 def _describe_seeds(study: ResolvedStudy) -> str:

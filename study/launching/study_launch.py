@@ -234,8 +234,7 @@ def _look_elsewhere(
     """Return what other studies have finished of the trials to do, as far as these are known."""
     if not record.others.are_there():
         return TrialsElsewhere()
-    unasked = scheduler.study.configurations - len(scheduler.configurations)
-    coming = scheduler.known.planned_trials(search.upcoming(unasked))
+    coming = scheduler.known.planned_trials(search.upcoming(scheduler.unasked))
     todo = {trial.key: trial for trial in scheduler.todo if not trial.recorded}
     todo |= {trial.key: trial for trial in coming if trial.key not in scheduler.trials}
     finished = record.others.finished_among(todo)
@@ -258,7 +257,8 @@ def _read_data(
     for configuration in study.extremes():
         splits = read[configuration.dataset]
         check_last_batch(configuration, len(splits.train))
-        check_objectives(study.search.objectives, configuration.dataset, data)
+        measured = (*study.search.objectives, *study.search.bounded)
+        check_objectives(measured, configuration.dataset, data)
         configuration.diagnostics.check_classes(splits.num_classes)
     # Settings may differ in what they take of the same files: a note is said once.
     for note in dict.fromkeys(note for splits in read.values() for note in splits.notes):

@@ -2,6 +2,7 @@
 
 from study.scheduling.scheduler import StudyScheduler
 from study.trials import ConfigurationTrials, Trial
+from trainables.metrics import PERCENT, description_of
 
 
 def trial_counts(scheduler: StudyScheduler) -> tuple[int, int]:
@@ -10,14 +11,13 @@ def trial_counts(scheduler: StudyScheduler) -> tuple[int, int]:
     In a race these are the trials that are wanted as far as it is decided.
     """
     seeds = scheduler.study.search.judging_seeds
-    unasked = scheduler.study.configurations - len(scheduler.configurations)
     done = sum(
         is_settled(trial, configuration)
         for configuration in scheduler.configurations
         for trial in configuration.wanted_trials
     )
     asked = sum(len(configuration.wanted_trials) for configuration in scheduler.configurations)
-    return done, asked + unasked * seeds
+    return done, asked + scheduler.unasked * seeds
 
 
 def is_settled(trial: Trial, configuration: ConfigurationTrials) -> bool:
@@ -32,6 +32,23 @@ def describe_left(scheduler: StudyScheduler) -> str:
     cut_off = sum(trial.cut_off for trial in scheduler.trials.values())
     begun = f", {cut_off} of them cut off" if cut_off else ""
     return f"{done} of {total} trials are done; {total - done} are left{begun}."
+
+
+def describe_settled(scheduler: StudyScheduler) -> str:
+    """Return in words why the search has ended before its last configuration, or nothing."""
+    settled = scheduler.settled
+    if settled is None:
+        return ""
+    objective = description_of(scheduler.study.search.objectives[0])
+    unit = f" {objective.unit}" if objective.unit and objective.unit != PERCENT else ""
+    unit = " points" if objective.unit == PERCENT else unit
+    begun = len(scheduler.configurations) - settled.configurations
+    beyond = f" {begun} more had begun by then." if begun else ""
+    return (
+        f"Settled after {settled.configurations} configurations: {objective.label} may gain at "
+        f"most {settled.gain:.3g}{unit} by more of them (by a Gaussian process's bound), less than "
+        f"the standard error of a mean over seeds, {settled.noise:.3g}{unit}.{beyond}"
+    )
 
 
 def describe_spent(scheduler: StudyScheduler) -> str:

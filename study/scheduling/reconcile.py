@@ -123,7 +123,12 @@ def _storage_contradicts(
     if [point_word(asked.point) for asked in stored] != [point_word(point) for point, _ in target]:
         return True
     return any(
-        asked.judgement.state != "running"
-        and (asked.judgement.state, asked.judgement.values) != (judgement.state, judgement.values)
+        (asked.judgement.state != "running" or asked.judgement.constraints)
+        and _told(asked.judgement) != _told(judgement)
         for asked, (_, judgement) in zip(stored, target, strict=True)
     )
+
+
+def _told(judgement: ConfigurationResult) -> tuple[object, ...]:
+    """Return what Optuna cannot be told otherwise once it has heard it."""
+    return judgement.state, judgement.values, dict(judgement.constraints)

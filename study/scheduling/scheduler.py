@@ -16,6 +16,7 @@ from analysis.record.names import (
     SEED,
     STOPPED_EARLY,
 )
+from study.file.evidence import SearchUntil
 from study.file.resolved import ResolvedStudy
 from study.scheduling.adoption import AdoptionRule
 from study.scheduling.budget import BudgetMeter
@@ -30,7 +31,14 @@ from study.scheduling.gpu_shares import GpuShares
 from study.scheduling.protocols import RecordLike, SearchLike
 from study.scheduling.seed_race import SeedRaceState
 from study.scheduling.study_trials import StudyTrials
-from study.trials import ConfigurationResult, ConfigurationTrials, RecordedTrial, Trial
+from study.search.settling import SettlingRule
+from study.trials import (
+    ConfigurationResult,
+    ConfigurationTrials,
+    RecordedTrial,
+    SettledSearch,
+    Trial,
+)
 from trainables.configuration import Configuration, as_dict, flatten_settings
 from trainables.metrics import (
     EpochMetrics,
@@ -86,6 +94,10 @@ class StudyScheduler:
         """Whether no further trial may begin."""
         self.race = SeedRaceState(study) if study.search.race else None
         self._is_race_over = self.race is None
+        ends_itself = isinstance(study.search.configurations, SearchUntil)
+        self._settling = SettlingRule(study) if ends_itself else None
+        self.settled: SettledSearch | None = None
+        """Why the search has ended before its last configuration, if it has."""
         self._unjudged = 0
         """How many configurations are not judged; to count them anew would take time per event."""
 
@@ -101,8 +113,15 @@ class StudyScheduler:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every configuration has been chosen."""
-        return len(self.configurations) >= self.study.configurations
+        """Whether every configuration has been chosen, or the search has settled before."""
+        return self.unasked == 0
+
+    @property
+    def unasked(self) -> int:
+        """How many configurations are still to be chosen, at most."""
+        if self.settled is not None:
+            return 0
+        return max(0, self.study.configurations - len(self.configurations))
 
     @property
     def is_finished(self) -> bool:
@@ -120,7 +139,12 @@ class StudyScheduler:
                 self.todo.setdefault(trial)
 
     def take_look(self) -> None:
-        """Queue the seeds that a race wants next, once all that it wanted before are done."""
+        """See whether the search has settled, then queue the seeds that a race wants next.
+
+        A race looks once all seeds that it wanted before are done.
+        """
+        if self._settling is not None:
+            self.settled = self._settling.look(self.configurations)
         if self.race is None or not self.is_complete or self._unjudged:
             return
         if not self.todo and not self.active:

@@ -72,6 +72,7 @@ class StudyTrials:
             judgement=judgement,
             judging=judging,
             wanted=judging,
+            bounds=self.study.search.constraints,
             reported=reported,
         )
         self.configurations.append(added)
@@ -114,9 +115,7 @@ class StudyTrials:
         if recorded.is_finished and self.is_measured(recorded):
             trial.state = "done"
             trial.outcome = DIVERGED if recorded.outcome == DIVERGED else COMPLETED
-            trial.values = objective_values(
-                recorded.metrics, trial.outcome, self.study.search.objectives
-            )
+            self._note_values(trial, recorded.metrics, trial.outcome)
             trial.test_error = recorded.metrics.get(TEST_ERROR_LAST)
             trial.found = trial.epochs
 
@@ -124,12 +123,20 @@ class StudyTrials:
         """Note what a trial is judged by, if this launch has trained it to its end."""
         if trial.outcome is not None and trial.is_finished:
             metrics = {**vars(trial.history[-1]), **vars(summary)}
-            trial.values = objective_values(metrics, trial.outcome, self.study.search.objectives)
+            self._note_values(trial, metrics, trial.outcome)
             trial.test_error = summary.test_error_last
+
+    def _note_values(
+        self, trial: Trial, metrics: Mapping[str, float | None], outcome: Outcome
+    ) -> None:
+        search = self.study.search
+        trial.values = objective_values(metrics, outcome, search.objectives)
+        trial.bounded = objective_values(metrics, outcome, search.bounded)
 
     def is_measured(self, recorded: RecordedTrial) -> bool:
         """Return whether a trial on record has what it is judged by; an older one may not."""
-        return all(name in recorded.metrics for name in self.study.search.objectives)
+        search = self.study.search
+        return all(name in recorded.metrics for name in (*search.objectives, *search.bounded))
 
 
 def objective_values(

@@ -25,7 +25,7 @@ from study.search.optuna_trials import (
     known_attributes,
     result_of_trial,
 )
-from study.search.samplers import build_pruner, build_sampler
+from study.search.samplers import GENERATION_ATTRIBUTE, build_pruner, build_sampler
 from study.search.sequences import SequenceCursor, build_sequence
 from study.search.storage_file import is_damage, set_aside, sqlite_url
 from study.trials import ConfigurationResult, Suggestion
@@ -38,10 +38,6 @@ RUNG_PREFIX = "completed_rung_"
 """Begins the names under which Optuna's pruners note how a configuration did at a rung."""
 REPEATING_SAMPLERS = ("gp", "nsga2")
 """Samplers that repeat points of ranges too: at their ends, or as copies of parents."""
-GENERATION_ATTRIBUTE = getattr(
-    optuna.samplers.NSGAIISampler, "_get_generation_key", lambda: "NSGAIISampler:generation"
-)()
-"""Where NSGA-II notes a configuration's generation."""
 
 
 class SearchError(Exception):
@@ -209,6 +205,9 @@ class OptunaStudy:
         values = list(judgement.values) if judgement.state == "complete" else None
         for name, value in known_attributes(judgement).items():  # no more once it has ended
             self._storage.set_trial_user_attr(self._id(number), name, value)
+        trial = optuna.trial.Trial(self._optuna, self._id(number))
+        for name, excess in judgement.constraints.items():
+            trial.set_constraint(name, excess)
         self._optuna.tell(number, values, state=OPTUNA_STATES[judgement.state])
 
     def _id(self, number: int) -> int:

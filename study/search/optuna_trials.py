@@ -30,6 +30,8 @@ OPTUNA_STATES: dict[ResultState, TrialState] = {
     "pruned": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
+CONSTRAINTS_PREFIX = "constraints"
+"""Begins the names under which Optuna keeps by how much a trial violates each constraint."""
 
 
 class TrialChooser:
@@ -63,7 +65,10 @@ def frozen_trial_of(
         params=point,
         distributions=distributions_of(point, study),
         intermediate_values=dict(judgement.intermediate),
-        system_attrs=dict(notes),
+        system_attrs={
+            name: note for name, note in notes.items() if not name.startswith(CONSTRAINTS_PREFIX)
+        },
+        constraints=dict(judgement.constraints),
         user_attrs=known_attributes(judgement),
     )
 
@@ -102,5 +107,6 @@ def result_of_trial(trial: FrozenTrial) -> ConfigurationResult:
         states[trial.state],
         tuple(trial.values or ()),
         {step: value for step, value in trial.intermediate_values.items() if math.isfinite(value)},
+        dict(trial.constraints),
         dict(trial.user_attrs),
     )

@@ -14,6 +14,10 @@ from trainables.randomness import derive_seed
 
 FEWEST_SOURCES = 10
 """Configurations that CMA-ES needs to start from what is known: it takes the best tenth."""
+GENERATION_ATTRIBUTE = getattr(
+    optuna.samplers.NSGAIISampler, "_get_generation_key", lambda: "NSGAIISampler:generation"
+)()
+"""Where NSGA-II notes a configuration's generation."""
 
 
 def build_sampler(

@@ -87,16 +87,6 @@ def test_a_wrong_one_is_refused_in_words(refused, flag, said):
 
 
 @pytest.mark.parametrize(
-    "flag",
-    [
-        "search.configurations={most: 100, until: settled}",
-    ],
-)
-def test_what_nothing_serves_yet_is_refused_in_words(refused, flag):
-    assert refused(flag).endswith(": is not available yet")
-
-
-@pytest.mark.parametrize(
     ("flags", "said"),
     [
         (
@@ -111,6 +101,32 @@ def test_what_nothing_serves_yet_is_refused_in_words(refused, flag):
 )
 def test_a_race_that_cannot_decide_is_refused_in_words(refused, flags, said):
     assert said in refused("search.seeds={first: 3}", *flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("search.objective=[validation_error, epoch_seconds]",), "gain in one objective, but"),
+        (("search.objective=train_loss",), "train_loss selects nothing; give a number"),
+        (("search.seeds=1",), "against the noise over seeds, but there is one seed"),
+        (
+            ("search.constraints=[{metric: epoch_seconds, at_most: 2}]",),
+            "bounds the gain without constraints, but there are some",
+        ),
+    ],
+)
+def test_a_search_that_cannot_settle_is_refused_in_words(refused, flags, said):
+    told = refused("search.configurations={most: 100, until: settled}", *flags)
+    assert told.startswith("search.configurations: `until: settled` ") and said in told
+
+
+def test_a_grid_does_not_settle(refused):
+    told = refused(
+        "search.configurations={most: 100, until: settled}",
+        "search.sampler=grid",
+        "search.space={regularizer.beta: [0.1, 0.9]}",
+    )
+    assert told == "search.configurations: a grid takes every point once; leave it out"
 
 
 def test_hours_are_written_with_or_without_a_unit():
