@@ -15,9 +15,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TextIO
 
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
-
 SUBSTITUTES = {
     "±": "+-",
     "·": "-",
@@ -73,24 +70,6 @@ def _substitute(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error(SUBSTITUTING, _substitute)
-
-
-class PlainConsole(Console):
-    """A console that reads no text as markup and lets no control character of data through."""
-
-    def __init__(self, file: TextIO | None = None, **options: Any) -> None:
-        """Take the options of Rich's own console, but those that would read a text as markup."""
-        super().__init__(file=file, markup=False, highlight=False, emoji=False, **options)
-
-    def render(
-        self, renderable: RenderableType, options: ConsoleOptions | None = None
-    ) -> Iterable[Segment]:
-        """Render as Rich does; what Rich itself tells the terminal stays."""
-        for segment in super().render(renderable, options):
-            if segment.control:
-                yield segment
-            else:
-                yield Segment(plain_text(segment.text), segment.style)
 
 
 class LastingStream:

@@ -24,6 +24,7 @@ import pandas as pd
 from rich.console import Console
 
 from analysis import trials
+from analysis.console import PlainConsole
 from analysis.record import credentials
 from analysis.report_page.gather import gather_material
 from analysis.report_page.page import write_report
@@ -239,9 +240,9 @@ def _flags_of(overrides: Overrides) -> tuple[str, ...]:
 def _console_of(progress: bool | TextIO) -> Iterator[Console]:
     if progress is False:
         with open(os.devnull, "w", encoding="utf-8") as nowhere:
-            yield Console(soft_wrap=True, file=nowhere)
+            yield PlainConsole(soft_wrap=True, file=nowhere)
     else:
-        yield Console(soft_wrap=True, file=None if progress is True else progress)
+        yield PlainConsole(soft_wrap=True, file=None if progress is True else progress)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.terminal import PlainConsole, guards_output, keep_output_in
+from analysis.terminal import guards_output, keep_output_in
 from study import state
 from study.file.names import DEFAULT_SCALE, PAPER_SCALE
 from study.launching import signals
@@ -70,7 +70,9 @@ def _load_study(options: argparse.Namespace) -> "ResolvedStudy":
 def _announce_and_launch(
     study: "ResolvedStudy", options: argparse.Namespace, *, given: Sequence[str]
 ) -> int:
-    from study.lock import StudyHeldError  # late, since help and mistakes need no lock
+    # Late: help and mistakes need neither.
+    from analysis.console import PlainConsole
+    from study.lock import StudyHeldError
 
     # With --json the standard output is the document's alone.
     console = PlainConsole(soft_wrap=True, file=sys.stderr if options.json else sys.stdout)

@@ -11,9 +11,10 @@ from typing import Any
 
 from rich.table import Table
 
+from analysis.console import PlainConsole
 from analysis.record.client import shown_tracking_uri
 from analysis.record.names import STATE_WORDS
-from analysis.terminal import PlainConsole, guards_output
+from analysis.terminal import guards_output
 from study import state
 from study.launching.shell_commands import python_command
 from study.lock import read_holder

@@ -233,15 +233,16 @@ class ConfigurationTrials:
 
     def _attributes(self) -> dict[str, Any]:
         """Return the attributes of a complete configuration, as JSON can hold them."""
-        by_objective = zip(*(trial.values for trial in self.trials), strict=True)
-        tested = [trial.test_error for trial in self.trials if trial.test_error is not None]
-        several = len(self.trials) > 1
+        judging = self.judging_trials
+        by_objective = zip(*(trial.values for trial in judging), strict=True)
+        tested = [trial.test_error for trial in judging if trial.test_error is not None]
+        several = len(judging) > 1
         return {
-            "seeds": [trial.seed for trial in self.trials],
+            "seeds": [trial.seed for trial in judging],
             "values_sd": [statistics.stdev(values) for values in by_objective] if several else None,
             TEST_ERROR_LAST: statistics.fmean(tested) if tested else None,
             f"{TEST_ERROR_LAST}_sd": statistics.stdev(tested) if len(tested) > 1 else None,
-            "trial_keys": [trial.key for trial in self.trials],
+            "trial_keys": [trial.key for trial in judging],
         }
 
     def drop_histories(self) -> None:

@@ -1,6 +1,8 @@
 """Shared by all tests."""
 
 import os
+import sys
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
@@ -17,6 +19,15 @@ pytest.register_assert_rewrite("lamix_study.testing")
 
 # One thread: the machine's cores belong to the trials that the tests start.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_record() -> Iterator[None]:
+    """Forget the record that a test has opened: the next one's environment names its own."""
+    yield
+    utils = sys.modules.get("mlflow.tracking._tracking_service.utils")
+    if utils is not None:
+        utils._tracking_uri = None
 
 
 @pytest.fixture(scope="session", autouse=True)

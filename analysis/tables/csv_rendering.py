@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 from analysis.tables.rendering import TableCell, TableGrid, plain_line
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
-NUMERIC_CHARACTERS = frozenset("0123456789.,+-±–−×%()[] e\u00a0")
-"""Of numbers, with their spreads and intervals."""
+SIGNS = ("+", "-")
+"""What it takes for such a beginning too, and what numbers begin with."""
+NUMERIC_CHARACTERS = frozenset("0123456789.,+-±–−×%()[]= e\u00a0")
+"""Of numbers, with their spreads, intervals and verdicts."""
 
 
 def to_csv(grid: TableGrid) -> str:
@@ -55,5 +57,6 @@ def harmless_cell(text: str) -> str:
 
     A spreadsheet computes what begins with one of a few characters, unless an apostrophe is first.
     """
-    is_formula = text.startswith(FORMULA_STARTS) and not set(text) <= NUMERIC_CHARACTERS
+    is_signed_text = text.startswith(SIGNS) and not set(text) <= NUMERIC_CHARACTERS
+    is_formula = text.startswith(FORMULA_STARTS) or is_signed_text
     return f"'{text}" if is_formula else text

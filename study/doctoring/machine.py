@@ -25,6 +25,8 @@ LEAST_MEMORY, GOOD_MEMORY = 2.0, 4.0
 """GiB that are free: below the first a study fails, below the second few trials run at once."""
 LEAST_DISK, GOOD_DISK = 1.0, 10.0
 LEAST_SHARED = 1.0
+NAMED_BY_STUDIES = ("image_folder", "torchvision")
+"""Data sets that mean nothing until a study file says which folder or which of many."""
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -200,7 +202,7 @@ def check_data(options: DoctorOptions) -> Iterator[Finding]:
     found: list[str] = []
     missing: list[str] = []
     for name, settings in settings_classes(datasets.__name__).items():
-        if name == "image_folder":  # a user's own, wherever it lies
+        if name in NAMED_BY_STUDIES:
             continue
         places = settings().places(options.data.absolute())
         there = not places or any(place.exists() for place in places)

@@ -1,8 +1,10 @@
 """What trials ask of a GPU, and what becomes of it: shares of one, precisions that only one has."""
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from trainables.configuration import Configuration
+if TYPE_CHECKING:  # the type alone: a wrong setting is told before torch is loaded
+    from trainables.configuration import Configuration
 
 ONE_GPU = (
     "a trial trains on one GPU at most: several would split each mini-batch, and with it the "
@@ -23,7 +25,7 @@ def check_gpu_share(share: float) -> float:
 
 
 def device_problems(
-    gpus: float | str, configurations: Iterable[Configuration]
+    gpus: float | str, configurations: "Iterable[Configuration]"
 ) -> Iterator[tuple[str, str]]:
     """Yield path and rule of what no device of the study can compute.
 

@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from analysis.record.client import open_client, shown_tracking_uri
+from trainables.metrics import TRAIN_LOSS
 
 FILE = "doctor.txt"
 
@@ -45,12 +46,12 @@ def try_store(scratch: Path) -> str:
 def _write_and_read(client: MlflowClient, experiment: str) -> None:
     run = client.create_run(experiment)
     client.log_param(run.info.run_id, "seed", 0)
-    client.log_metric(run.info.run_id, "train_loss", 0.5, step=1)
+    client.log_metric(run.info.run_id, TRAIN_LOSS, 0.5, step=1)
     client.log_text(run.info.run_id, "well", FILE)
     client.set_terminated(run.info.run_id)
     found = client.get_run(run.info.run_id)
     files = [file.path for file in client.list_artifacts(run.info.run_id)]
-    written: tuple[Any, ...] = ({"seed": "0"}, {"train_loss": 0.5}, [FILE])
+    written: tuple[Any, ...] = ({"seed": "0"}, {TRAIN_LOSS: 0.5}, [FILE])
     read = (found.data.params, found.data.metrics, files)
     if read != written:
         raise RuntimeError(f"a run reads {read}, but was written {written}")

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from lamix_study.testing.contract import title
 from tests.benchmarks import gpu as benchmark
-from tests.trainables.test_regularizers import SETTINGS, title
+from tests.trainables.test_regularizers import SETTINGS
 from trainables import probe
 from trainables.configuration import parse_configuration
 from trainables.cuda_graphs import STEPS_BEFORE_RECORDING

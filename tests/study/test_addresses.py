@@ -4,7 +4,7 @@ import pytest
 
 from study.execution import addresses
 from study.execution.addresses import refuse_address
-from study.execution.failure_signs import data_change_in, other_versions_in
+from study.execution.failure_signs import change_in, other_versions_in
 from study.state import StateFolder
 from tests.study.services import free_port
 from trainables.sight import OtherVersionsError, code_versions, refuse_other_versions
@@ -56,7 +56,7 @@ def test_an_actor_refuses_to_train_by_other_versions_than_the_drivers():
     assert node == "abc123"
     assert different.endswith("there, 0.1 here; more is missing there, 1 here")
     assert other_versions_in("ValueError: torch") == ("", "")
-    assert data_change_in(failure) == ""
+    assert change_in(failure) == ""
 
 
 def test_the_query_of_a_stores_address_stays_at_its_end(tmp_path, monkeypatch):

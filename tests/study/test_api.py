@@ -72,7 +72,7 @@ def test_a_plan_is_the_document_of_the_command_and_the_words_go_elsewhere(here, 
     assert launch.main(["small.json", "--plan", "--json"]) == 0
     told = capsys.readouterr()
     document = checked(told.out)
-    assert document["trials"] == {"all": 4, "done": 0, "cut_off": 0, "to_do": 4}
+    assert document["trials"] == {"all": 4, "done": 0, "cut_off": 0, "to_adopt": 0, "to_do": 4}
     assert document["upcoming"][0] == {"regularizer.beta": 0.3}
     assert document["estimate"]["wall_seconds"] > 0 and document["estimate"]["unit"] == "CPU"
     assert "wall time" in told.err
@@ -113,9 +113,10 @@ def test_an_exception_leaves_the_study_free_and_the_log_unheard(here, monkeypatc
 
 def test_signals_are_left_alone_away_from_the_main_thread():
     seen = []
+    wishes = dict.fromkeys(("finish_epochs", "stop_soon", "leave"), lambda: None)
 
     def handle():
-        with handle_signals(finish_epochs=lambda: None, stop_soon=lambda: None):
+        with handle_signals(**wishes):
             seen.append(signal.getsignal(signal.SIGINT))
 
     before = signal.getsignal(signal.SIGINT)

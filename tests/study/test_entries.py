@@ -13,6 +13,7 @@ from study.record.entries import (
     TrialEnded,
     TrialEntry,
     TrialInterrupted,
+    TrialSuperseded,
     TrialTagged,
     UnreadableEntryError,
     line_of,
@@ -48,6 +49,10 @@ LINES = [
     (
         TrialTagged(**HEAD, tags={"retired": "true"}),
         '{"kind": "tags", "key": "abc", "time": 5, "tags": {"retired": "true"}}',
+    ),
+    (
+        TrialSuperseded(**HEAD, run_id="run"),
+        '{"kind": "superseded", "key": "abc", "time": 5, "run_id": "run"}',
     ),
     (
         TrialAdopted(**HEAD, source="run", name="beta=0.3", tags={}),

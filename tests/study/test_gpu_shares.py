@@ -4,6 +4,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from threading import BrokenBarrierError
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -382,7 +383,7 @@ def test_a_machine_whose_memory_holds_no_trial_is_told():
 class Record:
     """Takes everything."""
 
-    def finished_elsewhere(self, key):
+    def finished_elsewhere(self, key, accept):
         return None
 
     def __getattr__(self, name):
@@ -435,7 +436,8 @@ def test_a_failed_attempt_asks_for_more_of_the_gpu_where_the_gpus_memory_ran_out
         shares=shares,
     )
     ignore = {"discard": lambda key: None, "on_change": lambda: None, "on_notice": lambda say: None}
-    runner = TrialRunner(scheduler, None, scratch="", **ignore)
+    here = SimpleNamespace(cluster=SimpleNamespace(existing=True))
+    runner = TrialRunner(scheduler, here, scratch="", **ignore)
     trial = runner.by_tune_id["a"] = scheduler.hand_out_trial()
     runner.note_failed("a", failure)
     assert trial.gpus == share

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 class NoRecord:
     """Takes everything and keeps nothing."""
 
-    def finished_elsewhere(self, key):
+    def finished_elsewhere(self, key, accept):
         return None
 
     def __getattr__(self, name):

@@ -175,7 +175,7 @@ def only(found):
         (
             "resources.gups=1",
             "resources.gups",
-            "there is no setting `gups`; known: gpus, cpus; did you mean `gpus`?",
+            "there is no setting `gups`; known: gpus, cpus, trial_timeout; did you mean `gpus`?",
         ),
         (
             "study=a b",
@@ -521,7 +521,7 @@ def test_the_resolved_study_spells_out_every_default(make):
     assert found["search"]["seeds"] == [3, 5]
     assert found["search"]["sampler_seed"] == 0
     assert found["search"]["early_stopping"] is None
-    assert found["resources"] == {"gpus": 0.0, "cpus": 1.0}
+    assert found["resources"] == {"gpus": 0.0, "cpus": 1.0, "trial_timeout": None}
     assert json.loads(json.dumps(found)) == found
 
 

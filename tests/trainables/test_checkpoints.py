@@ -251,7 +251,8 @@ def test_the_checkpoint_of_another_trial_is_not_gone_on_from(
 ) -> None:
     other = Trainer(CHOSEN, seed=5)
     other.train_epoch()
-    TrialCheckpoints(str(saved.parent)).save("key", other.state_dict())
+    state = {**other.state_dict(), "code": present_code()}
+    TrialCheckpoints(str(saved.parent)).save("key", state)
     epochs, _, notices = to_the_end(actor_in(tmp_path))
     assert epochs == undisturbed and "seed must be the trial's" in notices
 
