@@ -13,6 +13,7 @@ from mlflow.entities import Run
 from analysis.record.names import (
     CONFIGURATION,
     CONFIGURATION_NUMBER,
+    DIFF_FILE,
     OUTCOME,
     PLOTS,
     POINT,
@@ -71,6 +72,7 @@ def read_remains(folder: Path, study: dict[str, Any]) -> Remains:
             f"{run.data.tags.get(TRIAL_KEY, STUDY_ROLE)}/{path}": _digest_of(client, run, path)
             for run in runs
             for path in _artifacts_of(client, run.info.run_id)
+            if path != DIFF_FILE  # the project may be edited, or committed, during a sweep
         },
         left=_left_in(state),
     )
