@@ -179,8 +179,8 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
         texts[EFFECTS_MARKDOWN] = to_markdown(effects)
     texts[LOOKS_FILE] = looks_text(looks)
     plots = []
-    # An earlier launch may have died between its last trial and its plots.
-    if grid.rows and (trained or not launch.record.has_plots()):
+    # An earlier launch may have died between its last trial and its last plot.
+    if grid.rows and (trained or not launch.record.has_plots_of(texts[TABLE_CSV])):
         plots = _save_plots(study, table, frame, factors, objectives[0], folder)
     more = []
     if status != INTERRUPTED and len(objectives) == 1:

@@ -36,6 +36,7 @@ from analysis.record.names import (
     SOURCE_TYPE,
     STUDY_ROLE,
     SUPERSEDED_BY,
+    TABLE_CSV,
     USER,
     WRITABLE,
     WRITTEN_FILE,
@@ -120,20 +121,32 @@ class StudyRun:
             return None
         return parse_resolved(download_artifact(self.client, self.run_id, RESOLVED_FILE)) or None
 
-    def has_plots(self) -> bool:
-        """Return whether a plot is on record."""
-        return bool(self.run_id and self.client.list_artifacts(self.run_id, PLOTS))
+    def has_plots_of(self, table: str) -> bool:
+        """Return whether the plots on record are whole and of the present trials.
+
+        A launch may die among its plots, and leave those of fewer trials. The table is put on
+        record after its plots: where it is the present one, so are they.
+
+        Args:
+            table: of the present trials, as the artifact TABLE_CSV.
+        """
+        if not self.run_id or not self.client.list_artifacts(self.run_id, PLOTS):
+            return False
+        if not has_artifact(self.client, self.run_id, TABLE_CSV):
+            return False
+        file = download_artifact(self.client, self.run_id, TABLE_CSV)
+        return file.read_bytes() == table.encode()
 
     def looks(self) -> tuple[StudyLook, ...]:
         """Return the looks that are on record, the earliest first."""
         return read_looks(self.client, self.run_id) if self.run_id else ()
 
     def add_results(self, *, texts: Mapping[str, str], plots: Iterable[Path]) -> None:
-        """Add texts, by the name of the artifact, and plots."""
-        for name, text in texts.items():
-            self.client.log_text(self.run_id, text, name)
+        """Add plots, and then texts by the name of the artifact; see `has_plots_of`."""
         for plot in plots:
             self.client.log_artifact(self.run_id, str(plot), PLOTS)
+        for name, text in texts.items():
+            self.client.log_text(self.run_id, text, name)
 
     def describe(self, text: str, values: Mapping[str, float]) -> None:
         """Set the run's description, in Markdown, and the values that it can be compared by."""

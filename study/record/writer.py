@@ -244,13 +244,18 @@ class StudyRecord:
         ask = self.study_run.resolved_before
         return self._ask(ask, failed="cannot read the study file on record")
 
-    def has_plots(self) -> bool:
-        """Return whether a plot is on record.
+    def has_plots_of(self, table: str) -> bool:
+        """Return whether the plots on record are whole and of the trials of a table.
+
+        Args:
+            table: as the artifact TABLE_CSV.
 
         Raises:
             RecordError: if the tracking server cannot be reached.
         """
-        return self._ask(self.study_run.has_plots, failed="cannot look for plots on record")
+        return self._ask(
+            lambda: self.study_run.has_plots_of(table), failed="cannot look for plots on record"
+        )
 
     def _ask(self, ask: Callable[[], Answer], *, failed: str) -> Answer:
         return ask_until_answered(ask, failed=failed, seconds=BUSY_SECONDS, say=self.say)

@@ -54,6 +54,17 @@ def test_a_configuration_shows_its_seeds_its_spread_its_test_error_and_its_trial
         assert trial.user_attrs["trial_keys"] == [each.key for each in configuration.trials]
 
 
+def test_in_a_race_a_configuration_shows_the_seeds_that_judge_it(make, storage):
+    race = {"first": 2, "most": 4, "looks": [2, 4]}
+    study, file = make(configurations=2, seeds=race), storage()
+    scheduler = train_all(study, file)
+    assert {each.wanted for each in scheduler.configurations} == {4}  # equal means: undecided
+    for trial in shown(study, file).trials:
+        assert trial.value == 5.5
+        assert trial.user_attrs["seeds"] == [0, 1]
+        assert len(trial.user_attrs["trial_keys"]) == 2
+
+
 def test_a_single_seed_has_no_spread(make, storage):
     study, file = make(configurations=1, seeds=1), storage()
     train_all(study, file)

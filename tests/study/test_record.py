@@ -12,6 +12,7 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from analysis.record.names import TABLE_CSV
 from study.record.errors import RecordError, store_errors_told
 from study.record.opening import open_record
 from study.record.spool import RecordSpool
@@ -416,6 +417,35 @@ def test_the_parent_run_holds_the_study_file_as_written_and_as_resolved(client, 
     parent = client.get_run(record.parent_id)
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["git_commit"] == "abc"
+
+
+def test_plots_count_once_all_are_there_and_only_for_the_table_that_they_show(
+    client, opened, tmp_path, monkeypatch
+):
+    record = opened()
+    plots = [tmp_path / "error.png", tmp_path / "error.pdf"]
+    for plot in plots:
+        plot.write_text("drawn")
+    table = "beta,mean\n0.3,8.5\n"
+
+    def publish():
+        record.publish(texts={TABLE_CSV: table}, plots=plots, status="FINISHED")
+
+    def die(run_id, file, folder):
+        raise KeyboardInterrupt
+
+    assert not record.has_plots_of(table)
+    log_artifact = record.client.log_artifact
+    for survived in range(len(plots)):
+        left = iter([log_artifact] * survived)
+        monkeypatch.setattr(record.client, "log_artifact", lambda *a, n=left: next(n, die)(*a))
+        with pytest.raises(KeyboardInterrupt):
+            publish()
+        assert not record.has_plots_of(table)
+    monkeypatch.setattr(record.client, "log_artifact", log_artifact)
+    publish()
+    assert record.has_plots_of(table)
+    assert not record.has_plots_of(f"{table}0.9,8.1\n")
 
 
 @pytest.mark.parametrize("step", ["begin_study", "publish"])
