@@ -88,6 +88,7 @@ os.replace(watched / "one", watched / "two")
     assert kinds == [["open", "one"], ["os.rename", "one"], ["os.remove", "two"]]
 
 
+@pytest.mark.slow
 def test_a_grid_killed_at_three_points_ends_as_if_undisturbed(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.benchmarks.crash_points", "--scenario", "grid"]
     done = subprocess.run(
