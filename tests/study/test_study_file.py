@@ -54,7 +54,7 @@ def only(found):
             "search.smapler=tpe",
             "search.smapler",
             "there is no setting `smapler`; known: sampler, sampler_seed, configurations, seeds, "
-            "space, enqueue, objective, early_stopping; did you mean `sampler`?",
+            "space, enqueue, objective, constraints, early_stopping; did you mean `sampler`?",
         ),
         (
             "serach.seeds=3",
