@@ -61,9 +61,9 @@ def open_record(
         RecordError: if the tracking server cannot be reached or refuses.
         StudyHeldError: if another launch runs the study, on whatever machine.
     """
-    failed = f"cannot use the tracking server {shown_tracking_uri()}"
 
     def ask(question: Callable[[], Answer]) -> Answer:
+        failed = f"cannot use the tracking server {shown_tracking_uri()}"
         return ask_until_answered(
             question, failed=failed, seconds=BUSY_SECONDS, say=say, may_pass=is_busy
         )

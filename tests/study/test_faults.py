@@ -53,6 +53,7 @@ def run(folder: Folder, module: str, *arguments: str) -> subprocess.CompletedPro
     )
 
 
+@pytest.mark.slow
 def test_a_study_that_is_stopped_goes_on_and_records_each_epoch_once(tmp_path):
     folder = Folder(
         tmp_path,

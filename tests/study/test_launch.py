@@ -176,6 +176,7 @@ def test_without_a_gpu_measured_shares_are_the_cpus(tmp_path):
     assert [run.data.tags["outcome"] for run in folder.runs()] == ["completed"] * 2
 
 
+@pytest.mark.slow
 def test_a_launch_ends_within_its_budget_and_the_next_goes_on(tmp_path):
     folder = Folder(tmp_path)
     said = folder.launch("--budget", "trials=1", status=130)

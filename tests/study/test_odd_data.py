@@ -96,6 +96,7 @@ def test_a_batch_that_the_network_cannot_be_trained_on_is_refused(folder: Folder
     assert "choose another batch size" in said
 
 
+@pytest.mark.slow
 def test_images_that_change_after_the_launch_has_read_them_are_not_trained_on(
     folder: Folder,
 ) -> None:

@@ -162,7 +162,7 @@ def test_the_schema_has_own_components_where_they_are_asked_for(tmp_path, monkey
     assert schema.main(["own.json", "--plugins", "./methods.py"]) == 0
     assert schema.main(["plain.json"]) == 0
     own, plain = (Path(name).read_text() for name in ("own.json", "plain.json"))
-    for word in ("input_noise", "one_stage", "halves", "regularizer.sigma", "Standard deviation"):
+    for word in ("input_noise", "one_stage", '"halves"', "regularizer.sigma", "Standard deviation"):
         assert word in own and word not in plain
     assert json.loads(plain) == json_schema()
     Path("methods.py").write_text("import nothing_at_all")
