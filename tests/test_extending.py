@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "extending.md"
-COPIED = ("study", "trainables", "analysis", "tests", "search_spaces", "docs")
+COPIED = ("lamix_study", "study", "trainables", "analysis", "tests", "search_spaces", "docs")
 SCHEMA, DEFAULTS = "search_spaces/study.schema.json", "tests/trainables/defaults.json"
 
 EPOCH = """
@@ -120,7 +120,7 @@ def test_the_page_has_one_of_each() -> None:
 
 def test_make_schema_is_the_command_that_this_test_runs() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert f"SCHEMA := {SCHEMA} --defaults {DEFAULTS}\n" in makefile
+    assert f"SCHEMA := {SCHEMA} --defaults {DEFAULTS} " in makefile
     assert "\t$(BIN)/python -m study.schema $(SCHEMA)\n" in makefile
 
 

@@ -1,6 +1,7 @@
 """The pytest plug-in: own modules that it is told of are known to the tests."""
 
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 
 import pytest
 
@@ -27,7 +28,10 @@ def known_before() -> Iterator[None]:
 def run(pytester: pytest.Pytester, methods: str) -> pytest.RunResult:
     pytester.makepyfile(methods=methods, test_own=TESTS)
     pytester.makeini("[pytest]\nlamix_plugins = ./methods.py\n")
-    return pytester.runpytest_inprocess("-p", "lamix_study.pytest_plugin", "-p", "no:cacheprovider")
+    # Where the project is installed, pytest finds the plug-in by its entry point.
+    installed = any(one.name == "lamix_study" for one in entry_points(group="pytest11"))
+    named = () if installed else ("-p", "lamix_study.pytest_plugin")
+    return pytester.runpytest_inprocess(*named, "-p", "no:cacheprovider")
 
 
 def test_the_components_of_a_file_are_known_to_the_tests(pytester: pytest.Pytester) -> None:

@@ -9,14 +9,13 @@ See https://docs.pytorch.org/docs/stable/notes/cuda.html#tensorfloat-32-tf32-on-
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from trainables.devices import cpuinfo_field, device_name
+from trainables.recipe import Precision, PrecisionSetting
 
-Precision = Literal["fp32", "tf32", "bf16"]
-PrecisionSetting = Literal["fp32", "tf32", "bf16", "auto"]
 AMPERE = (8, 0)
 """The first compute capability with instructions for TensorFloat-32 and bfloat16."""
 

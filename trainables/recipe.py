@@ -20,9 +20,10 @@ from annotated_types import Ge, Lt
 from pydantic import Strict, model_validator
 from pydantic_core import ArgsKwargs
 
-from trainables.precision import PrecisionSetting
 from trainables.settings import Count, Exempt, Flag, Index, NonNegative, Positive, settings
 
+Precision = Literal["fp32", "tf32", "bf16"]
+PrecisionSetting = Literal["fp32", "tf32", "bf16", "auto"]
 RecipeName = Literal["section_3_1", "section_3_1_scaled", "section_3_2"]
 EPOCHS = 400
 """The paper's, in Section 3.1."""

@@ -23,7 +23,8 @@ from trainables.evaluation import evaluate_splits
 from trainables.history import epochs_from, history_columns
 from trainables.memory import refused_allocations
 from trainables.metrics import EpochMetrics, has_diverged
-from trainables.precision import Precision, chosen_precision
+from trainables.precision import chosen_precision
+from trainables.recipe import Precision
 from trainables.training_step import StepCache
 
 LOOK_AHEAD = 100

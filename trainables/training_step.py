@@ -18,8 +18,8 @@ from trainables.configuration import Configuration, settings_key
 from trainables.cuda_graphs import CudaRecorder, RecordingFailedError, StepRecordings
 from trainables.memory import PeakMemory
 from trainables.networks import Network
-from trainables.precision import Precision, computing_in
-from trainables.recipe import TrainingSettings
+from trainables.precision import computing_in
+from trainables.recipe import Precision, TrainingSettings
 from trainables.regularizers import RegularizerModule
 
 

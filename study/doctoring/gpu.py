@@ -25,7 +25,8 @@ from trainables.failures import error_cause
 from trainables.memory import keep_within
 from trainables.metrics import COSTS
 from trainables.plugins import settings_classes
-from trainables.precision import Precision, computing_in
+from trainables.precision import computing_in
+from trainables.recipe import Precision
 from trainables.training import Trainer
 
 NO_GPU = "PyTorch finds no GPU here"

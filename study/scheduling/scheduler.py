@@ -7,6 +7,7 @@ record. Over 300 lines, since the state of a trial changes here alone.
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from analysis.record.names import (
     CODE,
@@ -31,7 +32,6 @@ from study.scheduling.gpu_shares import GpuShares
 from study.scheduling.protocols import RecordLike, SearchLike
 from study.scheduling.seed_race import SeedRaceState
 from study.scheduling.study_trials import StudyTrials
-from study.search.settling import SettlingRule
 from study.trials import (
     ConfigurationResult,
     ConfigurationTrials,
@@ -47,6 +47,9 @@ from trainables.metrics import (
     has_diverged,
     summarise_trial,
 )
+
+if TYPE_CHECKING:
+    from study.search.settling import SettlingRule
 
 RETRIES = 2
 """How often a trial that failed is begun again, from its checkpoint."""
@@ -94,8 +97,7 @@ class StudyScheduler:
         """Whether no further trial may begin."""
         self.race = SeedRaceState(study) if study.search.race else None
         self._is_race_over = self.race is None
-        ends_itself = isinstance(study.search.configurations, SearchUntil)
-        self._settling = SettlingRule(study) if ends_itself else None
+        self._settling = _settling_rule(study)
         self.settled: SettledSearch | None = None
         """Why the search has ended before its last configuration, if it has."""
         self._unjudged = 0
@@ -396,3 +398,13 @@ class StudyScheduler:
             if holder.is_judged:
                 holder.drop_histories()
         self.take_look()
+
+
+def _settling_rule(study: ResolvedStudy) -> "SettlingRule | None":
+    """Return the rule by which the search ends itself, or None where it does not."""
+    if not isinstance(study.search.configurations, SearchUntil):
+        return None
+    # Late: Optuna, which decides, takes a second, and few studies ask for it.
+    from study.search.settling import SettlingRule
+
+    return SettlingRule(study)

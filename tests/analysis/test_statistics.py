@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -171,6 +171,7 @@ def test_holm_is_that_of_statsmodels_and_leaves_nan_out():
     assert statistics_summary.holm_correction([]) == []
 
 
+@settings(max_examples=10)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_that_of_statsmodels_for_any_p(p):
     expected = multipletests(p, method="holm")[1]

@@ -34,8 +34,7 @@ from trainables.cuda_graphs import STEPS_BEFORE_RECORDING
 from trainables.datasets import Images, Splits
 from trainables.memory import keep_within
 from trainables.networks import Network
-from trainables.precision import Precision
-from trainables.recipe import TrainingSettings
+from trainables.recipe import Precision, TrainingSettings
 from trainables.training_step import TrainingStep
 
 BATCH = 128

@@ -524,6 +524,7 @@ def cluster():
     ray.shutdown()
 
 
+@pytest.mark.slow
 def test_a_measurement_is_a_task_that_has_a_gpu_of_the_cluster_to_itself(cluster, tmp_path):
     (node,) = cluster.nodes()
     probes = cluster._on_gpu(node, probe.side_by_side, SMALL, 2, data=tmp_path, device="cpu")

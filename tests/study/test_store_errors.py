@@ -136,6 +136,7 @@ def test_a_record_that_is_locked_for_a_minute_is_waited_for(client, opened, tmp_
     assert client.get_run(record.parent_id).info.status == expected[step]
 
 
+@pytest.mark.slow
 def test_artifacts_that_cannot_be_written_are_told_and_nothing_stays_running(
     client, make, tmp_path
 ):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trainables import code_digest
+from trainables import code_digest, source_hashes
 from trainables.code_digest import TrialCode, trial_code
 from trainables.configuration import parse_configuration
 
@@ -80,7 +80,7 @@ def scratch(tmp_path):
     def hash_of(text):
         file = tmp_path / f"{abs(hash(text))}.py"
         file.write_text(textwrap.dedent(text))
-        return code_digest._source_hash(file)
+        return source_hashes.source_hash(file)
 
     return hash_of
 
@@ -188,7 +188,7 @@ def test_what_changed_of_a_module_is_named(tmp_path, before, after, said):
     (tmp_path / "then.py").write_text(PARTS)
     (tmp_path / "now.py").write_text(PARTS.replace(before, after))
     then, now = (
-        TrialCode({"m": name}, {}, {"m": code_digest._part_hashes(tmp_path / f"{name}.py")})
+        TrialCode({"m": name}, {}, {"m": source_hashes.part_hashes(tmp_path / f"{name}.py")})
         for name in ("then", "now")
     )
     assert now.differences(then.as_dict()) == [f"m changed ({said})"]

@@ -95,6 +95,7 @@ def test_a_compiled_trial_restored_in_the_middle_of_an_epoch_equals_one_that_ran
     assert losses(after) == undisturbed
 
 
+@pytest.mark.slow
 def test_another_process_compiles_the_same(tmp_path: Path) -> None:
     program = (
         "import torch; from tests.trainables.test_compilation import *; "
