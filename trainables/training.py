@@ -27,8 +27,7 @@ from trainables.precision import chosen_precision
 from trainables.recipe import Precision
 from trainables.training_step import StepCache
 
-LOOK_AHEAD = 100
-"""Steps whose variants must be recorded for a trial to be warm."""
+LOOK_AHEAD = 100  # steps whose variants must be recorded for a trial to be warm
 MEMORY_NOTICE = (
     "The GPU refused memory that a library asked for. cuDNN then takes another algorithm, whose "
     "results may differ in their last bits; a larger share (`resources.gpus`) avoids it."
