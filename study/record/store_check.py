@@ -1,6 +1,5 @@
 """A record for a moment: an experiment is written, read and deleted where the records go."""
 
-import os
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +9,8 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from analysis.record.client import open_client, shown_tracking_uri
+from analysis.record import sqlite_file
+from analysis.record.client import is_begun, open_client, shown_tracking_uri, tracking_uri
 from trainables.metrics import TRAIN_LOSS
 
 FILE = "doctor.txt"
@@ -28,9 +28,8 @@ def try_store(scratch: Path) -> str:
         Exception: whatever keeps a run from being written and read.
     """
     where = shown_tracking_uri()
-    file = mlflow.get_tracking_uri().removeprefix("sqlite:///").partition("?")[0]
-    is_local = mlflow.get_tracking_uri().startswith("sqlite:///")
-    if is_local and not os.path.exists(file):
+    is_local = sqlite_file.file_of(tracking_uri()) is not None
+    if not is_begun():
         mlflow.set_tracking_uri(f"sqlite:///{scratch}/mlflow.db")
         where = "a new SQLite record"
     client = open_client()
