@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import wraps
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, ParamSpec, TextIO
 
@@ -86,6 +87,7 @@ class LastingStream:
         self.plain = plain
         self.log: Path | None = None
         """Where the output goes once nobody reads it; nowhere without it."""
+        self._has_reader = True
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
@@ -113,8 +115,16 @@ class LastingStream:
             write()
         except OSError:  # the reader is gone, or the terminal
             with suppress(OSError, ValueError):
+                self._has_reader = False
                 self._turn_away()
                 self.stream.flush()
+
+    def keep_in(self, log: Path) -> None:
+        """Name the file for the output that nobody reads, be the reader gone now or later."""
+        self.log = log
+        if not self._has_reader:
+            with suppress(OSError, ValueError):
+                self._turn_away()
 
     def _turn_away(self) -> None:
         """Let whatever is written to the stream from now on go to the log, or nowhere.
@@ -149,9 +159,14 @@ def guards_output(command: Callable[Arguments, int]) -> Callable[Arguments, int]
 
 
 def _guarded_stream(stream: TextIO, *, plain: bool = False) -> TextIO:
-    """Return a stream that lasts; there is none where the command was started without it."""
+    """Return a stream that lasts; there is none where the command was started without it.
+
+    A pipe or a file gets each line as it is written, as a terminal does, not block by block.
+    """
     if stream is None or isinstance(stream, LastingStream):
         return stream
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(line_buffering=True)
     return LastingStream(stream, plain=plain)  # type: ignore[return-value]  # it is as good as one
 
 
@@ -159,4 +174,4 @@ def keep_output_in(log: Path) -> None:
     """Name the file that the output goes to once nobody reads it."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, LastingStream):
-            stream.log = log
+            stream.keep_in(log)

@@ -64,7 +64,7 @@ def test_a_terminal_that_lacks_a_character_gets_another(encoding):
 def test_output_whose_reader_is_gone_goes_to_the_log(tmp_path):
     read, write = os.pipe()
     stream = LastingStream(os.fdopen(write, "w"))
-    stream.log = tmp_path / "log"
+    stream.keep_in(tmp_path / "log")
     print("read", file=stream, flush=True)
     assert os.read(read, 100) == b"read\n"
     os.close(read)
@@ -72,6 +72,32 @@ def test_output_whose_reader_is_gone_goes_to_the_log(tmp_path):
     print("kept", file=stream, flush=True)
     stream.stream.close()
     assert stream.log.read_text() == "lost\nkept\n"
+
+
+def test_output_is_kept_in_the_log_that_is_named_after_the_reader_has_gone(tmp_path):
+    read, write = os.pipe()
+    stream = LastingStream(os.fdopen(write, "w"))
+    os.close(read)
+    print("nowhere", file=stream, flush=True)
+    stream.keep_in(tmp_path / "log")
+    print("kept", file=stream, flush=True)
+    stream.stream.close()
+    assert stream.log.read_text() == "kept\n"
+
+
+def test_a_pipe_gets_each_line_as_it_is_printed():
+    program = """
+import time
+from analysis.terminal import guards_output
+@guards_output
+def command():
+    print("first")
+    time.sleep(60)
+command()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"first\n"
+        process.kill()
 
 
 @pytest.mark.parametrize("module", ["study.launch", "study.list", "analysis.report"])
