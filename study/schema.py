@@ -5,13 +5,13 @@ settings of the paper's studies, with which the analysis compares.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from study.file.own_plugins import find_plugin
 from study.file.schema import json_schema
+from study.file.schema_sharing import dense_json
 from study.file.shipped_settings import settings_text, shipped_settings
 from study.launching.exit_status import BAD_INPUT
 from trainables import plugins
@@ -81,7 +81,7 @@ def _wanted_components(names: Sequence[str] | None) -> OwnSet:
 
 
 def _wanted_texts(schema: Path, defaults: Path | None, paper: Path | None) -> dict[Path, str]:
-    texts = {schema: f"{json.dumps(json_schema(), indent=2, ensure_ascii=False)}\n"}
+    texts = {schema: f"{dense_json(json_schema())}\n"}
     if defaults is not None:
         texts[defaults] = defaults_text(
             with_new_defaults(read_defaults(defaults), current_defaults())

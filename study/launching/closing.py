@@ -88,7 +88,7 @@ def close_interrupted(launch: StudyLaunch) -> int:
     record = launch.record
     if record.spool.drain(HASTY_SECONDS):
         try:
-            record.publish(texts={}, plots=(), status=RUN_STATUS[INTERRUPTED])
+            record.study_writer.publish(texts={}, plots=(), status=RUN_STATUS[INTERRUPTED])
         except RecordError as error:
             launch.say(str(error))
     record.close(timeout=0)
@@ -111,9 +111,9 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> list[
             result = _draw_result(launch, Path(folder), status, trained=trained)
         except BaseException:
             with suppress(RecordError):  # that nothing stays marked as running
-                launch.record.publish(texts={}, plots=(), status=RUN_STATUS[status])
+                launch.record.study_writer.publish(texts={}, plots=(), status=RUN_STATUS[status])
             raise
-        launch.record.publish(
+        launch.record.study_writer.publish(
             texts=result.texts,
             plots=result.plots,
             status=RUN_STATUS[status],
@@ -125,7 +125,7 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> list[
 
 @dataclass(frozen=True)
 class DrawnResult:
-    """What is put on record of a study's result; see `StudyRecord.publish`."""
+    """What is put on record of a study's result; see `StudyWriter.publish`."""
 
     texts: dict[str, str]
     plots: list[Path]
@@ -180,7 +180,7 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     texts[LOOKS_FILE] = looks_text(looks)
     plots = []
     # An earlier launch may have died between its last trial and its last plot.
-    if grid.rows and (trained or not launch.record.has_plots_of(texts[TABLE_CSV])):
+    if grid.rows and (trained or not launch.record.study_writer.has_plots_of(texts[TABLE_CSV])):
         plots = _save_plots(study, table, frame, factors, objectives[0], folder)
     more = []
     if status != INTERRUPTED and len(objectives) == 1:

@@ -186,7 +186,7 @@ def _describe_seeds(study: ResolvedStudy) -> str:
 
 def _race_lines(scheduler: StudyScheduler) -> list[tuple[str, str]]:
     """Return where a race stands, and between which numbers that of its trials will lie."""
-    study, race = scheduler.study, scheduler.race
+    study, race = scheduler.study, scheduler.looks.race
     if race is None:
         return []
     settings = study.search

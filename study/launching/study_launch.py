@@ -104,7 +104,7 @@ class StudyLaunch:
             **self.digest_texts(),
             **self.code.proof_texts(),
         }
-        self.record.begin_study(provenance.provenance_tags(), texts)
+        self.record.study_writer.begin_study(provenance.provenance_tags(), texts)
         superseded = self.code.superseded_runs()
         for key in superseded:  # before a new run can begin, which would go on from it
             self.checkpoints.discard(key)
@@ -235,7 +235,7 @@ def _look_elsewhere(
     if not record.others.are_there():
         return TrialsElsewhere()
     coming = scheduler.known.planned_trials(search.upcoming(scheduler.unasked))
-    todo = {trial.key: trial for trial in scheduler.todo if not trial.recorded}
+    todo = {trial.key: trial for trial in scheduler.queue.waiting if not trial.recorded}
     todo |= {trial.key: trial for trial in coming if trial.key not in scheduler.trials}
     finished = record.others.finished_among(todo)
     return sort_by_code(todo.values(), finished, scheduler.known.is_measured)

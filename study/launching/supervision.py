@@ -125,7 +125,7 @@ def _run_under_display(
             on_change=display.note_change,
             on_notice=display.say_once,
         )
-        display.occupancy = runner.occupancy
+        display.occupancy = runner.nodes.occupancy
         lost = "The head of the cluster is lost, and the launch ends."
         with admission.cluster.watched(lambda: _leave_process(launch, runner, display, lost)):
             return _run_until_told(launch, runner, display)

@@ -94,7 +94,7 @@ def test_another_design_keeps_what_it_shares_and_retires_the_rest(lab):
 def test_an_ablation_may_race(lab):
     scheduler = lab.launch(seeds={"looks": [3, 5]})
     lab.finish(lambda t: 10.0 + 5 * t.number + 0.1 * t.seed + 0.01 * (t.seed * t.number % 3))
-    assert scheduler.race.decision.verdict == "best"
+    assert scheduler.looks.race.decision.verdict == "best"
 
 
 @pytest.mark.parametrize(
