@@ -51,7 +51,8 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
 
     Args:
         launch: whose trials have ended or are cut off.
-        status: the exit status so far; records that could not be written turn DONE to INTERRUPTED.
+        status: the exit status so far; records that could not be written, or were refused, turn
+            DONE to INTERRUPTED.
         trained: whether this launch has run trials, so that there is something new to draw.
     """
     more: list[tuple[str, str]] = []
@@ -59,6 +60,8 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
         launch.say(launch.reason_to_stop())
         status = INTERRUPTED
     elif launch.record.spool.drain(RECORDS_SECONDS):
+        if launch.record.spool.refused and status == DONE:
+            status = INTERRUPTED  # the next launch finds what is missing on record
         try:
             more = _publish_result(launch, status, trained=trained)
         except (RecordError, UnknownStudyError, OSError) as error:

@@ -3,11 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
+
+from mlflow.entities import Run
 
 from analysis.record.client import search_all_experiments, search_all_runs, with_tags
 from analysis.record.names import PARENT_RUN, ROLE, STUDY_ROLE, TRIAL_KEY, TRIAL_ROLE
+from study.record.finished_index import FinishedIndex
 from study.record.study_run import StudyRun
 from study.record.trial_runs import recorded_trial
 from study.trials import RecordedTrial
@@ -20,7 +24,8 @@ FORESIGHT_SECONDS = 20.0
 """How long a launch looks, before it begins, for what it will adopt."""
 OTHERS_SECONDS = 10.0
 """How long a study that has just appeared on the server may go unnoticed."""
-
+RUNS_A_QUESTION = 100
+"""Runs that are asked for by their ids at once."""
 
 Answer = TypeVar("Answer")
 
@@ -41,11 +46,16 @@ class OtherStudies:
         """Start with nothing known and nothing asked."""
         self.client = study_run.client
         self.study_run = study_run
+        study = study_run.study
+        trials = study.configurations * len(study.search.seed_list)
+        self.index = FinishedIndex(self._find_experiments, self._search_ended, trials=trials)
         self._asking = threading.Thread()
         """Asks who else has trained a trial; alive while the server owes an answer."""
         self._experiments: list[str] = []
         """The experiments that hold other studies, as last looked up."""
         self._looked_up = float("-inf")
+        self._looking = threading.Lock()
+        """Held while the experiments are looked up; several threads ask for them."""
 
     def finished(
         self, key: str, accept: Callable[[RecordedTrial], bool] = lambda found: True
@@ -57,12 +67,22 @@ class OtherStudies:
         return next(filter(accept, self.runs_of(key)), None)
 
     def runs_of(self, key: str) -> list[RecordedTrial]:
-        """Return all runs in which other studies have finished a trial; see `finished`."""
-        return self._ask(lambda: self._search(key))
+        """Return all runs in which other studies have finished a trial; see `finished`.
+
+        The server is not asked for a trial that the fresh index does not know.
+        """
+        self.index.keep_fresh()
+        if self.index.is_fresh and not self.index.run_ids(key):
+            return []
+        return self._ask(lambda: self._search_key(key))
 
     def are_there(self) -> bool:
         """Return whether there are other studies, or other scales of this one, as far as known."""
         return bool(self._ask(self._find_experiments))
+
+    def close(self) -> None:
+        """Read no more of what other studies finish."""
+        self.index.stop()
 
     def _ask(self, question: Callable[[], list[Answer]]) -> list[Answer]:
         """Return the server's answer; an empty one from a server that does not answer soon."""
@@ -82,20 +102,44 @@ class OtherStudies:
         """
         deadline = time.monotonic() + FORESIGHT_SECONDS
         found: dict[str, list[RecordedTrial]] = {}
-        for key in keys:
+        for question in self._questions_on(list(keys)):
             if time.monotonic() > deadline or self._asking.is_alive():
                 break
-            if runs := self.runs_of(key):
-                found[key] = runs
+            for trial in self._ask(question):
+                found.setdefault(trial.key, []).append(trial)
         return found
 
-    def _search(self, key: str) -> list[RecordedTrial]:
-        tags = with_tags({ROLE: TRIAL_ROLE, TRIAL_KEY: key})
-        others = self._find_experiments()
-        where = f"{tags} and attributes.status = 'FINISHED'"
-        found = self.client.search_runs(others, where) if others else []
-        elsewhere = [run for run in found if run.data.tags.get(PARENT_RUN) != self.study_run.run_id]
-        return [trial for trial in map(recorded_trial, elsewhere) if trial.is_finished]
+    def _questions_on(self, keys: list[str]) -> Iterator[Callable[[], list[RecordedTrial]]]:
+        """Yield the questions that tell who has finished trials: few where the index can help."""
+        self.index.keep_fresh()
+        if not self.index.wait_until_fresh(FORESIGHT_SECONDS):
+            for key in keys:
+                yield partial(self._search_key, key)
+            return
+        run_ids = [run_id for key in keys for run_id in self.index.run_ids(key)]
+        for start in range(0, len(run_ids), RUNS_A_QUESTION):
+            yield partial(self._read_runs, run_ids[start : start + RUNS_A_QUESTION])
+
+    def _search_key(self, key: str) -> list[RecordedTrial]:
+        return self._search(with_tags({TRIAL_KEY: key}), self._find_experiments())
+
+    def _read_runs(self, run_ids: Sequence[str]) -> list[RecordedTrial]:
+        named = ", ".join(f"'{run_id}'" for run_id in run_ids)
+        return self._search(f"attributes.run_id IN ({named})", self._find_experiments())
+
+    def _search(self, where: str, experiments: Sequence[str]) -> list[RecordedTrial]:
+        runs = self._search_finished(where, experiments) if experiments else ()
+        return [trial for trial in map(recorded_trial, runs) if trial.is_finished]
+
+    def _search_ended(self, experiments: Sequence[str], since: int) -> Iterator[Run]:
+        return self._search_finished(f"attributes.end_time >= {since}", experiments)
+
+    def _search_finished(self, where: str, experiments: Sequence[str]) -> Iterator[Run]:
+        """Yield the runs of other studies' finished trials in experiments, as far as they match."""
+        own = self.study_run.run_id
+        finished = f"{with_tags({ROLE: TRIAL_ROLE})} and attributes.status = 'FINISHED'"
+        others = f" and tags.`{PARENT_RUN}` != '{own}'" if own else ""
+        return search_all_runs(self.client, experiments, f"{where} and {finished}{others}")
 
     def _find_experiments(self) -> list[str]:
         """Return the experiments with other studies, or other scales of this one.
@@ -103,15 +147,14 @@ class OtherStudies:
         They are looked up now and then, since every trial asks: a study that has a server to
         itself asks no more.
         """
-        if time.monotonic() - self._looked_up > OTHERS_SECONDS:
-            everywhere = [str(e.experiment_id) for e in search_all_experiments(self.client)]
-            parents = search_all_runs(self.client, everywhere, with_tags({ROLE: STUDY_ROLE}))
-            self._experiments = sorted(
-                {
-                    run.info.experiment_id
-                    for run in parents
-                    if run.info.run_id != self.study_run.run_id
-                }
-            )
-            self._looked_up = time.monotonic()
-        return self._experiments
+        with self._looking:
+            if time.monotonic() - self._looked_up > OTHERS_SECONDS:
+                self._experiments = self._look_for_experiments()
+                self._looked_up = time.monotonic()
+            return self._experiments
+
+    def _look_for_experiments(self) -> list[str]:
+        everywhere = [str(e.experiment_id) for e in search_all_experiments(self.client)]
+        parents = search_all_runs(self.client, everywhere, with_tags({ROLE: STUDY_ROLE}))
+        others = (run for run in parents if run.info.run_id != self.study_run.run_id)
+        return sorted({run.info.experiment_id for run in others})

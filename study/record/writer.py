@@ -207,6 +207,7 @@ class StudyRecord:
         Returns:
             Whether all is written; what is not waits in the spool for the next launch.
         """
+        self.others.close()
         written = self.spool.close(timeout)
         if self.lease:
             self.lease.release()

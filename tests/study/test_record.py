@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from analysis.record.names import TABLE_CSV
+from study.record.elsewhere import OtherStudies
 from study.record.errors import RecordError, store_errors_told
 from study.record.opening import open_record
 from study.record.spool import RecordSpool
@@ -550,10 +551,12 @@ def test_a_server_that_hangs_holds_a_study_up_once_and_not_for_long(opened, monk
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        record.others.client = MlflowClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        record.study_run.client = MlflowClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        record.others = OtherStudies(record.study_run)
         started = time.monotonic()
         assert [record.finished_elsewhere(key * 16) for key in "abcdef"] == [None] * 6
         assert time.monotonic() - started < 1
+        record.others.close()
 
 
 def test_all_trials_are_read_once_until_something_is_written(opened, monkeypatch):
