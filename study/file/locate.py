@@ -20,7 +20,7 @@ def find_study_file(given: Path) -> Path:
     """
     if os.path.lexists(given):
         return given
-    shipped = list(_shipped_files())
+    shipped = list(shipped_files())
     if given.name == str(given):
         for file in shipped:
             if given.name in (file.stem, file.name):
@@ -50,7 +50,8 @@ def find_claims_file(given: str, *, beside: Path) -> Path:
     )
 
 
-def _shipped_files() -> Iterator[Path]:
+def shipped_files() -> Iterator[Path]:
+    """Yield the study files that come with the project."""
     for folder in FOLDERS:
         for pattern in ("*.yaml", "paper/*.yaml"):
             yield from sorted(folder.glob(pattern))
