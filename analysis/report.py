@@ -34,7 +34,7 @@ from analysis.trials import StudyInfo, UnknownStudyError
 @guards_output
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 2 for an unknown study or scale."""
-    arguments = _build_parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     try:
         materials = ask_until_answered(
             lambda: _gather_materials(
@@ -90,7 +90,8 @@ def _attach_report(info: StudyInfo, folder: Path) -> None:
         )
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m analysis.report",
         description=__doc__,

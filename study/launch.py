@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_command(arguments: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _build_parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     # Imported late, here and below, in the order of what it costs: help, a file that is not there
     # and a mistake in a key are told before torch is loaded.
     from study.file.budget_flag import BudgetFlagError
@@ -158,7 +158,8 @@ def _log_to(file: Path) -> None:
     logging.raiseExceptions = False  # a log that finds its disk full is no news for the user
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m study.launch",
         description="Make a study true: run what is missing, go on with what was cut off.",
