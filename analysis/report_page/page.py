@@ -139,8 +139,7 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
             remarks=_table_remarks(material),
         )
     }
-    ablate = info.resolved.get("ablate")
-    effects = effect_grid(material.frame, ablate) if ablate else None
+    effects = effect_grid(material.frame, info.resolved) if info.resolved.get("ablate") else None
     if effects is not None:
         found["effects"] = effects
     if material.contrasts:

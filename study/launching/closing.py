@@ -204,8 +204,7 @@ def _say_table(launch: StudyLaunch, grid: TableGrid) -> None:
 
 def _effects_of(study: ResolvedStudy, frame: "pd.DataFrame") -> TableGrid | None:
     """Return the table of an ablation's effects, or None of another study."""
-    ablate = study.as_dict().get("ablate")
-    return part_effects.effect_grid(frame, ablate) if ablate else None
+    return part_effects.effect_grid(frame, study.as_dict()) if study.ablation else None
 
 
 def _look_of(table: "pd.DataFrame", objective: str, story: race.RaceStory | None) -> StudyLook:
