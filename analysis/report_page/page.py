@@ -161,7 +161,7 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
 
 def _table_remarks(material: ReportMaterial) -> list[str]:
     raced = material.race.sentences if material.race else ()
-    return [*raced, *code_remarks(material.frame)]
+    return [*raced, *material.sensitivity.sentences, *code_remarks(material.frame)]
 
 
 def _objectives(material: ReportMaterial) -> list[str]:
