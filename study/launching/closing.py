@@ -27,6 +27,7 @@ from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
 from study.launching.more_seeds import more_seeds
+from study.launching.sensitivity_words import sensitivity_words
 from study.launching.shell_commands import python_command, trials_command
 from study.launching.study_launch import StudyLaunch
 from study.record.errors import RecordError, ask_until_answered
@@ -176,6 +177,9 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     )
     _say_table(launch, grid)
     texts = {name: render(grid) for name, render in RENDERINGS.items()} | launch.digest_texts()
+    if trained and status == DONE:
+        for sentence in sensitivity_words(study, frame, table, factors):
+            launch.say(sentence)
     effects = _effects_of(study, frame)
     if effects is not None:
         _say_table(launch, effects)
@@ -207,8 +211,7 @@ def _say_table(launch: StudyLaunch, grid: TableGrid) -> None:
 
 def _effects_of(study: ResolvedStudy, frame: "pd.DataFrame") -> TableGrid | None:
     """Return the table of an ablation's effects, or None of another study."""
-    ablate = study.as_dict().get("ablate")
-    return part_effects.effect_grid(frame, ablate) if ablate else None
+    return part_effects.effect_grid(frame, study.as_dict()) if study.ablation else None
 
 
 def _look_of(table: "pd.DataFrame", objective: str, story: race.RaceStory | None) -> StudyLook:
