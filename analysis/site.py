@@ -13,7 +13,8 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from analysis.record.client import UnknownStudyError, open_reader, search_all_experiments
+from analysis.record.client import open_reader, search_all_experiments
+from analysis.record.errors import UnknownStudyError
 from analysis.record.study_info import scales_of
 from analysis.report_page.gather import ReportMaterial, gather_material
 from analysis.report_page.page import write_report

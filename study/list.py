@@ -12,13 +12,13 @@ from typing import Any
 from rich.table import Table
 
 from analysis.console import PlainConsole
-from analysis.record.client import shown_tracking_uri
+from analysis.record.errors import RecordError
+from analysis.record.location import shown_tracking_uri
 from analysis.record.names import STATE_WORDS
 from analysis.terminal import guards_output
 from study import state
 from study.launching.shell_commands import python_command
 from study.lock import read_holder
-from study.record.errors import RecordError
 from study.record.overview import StudyOverview, read_overview
 
 
