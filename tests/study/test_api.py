@@ -111,6 +111,15 @@ def test_a_study_that_another_process_runs_is_refused(here):
         study.launch(progress=False)
 
 
+def test_a_plan_or_a_launch_that_is_refused_leaves_no_folder_behind(here):
+    missing = {"name": "image_folder", "path": str(here / "nowhere")}
+    study = api.Study(SMALL, trial={**SMALL["trial"], "dataset": missing})
+    for step in (study.plan, study.launch):
+        with pytest.raises(api.LaunchRefusedError, match="nowhere"):
+            step(progress=False)
+        assert not (here / "state").exists()
+
+
 def test_an_exception_leaves_the_study_free_and_the_log_unheard(here, monkeypatch):
     import logging
 
