@@ -1,7 +1,7 @@
 """What one launch of a valid study holds, and how it is prepared: data checked, record opened."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from study.lock import HeldLock
 from study.record.code_history import CodeHistory
 from study.record.errors import RecordError
 from study.record.opening import open_record
+from study.record.same_metrics import is_diagnosed
 from study.record.writer import StudyRecord
 from study.scheduling.budget import BudgetMeter
 from study.scheduling.code_rules import (
@@ -231,14 +232,19 @@ def prepare_launch(
 def _look_elsewhere(
     scheduler: StudyScheduler, search: OptunaStudy, record: StudyRecord
 ) -> TrialsElsewhere:
-    """Return what other studies have finished of the trials to do, as far as these are known."""
-    if not record.others.are_there():
+    """Return what is finished of the trials to do elsewhere, or with other diagnostics."""
+    strangers = [trial for key, trial in record.trials().items() if key not in scheduler.trials]
+    record.others.has_diagnosed = any(map(is_diagnosed, strangers))
+    if not record.others.has_diagnosed and not record.others.are_there():
         return TrialsElsewhere()
     coming = scheduler.known.planned_trials(search.upcoming(scheduler.unasked))
     todo = {trial.key: trial for trial in scheduler.todo if not trial.recorded}
     todo |= {trial.key: trial for trial in coming if trial.key not in scheduler.trials}
-    finished = record.others.finished_among(todo)
-    return sort_by_code(todo.values(), finished, scheduler.known.is_measured)
+    found = record.others.finished_among(todo.values())
+    whole = {key: [run.recorded for run in runs if not run.lacking] for key, runs in found.items()}
+    lacking = {key: runs[0].lacking for key, runs in found.items() if not whole[key]}
+    sorted_runs = sort_by_code(todo.values(), whole, scheduler.known.is_measured)
+    return replace(sorted_runs, lacking=lacking)
 
 
 def _read_data(

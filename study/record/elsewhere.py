@@ -1,4 +1,8 @@
-"""Trials that other studies on the same tracking server have finished."""
+"""Trials that other studies on the same tracking server have finished.
+
+Of trials that differ in their diagnostics alone the study's own are found too: the study may have
+asked for other diagnostics before.
+"""
 
 import logging
 import threading
@@ -8,9 +12,10 @@ from typing import TypeVar
 
 from analysis.record.client import search_all_experiments, search_all_runs, with_tags
 from analysis.record.names import PARENT_RUN, ROLE, STUDY_ROLE, TRIAL_KEY, TRIAL_ROLE
+from study.record.same_metrics import SameMetrics, trials_of_same_metrics
 from study.record.study_run import StudyRun
 from study.record.trial_runs import recorded_trial
-from study.trials import RecordedTrial
+from study.trials import RecordedTrial, Trial
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +48,8 @@ class OtherStudies:
         self.study_run = study_run
         self._asking = threading.Thread()
         """Asks who else has trained a trial; alive while the server owes an answer."""
+        self.has_diagnosed = False
+        """Whether the study's own record holds trials of other diagnostics."""
         self._experiments: list[str] = []
         """The experiments that hold other studies, as last looked up."""
         self._looked_up = float("-inf")
@@ -60,6 +67,28 @@ class OtherStudies:
         """Return all runs in which other studies have finished a trial; see `finished`."""
         return self._ask(lambda: self._search(key))
 
+    def finished_alike(
+        self, trial: Trial, accept: Callable[[RecordedTrial], bool] = lambda found: True
+    ) -> RecordedTrial | None:
+        """Return a finished trial of the same metrics that has the files asked for, if accepted.
+
+        A server that does not answer soon has finished nothing.
+        """
+        whole = (found.recorded for found in self.runs_alike(trial) if not found.lacking)
+        return next(filter(accept, whole), None)
+
+    def runs_alike(self, trial: Trial) -> list[SameMetrics]:
+        """Return the finished trials that differ in their diagnostics alone; see `finished`."""
+
+        def search() -> list[SameMetrics]:
+            experiments = {*self._find_experiments(), *self._own_experiment()}
+            return list(trials_of_same_metrics(self.client, sorted(experiments), trial))
+
+        return self._ask(search) if self.has_diagnosed or self.are_there() else []
+
+    def _own_experiment(self) -> tuple[str, ...]:
+        return (self.study_run.experiment_id,) if self.has_diagnosed else ()
+
     def are_there(self) -> bool:
         """Return whether there are other studies, or other scales of this one, as far as known."""
         return bool(self._ask(self._find_experiments))
@@ -75,18 +104,19 @@ class OtherStudies:
         self._asking = ask
         return list(found)
 
-    def finished_among(self, keys: Iterable[str]) -> dict[str, list[RecordedTrial]]:
-        """Return all runs in which other studies have finished these trials, by key.
+    def finished_among(self, trials: Iterable[Trial]) -> dict[str, list[SameMetrics]]:
+        """Return all runs in which these trials are finished, whatever their diagnostics, by key.
 
         With so many trials that the server takes long, the last ones are not looked up.
         """
         deadline = time.monotonic() + FORESIGHT_SECONDS
-        found: dict[str, list[RecordedTrial]] = {}
-        for key in keys:
+        found: dict[str, list[SameMetrics]] = {}
+        for trial in trials:
             if time.monotonic() > deadline or self._asking.is_alive():
                 break
-            if runs := self.runs_of(key):
-                found[key] = runs
+            equal = [SameMetrics(run, ()) for run in self.runs_of(trial.key)]
+            if runs := [*equal, *self.runs_alike(trial)]:
+                found[trial.key] = runs
         return found
 
     def _search(self, key: str) -> list[RecordedTrial]:
