@@ -52,7 +52,7 @@ from analysis.record.study_info import (
     shown_objectives,
     study_info,
 )
-from analysis.record.values import is_flag, metric_value, typed_param
+from analysis.record.values import is_flag, metric_value, nested_settings, typed_param
 from trainables.metrics import TEST_ERROR, TRAIN_ERROR, TRAIN_LOSS, VALIDATION_ERROR
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ __all__ = [
     "history",
     "load",
     "scales",
+    "settings_of",
     "shown_objectives",
     "study_info",
 ]
@@ -166,6 +167,21 @@ def artifact(trial: "pd.Series[Any]", path: str, tracking_uri: str | None = None
     client = open_reader(tracking_uri)
     runs = (trial["run_id"], trial.get(ADOPTED_FROM))
     return find_artifact(client, [run for run in runs if isinstance(run, str)], path)
+
+
+def settings_of(run_id: str, tracking_uri: str | None = None) -> tuple[dict[str, Any], int]:
+    """Return the settings of a trial's run by their parts, and its seed.
+
+    A frame cannot say this of a single trial: a column is of one type for all.
+
+    Args:
+        run_id: the trial's.
+        tracking_uri: as for `load`.
+    """
+    params = open_reader(tracking_uri).get_run(run_id).data.params
+    values = {path: typed_param(text) for path, text in params.items()}
+    seed = int(values.pop(SEED))
+    return nested_settings(values), seed
 
 
 def attach(run_id: str, folder: Path, *, name: str, tracking_uri: str | None = None) -> None:

@@ -28,6 +28,7 @@ COMMANDS = {
     "stop": StudyCommand("study.stop", "stop a running study, from another terminal"),
     "report": StudyCommand("analysis.report", "write the report of a study"),
     "compare": StudyCommand("analysis.compare", "set studies side by side, paired by seed"),
+    "evaluate": StudyCommand("analysis.evaluate", "attack and corrupt the images of kept weights"),
     "site": StudyCommand("analysis.site", "write a static site of all studies on record"),
     "doctor": StudyCommand("study.doctor", "look at this machine and prove what its GPU does"),
     "schema": StudyCommand("study.schema", "write the JSON Schema of study files"),

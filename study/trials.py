@@ -15,6 +15,7 @@ from analysis.record.names import (
     CONFIGURATION_NUMBER,
     DATA_FINGERPRINT,
     DIVERGED,
+    MISSING_DIAGNOSTICS,
     POINT,
     Outcome,
 )
@@ -95,6 +96,8 @@ class RecordedTrial:
     metrics: Mapping[str, float]
     """The last value of each."""
     tags: Mapping[str, str]
+    params: Mapping[str, str] = field(default_factory=dict)
+    """The settings, as the record writes them."""
 
     @property
     def code(self) -> str:
@@ -113,8 +116,9 @@ class RecordedTrial:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the trial was trained to its end, so that nothing of it is missing."""
-        return self.status == "FINISHED" and self.outcome in TRAINED_TO_THE_END
+        """Whether the trial was trained to its end and has left all files of its diagnostics."""
+        is_trained = self.status == "FINISHED" and self.outcome in TRAINED_TO_THE_END
+        return is_trained and not self.tags.get(MISSING_DIAGNOSTICS)
 
     @property
     def point(self) -> Point | None:

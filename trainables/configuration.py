@@ -209,6 +209,18 @@ def hash_configuration(configuration: Configuration, *, data: str, seed: int | N
     return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
 
+def without_diagnostics(configuration: Configuration) -> Configuration:
+    """Return the configuration of a trial of the same metrics that records nothing beside them."""
+    if configuration.diagnostics == DiagnosticsSettings():
+        return configuration
+    return dataclasses.replace(configuration, diagnostics=DiagnosticsSettings())
+
+
+def changed_settings(configuration: Configuration) -> dict[str, Any]:
+    """Return the settings that are not at their default, by their dotted paths, and all names."""
+    return flatten_settings(_non_defaults(configuration))
+
+
 def _non_defaults(part: Any) -> dict[str, Any]:
     """Return the settings of a part of a configuration that are not at their default."""
     values = {field: getattr(part, field.name) for field in dataclasses.fields(part)}

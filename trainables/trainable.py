@@ -283,7 +283,8 @@ class TrialTrainable(tune.Trainable):
                 missing.append(name)
                 self.notice = (
                     f"Cannot keep the diagnostics of trials: {describe_error(error)}; the trials "
-                    "complete without them, and the tag missing_diagnostics of a run names its own."
+                    "end without them, the tag missing_diagnostics of a run names its own, and the "
+                    "next launch trains these trials again."
                 )
             else:
                 left.append(name)

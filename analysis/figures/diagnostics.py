@@ -1,6 +1,6 @@
 """What a trial may leave of its insides, as artifacts of its MLflow run, and how it is read.
 
-Three files of named arrays (``numpy.savez_compressed``), each optional. Shape suffixes: E recorded
+Four files of named arrays (``numpy.savez_compressed``), each optional. Shape suffixes: E recorded
 epochs, K ranks, B bins, N images or samples, H and W pixels, C classes.
 
 ``diagnostics/soft_targets.npz``, for Figs. 2 and 3. The largest targets are measured on one fixed
@@ -32,6 +32,12 @@ on the fixed batch:
 - `labels_N`: int, the class of each sample;
 - `class_names_C`: text; may be left out;
 - `train_error_E`: the training error in percent at each epoch; may be left out.
+
+``diagnostics/predictions.npz``, of all test images in the order of the data set:
+
+- `log_p_NC`: float16, the logarithms of the class probabilities at the trial's end;
+- `predictions_N`, `labels_N`: int;
+- `class_names_C`: text; may be left out.
 """
 
 from dataclasses import dataclass
@@ -41,7 +47,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.record.names import ACTIVATION_MAPS_FILE, EMBEDDING_FILE, SOFT_TARGETS_FILE
+from analysis.record.names import (
+    ACTIVATION_MAPS_FILE,
+    EMBEDDING_FILE,
+    PREDICTIONS_FILE,
+    SOFT_TARGETS_FILE,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -150,6 +161,41 @@ class EmbeddingRecord:
             class_names_C=arrays.class_names(labels),
             train_error_E=arrays.take("train_error_E", ndim=1) if errors else None,
         )
+
+
+@dataclass(frozen=True)
+class PredictionRecord:
+    """What one trial's network says of each test image at its end."""
+
+    PATH: ClassVar[str] = PREDICTIONS_FILE
+
+    log_p_NC: Floats
+    predictions_N: Ints
+    labels_N: Ints
+    class_names_C: list[str]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read and check the file.
+
+        Raises:
+            BadArtifactError: if an array is missing or of another shape.
+        """
+        arrays = _ArrayFile(path)
+        log_p = arrays.take("log_p_NC", ndim=2)
+        labels = arrays.take("labels_N", ndim=1, length=len(log_p)).astype(np.int64)
+        predicted = arrays.take("predictions_N", ndim=1, length=len(log_p))
+        return cls(
+            log_p_NC=log_p.astype(np.float64),
+            predictions_N=predicted.astype(np.int64),
+            labels_N=labels,
+            class_names_C=arrays.class_names(labels),
+        )
+
+    @property
+    def error(self) -> float:
+        """The share of images whose class is not the one predicted, in percent."""
+        return 100 * float((self.predictions_N != self.labels_N).mean())
 
 
 class _ArrayFile:

@@ -79,6 +79,16 @@ def with_tags(tags: Mapping[str, str]) -> str:
     return " and ".join(f"tags.{name} = {_quote_text(value)}" for name, value in tags.items())
 
 
+def with_params(params: Mapping[str, str]) -> str:
+    """Return MLflow's filter for the runs that have all these params; texts of quotes are left out.
+
+    >>> with_params({"training.epochs": "3"})
+    "params.`training.epochs` = '3'"
+    """
+    texts = {name: text for name, text in params.items() if not {"'", '"'} <= set(text)}
+    return " and ".join(f"params.`{name}` = {_quote_text(text)}" for name, text in texts.items())
+
+
 def search_all_runs(
     client: MlflowClient,
     experiment_ids: Sequence[str],

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 # MLflow's SQL store writes an infinite metric as the largest float.
@@ -44,6 +44,22 @@ def typed_param(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def nested_settings(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings by their parts.
+
+    >>> nested_settings({"training.epochs": 1, "training.clip": None})
+    {'training': {'epochs': 1, 'clip': None}}
+    """
+    nested: dict[str, Any] = {}
+    for path, value in flat.items():
+        *parents, name = path.split(".")
+        part = nested
+        for parent in parents:
+            part = part.setdefault(parent, {})
+        part[name] = value
+    return nested
 
 
 def flag_text(value: bool) -> str:

@@ -78,9 +78,20 @@ class CodeReview:
             )
 
     def _elsewhere_sentences(self) -> Iterator[str]:
-        if self.elsewhere.adoptable:
-            count = _count(len(self.elsewhere.adoptable), "trial")
-            yield f"Adopted: {count} that other studies have finished."
+        adoptable = self.elsewhere.adoptable
+        if equal := sum(run.key == key for key, run in adoptable.items()):
+            yield f"Adopted: {_count(equal, 'trial')} that other studies have finished."
+        if alike := len(adoptable) - equal:
+            yield (
+                f"Adopted: {_count(alike, 'trial')} finished with other diagnostics, which change "
+                "no metric."
+            )
+        if lacking := self.elsewhere.lacking:
+            names = ", ".join(sorted({name for files in lacking.values() for name in files}))
+            yield (
+                f"Trained for their diagnostics: {_count(len(lacking), 'trial')} whose metrics are "
+                f"on record without {names}."
+            )
         proved = self.decision.policy == "check"
         ending = "Adopted if a proof holds" if proved else "Not adopted but trained here"
         for change, trials in self._by_change(self.elsewhere.other_code).items():

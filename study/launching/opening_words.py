@@ -38,6 +38,10 @@ def describe_reconciliation(found: ReconciledStudy) -> list[str]:
         said.append(f"{found.cut_off} trials were cut off and go on.")
     if found.failed:
         said.append(f"{found.failed} trials failed in an earlier launch and are tried again.")
+    if found.unfiled:
+        said.append(
+            f"{found.unfiled} trials lack files of their diagnostics and are trained again."
+        )
     if found.retired:
         said.append(
             f"{len(found.retired)} trials on record no longer belong to the study; they stay on "

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from study.lock import HeldLock
 from study.record.code_history import CodeHistory
 from study.record.errors import RecordError
 from study.record.opening import open_record
+from study.record.same_metrics import is_diagnosed
 from study.record.writer import StudyRecord
 from study.scheduling.budget import BudgetMeter
 from study.scheduling.code_rules import (
@@ -242,14 +243,22 @@ def prepare_launch(
 def _look_elsewhere(
     scheduler: StudyScheduler, search: OptunaStudy, record: StudyRecord
 ) -> TrialsElsewhere:
-    """Return what other studies have finished of the trials to do, as far as these are known."""
-    if not record.others.are_there():
+    """Return what is finished of the trials to do elsewhere, or with other diagnostics."""
+    strangers = [trial for key, trial in record.trials().items() if key not in scheduler.trials]
+    record.others.has_diagnosed = any(map(is_diagnosed, strangers))
+    if not record.others.has_diagnosed and not record.others.are_there():
         return TrialsElsewhere()
     coming = scheduler.known.planned_trials(search.upcoming(scheduler.unasked))
     todo = {trial.key: trial for trial in scheduler.queue.waiting if not trial.recorded}
     todo |= {trial.key: trial for trial in coming if trial.key not in scheduler.trials}
-    finished = record.others.finished_among(todo)
-    return sort_by_code(todo.values(), finished, scheduler.known.is_measured)
+    whole = record.others.finished_among(todo)
+    alike = record.others.alike_among(todo.values())
+    for key, runs in alike.items():
+        serving = [run.recorded for run in runs if not run.lacking]
+        whole[key] = [*whole.get(key, ()), *serving]
+    lacking = {key: runs[0].lacking for key, runs in alike.items() if not whole[key]}
+    sorted_runs = sort_by_code(todo.values(), whole, scheduler.known.is_measured)
+    return replace(sorted_runs, lacking=lacking)
 
 
 def _read_data(

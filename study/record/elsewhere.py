@@ -1,4 +1,8 @@
-"""Trials that other studies on the same tracking server have finished."""
+"""Trials that other studies on the same tracking server have finished.
+
+Of trials that differ in their diagnostics alone the study's own are found too: the study may have
+asked for other diagnostics before.
+"""
 
 import logging
 import threading
@@ -12,9 +16,10 @@ from mlflow.entities import Run
 from analysis.record.client import search_all_experiments, search_all_runs, with_tags
 from analysis.record.names import PARENT_RUN, ROLE, STUDY_ROLE, TRIAL_KEY, TRIAL_ROLE
 from study.record.finished_index import FinishedIndex
+from study.record.same_metrics import SameMetrics, trials_of_same_metrics
 from study.record.study_run import StudyRun
 from study.record.trial_runs import recorded_trial
-from study.trials import RecordedTrial
+from study.trials import RecordedTrial, Trial
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +56,8 @@ class OtherStudies:
         self.index = FinishedIndex(self._find_experiments, self._search_ended, trials=trials)
         self._asking = threading.Thread()
         """Asks who else has trained a trial; alive while the server owes an answer."""
+        self.has_diagnosed = False
+        """Whether the study's own record holds trials of other diagnostics."""
         self._experiments: list[str] = []
         """The experiments that hold other studies, as last looked up."""
         self._looked_up = float("-inf")
@@ -75,6 +82,34 @@ class OtherStudies:
         if self.index.is_fresh and not self.index.run_ids(key):
             return []
         return self._ask(lambda: self._search_key(key))
+
+    def finished_alike(
+        self, trial: Trial, accept: Callable[[RecordedTrial], bool] = lambda found: True
+    ) -> RecordedTrial | None:
+        """Return a finished trial of the same metrics that has the files asked for, if accepted.
+
+        A server that does not answer soon has finished nothing.
+        """
+        whole = (found.recorded for found in self.runs_alike(trial) if not found.lacking)
+        return next(filter(accept, whole), None)
+
+    def runs_alike(self, trial: Trial) -> list[SameMetrics]:
+        """Return the finished trials that differ in their diagnostics alone; see `finished`.
+
+        The server is not asked where the fresh index knows none, unless the study's own record
+        holds some, which the index leaves out.
+        """
+        self.index.keep_fresh()
+        if self.has_diagnosed:
+            own = (self.study_run.experiment_id,)
+            return self._ask(lambda: self._search_alike(trial, own))
+        if self.index.is_fresh and not self.index.run_ids_alike(trial):
+            return []
+        return self._ask(lambda: self._search_alike(trial)) if self.are_there() else []
+
+    def _search_alike(self, trial: Trial, own: tuple[str, ...] = ()) -> list[SameMetrics]:
+        experiments = sorted({*self._find_experiments(), *own})
+        return list(trials_of_same_metrics(self.client, experiments, trial))
 
     def are_there(self) -> bool:
         """Return whether there are other studies, or other scales of this one, as far as known."""
@@ -107,6 +142,20 @@ class OtherStudies:
                 break
             for trial in self._ask(question):
                 found.setdefault(trial.key, []).append(trial)
+        return found
+
+    def alike_among(self, trials: Iterable[Trial]) -> dict[str, list[SameMetrics]]:
+        """Return the runs that differ from these trials in diagnostics alone, by the trials' keys.
+
+        With so many trials that the server takes long, the last ones are not looked up.
+        """
+        deadline = time.monotonic() + FORESIGHT_SECONDS
+        found: dict[str, list[SameMetrics]] = {}
+        for trial in trials:
+            if time.monotonic() > deadline or self._asking.is_alive():
+                break
+            if alike := self.runs_alike(trial):
+                found[trial.key] = alike
         return found
 
     def _questions_on(self, keys: list[str]) -> Iterator[Callable[[], list[RecordedTrial]]]:

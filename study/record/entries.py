@@ -7,7 +7,7 @@ because the kinds are one union.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from mlflow.entities import Metric, Param
@@ -24,6 +24,7 @@ from analysis.record.names import (
     FAILED,
     FAILURE,
     FAILURE_FILE,
+    MISSING_DIAGNOSTICS,
     MLFLOW_PREFIX,
     OUTCOME,
     PRECISION,
@@ -32,14 +33,17 @@ from analysis.record.names import (
     SCALE,
     STOPPED_EARLY,
     SUPERSEDED_ROLE,
+    TRIAL_KEY,
     Outcome,
 )
-from analysis.record.values import flag_text
+from analysis.record.values import flag_text, param_text
 from study.record.artifacts import copy_artifacts, log_dataset, log_file
 from study.record.errors import MissingFileError
 from study.record.study_run import run_tags
 from study.record.trial_runs import TrialRuns
 from trainables.artifacts import TrialArtifacts
+from trainables.configuration import flatten_settings
+from trainables.diagnostics import DiagnosticsSettings
 from trainables.metrics import EpochMetrics
 
 DATASET_NAME = "dataset.name"
@@ -57,7 +61,7 @@ STATUS_OF_OUTCOME: dict[Outcome, str] = {
 }
 FINISHED_OUTCOMES = (COMPLETED, DIVERGED)
 """Outcomes of a trial that was trained to its end."""
-NOT_INHERITED = (ROLE, SCALE, RETIRED, OUTCOME, CODE_KEPT)
+NOT_INHERITED = (ROLE, SCALE, TRIAL_KEY, RETIRED, OUTCOME, CODE_KEPT)
 """Tags of a run that an adopted trial's run has of its own."""
 
 Item = TypeVar("Item")
@@ -250,6 +254,10 @@ class TrialAdopted(_TrialEntry):
     """The run to copy."""
     name: str
     tags: Mapping[str, str]
+    params: Mapping[str, str] | None = None
+    """The settings in which the trial differs from the source: its diagnostics."""
+    files: Sequence[str] | None = None
+    """The source's files of diagnostics that the trial takes over; None means all."""
 
     def write(self, runs: TrialRuns) -> None:
         """Copy params, metrics, tags and artifacts, and end the run as the source ended."""
@@ -258,7 +266,7 @@ class TrialAdopted(_TrialEntry):
             key=self.key,
             time=self.time,
             name=self.name,
-            params=source.params,
+            params={**source.params, **(self.params or {})},
             tags=self._merged_tags(source.tags),
         ).write(runs)
         run_id = runs.run_id(self.key)
@@ -266,7 +274,7 @@ class TrialAdopted(_TrialEntry):
             history = runs.client.get_metric_history(self.source, metric)
             for part in _in_parts(history, METRICS_A_BATCH):
                 runs.client.log_batch(run_id, metrics=part)
-        copy_artifacts(runs.client, self.source, run_id)
+        copy_artifacts(runs.client, self.source, run_id, diagnostics=self.files)
         outcome: Outcome = source.tags[OUTCOME]  # type: ignore[assignment]
         TrialEnded(key=self.key, time=self.time, outcome=outcome, metrics={}).write(runs)
 
@@ -275,7 +283,9 @@ class TrialAdopted(_TrialEntry):
         inherited = {
             tag: value
             for tag, value in of_source.items()
-            if not tag.startswith(MLFLOW_PREFIX) and tag not in NOT_INHERITED
+            if not tag.startswith(MLFLOW_PREFIX)
+            and tag not in NOT_INHERITED
+            and not (tag == MISSING_DIAGNOSTICS and self.files is not None)
         }
         adopted_from = of_source.get(ADOPTED_FROM, self.source)
         return {**inherited, **self.tags, ADOPTED_FROM: adopted_from}
@@ -292,6 +302,12 @@ TrialEntry = (
     | TrialAdopted
 )
 CLASS_OF_KIND: dict[str, type[TrialEntry]] = {one.kind: one for one in get_args(TrialEntry)}
+
+
+def own_diagnostics(diagnostics: DiagnosticsSettings) -> tuple[dict[str, str], list[str]]:
+    """Return a trial's params that say what it records beside its metrics, and its files."""
+    params = flatten_settings({DIAGNOSTICS: asdict(diagnostics)})
+    return {path: param_text(value) for path, value in params.items()}, list(diagnostics.files)
 
 
 def line_of(entry: TrialEntry) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from mlflow.entities import Run
 
 from analysis.record.client import PAGE
 from analysis.record.names import TRIAL_KEY
+from study.record.same_metrics import metrics_key, metrics_key_on_record
+from study.record.trial_runs import recorded_trial
+from study.trials import Trial
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +60,8 @@ class FinishedIndex:
         self.is_given_up = False
         """Whether there are too many runs; nothing more is read."""
         self._run_ids: dict[str, tuple[str, ...]] = {}
+        self._diagnosed: dict[str, tuple[str, ...]] = {}
+        """The runs that were asked for files beside their metrics, by the key of the metrics."""
         self._read: set[str] = set()
         """The experiments that are read to their end."""
         self._latest = 0
@@ -74,6 +79,13 @@ class FinishedIndex:
     def run_ids(self, key: str) -> tuple[str, ...]:
         """Return the runs that may have finished a trial."""
         return self._run_ids.get(key, ())
+
+    def run_ids_alike(self, trial: Trial) -> tuple[str, ...]:
+        """Return the runs that may have finished a trial of the same metrics and another key."""
+        alike = metrics_key(trial.configuration, data=trial.data, seed=trial.seed)
+        plain = self.run_ids(alike) if alike != trial.key else ()
+        own = self.run_ids(trial.key)
+        return (*plain, *(id for id in self._diagnosed.get(alike, ()) if id not in own))
 
     def keep_fresh(self) -> None:
         """Have the index renewed from now on, for a while, without waiting for that."""
@@ -132,7 +144,8 @@ class FinishedIndex:
             if self._stopped.is_set():
                 return False
             if number > self.most_runs:
-                self.is_given_up, self._run_ids, self._renewed = True, {}, float("-inf")
+                self.is_given_up, self._renewed = True, float("-inf")
+                self._run_ids, self._diagnosed = {}, {}
                 return False
             self._note(run)
         return True
@@ -140,5 +153,9 @@ class FinishedIndex:
     def _note(self, run: Run) -> None:
         self._latest = max(self._latest, run.info.end_time or 0)
         key, run_id = run.data.tags.get(TRIAL_KEY), str(run.info.run_id)
-        if key is not None and run_id not in self.run_ids(key):
-            self._run_ids[key] = (*self.run_ids(key), run_id)
+        if key is None or run_id in self.run_ids(key):
+            return
+        self._run_ids[key] = (*self.run_ids(key), run_id)
+        alike = metrics_key_on_record(recorded_trial(run))
+        if alike is not None:
+            self._diagnosed[alike] = (*self._diagnosed.get(alike, ()), run_id)

@@ -12,6 +12,7 @@ from analysis.record.client import search_all_runs, with_tags
 from analysis.record.duplicates import SortedRuns, sort_runs
 from analysis.record.names import (
     FAILURE,
+    MISSING_DIAGNOSTICS,
     OUTCOME,
     PARENT_RUN,
     POINT,
@@ -153,9 +154,9 @@ class TrialRuns:
         return recorded_trial(run).is_finished and (run.info.end_time or 0) >= time
 
     def reopen(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Mark a run as running again, without the outcome of the attempt before."""
+        """Mark a run as running again, without what is said of the attempt before."""
         known = self.client.get_run(run_id).data.tags
-        for tag in (OUTCOME, FAILURE):
+        for tag in (OUTCOME, FAILURE, MISSING_DIAGNOSTICS):
             if tag in known:
                 self.client.delete_tag(run_id, tag)
         self.client.update_run(run_id, status="RUNNING")
@@ -225,4 +226,5 @@ def recorded_trial(run: Run) -> RecordedTrial:
         outcome=run.data.tags.get(OUTCOME),
         metrics=run.data.metrics,
         tags=run.data.tags,
+        params=run.data.params,
     )

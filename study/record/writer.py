@@ -24,6 +24,7 @@ from study.record.entries import (
     TrialSuperseded,
     TrialTagged,
     line_of,
+    own_diagnostics,
 )
 from study.record.errors import store_errors_told
 from study.record.lease import StudyLease
@@ -31,7 +32,8 @@ from study.record.spool import RecordSpool
 from study.record.study_run import StudyRun, milliseconds_now
 from study.record.study_writer import StudyWriter
 from study.record.trial_runs import TrialRuns
-from study.trials import RecordedTrial
+from study.trials import RecordedTrial, Trial
+from trainables.diagnostics import DiagnosticsSettings
 from trainables.metrics import EpochMetrics, TrialSummary
 
 
@@ -183,6 +185,17 @@ class StudyRecord:
         """
         return None if self.spool.away_since else self.others.finished(key, accept)
 
+    def finished_alike(
+        self, trial: Trial, accept: Callable[[RecordedTrial], bool] = lambda found: True
+    ) -> RecordedTrial | None:
+        """Return a finished trial of other diagnostics that has the files asked for.
+
+        Args:
+            trial: as it would be trained.
+            accept: whether a run will do.
+        """
+        return None if self.spool.away_since else self.others.finished_alike(trial, accept)
+
     def course(self, trial: RecordedTrial, metric: str) -> dict[int, float]:
         """Return a metric of a trial on record by epoch.
 
@@ -193,10 +206,36 @@ class StudyRecord:
             history = self.client.get_metric_history(trial.run_id, metric)
         return {point.step: metric_value(point.value) for point in history if point.step > 0}
 
-    def adopt(self, key: str, source: RecordedTrial, *, name: str, tags: Mapping[str, str]) -> None:
-        """Record a trial that another study has finished: same params, metrics and tags."""
-        now, run_id = milliseconds_now(), source.run_id
-        self._append(TrialAdopted(key=key, time=now, source=run_id, name=name, tags=dict(tags)))
+    def adopt(
+        self,
+        key: str,
+        source: RecordedTrial,
+        *,
+        name: str,
+        tags: Mapping[str, str],
+        diagnostics: DiagnosticsSettings | None = None,
+    ) -> None:
+        """Record a trial that another study has finished: same params, metrics and tags.
+
+        Args:
+            key: the trial's.
+            source: its run.
+            name: what people call the trial.
+            tags: of the trial in this study.
+            diagnostics: of the trial in this study, where the source has others.
+        """
+        params, files = (None, None) if diagnostics is None else own_diagnostics(diagnostics)
+        self._append(
+            TrialAdopted(
+                key=key,
+                time=milliseconds_now(),
+                source=source.run_id,
+                name=name,
+                tags=dict(tags),
+                params=params,
+                files=files,
+            )
+        )
 
     def _append(self, entry: TrialEntry) -> None:
         self.spool.append(line_of(entry))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from analysis.record.names import CODE_PROVED
 from analysis.record.values import digests_of, digests_text
 from study.scheduling.code_rules import ProofKey, proof_key
+from study.scheduling.protocols import RecordLike
 from study.trials import RecordedTrial, Trial
 
 
@@ -22,6 +23,14 @@ class AdoptionRule:
         """The proofs of this launch that hold, beside those on record."""
         self.left_out: set[str] = set()
         """Keys of trials that another study has finished, by code of which that is not proven."""
+
+    def find_source(self, trial: Trial, record: RecordLike) -> RecordedTrial | None:
+        """Return the run to adopt: of the trial or, if there is none, of the same metrics."""
+
+        def accept(found: RecordedTrial) -> bool:
+            return self.is_adoptable(trial, found)
+
+        return record.finished_elsewhere(trial.key, accept) or record.finished_alike(trial, accept)
 
     def is_adoptable(self, trial: Trial, found: RecordedTrial) -> bool:
         """Return whether a run of the trial may be adopted."""

@@ -185,6 +185,9 @@ class TrialsElsewhere:
     """By trial key: of present code, or of code that was proven equal."""
     other_code: tuple[OtherCodeTrial, ...] = ()
     """Trials that other studies have finished by other code alone."""
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By key of a trial whose metrics are on record with other diagnostics: the files that are not,
+    for which the trial is trained again."""
 
 
 def sort_by_code(

@@ -7,6 +7,7 @@ from analysis.record.names import Outcome
 from study.file.resolved import ResolvedStudy
 from study.scheduling.gpu_shares import GpuShares
 from study.trials import ConfigurationResult, RecordedTrial, Suggestion, Trial
+from trainables.diagnostics import DiagnosticsSettings
 from trainables.metrics import EpochMetrics, TrialSummary
 
 
@@ -142,6 +143,20 @@ class RecordLike(Protocol):
         """Find the trial in another study, as one that is accepted."""
         ...
 
-    def adopt(self, key: str, source: RecordedTrial, *, name: str, tags: Mapping[str, str]) -> None:
-        """Take a trial over from another study."""
+    def finished_alike(
+        self, trial: Trial, accept: Callable[[RecordedTrial], bool]
+    ) -> RecordedTrial | None:
+        """Find a trial that differs in its diagnostics alone and has the files asked for."""
+        ...
+
+    def adopt(
+        self,
+        key: str,
+        source: RecordedTrial,
+        *,
+        name: str,
+        tags: Mapping[str, str],
+        diagnostics: DiagnosticsSettings | None,
+    ) -> None:
+        """Take a trial over from another study, with the diagnostics asked for or all it has."""
         ...

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from analysis.record.names import (
     CONFIGURATION,
     FAILED,
+    MISSING_DIAGNOSTICS,
     RETIRED,
     STOPPED_EARLY,
 )
@@ -33,6 +34,8 @@ class ReconciledStudy:
     """Trials that go on where they were left."""
     failed: int
     """Trials that failed for good in an earlier launch and are tried again."""
+    unfiled: int
+    """Trials that could not leave all files of their diagnostics and are trained again."""
     retired: tuple[str, ...]
     """Keys of recorded trials that no longer belong."""
     restored: tuple[str, ...]
@@ -78,6 +81,9 @@ def reconcile_study(
         done=sum(trial.state == "done" for trial in scheduler.trials.values()),
         cut_off=sum(trial.cut_off for trial in scheduler.trials.values()),
         failed=sum(k in own and trial.outcome == FAILED for k, trial in recorded.items()),
+        unfiled=sum(
+            k in own and bool(trial.tags.get(MISSING_DIAGNOSTICS)) for k, trial in recorded.items()
+        ),
         retired=tuple(k for k in recorded if k not in own and k not in was_retired),
         restored=tuple(own & was_retired),
     )

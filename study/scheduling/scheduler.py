@@ -139,13 +139,12 @@ class StudyScheduler:
         """Take a trial over from another study that has finished it, if there is one."""
         if trial.recorded:
             return False
-        source = self.record.finished_elsewhere(
-            trial.key, lambda found: self.adoption.is_adoptable(trial, found)
-        )
+        source = self.adoption.find_source(trial, self.record)
         if source is None:
             return False
         tags = {**trial.tags, **self.adoption.proof_tags(trial, source)}
-        self.record.adopt(trial.key, source, name=trial.name, tags=tags)
+        diagnostics = trial.configuration.diagnostics if source.key != trial.key else None
+        self.record.adopt(trial.key, source, name=trial.name, tags=tags, diagnostics=diagnostics)
         self.known.note_recorded(trial, source)
         self.rungs.recall_course(trial, source)
         self.judge.judge_holders(trial)

@@ -62,6 +62,32 @@ def test_every_trial_of_a_launch_has_its_files_and_none_is_left_behind(launched)
     assert list(checkpoints.iterdir()) == []
 
 
+def in_one_line(output: str) -> str:
+    return " ".join(output.split())
+
+
+def test_a_launch_trains_again_only_for_files_that_are_not_on_record(launched):
+    less = ("--set", "trial.diagnostics={cam: true, images: 10}", "--set", "study=less")
+    planned = in_one_line(launched.launch("--plan", *less))
+    words = "Adopted: 2 trials finished with other diagnostics, which change no metric."
+    assert words in planned and "0 done, 0 cut off, 2 to adopt, 0 to do" in planned
+    assert words in in_one_line(launched.launch(*less))
+    taken = launched.runs(study="less")
+    sources = {run.info.run_id for run in launched.runs()}
+    assert {run.data.tags["adopted_from"] for run in taken} == sources
+    for run in taken:
+        (file,) = launched.client.list_artifacts(run.info.run_id, "diagnostics")
+        assert file.path == ActivationMaps.PATH
+        assert run.data.params["diagnostics.weights"] == "False"
+    own = in_one_line(launched.launch("--plan", "--set", "trial.diagnostics=null"))
+    assert words in own and "2 to adopt, 0 to do" in own
+    more = launched.launch(
+        "--plan", "--set", "trial.diagnostics={cam: true, images: 11}", "--set", "study=more"
+    )
+    words = "Trained for their diagnostics: 2 trials whose metrics are on record without cam.npz."
+    assert words in in_one_line(more) and "0 done, 0 cut off, 2 to do" in more
+
+
 def test_a_class_that_is_not_there_is_told_before_anything_starts(tmp_path):
     folder = Folder(tmp_path, EMBEDDED)
     output = folder.launch("--set", "trial.diagnostics.embedding_classes=[3,10]", status=2)

@@ -21,6 +21,9 @@ class NoRecord:
     def finished_elsewhere(self, key, accept):
         return None
 
+    def finished_alike(self, trial, accept):
+        return None
+
     def __getattr__(self, name):
         return lambda *args, **named: None
 

@@ -60,7 +60,10 @@ class KeptRecord:
     def finished_elsewhere(self, key, accept):
         return None
 
-    def adopt(self, key, source, *, name, tags):
+    def finished_alike(self, trial, accept):
+        return None
+
+    def adopt(self, key, source, *, name, tags, diagnostics):
         raise AssertionError
 
     def trials(self):

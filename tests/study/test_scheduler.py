@@ -48,7 +48,10 @@ class ListedRecord:
         found = self.elsewhere.get(key)
         return found if found is not None and accept(found) else None
 
-    def adopt(self, key, source, *, name, tags):
+    def finished_alike(self, trial, accept):
+        return None
+
+    def adopt(self, key, source, *, name, tags, diagnostics):
         self.calls.append(("adopt", key, source.run_id, name, tags))
 
     def of(self, kind):

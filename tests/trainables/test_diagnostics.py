@@ -76,6 +76,55 @@ def test_the_metrics_and_the_network_are_bitwise_those_without(undisturbed):
     assert files(without) == {}
 
 
+def test_the_settings_name_the_files_that_a_trial_leaves(undisturbed):
+    assert set(undisturbed.configuration.diagnostics.files) == set(files(undisturbed))
+    kept = train(Trainer(asking({"predictions": True, "weights": True}), seed=1))
+    names = ["predictions.npz", "weights.pt"]
+    assert list(kept.configuration.diagnostics.files) == list(files(kept)) == names
+    assert measured(kept) == measured(undisturbed)
+
+
+def test_the_predictions_are_those_that_the_test_metrics_are_of(tmp_path):
+    trainer = train(Trainer(asking({"predictions": True}), seed=1))
+    (tmp_path / "predictions.npz").write_bytes(files(trainer)["predictions.npz"])
+    held = formats.PredictionRecord.read(tmp_path / "predictions.npz")
+    last = trainer.history[-1]
+    assert held.error == last.test_error
+    assert held.labels_N.tolist() == trainer.splits.test.labels_N.tolist()
+    own = held.log_p_NC[np.arange(len(held.labels_N)), held.labels_N]
+    assert -own.mean() == pytest.approx(last.test_loss, rel=1e-3)
+    assert np.exp(held.log_p_NC).sum(1) == pytest.approx(1, abs=5e-3)
+    assert len(held.class_names_C) == held.log_p_NC.shape[1] == 10
+
+
+OTHER_SETTINGS = {
+    "soft_targets": (False, []),
+    "cam": (False, []),
+    "images": (13, ["soft_targets.npz", "cam.npz"]),
+    "cam_classes": ((1, 2), ["cam.npz"]),
+    "embedding_epochs": ((1, 2), ["embedding.npz"]),
+    "embedding_classes": ((1,), ["embedding.npz"]),
+    "embedding_images": (8, ["embedding.npz"]),
+    "predictions": (True, ["predictions.npz"]),
+    "weights": (True, ["weights.pt"]),
+}
+"""Setting → another value than in `ALL`, and the files that a trial with `ALL` lacks then."""
+
+
+def test_every_setting_of_the_diagnostics_decides_what_a_file_holds():
+    assert OTHER_SETTINGS.keys() == {f.name for f in dataclasses.fields(DiagnosticsSettings)}
+
+
+@pytest.mark.parametrize("name", OTHER_SETTINGS)
+def test_other_settings_lack_the_files_that_they_decide(name):
+    value, lacking = OTHER_SETTINGS[name]
+    recorded = DiagnosticsSettings(**ALL)
+    wanted = DiagnosticsSettings(**{**ALL, name: value})
+    assert list(wanted.missing_from(recorded)) == lacking
+    assert DiagnosticsSettings().missing_from(recorded) == ()
+    assert set(recorded.missing_from(DiagnosticsSettings())) == set(recorded.files)
+
+
 @pytest.mark.parametrize("name", plugins.component_names("trainables.regularizers"))
 def test_no_regularizer_is_disturbed(name):
     parts = {

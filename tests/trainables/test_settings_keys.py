@@ -52,7 +52,7 @@ DECIDES_BOTH = {
     "training": "batch_size nesterov graphs compile",
     "diagnostics": (
         "soft_targets cam cam_classes images embedding_epochs embedding_classes embedding_images "
-        "weights"
+        "predictions weights"
     ),
 }
 """Settings that decide the cost of a trial and are held by a recorded step."""

@@ -1,5 +1,6 @@
-"""Which diagnostics a trial records."""
+"""Which diagnostics a trial records, and which settings decide what each file of them holds."""
 
+from collections.abc import Mapping
 from typing import Self
 
 from pydantic import model_validator
@@ -9,14 +10,20 @@ from trainables.datasets import DatasetError
 from trainables.recipe import TrainingSettings
 from trainables.settings import Count, Flag, Index, settings
 
+SOFT_TARGETS = "soft_targets.npz"
+ACTIVATION_MAPS = "cam.npz"
+EMBEDDING = "embedding.npz"
+PREDICTIONS = "predictions.npz"
+WEIGHTS = "weights.pt"
+"""A file for ``torch.load(…, weights_only=True)``: state dictionaries by part of the trial."""
+
 
 @settings
 class DiagnosticsSettings:
     """What a trial records beside its metrics; by default nothing.
 
-    They are part of the configuration and of the trial's key: a trial on record without them does
-    not stand for one with them, although its metrics are the same. Only a trial that is trained to
-    its end leaves them.
+    They change no metric. A trial on record that differs in them alone is trained again only where
+    it lacks a file that is asked for. Only a trial that is trained to its end leaves them.
     """
 
     soft_targets: Flag = False
@@ -37,6 +44,8 @@ class DiagnosticsSettings:
     all."""
     embedding_images: Count = 500
     """The most images of each class."""
+    predictions: Flag = False
+    """Whether to keep, of each test image, the class predicted and all log-probabilities."""
     weights: Flag = False
     """Whether to keep the trained weights of the network and of the regularizer."""
 
@@ -51,6 +60,30 @@ class DiagnosticsSettings:
                 if getattr(self, name) != default:
                     raise ValueError(f"`{name}` is ignored without `embedding_epochs`")
         return self
+
+    @property
+    def files(self) -> Mapping[str, tuple[object, ...]]:
+        """The files that the trial leaves: name → the settings that decide what the file holds."""
+        embedded = (self.embedding_epochs, self.embedding_classes, self.embedding_images)
+        held: dict[str, tuple[object, ...]] = {}
+        if self.soft_targets:
+            held[SOFT_TARGETS] = (self.images,)
+        if self.cam:
+            held[ACTIVATION_MAPS] = (self.images, self.cam_classes)
+        if self.embedding_epochs:
+            held[EMBEDDING] = embedded
+        if self.predictions:
+            held[PREDICTIONS] = ()
+        if self.weights:
+            held[WEIGHTS] = ()
+        return held
+
+    def missing_from(self, others: "DiagnosticsSettings") -> tuple[str, ...]:
+        """Return the files that a trial with other diagnostics does not leave as it should here."""
+        theirs = others.files
+        return tuple(
+            name for name, decided_by in self.files.items() if theirs.get(name) != decided_by
+        )
 
     def check(self, network: networks.AnySettings, training: TrainingSettings) -> None:
         """Check that the trial can give what is asked for.

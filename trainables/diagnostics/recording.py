@@ -8,15 +8,28 @@ import numpy as np
 import torch
 
 from trainables.datasets import Images, stratified_subset
-from trainables.diagnostics._settings import DiagnosticsSettings
+from trainables.diagnostics._settings import (
+    ACTIVATION_MAPS,
+    EMBEDDING,
+    PREDICTIONS,
+    SOFT_TARGETS,
+    WEIGHTS,
+    DiagnosticsSettings,
+)
 from trainables.diagnostics._subject import Arrays, DiagnosticRecorder, TrialSubject
 from trainables.diagnostics.cam import ActivationMaps, by_turns, chosen_classes
 from trainables.diagnostics.embedding import Embedding, of_classes
+from trainables.diagnostics.predictions import PredictionRecorder
 from trainables.diagnostics.soft_targets import SoftTargets
 from trainables.metrics import EpochMetrics
 
-WEIGHTS = "weights.pt"
-"""A file for ``torch.load(…, weights_only=True)``: state dictionaries by part of the trial."""
+FILES = {
+    "soft_targets": SOFT_TARGETS,
+    "cam": ACTIVATION_MAPS,
+    "embedding": EMBEDDING,
+    "predictions": PREDICTIONS,
+}
+"""The file of each kind of diagnostics."""
 
 
 class TrialDiagnostics:
@@ -45,6 +58,9 @@ class TrialDiagnostics:
                 subject, images, epochs=settings.embedding_epochs
             )
 
+        if settings.predictions:
+            self.recorders["predictions"] = PredictionRecorder(subject)
+
     def end_epoch(self, metrics: EpochMetrics) -> None:
         """Record what belongs to the epoch that has just ended."""
         for recorder in self.recorders.values():
@@ -53,9 +69,7 @@ class TrialDiagnostics:
     def files(self) -> dict[str, bytes]:
         """Return the files that the trial leaves at its end, by name."""
         arrays = {name: recorder.arrays() for name, recorder in self.recorders.items()}
-        files = {
-            f"{name}.npz": _npz_bytes(held) for name, held in arrays.items() if held is not None
-        }
+        files = {FILES[name]: _npz_bytes(held) for name, held in arrays.items() if held is not None}
         if self.settings.weights:
             files[WEIGHTS] = _weights_bytes(self.subject)
         return files
