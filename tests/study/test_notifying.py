@@ -189,6 +189,7 @@ def test_a_race_that_decides_is_told_while_it_runs_and_at_the_end(lab, server):
     assert said == []
 
 
+@pytest.mark.timeout(600)
 def test_a_launch_sends_word_of_its_end_and_keeps_its_address_to_itself(tmp_path, server):
     study = yaml.safe_load(STUDY)
     study["trial"]["training"]["epochs"] = 1
