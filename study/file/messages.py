@@ -27,6 +27,7 @@ RULES = {
     "string_type": "must be text",
     "dict_type": "must be a mapping",
     "dataclass_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
     "tuple_type": "must be a list",
     "too_short": "must not be empty",
     "string_pattern_mismatch": "must be letters and digits, then also `_`, `.` and `-`",

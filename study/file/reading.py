@@ -15,6 +15,7 @@ import yaml
 from analysis.paper.claims_file import ClaimsFileError, PublishedRow, read_claims
 from study.file import document, includes
 from study.file.locate import find_claims_file
+from study.file.notify_targets import with_hidden_targets
 from study.file.problems import FileProblem, StudyFileError
 from study.file.scales import choose_scale
 from study.file.sections import DocumentSection
@@ -26,6 +27,8 @@ MAPPING = Path("api.Study")
 FLAGLESS = {
     "scales": "a flag is laid over the scale; set the setting itself, as in search.seeds=5",
     "include": "only a file can include another",
+    "notify": "a flag is seen by all users of a machine; write ${NAME} in the file, which stands "
+    "for a variable of the environment",
 }
 """What no flag sets, and why."""
 
@@ -42,7 +45,7 @@ class ReadStudy:
     plain: DocumentSection
     """Without the flags."""
     written: str
-    """The file's text."""
+    """The file's text, the addresses of `notify` hidden."""
     claims: tuple[PublishedRow, ...] = ()
     """The published cells that the study is held against."""
 
@@ -111,7 +114,7 @@ def _lay_scale(
             raise StudyFileError(file, [FileProblem(key, rule, document.FLAG)])
     resolved = document.override_document(plain, flags)
     claims = _read_claims(resolved, path)
-    return ReadStudy(file, name, resolved, plain, written, claims)
+    return ReadStudy(file, name, resolved, plain, with_hidden_targets(written), claims)
 
 
 def _read_claims(resolved: DocumentSection, path: Path) -> tuple[PublishedRow, ...]:

@@ -50,6 +50,8 @@ class ResolvedStudy:
         self.checkpoints = study.checkpoints
         self.budget = study.budget
         """What a launch may spend. It is no part of the question, so it is not on record."""
+        self.notify = study.notify
+        """Where word is sent to. The addresses give access, so they are never put on record."""
         self.trial = study.trial
         self.space: Space = parse_study_space(study.search.space)
         self.ablation = study.ablate

@@ -14,6 +14,7 @@ from study.file.annotations import drop_nulls, setting_paths
 from study.file.device_rules import device_problems
 from study.file.evidence_rules import constraint_problems, race_problems, settling_problems
 from study.file.messages import MOST_PROBLEMS, problems_of
+from study.file.notify_targets import target_problems
 from study.file.point_rules import point_rule
 from study.file.points import with_labels
 from study.file.problems import FileProblem
@@ -84,7 +85,7 @@ def _problems(resolved: DocumentSection) -> Iterator[FileProblem]:
         if searched is not None and isinstance(trial, Mapping):
             yield from _trial_problems(trial, searched, section, resolved)
         return
-    broken = list(ablation_problems(study))
+    broken = [*ablation_problems(study), *target_problems(study.notify)]
     for path, rule in broken:
         yield problem_at(resolved, path, rule)
     if broken:

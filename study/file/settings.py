@@ -1,13 +1,15 @@
 """The keys of a study file, typed: what each means, its unit and its range."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Le, MaxLen, MinLen
-from pydantic import AfterValidator, Field, Strict
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
 
 from study.file.device_rules import check_gpu_share
 from study.file.evidence import AblationPlan, LaunchBudget, MetricBound, SearchUntil, SeedRace
 from study.file.names import LONGEST_NAME, NAME_PATTERN
+from study.file.notify_targets import parse_targets
 from trainables import metrics
 from trainables.settings import Count, Index, NonNegative, Positive, settings
 
@@ -78,7 +80,20 @@ class Hyperband:
     """One in so many configurations goes on at each rung."""
 
 
-EarlyStopping = Annotated[Asha | Median | Hyperband, Field(discriminator="name")]
+def _refuse_wilcoxon(value: Any) -> Any:
+    name = value.get("name") if isinstance(value, Mapping) else value
+    if name == "wilcoxon":
+        raise ValueError(
+            "wilcoxon compares seed by seed, at a level that does not hold over several looks; a "
+            "race does so at one that holds: `search.seeds: {first: 3, most: 15}`. Early stopping "
+            "knows asha, median, hyperband"
+        )
+    return value
+
+
+EarlyStopping = Annotated[
+    Asha | Median | Hyperband, Field(discriminator="name"), BeforeValidator(_refuse_wilcoxon)
+]
 SeedCount = Annotated[int, Strict(), Ge(1), Le(MOST_SEEDS)]
 SeedList = Annotated[tuple[Index, ...], MinLen(1), MaxLen(MOST_SEEDS)]
 
@@ -196,6 +211,16 @@ class Study:
     """What a launch may spend; null sets no bound."""
     ablate: AblationPlan | None = None
     """Which parts of a method are taken away: anew in each setting that `search.space` holds."""
+    notify: Annotated[
+        tuple[str, ...],
+        BeforeValidator(parse_targets),
+        WithJsonSchema(
+            {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+        ),
+    ] = ()
+    """Addresses of apprise (`mailto://…`, `slack://…`) to which word is sent of a failure, a
+    decision and the end; `${NAME}` stands for a variable of the environment. Needs the extra
+    `notify`. They are never shown, nor put on record."""
     claims: str | None = None
     """A CSV file of published values that the study is held against, seen from this file, or the
     name of a shipped one: `mixup`, `cutmix`, `manifold_mixup`, `lamix`."""

@@ -27,6 +27,7 @@ from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
 from study.launching.more_seeds import more_seeds
+from study.launching.notifying import tell_end
 from study.launching.sensitivity_words import sensitivity_words
 from study.launching.shell_commands import python_command, trials_command
 from study.launching.study_launch import StudyLaunch
@@ -81,6 +82,8 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
     if spent := describe_spent(launch.scheduler):
         launch.say(f"{spent} {describe_left(launch.scheduler)}")
     _say_what_next(launch, status, more)
+    if trained:
+        tell_end(launch, status)
     return status
 
 

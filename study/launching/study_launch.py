@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from study.file.notify_targets import hide_targets
 from study.file.resolved import ResolvedStudy
 from study.launching import provenance
 from study.launching.code_review import CodeReview
@@ -101,8 +102,10 @@ class StudyLaunch:
             RecordError: if the tracking server cannot be reached or refuses.
         """
         own = {f"plugins/{m.shown_name}": m.text for m in self.study.own_modules if m.text}
+        # The changes that are not committed may be those of the study file.
+        found = provenance.provenance_texts().items()
         texts = {
-            **provenance.provenance_texts(),
+            **{name: hide_targets(text, self.study.notify) for name, text in found},
             **own,
             **self.digest_texts(),
             **self.code.proof_texts(),

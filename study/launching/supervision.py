@@ -16,6 +16,7 @@ from study.launching import signals
 from study.launching.closing import close_launch
 from study.launching.display import LaunchDisplay
 from study.launching.exit_status import DONE, FAILED, INTERRUPTED
+from study.launching.notifying import watch_news
 from study.launching.ownership import watch_ownership
 from study.launching.proving import prove_code
 from study.launching.shell_commands import trials_place
@@ -155,6 +156,7 @@ def _run_until_told(launch: StudyLaunch, runner: TrialRunner, display: LaunchDis
     try:
         with (
             watch_ownership(launch, stop_for),
+            watch_news(launch, display.say_later),
             signals.handle_signals(
                 finish_epochs=finish_epochs,
                 stop_soon=stop_soon,

@@ -6,6 +6,7 @@ empty one: MLflow takes seconds to make its tables.
 
 import json
 import os
+import random
 import shutil
 import signal
 import sys
@@ -100,13 +101,13 @@ class CrashLab:
             points: returns the numbers of the points to try, from 1, of so many.
         """
         base = self._prepared(scenario)
-        undisturbed = self._copied(base, "undisturbed")
+        undisturbed = self.copied(base, "undisturbed")
         expected = self._expected(undisturbed)
         effects = read_effects(undisturbed)
         shutil.rmtree(undisturbed)
         found = Sweep(points=len(effects))
         for number in points(len(effects)):
-            folder = self._copied(base, "killed")
+            folder = self.copied(base, "killed")
             point, status = f"point {number}", self._launch(folder, fatal=number)
             if status == -signal.SIGKILL:
                 last = read_effects(folder)[-1]
@@ -122,9 +123,40 @@ class CrashLab:
         shutil.rmtree(base)
         return found, effects
 
+    def disturb(self, scenario: Scenario, *, kills: int, seed: int) -> tuple[int, dict[str, str]]:
+        """Kill a scenario's launches at random points, one after the other; let the last one end.
+
+        A study that ends before all kills are spent is begun anew.
+
+        Args:
+            scenario: what is launched.
+            kills: how many.
+            seed: of the points.
+
+        Returns:
+            The kills, and how the studies differ from one that nothing happened to; `faults_of`.
+        """
+        base = self._prepared(scenario)
+        undisturbed = self.copied(base, "undisturbed")
+        expected = self._expected(undisturbed)
+        farthest = max(1, len(read_effects(undisturbed)) // 3)
+        shutil.rmtree(undisturbed)
+        dice, killed, faults = random.Random(seed), 0, {}
+        while killed < kills:
+            folder = self.copied(base, "killed")
+            status = -signal.SIGKILL
+            while killed < kills and status == -signal.SIGKILL:
+                status = self._launch(folder, fatal=dice.randint(1, farthest))
+                killed += status == -signal.SIGKILL
+            if status not in (0, -signal.SIGKILL):
+                raise LaunchError(f"exit status {status}: {_output_of(folder)}")
+            faults |= faults_of(self._finish(folder), expected)
+            shutil.rmtree(folder)
+        return killed, faults
+
     def _prepared(self, scenario: Scenario) -> Path:
         """Return a folder in which a scenario's launch may begin."""
-        base = self._copied(self.blank, "base")
+        base = self.copied(self.blank, "base")
         if scenario.before is not None:
             _write_study(base, scenario.before)
             status = in_fork(base, lambda: launch_in_process([STUDY_FILE]))
@@ -185,7 +217,7 @@ class CrashLab:
             raise LaunchError(f"exit status {status}: {_output_of(folder)}")
         return folder
 
-    def _copied(self, source: Path, name: str) -> Path:
+    def copied(self, source: Path, name: str) -> Path:
         """Return a copy of a folder under a name, the same for all that are compared."""
         folder = self.home / name / "here"
         shutil.rmtree(folder.parent, ignore_errors=True)

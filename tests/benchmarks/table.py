@@ -70,7 +70,8 @@ def section(title: str, text: str, figures: Iterable[Figure]) -> str:
     return f"## {title}\n\n{text}\n\n{head}\n{rows}\n"
 
 
-def _version(name: str) -> str:
+def package_version(name: str) -> str:
+    """Return the version of an installed package."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -80,7 +81,7 @@ def _version(name: str) -> str:
 def header(*, short: bool) -> str:
     """Return what the results were measured on, and when."""
     device = device_name(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    versions = ", ".join(f"{name} {_version(name)}" for name in VERSIONS)
+    versions = ", ".join(f"{name} {package_version(name)}" for name in VERSIONS)
     cores = len(os.sched_getaffinity(0))
     load = os.getloadavg()[0]
     return (
