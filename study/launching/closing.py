@@ -60,20 +60,20 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
         launch.say(launch.reason_to_stop())
         status = INTERRUPTED
     elif launch.record.spool.drain(RECORDS_SECONDS):
-        if launch.record.spool.refused and status == DONE:
-            status = INTERRUPTED  # the next launch finds what is missing on record
+        if launch.record.spool.refused:
+            status = _incomplete(status)  # the next launch finds what is missing on record
         try:
             more = _publish_result(launch, status, trained=trained)
         except (RecordError, UnknownStudyError, OSError) as error:
             launch.say(str(error))
-            status = INTERRUPTED if status == DONE else status
+            status = _incomplete(status)
     else:
         launch.say(
             f"{len(launch.record.spool)} records wait in {launch.folder.spool}: the tracking "
             f"server does not take them ({launch.record.spool.away_because}). The same command "
             "writes them when it does."
         )
-        status = INTERRUPTED if status == DONE else status
+        status = _incomplete(status)
     launch.record.close(timeout=0)
     launch.sweep_checkpoints()
     _say_what_went_wrong(launch)
@@ -81,6 +81,11 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
         launch.say(f"{spent} {describe_left(launch.scheduler)}")
     _say_what_next(launch, status, more)
     return status
+
+
+def _incomplete(status: int) -> int:
+    """Return the exit status of a launch that has not put all on record."""
+    return INTERRUPTED if status == DONE else status
 
 
 def close_interrupted(launch: StudyLaunch) -> int:
@@ -114,7 +119,7 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> list[
             result = _draw_result(launch, Path(folder), status, trained=trained)
         except BaseException:
             with suppress(RecordError):  # that nothing stays marked as running
-                launch.record.publish(texts={}, plots=(), status=RUN_STATUS[status])
+                launch.record.publish(texts={}, plots=(), status=RUN_STATUS[_incomplete(status)])
             raise
         launch.record.publish(
             texts=result.texts,
