@@ -7,21 +7,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 from plotly.subplots import make_subplots
 
-from analysis.figures.model import (
-    COLOUR_SCALE,
-    COLOURS,
-    QUIET,
-    Axis,
-    BarMarks,
-    Figure,
-    Floats,
-    HeatmapMark,
-    LineMark,
-    Panel,
-    PictureMark,
-    PointMarks,
-    named_marks,
-)
+from analysis.figures import model
 
 MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x", "star")
 DASHES = ("solid", "dash", "dashdot", "dot", "longdash", "longdashdot", "5px,2px", "8px,3px")
@@ -40,7 +26,7 @@ def plotly_js() -> str:
     return str(get_plotlyjs())
 
 
-def to_html(figure: Figure) -> str:
+def to_html(figure: model.Figure) -> str:
     """Return a ``<div>`` with the chart; the page must have loaded plotly.js before it."""
     return str(
         draw_figure(figure).to_html(
@@ -52,7 +38,7 @@ def to_html(figure: Figure) -> str:
     )
 
 
-def draw_figure(figure: Figure) -> go.Figure:
+def draw_figure(figure: model.Figure) -> go.Figure:
     """Return the figure drawn."""
     sheet = make_subplots(
         rows=figure.rows,
@@ -61,7 +47,7 @@ def draw_figure(figure: Figure) -> go.Figure:
         horizontal_spacing=_panel_gap(figure) / figure.columns if figure.columns > 1 else 0.1,
         vertical_spacing=(0.12 if _picture_axes(figure) else 0.3) / figure.rows,
     )
-    legend = set(named_marks(figure)) if len(named_marks(figure)) > 1 else set()
+    legend = set(model.named_marks(figure)) if len(model.named_marks(figure)) > 1 else set()
     for i, panel in enumerate(figure.panels):
         place = {"row": i // figure.columns + 1, "col": i % figure.columns + 1}
         for mark in panel.marks:
@@ -72,7 +58,7 @@ def draw_figure(figure: Figure) -> go.Figure:
     sheet.update_layout(
         template="simple_white",
         height=_figure_height(figure),
-        margin={"l": 60, "r": 15, "t": 70 if len(named_marks(figure)) > 1 else 35,
+        margin={"l": 60, "r": 15, "t": 70 if len(model.named_marks(figure)) > 1 else 35,
                 "b": 50},
         font={"family": FONT, "size": 13, "color": "#1f2933"},
         legend={"orientation": "h", "yanchor": "bottom", "y": 1.04, "xanchor": "left", "x": 0},
@@ -83,35 +69,39 @@ def draw_figure(figure: Figure) -> go.Figure:
     return sheet
 
 
-def _panel_gap(figure: Figure) -> float:
+def _panel_gap(figure: model.Figure) -> float:
     if _picture_axes(figure):
         return 0.06
-    heat = any(isinstance(mark, HeatmapMark) for panel in figure.panels for mark in panel.marks)
+    heat = any(
+        isinstance(mark, model.HeatmapMark) for panel in figure.panels for mark in panel.marks
+    )
     return 0.4 if heat else 0.22
 
 
-def _mark_traces(mark: Any, panel: Panel, legend: set[str]) -> list[go.Trace]:
+def _mark_traces(mark: Any, panel: model.Panel, legend: set[str]) -> list[go.Trace]:
     match mark:
-        case LineMark():
+        case model.LineMark():
             return _line_traces(mark, legend)
-        case PointMarks():
+        case model.PointMarks():
             return [_point_traces(mark, legend)]
-        case BarMarks():
+        case model.BarMarks():
             return [_bar_traces(mark, legend)]
-        case HeatmapMark():
+        case model.HeatmapMark():
             centres = (mark.x_edges[1:] + mark.x_edges[:-1]) / 2
             hover = f"%{{x:.3f}}, epoch %{{y}}: %{{customdata:.3f}} {mark.unit}<extra></extra>"
             ticks = [tick for tick in SHARES if tick <= mark.z.max(initial=0)]
             bar = {"tickvals": np.sqrt(ticks), "ticktext": [f"{tick:g}" for tick in ticks]}
             return [go.Heatmap(x=centres, y=mark.y, z=np.sqrt(mark.z), customdata=mark.z,
-                               colorscale=COLOUR_SCALE, zmin=0, colorbar=bar,
+                               colorscale=model.COLOUR_SCALE, zmin=0, colorbar=bar,
                                hovertemplate=hover)]  # fmt: skip
-        case PictureMark():
+        case model.PictureMark():
             return [go.Image(z=mark.rgb_HWC, hoverinfo="skip")]
     raise AssertionError(f"not a mark: {mark!r} in {panel.title}")
 
 
-def _name_and_legend(mark: LineMark | PointMarks | BarMarks, legend: set[str]) -> dict[str, Any]:
+def _name_and_legend(
+    mark: model.LineMark | model.PointMarks | model.BarMarks, legend: set[str]
+) -> dict[str, Any]:
     """Return name and legend: each name once, its traces shown and hidden together."""
     first = mark.name in legend
     legend.discard(mark.name)
@@ -119,18 +109,20 @@ def _name_and_legend(mark: LineMark | PointMarks | BarMarks, legend: set[str]) -
 
 
 def _style_colour(style: int) -> str:
-    return COLOURS[style % len(COLOURS)]
+    return model.COLOURS[style % len(model.COLOURS)]
 
 
-def _error_bars(mark: LineMark | PointMarks | BarMarks, *, width: int) -> dict[str, Any] | None:
+def _error_bars(
+    mark: model.LineMark | model.PointMarks | model.BarMarks, *, width: int
+) -> dict[str, Any] | None:
     if mark.low is None or mark.high is None or np.isnan(mark.low).all():
         return None
-    middle = mark.x if isinstance(mark, PointMarks) and mark.horizontal else mark.y
+    middle = mark.x if isinstance(mark, model.PointMarks) and mark.horizontal else mark.y
     up, down = np.nan_to_num(mark.high - middle), np.nan_to_num(middle - mark.low)
     return {"array": up, "arrayminus": down, "thickness": 1.2, "width": width}
 
 
-def _line_traces(mark: LineMark, legend: set[str]) -> list[go.Trace]:
+def _line_traces(mark: model.LineMark, legend: set[str]) -> list[go.Trace]:
     bars = None if mark.band else _error_bars(mark, width=4)
     line = go.Scatter(
         x=mark.x,
@@ -138,7 +130,7 @@ def _line_traces(mark: LineMark, legend: set[str]) -> list[go.Trace]:
         mode="lines+markers" if mark.markers else "lines",
         line={
             "color": _style_colour(mark.style),
-            "dash": DASHES[(mark.style + mark.style // len(COLOURS)) % len(DASHES)],
+            "dash": DASHES[(mark.style + mark.style // len(model.COLOURS)) % len(DASHES)],
             "width": 2,
         },
         marker={"symbol": MARKERS[mark.style % len(MARKERS)], "size": 8},
@@ -162,14 +154,14 @@ def _line_traces(mark: LineMark, legend: set[str]) -> list[go.Trace]:
     return [band, line]
 
 
-def _point_traces(mark: PointMarks, legend: set[str]) -> go.Trace:
+def _point_traces(mark: model.PointMarks, legend: set[str]) -> go.Trace:
     marker = {
         "color": _style_colour(mark.style),
         "symbol": MARKERS[mark.style % len(MARKERS)],
         "size": 8,
     }
     if mark.quiet:
-        marker = {"color": QUIET, "symbol": "circle", "size": 5, "opacity": 0.7}
+        marker = {"color": model.QUIET, "symbol": "circle", "size": 5, "opacity": 0.7}
     return go.Scatter(
         x=mark.x,
         y=mark.y,
@@ -182,7 +174,7 @@ def _point_traces(mark: PointMarks, legend: set[str]) -> go.Trace:
     )
 
 
-def _bar_traces(mark: BarMarks, legend: set[str]) -> go.Trace:
+def _bar_traces(mark: model.BarMarks, legend: set[str]) -> go.Trace:
     flat = mark.horizontal
     bars = None if flat else _error_bars(mark, width=4)
     return go.Bar(
@@ -195,20 +187,27 @@ def _bar_traces(mark: BarMarks, legend: set[str]) -> go.Trace:
     )
 
 
-def _layout_axes(sheet: go.Figure, panel: Panel, place: dict[str, int]) -> None:
+def _layout_axes(sheet: go.Figure, panel: model.Panel, place: dict[str, int]) -> None:
     if panel.bare:
         x = sheet.get_subplot(**place).xaxis.plotly_name.replace("axis", "")
         sheet.update_xaxes(visible=False, constrain="domain", **place)
         sheet.update_yaxes(visible=False, constrain="domain", scaleanchor=x, **place)
         return
     x = np.concatenate(
-        [[], *(m.x for m in panel.marks if isinstance(m, LineMark | PointMarks | BarMarks))]
+        [
+            [],
+            *(
+                m.x
+                for m in panel.marks
+                if isinstance(m, model.LineMark | model.PointMarks | model.BarMarks)
+            ),
+        ]
     )
     sheet.update_xaxes(**_axis_layout(panel.x, x), **place)
     sheet.update_yaxes(**_axis_layout(panel.y), **place)
 
 
-def _axis_layout(axis: Axis, values: Floats | None = None) -> dict[str, Any]:
+def _axis_layout(axis: model.Axis, values: model.Floats | None = None) -> dict[str, Any]:
     options: dict[str, Any] = {
         "title": {"text": axis.title, "standoff": 8},
         "showgrid": True,
@@ -241,16 +240,18 @@ def _colour_bars(sheet: go.Figure) -> None:
                               len=y[1] - y[0])  # fmt: skip
 
 
-def _picture_axes(figure: Figure) -> bool:
+def _picture_axes(figure: model.Figure) -> bool:
     return all(panel.bare for panel in figure.panels)
 
 
-def _figure_height(figure: Figure) -> int:
+def _figure_height(figure: model.Figure) -> int:
     if _picture_axes(figure):
         return 60 + 170 * figure.rows
-    flat = [m for p in figure.panels for m in p.marks if isinstance(m, BarMarks) and m.horizontal]
+    flat = [
+        m for p in figure.panels for m in p.marks if isinstance(m, model.BarMarks) and m.horizontal
+    ]
     rows = [p for p in figure.panels for m in p.marks
-            if isinstance(m, PointMarks) and m.horizontal]  # fmt: skip
+            if isinstance(m, model.PointMarks) and m.horizontal]  # fmt: skip
     if rows:
         return 150 + 30 * max(len(panel.y.ticks) for panel in rows)
     if flat:

@@ -26,6 +26,21 @@ search:
 scales: {quick: {}, paper: {}}
 """
 
+SHORT_STUDY = """
+study: small
+question: Does a study stand what is done to it?
+trial:
+  dataset: {name: digits, validation: 0.2, train_images: 60, test_images: 30}
+  network: {name: lenet}
+  regularizer: {name: lamix}
+  training: {epochs: 1, batch_size: 20, learning_rate: 0.05, milestones: []}
+search:
+  sampler: grid
+  seeds: 1
+  space: {regularizer.beta: [0.3, 0.9]}
+"""
+"""Two trials of an epoch, for stories in which little is trained."""
+
 
 def environment() -> dict[str, str]:
     """The environment without what Ray, Ray Tune and the address of the records are told in it.
@@ -59,6 +74,17 @@ class Folder:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+
+    def run(self, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another of the commands here, to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=self.path,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
 
     @property
     def output(self) -> Path:

@@ -8,21 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.source_tree import ROOT
-from tests.study.launching import Folder
+from tests.study.launching import SHORT_STUDY, Folder
 
-STUDY = """
-study: small
-question: Is a result still what the code computes?
-trial:
-  dataset: {name: digits, validation: 0.2, train_images: 60, test_images: 40}
-  network: {name: lenet}
-  regularizer: {name: lamix}
-  training: {epochs: 1, batch_size: 20, learning_rate: 0.05, milestones: []}
-search:
-  sampler: grid
-  seeds: 1
-  space: {regularizer.beta: [0.3, 0.9]}
-"""
 BASE = "trainables/regularizers/_regularizer.py"
 RENAMED = ("compared = self.compare(network, batch)\n        comparison = replace(compared,",
            "found = self.compare(network, batch)\n        comparison = replace(found,")  # fmt: skip
@@ -34,7 +21,7 @@ class EditedFolder(Folder):
     """A folder whose launches run a copy of the source."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, STUDY)
+        super().__init__(path, SHORT_STUDY)
         self.source = path / "source"
         for package in ("study", "trainables", "analysis"):
             shutil.copytree(ROOT / package, self.source / package)

@@ -2,8 +2,6 @@
 
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,36 +10,12 @@ import pytest
 from analysis import trials
 from tests.study.chaos import STUDY as LONG_STUDY
 from tests.study.chaos import recorded_epochs
-from tests.study.launching import Folder
+from tests.study.launching import SHORT_STUDY, Folder
 from tests.study.services import wait_for
 
 pytestmark = pytest.mark.timeout(900)
 
-STUDY = """
-study: small
-question: Does a study stand all of this?
-trial:
-  dataset: {name: digits, validation: 0.2, train_images: 60, test_images: 30}
-  network: {name: lenet}
-  regularizer: {name: lamix}
-  training: {epochs: 1, batch_size: 20, learning_rate: 0.05, milestones: []}
-search:
-  sampler: grid
-  seeds: 1
-  space: {regularizer.beta: [0.3, 0.9]}
-scales: {quick: {}, paper: {}}
-"""
-
-
-def run(folder: Folder, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=folder.path,
-        env=folder.environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+STUDY = f"{SHORT_STUDY}scales: {{quick: {{}}, paper: {{}}}}\n"
 
 
 def artifacts(folder: Folder) -> set[str]:
@@ -61,7 +35,7 @@ def test_a_study_in_a_folder_of_any_name_survives_what_is_done_to_its_files(tmp_
     folder.launch()
     assert {"configurations.md", "configurations.csv", "plots"} <= artifacts(folder)
     assert {entry.name for entry in tmp_path.iterdir()} == {path.name, plain.name}
-    reported = run(folder, "analysis.report", "small")
+    reported = folder.run("analysis.report", "small")
     assert reported.returncode == 0, reported.stderr
     assert (path / "reports/small-quick/report.html").exists()
     (parent,) = folder.runs("study")
@@ -100,7 +74,7 @@ def test_a_study_has_one_driver_wherever_its_state_lies(tmp_path):
     first = folder.start("--state", "a")
     epochs_come(folder, tmp_path / "a")
     started = time.monotonic()
-    second = run(folder, "study.launch", "small.yaml", "--state", "b")
+    second = folder.run("study.launch", "small.yaml", "--state", "b")
     assert time.monotonic() - started < 60
     assert second.returncode == 2
     assert f"process {first.pid} on " in second.stderr and "since" in second.stderr

@@ -4,7 +4,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from contextlib import ExitStack, suppress
 
@@ -42,17 +41,6 @@ def in_progress(folder: Folder):
     return lambda: recorded_epochs(folder) > before
 
 
-def run(folder: Folder, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=folder.path,
-        env=folder.environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
-
 @pytest.mark.slow
 def test_a_study_that_is_stopped_goes_on_and_records_each_epoch_once(tmp_path):
     folder = Folder(
@@ -62,17 +50,17 @@ def test_a_study_that_is_stopped_goes_on_and_records_each_epoch_once(tmp_path):
 
     process = folder.start()
     wait_for(in_progress(folder))
-    second = run(folder, "study.launch", "small.yaml")
+    second = folder.run("study.launch", "small.yaml")
     assert second.returncode == 2
     assert f"process {process.pid} on" in second.stderr and "since" in second.stderr
-    listed = run(folder, "study.list").stdout
+    listed = folder.run("study.list").stdout
     assert f"running, process {process.pid}" in " ".join(listed.split())
-    stopped = run(folder, "study.stop", "small")
+    stopped = folder.run("study.stop", "small")
     assert stopped.returncode == 0 and "Stopped." in stopped.stdout
     assert process.wait(timeout=120) == 130
     assert "RUNNING" not in {r.info.status for r in [*folder.runs(), *folder.runs("study")]}
     assert "python -m study.launch small.yaml  # go on" in folder.output.read_text()
-    assert "interrupted" in run(folder, "study.list").stdout
+    assert "interrupted" in folder.run("study.list").stdout
 
     process = folder.start()
     wait_for(in_progress(folder))

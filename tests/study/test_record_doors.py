@@ -9,7 +9,7 @@ import torch
 import yaml
 from mlflow import MlflowClient
 
-from study.record import writer
+from study.record import study_writer
 from study.record.spool import RecordSpool
 from tests.benchmarks.crash_points import small_study
 from tests.benchmarks.in_process import InProcessTuner, launch_in_process
@@ -106,7 +106,7 @@ def test_an_experiment_that_is_renamed_meanwhile_is_told_and_loses_no_trial(
 def test_a_server_whose_artifacts_this_machine_cannot_write_is_told_before_a_trial_runs(
     folder, record_at, capsys, monkeypatch
 ):
-    monkeypatch.setattr(writer, "BUSY_SECONDS", 1.0)
+    monkeypatch.setattr(study_writer, "BUSY_SECONDS", 1.0)
     occupied = folder / "occupied"
     occupied.write_text("a file where a folder should be")
     flags = ("--no-serve-artifacts", "--default-artifact-root", str(occupied / "artifacts"))
