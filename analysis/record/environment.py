@@ -3,6 +3,9 @@
 import logging
 import os
 
+CONNECTIONS = 40
+"""Connections to a server that a process which writes records keeps open."""
+
 
 def prepare_environment() -> None:
     """Set what the user has not set, so that MLflow prints nothing between our own lines."""
@@ -27,3 +30,6 @@ def prepare_writing() -> None:
     # The spool asks again by itself; MLflow's own retries would hold its thread for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    # A connection for each of the spool's writers and for who reads beside them: one that finds no
+    # place among those kept is made anew for each request, which a far server's answer waits for.
+    os.environ.setdefault("MLFLOW_HTTP_POOL_MAXSIZE", str(CONNECTIONS))

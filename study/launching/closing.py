@@ -25,7 +25,7 @@ from analysis.tables.rendering import TableGrid, to_markdown, to_text
 from analysis.trials import UnknownStudyError
 from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
-from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
+from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS, incomplete_status
 from study.launching.more_seeds import more_seeds
 from study.launching.notifying import tell_end
 from study.launching.sensitivity_words import sensitivity_words
@@ -53,8 +53,7 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
 
     Args:
         launch: whose trials have ended or are cut off.
-        status: the exit status so far; records that could not be written, or were refused, turn
-            DONE to INTERRUPTED.
+        status: the exit status so far; DONE turns to INTERRUPTED where records are missing.
         trained: whether this launch has run trials, so that there is something new to draw.
     """
     more: list[tuple[str, str]] = []
@@ -62,20 +61,20 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
         launch.say(launch.reason_to_stop())
         status = INTERRUPTED
     elif launch.record.spool.drain(RECORDS_SECONDS):
-        if launch.record.spool.refused and status == DONE:
-            status = INTERRUPTED  # the next launch finds what is missing on record
+        if launch.record.spool.refused:
+            status = incomplete_status(status)  # the next launch finds what is missing on record
         try:
             more = _publish_result(launch, status, trained=trained)
         except (RecordError, UnknownStudyError, OSError) as error:
             launch.say(str(error))
-            status = INTERRUPTED if status == DONE else status
+            status = incomplete_status(status)
     else:
         launch.say(
             f"{len(launch.record.spool)} records wait in {launch.folder.spool}: the tracking "
             f"server does not take them ({launch.record.spool.away_because}). The same command "
             "writes them when it does."
         )
-        status = INTERRUPTED if status == DONE else status
+        status = incomplete_status(status)
     launch.record.close(timeout=0)
     launch.sweep_checkpoints()
     _say_what_went_wrong(launch)
@@ -118,7 +117,8 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> list[
             result = _draw_result(launch, Path(folder), status, trained=trained)
         except BaseException:
             with suppress(RecordError):  # that nothing stays marked as running
-                launch.record.study_writer.publish(texts={}, plots=(), status=RUN_STATUS[status])
+                ended = RUN_STATUS[incomplete_status(status)]
+                launch.record.study_writer.publish(texts={}, plots=(), status=ended)
             raise
         launch.record.study_writer.publish(
             texts=result.texts,

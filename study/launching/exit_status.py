@@ -17,3 +17,8 @@ RUN_STATUS: dict[int, Literal["FINISHED", "FAILED", "KILLED"]] = {
     INTERRUPTED: "KILLED",
 }
 """MLflow's status of the study's run after a launch with this exit status."""
+
+
+def incomplete_status(status: int) -> int:
+    """Return the exit status of a launch that has not put all on record."""
+    return INTERRUPTED if status == DONE else status

@@ -126,12 +126,12 @@ class StudyLaunch:
 
     def discard_checkpoint(self, key: str) -> None:
         """Delete the checkpoint of an ended trial, unless its end could still be lost."""
-        if not self.record.spool.unsaved:
+        if self.record.spool.secure():
             self.checkpoints.discard(key)
 
     def sweep_checkpoints(self) -> None:
         """Delete the checkpoints of all ended trials, unless their ends could still be lost."""
-        if not self.record.spool.unsaved:
+        if self.record.spool.secure():
             trials = self.scheduler.trials.values()
             ended = {trial.key for trial in trials if trial.state == "done"}
             self.checkpoints.sweep(ended | {f"{PREFIX}{trial.key}" for trial in trials})

@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 FIRST_SECONDS = 60.0
 """How long a launch waits for the server to take none of the entries that an earlier one left."""
 
-SERVER_WRITERS = 16
+SERVER_WRITERS = 32
 """Trials that are written side by side to a server."""
 
 
@@ -33,7 +33,7 @@ def writers_of(tracking_uri: str) -> int:
     """Return how many trials are written side by side.
 
     A trial takes about six requests, so a far server decides how fast one writer is: with 0.2 s a
-    request, a trial a second. A file of SQLite's takes one writer at a time.
+    request, less than a trial a second. A file of SQLite's takes one writer at a time.
     """
     return SERVER_WRITERS if tracking_uri.startswith(("http://", "https://")) else 1
 

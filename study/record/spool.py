@@ -117,6 +117,8 @@ class RecordSpool:
         self._waiting = waiting
         self._file = file
         self._closing = False
+        self._is_left_secure = True
+        """Once closed: whether what still waits survives a loss of power."""
         self._threads = [
             threading.Thread(target=self._work, name=f"spool-{number}", daemon=True)
             for number in range(writers)
@@ -154,6 +156,24 @@ class RecordSpool:
             self.unsaved = self.unsaved or str(error)
             log.warning("cannot write %s: %s", self.path, error)
 
+    def secure(self) -> bool:
+        """Have what waits survive a loss of power too; return whether it does.
+
+        This takes the disk some milliseconds, so it is not done for each record, but before what a
+        record stands for is deleted.
+        """
+        with self._changed:
+            if self._file.closed:
+                return self._is_left_secure
+            if not self._waiting:
+                return not self.unsaved
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                log.warning("cannot have %s on its disk: %s", self.path, error)
+                return False
+            return not self.unsaved
+
     def drain(self, timeout: float) -> bool:
         """Wait until all records are delivered; return False if for `timeout` seconds none was."""
         with self._changed:
@@ -173,6 +193,7 @@ class RecordSpool:
             if thread.is_alive():
                 thread.join(timeout=max(0.0, until - time.monotonic()))
         with self._changed:
+            self._is_left_secure = self.secure()
             self._file.close()
         return drained
 
@@ -236,8 +257,12 @@ def open_spool(
     Returns:
         The spool; `start` delivers what an earlier process left in the file.
     """
+    # Late: it loads PyArrow, which whoever reads records alone need not.
+    from trainables.storage import sync_folder
+
     waiting, whole = _read_entries(path)
     file = path.open("ab", buffering=0)
+    sync_folder(str(path.parent))
     file.truncate(whole)  # or the next record would continue a line cut short
     return RecordSpool(
         path,

@@ -30,7 +30,7 @@ from trainables.datasets._cache import VARIABLE as CACHE
 
 LONGEST_SECONDS = 300.0
 """A launch that takes longer hangs."""
-STUDY_FILE, FINISHED = "study.yaml", "finished.json"
+STUDY_FILE, FINISHED, OUTPUT = "study.yaml", "finished.json", "output.txt"
 COLUMNS = ("not finished", *KINDS)
 """What can be wrong after a crash."""
 
@@ -87,7 +87,7 @@ class CrashLab:
         os.environ["MLFLOW_TRACKING_URI"] = "sqlite:///mlflow.db"
         os.environ.pop("RAY_ADDRESS", None)
         torch.set_num_threads(1)  # or a forked process would wait for threads that it has not
-        _write_study(home, study)
+        write_study(home, study)
         get_ready(home / STUDY_FILE)
         self.blank = self._made("blank", lambda: bool(MlflowClient().search_experiments()) - 1)
 
@@ -158,11 +158,11 @@ class CrashLab:
         """Return a folder in which a scenario's launch may begin."""
         base = self.copied(self.blank, "base")
         if scenario.before is not None:
-            _write_study(base, scenario.before)
+            write_study(base, scenario.before)
             status = in_fork(base, lambda: launch_in_process([STUDY_FILE]))
             if status:
                 raise LaunchError(f"exit status {status}: {_output_of(base)}")
-        _write_study(base, scenario.study)
+        write_study(base, scenario.study)
         return base
 
     def _expected(self, folder: Path) -> Remains:
@@ -231,9 +231,25 @@ class LaunchError(Exception):
 
 def in_fork(folder: Path, action: Callable[[], int]) -> int:
     """Run in a process forked from this one; return its exit status, negative of a signal."""
+    return wait_for_fork(start_in_fork(folder, action))
+
+
+def start_in_fork(folder: Path, action: Callable[[], int], *, output: str = OUTPUT) -> int:
+    """Run in a process forked from this one, in a folder; return the process's number.
+
+    Args:
+        folder: where it runs, and leaves its temporary files.
+        action: returns the exit status.
+        output: the name of the file to which it adds what it prints.
+    """
     pid = os.fork()
     if not pid:
-        _be_child(folder, action)
+        _be_child(folder, action, output)
+    return pid
+
+
+def wait_for_fork(pid: int) -> int:
+    """Return the exit status of a process, negative of a signal; one that hangs is killed."""
     until = time.monotonic() + LONGEST_SECONDS
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
@@ -246,13 +262,13 @@ def in_fork(folder: Path, action: Callable[[], int]) -> int:
         time.sleep(0.01)
 
 
-def _be_child(folder: Path, action: Callable[[], int]) -> NoReturn:
+def _be_child(folder: Path, action: Callable[[], int], output: str) -> NoReturn:
     status = 70
     try:
         os.chdir(folder)
-        output = os.open("output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
+        file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
         temporary = folder / "tmp"
         temporary.mkdir(exist_ok=True)
         os.environ["TMPDIR"] = tempfile.tempdir = str(temporary)
@@ -271,9 +287,10 @@ def read_effects(folder: Path) -> list[SideEffect]:
     return [SideEffect(*json.loads(line)) for line in lines]
 
 
-def _write_study(folder: Path, study: dict[str, Any]) -> None:
+def write_study(folder: Path, study: dict[str, Any]) -> None:
+    """Write a study's file into a folder."""
     (folder / STUDY_FILE).write_text(yaml.safe_dump(study, sort_keys=False))
 
 
 def _output_of(folder: Path) -> str:
-    return (folder / "output.txt").read_text()[-1500:]
+    return (folder / OUTPUT).read_text()[-1500:]

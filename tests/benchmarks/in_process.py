@@ -1,5 +1,7 @@
 """Launches without Ray: `study.launch` as it is, whose trials run one by one in its own process.
 
+    python -m tests.benchmarks.in_process FILE [FLAG …]
+
 Three names are replaced: the connection to a cluster, Ray Tune's run and the actor's question on
 which node it is. All else is what a launch runs: the record, the search, the scheduler, the runner
 that hears of trials, the actor with its checkpoints, the end.
@@ -8,6 +10,7 @@ that hears of trials, the actor with its checkpoints, the end.
 import importlib
 import io
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -135,3 +138,7 @@ def _lend_cluster(log_file: Path) -> Iterator[InProcessCluster]:
 
 def _this_node() -> SimpleNamespace:
     return SimpleNamespace(get_node_id=lambda: NODE)
+
+
+if __name__ == "__main__":
+    sys.exit(launch_in_process(sys.argv[1:]))

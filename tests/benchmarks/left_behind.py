@@ -62,7 +62,7 @@ def read_remains(folder: Path, study: dict[str, Any]) -> Remains:
     state = folder / "state" / study["study"] / SCALE_FOLDER
     return Remains(
         trials=sorted(
-            ((run.data.tags[TRIAL_KEY], _content_of(client, run)) for run in trials),
+            ((run.data.tags[TRIAL_KEY], content_of(client, run)) for run in trials),
             key=lambda pair: pair[0],
         ),
         studies=sum(run.data.tags[ROLE] == STUDY_ROLE for run in runs),
@@ -78,7 +78,7 @@ def read_remains(folder: Path, study: dict[str, Any]) -> Remains:
     )
 
 
-def _content_of(client: MlflowClient, run: Run) -> dict[str, Any]:
+def content_of(client: MlflowClient, run: Run) -> dict[str, Any]:
     """Return what a trial must have again, bit by bit."""
     metrics = {
         name: [

@@ -38,6 +38,9 @@ NO_OP: dict[str, Any] = {
     "training": {"epochs": 1, "milestones": []},
 }
 ROOT = Path(__file__).resolve().parents[2]
+LAUNCH = (sys.executable, "-m", "study.launch")
+LAUNCH_IN_PROCESS = (sys.executable, "-m", "tests.benchmarks.in_process")
+"""Without Ray."""
 
 
 def warm_start(case: Case, *, repeats: int) -> list[Figure]:
@@ -151,7 +154,7 @@ class Studies:
         self.server = server
         self.environment = environment
 
-    def launch(self, trials: int, *, sampler: str) -> Launch:
+    def launch(self, trials: int, *, sampler: str, with_ray: bool = True) -> Launch:
         """Launch a study of so many trials and wait for its end."""
         name = f"no_op_{sampler}_{trials}"
         file = self.folder / f"{name}.yaml"
@@ -162,7 +165,7 @@ class Studies:
         environment |= {"PYTHONPATH": str(ROOT), **self.environment}
         with (self.folder / f"{name}.txt").open("a") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "study.launch", str(file)],
+                [*(LAUNCH if with_ray else LAUNCH_IN_PROCESS), str(file)],
                 cwd=self.folder,
                 env=environment,
                 stdout=output,

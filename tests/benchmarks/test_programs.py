@@ -9,7 +9,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("program", ["", ".scaling", ".gpu", ".real_race"])
+PROGRAMS = ["", ".scaling", ".gpu", ".real_race", ".latency", ".two_drivers", ".soak"]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_says_how_it_is_used(program: str) -> None:
     command = [sys.executable, "-m", f"tests.benchmarks{program}", "--help"]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)

@@ -133,13 +133,14 @@ class Postgres:
         options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self.folder}"
         self._run("pg_ctl", "--wait", f"--log={self.folder / 'log'}", f"-o {options}", "start")
 
-    def database(self) -> str:
-        """Make an empty database and return its address."""
+    def database(self, *, template: str = "") -> str:
+        """Make a database, empty or a copy of one that nobody uses, and return its address."""
         self.databases += 1
         name = f"records{self.databases}"
         server = ["--host=127.0.0.1", f"--port={self.port}", "--username=mlflow"]
+        copied = [f"--template={template}"] if template else []
         subprocess.run(
-            [f"{_postgres_bin()}/createdb", *server, name],
+            [f"{_postgres_bin()}/createdb", *server, *copied, name],
             env={**os.environ, "PGPASSWORD": "secret"},
             check=True,
         )

@@ -1,4 +1,5 @@
 import json
+import os
 import resource
 import threading
 import time
@@ -295,3 +296,55 @@ def test_records_of_many_lanes_stay_on_file_until_all_are_delivered(spooled, pat
     free.set()
     assert spool.drain(10)
     assert path.read_text() == ""
+
+
+# Loss of power
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """What was brought to its disk, by the real calls, in their order."""
+    calls, fsync = [], os.fsync
+
+    def noted_fsync(handle):
+        calls.append(os.readlink(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    return calls
+
+
+def test_what_waits_is_on_disk_before_it_counts_as_secure(tmp_path, synced):
+    spool = open_spool(tmp_path / "records.jsonl", lambda entry: None)
+    assert synced == [str(tmp_path)]  # the name of the file
+    assert spool.secure() and len(synced) == 1  # nothing waits
+    spool.append({"number": 1})
+    assert spool.secure() and synced[1:] == [str(tmp_path / "records.jsonl")]
+    spool.start()
+    assert spool.close(5)
+    assert spool.secure() and len(synced) == 2
+
+
+def test_what_the_disk_does_not_take_is_not_secure(tmp_path, monkeypatch):
+    spool = open_spool(tmp_path / "records.jsonl", lambda entry: None)
+    spool.append({"number": 1})
+
+    def fail(handle):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    assert not spool.secure()
+    monkeypatch.undo()
+    assert spool.secure()
+    spool.unsaved = "No space left on device"
+    assert not spool.secure()
+    spool.close(0)
+    assert not spool.secure()
+
+
+def test_what_waits_when_a_spool_is_closed_is_on_disk(tmp_path, synced):
+    spool = open_spool(tmp_path / "records.jsonl", lambda entry: None)
+    spool.append({"number": 1})
+    spool.close(0)
+    assert synced[1:] == [str(tmp_path / "records.jsonl")]
+    assert spool.secure()

@@ -159,7 +159,7 @@ def test_artifacts_that_cannot_be_written_are_told_and_nothing_stays_running(
 
 def _without_patience(step):
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("study.record.opening.BUSY_SECONDS", 0.2)
+        patched.setattr("study.record.study_writer.BUSY_SECONDS", 0.2)
         step()
 
 
