@@ -44,14 +44,7 @@ class NoResultError(LookupError):
 @guards_output
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 2 where there is nothing to compare."""
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis.compare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("studies", nargs="+", metavar="STUDY[:SCALE]")
-    add_test_flag(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser = build_parser()
     arguments = parser.parse_args(argv)
     if len(arguments.studies) < 2:
         parser.error("name at least two studies, or one at two scales")
@@ -162,6 +155,19 @@ def _study_of_label(label: str, tracking_uri: str | None) -> StudyInfo:
         if not colon:
             raise
     return trials.study_info(study, scale, tracking_uri)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.compare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("studies", nargs="+", metavar="STUDY[:SCALE]")
+    add_test_flag(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser
 
 
 if __name__ == "__main__":

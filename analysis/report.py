@@ -12,29 +12,30 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from analysis import trials
 from analysis.record.errors import (
     BUSY_SECONDS,
     RecordError,
+    UnknownStudyError,
     ask_until_answered,
     is_busy,
     shown_reason,
 )
 from analysis.record.names import REPORT
-from analysis.report_page.gather import ReportMaterial, gather_material
-from analysis.report_page.page import (
-    write_report,
-)
+from analysis.record.quick_reading import refuse_unknown_study
 from analysis.reported_error import TEST_CHOICES, add_test_flag
 from analysis.terminal import guards_output, plain_text
-from analysis.trials import StudyInfo, UnknownStudyError
+
+if TYPE_CHECKING:
+    from analysis.record.study_info import StudyInfo
+    from analysis.report_page.gather import ReportMaterial
 
 
 @guards_output
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 2 for an unknown study or scale."""
-    arguments = _build_parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     try:
         materials = ask_until_answered(
             lambda: _gather_materials(
@@ -48,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UnknownStudyError, RecordError) as error:
         print(f"analysis.report: {error}", file=sys.stderr)
         return 2
+    # Late: it draws. The materials have loaded most of it.
+    from analysis.report_page.page import write_report
+
     written = []
     for material in materials:
         folder = write_report(material, Path(arguments.output))
@@ -61,14 +65,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _gather_materials(study: str, scale: str | None, *, test: str) -> list[ReportMaterial]:
+def _gather_materials(study: str, scale: str | None, *, test: str) -> "list[ReportMaterial]":
+    refuse_unknown_study(study, scale)
+    # Late: pandas, MLflow and what draws take seven seconds; a wrong name is told before.
+    from analysis import trials
+    from analysis.report_page.gather import gather_material
+
     scales = [scale] if scale else trials.scales(study)
     if not scales:
         raise UnknownStudyError(f"the study `{study}` has not been started")
     return [gather_material(study, scale, test=test) for scale in scales]
 
 
-def _described(material: ReportMaterial, folder: Path) -> dict[str, str]:
+def _described(material: "ReportMaterial", folder: Path) -> dict[str, str]:
     """Return one report as docs/json/report.schema.json describes it."""
     return {
         "study": material.info.study,
@@ -80,7 +89,10 @@ def _described(material: ReportMaterial, folder: Path) -> dict[str, str]:
     }
 
 
-def _attach_report(info: StudyInfo, folder: Path) -> None:
+def _attach_report(info: "StudyInfo", folder: Path) -> None:
+    # Late, as above: here it is loaded already.
+    from analysis import trials
+
     try:
         trials.attach(info.run_id, folder, name=REPORT, tracking_uri=info.tracking_uri)
     except Exception as error:  # the report is written; a server that is away must not undo that
@@ -90,7 +102,8 @@ def _attach_report(info: StudyInfo, folder: Path) -> None:
         )
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m analysis.report",
         description=__doc__,

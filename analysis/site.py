@@ -13,7 +13,8 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from analysis.record.client import UnknownStudyError, open_reader, search_all_experiments
+from analysis.record.client import open_reader, search_all_experiments
+from analysis.record.errors import UnknownStudyError
 from analysis.record.study_info import scales_of
 from analysis.report_page.gather import ReportMaterial, gather_material
 from analysis.report_page.page import write_report
@@ -40,7 +41,7 @@ class SiteEntry:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 2 where nothing is on record."""
-    arguments = _build_parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     try:
         file = write_site(Path(arguments.folder))
     except UnknownStudyError as error:
@@ -96,7 +97,8 @@ def _entry_of(material: ReportMaterial, report: Path) -> SiteEntry:
     )
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m analysis.site",
         description=__doc__,

@@ -23,13 +23,13 @@ import pandas as pd
 
 from analysis.record.client import (
     OLDEST_FIRST,
-    UnknownStudyError,
     find_artifact,
     open_reader,
     search_all_runs,
     with_tags,
 )
 from analysis.record.duplicates import keep_one_run_per_trial
+from analysis.record.errors import UnknownStudyError, unknown_name_message
 from analysis.record.names import (
     ADOPTED_FROM,
     CODE,
@@ -51,7 +51,6 @@ from analysis.record.study_info import (
     scales_of,
     shown_objectives,
     study_info,
-    unknown_name_message,
 )
 from analysis.record.values import is_flag, metric_value, nested_settings, typed_param
 from trainables.metrics import TEST_ERROR, TRAIN_ERROR, TRAIN_LOSS, VALIDATION_ERROR

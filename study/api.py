@@ -34,10 +34,11 @@ from study.file.problems import StudyFileError
 from study.file.reading import ReadStudy, read_mapping, read_study
 from study.file.resolved import ResolvedStudy, resolve_study
 from study.launching import json_documents
+from study.launching.opened_launch import open_launch
 from study.launching.planning import plan_study
 from study.launching.running import run_study
-from study.launching.study_launch import LaunchRefusedError, prepare_launch
-from study.lock import StudyHeldError, hold_study
+from study.launching.study_launch import LaunchRefusedError
+from study.lock import StudyHeldError
 
 __all__ = ["LaunchRefusedError", "Study", "StudyFileError", "StudyHeldError", "load"]
 
@@ -114,16 +115,15 @@ class Study:
         with (
             self._opened(state, progress) as (folder, console),
             _ray_address_kept(),
-            folder.copy() as copied,
-        ):
-            launch = prepare_launch(
+            open_launch(
                 self.resolved,
                 console,
-                folder=copied,
+                folder=folder,
                 data=Path(data).absolute(),
                 command=_COMMAND,
                 planning=True,
-            )
+            ) as launch,
+        ):
             return json_documents.plan_document(plan_study(launch, address))
 
     def launch(
@@ -156,21 +156,16 @@ class Study:
         with (
             self._opened(state, progress) as (folder, console),
             _ray_address_kept(),
-            hold_study(folder.lock) as lock,
-        ):
-            launch = prepare_launch(
+            open_launch(
                 self.resolved,
                 console,
                 folder=folder,
                 data=Path(data).absolute(),
                 command=_COMMAND,
-                lock=lock,
-            )
-            try:
-                status = run_study(launch, address)
-            finally:
-                launch.record.close(timeout=0)  # what is not delivered waits in the spool
-            return json_documents.launch_document(launch, status)
+            ) as launch,
+        ):
+            status = run_study(launch, address)
+        return json_documents.launch_document(launch, status)
 
     def frame(self, tracking_uri: str | None = None) -> pd.DataFrame:
         """Return the trials on record, one a row, as `analysis.trials.load` does."""

@@ -32,6 +32,7 @@ COMMANDS = {
     "site": StudyCommand("analysis.site", "write a static site of all studies on record"),
     "doctor": StudyCommand("study.doctor", "look at this machine and prove what its GPU does"),
     "schema": StudyCommand("study.schema", "write the JSON Schema of study files"),
+    "completion": StudyCommand("study.completion", "print what a shell completes these by"),
 }
 
 

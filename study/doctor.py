@@ -15,7 +15,7 @@ from trainables.sight import code_versions
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 1 if a check has failed."""
-    options = _parse_options(arguments)
+    options = build_parser().parse_args(arguments)
     names = options.only or NAMES
     findings: list[Finding] = []
     for finding in run_checks(names, DoctorOptions(options.data, options.state)):
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if is_well(findings) else 1
 
 
-def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m study.doctor",
         description=f"{__doc__} What it makes it removes again. Checks: {', '.join(NAMES)}.",
@@ -46,7 +47,7 @@ def _parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
     parser.add_argument("--json", action="store_true", help="one object, for programs")
-    return parser.parse_args(arguments)
+    return parser
 
 
 def _last_line(findings: Sequence[Finding]) -> str:

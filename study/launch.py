@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_command(arguments: Sequence[str] | None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _build_parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     # Imported late, here and below, in the order of what it costs: help, a file that is not there
     # and a mistake in a key are told before torch is loaded.
     from study.file.budget_flag import BudgetFlagError
@@ -92,11 +92,11 @@ def _launch_study(
 ) -> int:
     # Late: PyTorch, Optuna and MLflow take about 4 s; a mistake in the study file is said before.
     from study.launching import json_documents
+    from study.launching.opened_launch import open_launch
     from study.launching.planning import plan_study
     from study.launching.running import run_study
     from study.launching.shell_commands import python_command
-    from study.launching.study_launch import LaunchRefusedError, prepare_launch
-    from study.lock import hold_study
+    from study.launching.study_launch import LaunchRefusedError
 
     try:
         folder = state.StateFolder.open(options.state, study.name, study.scale)
@@ -105,45 +105,26 @@ def _launch_study(
         refusal = f"{study.source}: cannot use the state directory: {error}"
         return _print_refusal(refusal, options)
     keep_output_in(folder.log)
-    command = python_command("study.launch", given)
-    data = options.data.absolute()
+    opened = open_launch(
+        study,
+        console,
+        folder=folder,
+        data=options.data.absolute(),
+        command=python_command("study.launch", given),
+        code=options.code,
+        planning=options.plan,
+    )
     try:
-        if options.plan:
-            with (
-                signals.interrupt_at_signals(),
-                folder.copy() as copied,
-                folder.discarded_if_refused(),
-            ):
-                launch = prepare_launch(
-                    study,
-                    console,
-                    folder=copied,
-                    data=data,
-                    command=command,
-                    code=options.code,
-                    planning=True,
-                )
-                plan = plan_study(launch, options.address)
-                if options.json:
-                    json_documents.print_document(json_documents.plan_document(plan))
-                return DONE
-        with signals.interrupt_at_signals(), hold_study(folder.lock) as lock:
-            with folder.discarded_if_refused():
-                launch = prepare_launch(
-                    study,
-                    console,
-                    folder=folder,
-                    data=data,
-                    command=command,
-                    code=options.code,
-                    lock=lock,
-                )
-            try:
-                status = run_study(launch, options.address)
-            finally:
-                launch.record.close(timeout=0)
+        with signals.interrupt_at_signals():
+            with opened as launch:
+                if options.plan:
+                    status, plan = DONE, plan_study(launch, options.address)
+                    document = json_documents.plan_document(plan)
+                else:
+                    status = run_study(launch, options.address)
+                    document = json_documents.launch_document(launch, status)
             if options.json:
-                json_documents.print_document(json_documents.launch_document(launch, status))
+                json_documents.print_document(document)
             return status
     except LaunchRefusedError as error:
         return _print_refusal(f"{study.source}: {error}", options)
@@ -158,7 +139,8 @@ def _log_to(file: Path) -> None:
     logging.raiseExceptions = False  # a log that finds its disk full is no news for the user
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m study.launch",
         description="Make a study true: run what is missing, go on with what was cut off.",

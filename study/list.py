@@ -12,25 +12,20 @@ from typing import Any
 from rich.table import Table
 
 from analysis.console import PlainConsole
-from analysis.record.client import shown_tracking_uri
+from analysis.record.errors import RecordError
+from analysis.record.location import shown_tracking_uri
 from analysis.record.names import STATE_WORDS
 from analysis.terminal import guards_output
 from study import state
 from study.launching.shell_commands import python_command
 from study.lock import read_holder
-from study.record.errors import RecordError
 from study.record.overview import StudyOverview, read_overview
 
 
 @guards_output
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m study.list", description="Show the studies on record and their state."
-    )
-    parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     console = PlainConsole()
     try:
         studies = read_overview(lambda text: print(text, file=sys.stderr))
@@ -93,6 +88,16 @@ def _state_words(study: StudyOverview, root: Path) -> str:
     if study.status == "RUNNING":  # and yet nothing holds the study
         return "cut off"
     return STATE_WORDS[study.status]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m study.list", description="Show the studies on record and their state."
+    )
+    parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser
 
 
 if __name__ == "__main__":

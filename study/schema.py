@@ -5,13 +5,13 @@ settings of the paper's studies, with which the analysis compares.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from study.file.own_plugins import find_plugin
 from study.file.schema import json_schema
+from study.file.schema_sharing import dense_json
 from study.file.shipped_settings import settings_text, shipped_settings
 from study.launching.exit_status import BAD_INPUT
 from trainables import plugins
@@ -28,26 +28,7 @@ from trainables.released_defaults import (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m study.schema", description=__doc__)
-    parser.add_argument(
-        "file", type=Path, help="the schema, for example search_spaces/study.schema.json"
-    )
-    parser.add_argument(
-        "--defaults",
-        type=Path,
-        metavar="FILE",
-        help="the released defaults; new settings are added, a changed default is refused",
-    )
-    parser.add_argument(
-        "--paper", type=Path, metavar="FILE", help="the settings of the paper's studies"
-    )
-    parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    parser.add_argument(
-        "--plugins",
-        nargs="*",
-        metavar="MODULE_OR_FILE",
-        help="with the own components of these, and those of installed packages",
-    )
+    parser = build_parser()
     options = parser.parse_args(arguments)
     if options.plugins is not None and options.defaults is not None:
         parser.error("--defaults is of this project's own components: leave out --plugins")
@@ -81,7 +62,7 @@ def _wanted_components(names: Sequence[str] | None) -> OwnSet:
 
 
 def _wanted_texts(schema: Path, defaults: Path | None, paper: Path | None) -> dict[Path, str]:
-    texts = {schema: f"{json.dumps(json_schema(), indent=2, ensure_ascii=False)}\n"}
+    texts = {schema: f"{dense_json(json_schema())}\n"}
     if defaults is not None:
         texts[defaults] = defaults_text(
             with_new_defaults(read_defaults(defaults), current_defaults())
@@ -101,6 +82,31 @@ def _report_stale(texts: dict[Path, str]) -> int:
     for file in stale:
         print(f"{file} is not up to date; write it with `make schema`", file=sys.stderr)
     return 1 if stale else 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m study.schema", description=__doc__)
+    parser.add_argument(
+        "file", type=Path, help="the schema, for example search_spaces/study.schema.json"
+    )
+    parser.add_argument(
+        "--defaults",
+        type=Path,
+        metavar="FILE",
+        help="the released defaults; new settings are added, a changed default is refused",
+    )
+    parser.add_argument(
+        "--paper", type=Path, metavar="FILE", help="the settings of the paper's studies"
+    )
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    parser.add_argument(
+        "--plugins",
+        nargs="*",
+        metavar="MODULE_OR_FILE",
+        help="with the own components of these, and those of installed packages",
+    )
+    return parser
 
 
 if __name__ == "__main__":

@@ -16,17 +16,7 @@ from study.lock import read_holder
 @guards_output
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m study.stop",
-        description="Stop a running study; the command that launched it goes on with it later.",
-    )
-    parser.add_argument("study", help="the study's name")
-    parser.add_argument("--scale", metavar="NAME", help="needed if several scales of it run")
-    parser.add_argument(
-        "--now", action="store_true", help="save in the middle of an epoch rather than finish it"
-    )
-    parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
-    options = parser.parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     folder = state.local_folder(options.state) / options.study
     running = {
         lock.parent.name: held
@@ -49,6 +39,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         time.sleep(0.2)
     print("Stopped. The same launch command goes on with it.")
     return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m study.stop",
+        description="Stop a running study; the command that launched it goes on with it later.",
+    )
+    parser.add_argument("study", help="the study's name")
+    parser.add_argument("--scale", metavar="NAME", help="needed if several scales of it run")
+    parser.add_argument(
+        "--now", action="store_true", help="save in the middle of an epoch rather than finish it"
+    )
+    parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """The rooms: who may import whom, read from the source, imports within functions included."""
 
+import ast
 import re
 import sys
+from collections.abc import Sequence
 
 import pytest
 
@@ -22,6 +24,12 @@ directly in `study/` that are not named here."""
 
 MOST_LINES = 300
 """A longer file says why in its docstring, in a sentence that names the "300 lines"."""
+MOST_LINES_WITH_REASON = 400
+"""No reason is good enough for a longer file."""
+CLASS_LINES = 250
+"""A class has fewer lines; what has more has several reasons to change."""
+ONE_WORD_FUNCTIONS, ONE_WORD_CLASSES = 0.25, 0.20
+"""Shares that names of one word stay below; such a name is seldom understood away from its file."""
 
 FRAMEWORK_NAMES = {"ray": r"\bRay\b", "optuna": r"\bOptuna\b", "mlflow": r"\bMLflow\b"}
 
@@ -191,3 +199,66 @@ def test_a_long_file_says_why_it_is_long(module: SourceModule) -> None:
 @modules
 def test_every_module_says_what_it_holds(module: SourceModule) -> None:
     assert module.docstring, module.path
+
+
+@modules
+def test_no_file_is_longer_than_any_reason_allows(module: SourceModule) -> None:
+    assert len(module.lines) <= MOST_LINES_WITH_REASON, f"{module.path}: {len(module.lines)} lines"
+
+
+def class_lengths(tree: ast.Module) -> dict[str, int]:
+    """Return the lines of each class, the classes within classes and functions included."""
+    return {
+        node.name: (node.end_lineno or 0) - node.lineno + 1
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+
+
+@modules
+def test_no_class_is_too_long_to_have_one_reason_to_change(module: SourceModule) -> None:
+    long = {name: n for name, n in class_lengths(module.tree).items() if n >= CLASS_LINES}
+    assert not long, f"{module.path}: {long}; part it by job into classes that work together"
+
+
+def test_the_lines_of_a_class_are_counted_from_its_head_to_its_end() -> None:
+    tree = ast.parse("class A:\n    x = 1\n\n    class B:\n        y = 2\n\n\nz = 3\n")
+    assert class_lengths(tree) == {"A": 5, "B": 2}
+
+
+def is_one_word(name: str) -> bool:
+    """Return whether the name of a function or class is one word, underscores around it aside."""
+    bare = name.strip("_")
+    return "_" not in bare and not re.search(r"[a-z0-9][A-Z]|[A-Z][A-Z][a-z]", bare)
+
+
+def share_of_one_word(kinds: Sequence[type[ast.AST]]) -> float:
+    """Return which share of the names at the top of all modules are one word."""
+    names = [
+        node.name
+        for module in source_tree.modules()
+        for node in module.tree.body
+        if isinstance(node, tuple(kinds))
+        and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    ]
+    return sum(map(is_one_word, names)) / len(names)
+
+
+def test_few_functions_and_classes_bear_a_name_of_one_word() -> None:
+    assert share_of_one_word([ast.FunctionDef, ast.AsyncFunctionDef]) < ONE_WORD_FUNCTIONS
+    assert share_of_one_word([ast.ClassDef]) < ONE_WORD_CLASSES
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("_scratch", True),
+        ("Trainer", True),
+        ("Resnet50", True),
+        ("hand_out_trial", False),
+        ("StudyScheduler", False),
+        ("MLflowClient", False),
+    ],
+)
+def test_a_name_of_one_word_is_known_by_its_form(name: str, expected: bool) -> None:
+    assert is_one_word(name) is expected

@@ -97,6 +97,19 @@ def evenly_chosen(images: Images, count: int) -> Images:
     return images[torch.linspace(0, len(images) - 1, count).long()]
 
 
+def evaluated_images(splits: Splits, device: torch.device) -> dict[str, Images]:
+    """Return the images that every epoch is evaluated on, by split, on a device.
+
+    Of the training images they are a tenth, but at least 1,000 where there are so many.
+    """
+    train = evenly_chosen(splits.train, max(1000, len(splits.train) // 10))
+    return {
+        "train": train.to(device),
+        "validation": splits.validation.to(device),
+        "test": splits.test.to(device),
+    }
+
+
 @dataclass
 class EpochPosition:
     """Where in an epoch the trial stands."""

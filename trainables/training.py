@@ -9,23 +9,20 @@ import torch
 from torch import Tensor
 
 from trainables import datasets, networks, randomness
-from trainables.batches import EpochPosition, PixelNormaliser, TrainingImages, evenly_chosen
-from trainables.configuration import (
-    Configuration,
-    as_dict,
-    check_last_batch,
-    parse_configuration,
-)
+from trainables.batches import EpochPosition, PixelNormaliser, TrainingImages, evaluated_images
+from trainables.configuration import Configuration, check_last_batch, parse_configuration
 from trainables.datasets import Images
 from trainables.devices import open_device
 from trainables.diagnostics import TrialDiagnostics, TrialSubject
 from trainables.evaluation import evaluate_splits
 from trainables.history import epochs_from, history_columns
+from trainables.initialisation import build_networks
 from trainables.memory import refused_allocations
 from trainables.metrics import EpochMetrics, has_diverged
 from trainables.precision import chosen_precision
 from trainables.recipe import Precision
 from trainables.training_step import StepCache
+from trainables.trial_identity import TrialIdentity
 
 LOOK_AHEAD = 100  # steps whose variants must be recorded for a trial to be warm
 MEMORY_NOTICE = (
@@ -72,24 +69,14 @@ class Trainer:
         self.device = open_device(device)
         self.splits = datasets.load(self.configuration.dataset, Path(data).absolute())
         check_last_batch(self.configuration, len(self.splits.train))
+        self._identity = TrialIdentity(self.configuration, seed, self.splits.fingerprint)
         self.warmth = warmth or StepCache()
         self._build(chosen_precision(self.configuration.training.precision, self.device))
 
     def _build(self, precision: Precision) -> None:
         """Initialise networks, optimiser and position, as at the trial's start."""
         splits, training = self.splits, self.configuration.training
-        # The modules' default initialisation draws from the global generator: lend it our seed.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(randomness.derive_seed(self.seed, "initialisation"))
-            network = self.configuration.network.build(
-                num_classes=splits.num_classes,
-                in_channels=splits.in_channels,
-                image_size=splits.image_size,
-            )
-            regularizer = self.configuration.regularizer.build(
-                num_classes=splits.num_classes, num_features=network.classifier.in_features
-            )
-        regularizer.attach(network)
+        network, regularizer = build_networks(self.configuration, splits, seed=self.seed)
         self._refused = refused_allocations(self.device)
         self.step = self.warmth.step_on(
             network,
@@ -102,13 +89,7 @@ class Trainer:
         self.network, self.regularizer = self.step.network, self.step.regularizer
         self.images = TrainingImages(splits, batch_size=training.batch_size, device=self.device)
         self.normalise = PixelNormaliser(splits, self.device)
-        self.evaluated = {
-            "train": evenly_chosen(splits.train, max(1000, len(splits.train) // 10)).to(
-                self.device
-            ),
-            "validation": splits.validation.to(self.device),
-            "test": splits.test.to(self.device),
-        }
+        self.evaluated = evaluated_images(splits, self.device)
         self.diagnostics = TrialDiagnostics(self.configuration.diagnostics, self._subject())
         self.history: list[EpochMetrics] = []
         self._position: EpochPosition | None = None
@@ -251,9 +232,7 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """Return all that a resume needs: tensors and plain data, safe for `weights_only` loads."""
         return {
-            "configuration": as_dict(self.configuration),
-            "seed": self.seed,
-            "data": self.splits.fingerprint,
+            **self._identity.state_dict(),
             "precision": self.precision,
             "network": self.network.state_dict(),
             "regularizer": self.regularizer.state_dict(),
@@ -274,19 +253,7 @@ class Trainer:
         Raises:
             ValueError: if the state is of another configuration, seed or data.
         """
-        own = {
-            "configuration": as_dict(self.configuration),
-            "seed": self.seed,
-            "data": self.splits.fingerprint,
-        }
-        # Parsed, so that a setting that an older checkpoint does not know has its default.
-        stored = as_dict(parse_configuration(state["configuration"]))
-        for name, value in own.items():
-            found = stored if name == "configuration" else state[name]
-            if found != value:
-                raise ValueError(
-                    f"the checkpoint's {name} must be the trial's: {found} is not {value}"
-                )
+        self._identity.check_state(state)
         precision = state.get("precision", "fp32")
         if precision != self.precision:  # another device may choose otherwise
             self._build(precision)

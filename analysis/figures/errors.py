@@ -27,6 +27,7 @@ from analysis.tables.display_names import (
     setting_value_text,
     with_capital,
 )
+from analysis.tables.numeric_factors import is_logarithmic, is_numeric
 from analysis.tables.printed import setting_text
 from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
@@ -237,37 +238,20 @@ def _axis_positions(
 ) -> tuple[pd.DataFrame, Floats, Axis]:
     """Return the table, where each row stands along the factor's axis, and the axis."""
     values = table[factor]
-    if _is_numeric(values):
+    if is_numeric(values):
         at = values.to_numpy(dtype=float)
-        return table, at, Axis(axis_name(factor), log=_is_logarithmic(factor, at, space))
+        return table, at, Axis(axis_name(factor), log=is_logarithmic(factor, at, space))
     texts = [setting_value_text(value) for value in values]
     place = {text: float(i) for i, text in enumerate(sorted(set(texts)))}
     ticks = {i: text for text, i in place.items()}
     return table, np.array([place[text] for text in texts]), Axis(axis_name(factor), ticks=ticks)
 
 
-def _is_numeric(values: "pd.Series[Any]") -> bool:
-    flags = isinstance(values.dtype, np.dtype) and values.dtype == bool
-    return not flags and all(
-        isinstance(value, int | float | np.number)
-        and not isinstance(value, bool)
-        and value == value
-        for value in values
-    )
-
-
-def _is_logarithmic(factor: str, at: Floats, space: Mapping[str, Any] | None) -> bool:
-    spec = (space or {}).get(factor)
-    if isinstance(spec, Mapping) and spec.get("log"):
-        return True
-    return bool(at.min() > 0 and at.max() / at.min() >= 100)
-
-
 def _curve_factor(
     table: pd.DataFrame, factors: Sequence[str], within: Sequence[str] = ()
 ) -> str | None:
     """Return the factor to stand along the axis if the others leave few curves, else None."""
-    for factor in sorted(factors, key=lambda name: not _is_numeric(table.loc[:, name])):
+    for factor in sorted(factors, key=lambda name: not is_numeric(table.loc[:, name])):
         others = [name for name in factors if name != factor]
         curves = _combination_texts(table, others)
         groups = [table[name] for name in within]

@@ -1,10 +1,11 @@
 """A file of published numbers that a study is held against: CSV, a row a cell.
 
 Columns: `dataset`, `network`, `method`, `metric`, `mean`, `spread`, `runs`, `source`, `match`, and
-optionally `claim`. `match` says which configurations belong to the cell, beyond the names of data
-set and network: dotted settings, `regularizer.name = mixup; regularizer.alpha = 1`. `claim` is
-empty, or says in the row of a method what is claimed of it against all other methods of that data
-set and network: `better` or `on par`.
+optionally `claim`. `spread` is empty where none is published, and `runs` is 1 where the paper names
+no number. `match` says which configurations belong to the cell, beyond the names of data set and
+network: dotted settings, `regularizer.name = mixup; regularizer.alpha = 1`. `claim` is empty, or
+says in the row of a method what is claimed of it against all other methods of that data set and
+network: `better` or `on par`.
 
 The standard library and the metrics are all that this module needs: a study file is checked by it
 before anything is loaded.
@@ -41,8 +42,8 @@ class PublishedRow:
     metric: str
     """The metric of a trial that the number is compared with, in percent."""
     mean: float
-    spread: float
-    """The standard deviation over the runs."""
+    spread: float | None
+    """The standard deviation over the runs; None where none is published."""
     runs: int
     source: str
     match: Mapping[str, Any]
@@ -108,8 +109,11 @@ def _parsed_row(line: Mapping[str, Any]) -> PublishedRow:
             raise ValueError(f"`{name}` is empty")
     mean = _number(text["mean"], "mean", most=100.0)
     runs = _number(text["runs"], "runs", most=1e6)
-    if runs != int(runs) or runs < 2:
-        raise ValueError(f"`runs` is a whole number from 2, but here is `{text['runs']}`")
+    if runs != int(runs) or runs < 1:
+        raise ValueError(f"`runs` is a whole number from 1, but here is `{text['runs']}`")
+    spread = _number(text["spread"], "spread", most=100.0) if text["spread"] else None
+    if runs < 2 and spread is not None:
+        raise ValueError("a single run has no `spread`; leave it empty, or say how many `runs`")
     claim = text.get("claim", "")
     if claim and claim not in CLAIMS:
         raise ValueError(f"`claim` is empty, {' or '.join(CLAIMS)}, but here is `{claim}`")
@@ -119,7 +123,7 @@ def _parsed_row(line: Mapping[str, Any]) -> PublishedRow:
         method=text["method"],
         metric=_metric(text["metric"]),
         mean=mean,
-        spread=_number(text["spread"], "spread", most=100.0),
+        spread=spread,
         runs=int(runs),
         source=text["source"],
         match=_match(text["match"]),

@@ -4,6 +4,7 @@ The verdicts are those of the paper's own tables. A cell's configurations are th
 data set, its network and the settings of its column `match`; the file vouches for the rest.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -116,7 +117,7 @@ def _are_rivals(row: PublishedRow, other: PublishedRow) -> bool:
 
 
 def _numbers(row: PublishedRow) -> PublishedCell:
-    return PublishedCell(row.mean, row.spread, row.runs)
+    return PublishedCell(row.mean, math.nan if row.spread is None else row.spread, row.runs)
 
 
 def _margin(row: PublishedRow, rows: Sequence[PublishedRow]) -> CellMargin:

@@ -4,7 +4,6 @@ A record's address may hold a user and a password. They are moved to the environ
 sees the address, and everything that is shown goes through `credentials.hide_logins`.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -13,22 +12,13 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import is_tracking_uri_set
 
-from analysis.record import collector, credentials, sqlite_file
-from analysis.record.errors import store_errors_told
+from analysis.record import collector, credentials, location, sqlite_file
+from analysis.record.errors import UnknownStudyError, store_errors_told
 
 PAGE = 1000
 """Runs per request."""
 OLDEST_FIRST = ("attributes.start_time ASC",)
-DEFAULT_FILE = "mlflow.db"
-"""MLflow's own default record, a SQLite file in the working directory."""
-ENCODED = "%?"
-"""Characters that an address of a SQLite file may not hold as they are."""
-
-
-class UnknownStudyError(LookupError):
-    """No such study, or no such scale of it, is on record."""
 
 
 def open_client() -> MlflowClient:
@@ -40,26 +30,12 @@ def open_client() -> MlflowClient:
     Raises:
         RecordError: if the SQLite file is locked or damaged.
     """
-    uri = credentials.without_login(_chosen_uri())
+    uri = credentials.without_login(location.tracking_uri())
     with store_errors_told(f"cannot use the record {credentials.hide_logins(uri)}"):
         if (file := sqlite_file.file_of(uri)) is not None:
             sqlite_file.check_file(file)
         mlflow.set_tracking_uri(uri)
         return MlflowClient()
-
-
-def _chosen_uri() -> str:
-    """Return MLFLOW_TRACKING_URI, or MLflow's default.
-
-    MLflow writes its default percent-encoded, and would make a folder of that name beside a working
-    directory whose name holds a space. A relative address needs no encoding.
-    """
-    uri: str = mlflow.get_tracking_uri()
-    is_set = is_tracking_uri_set()  # type: ignore[no-untyped-call]
-    if is_set or not uri.startswith(sqlite_file.SQLITE):
-        return uri
-    path = os.path.abspath(DEFAULT_FILE)
-    return f"{sqlite_file.SQLITE}{DEFAULT_FILE if set(ENCODED) & set(path) else path}"
 
 
 def open_reader(tracking_uri: str | None) -> MlflowClient:
@@ -72,13 +48,10 @@ def open_reader(tracking_uri: str | None) -> MlflowClient:
         UnknownStudyError: if there is no such SQLite file, which MLflow's client would create.
         RecordError: if the SQLite file is locked or damaged.
     """
-    uri = credentials.without_login(tracking_uri or _chosen_uri())
+    uri = credentials.without_login(tracking_uri or location.tracking_uri())
     file = sqlite_file.file_of(uri)
     if file is not None and not file.exists():
-        raise UnknownStudyError(
-            f"nothing is on record at {credentials.hide_logins(uri)}; run this where the study "
-            "ran, or set MLFLOW_TRACKING_URI"
-        )
+        raise UnknownStudyError(location.no_record_message(uri))
     with store_errors_told(f"cannot use the record {credentials.hide_logins(uri)}"):
         if file is not None:
             sqlite_file.check_file(file)
@@ -95,27 +68,6 @@ def artifact_location(client: MlflowClient, study: str) -> str | None:
     if client.tracking_uri.startswith(sqlite_file.SQLITE) and "%" in str(here):
         return f"{here.as_uri()}/{quote(study, safe='')}"
     return None
-
-
-def is_begun() -> bool:
-    """Return whether there is a record: a SQLite file that is missing would be made by opening."""
-    file = sqlite_file.file_of(_chosen_uri())
-    return file is None or file.exists()
-
-
-def tracking_uri() -> str:
-    """Return where the records go, with all that the address holds: not to be shown."""
-    return _chosen_uri()
-
-
-def shown_tracking_uri() -> str:
-    """Return where the records go: MLFLOW_TRACKING_URI, or MLflow's own default, to be shown."""
-    return credentials.hide_logins(_chosen_uri())
-
-
-def is_on_one_machine() -> bool:
-    """Return whether the records go to a file, which no other machine may write."""
-    return _chosen_uri().partition(":")[0] in ("sqlite", "file")
 
 
 def with_tags(tags: Mapping[str, str]) -> str:

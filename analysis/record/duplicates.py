@@ -5,31 +5,69 @@ deleted, trained again and restored.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-
-from mlflow.entities import Run
+from typing import Generic, Protocol, TypeVar
 
 from analysis.record.names import COMPLETED, DIVERGED, OUTCOME, SCALE, TRIAL_KEY
 
 log = logging.getLogger(__name__)
 
 
+class RunState(Protocol):
+    """What tells runs of one trial apart."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+
+    @property
+    def status(self) -> str:
+        """MLflow's word for it."""
+
+    @property
+    def start_time(self) -> int:
+        """Milliseconds since 1970."""
+
+
+class RunTags(Protocol):
+    """What ties a run to a trial."""
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The run's tags, or those of them that are read here."""
+
+
+class ReadRun(Protocol):
+    """A run as MLflow gives it, or as it is read without MLflow."""
+
+    @property
+    def info(self) -> RunState:
+        """What MLflow knows of it by itself."""
+
+    @property
+    def data(self) -> RunTags:
+        """What it was given."""
+
+
+AnyRun = TypeVar("AnyRun", bound=ReadRun)
+
+
 @dataclass(frozen=True)
-class SortedRuns:
+class SortedRuns(Generic[AnyRun]):
     """The runs of trials, told apart."""
 
-    kept: list[Run]
+    kept: list[AnyRun]
     """One per scale and trial key, in the order in which the trials first appeared."""
-    superseded: list[tuple[Run, Run]]
+    superseded: list[tuple[AnyRun, AnyRun]]
     """Each other run of a trial, with the run that is kept."""
-    keyless: list[Run]
+    keyless: list[AnyRun]
     """Runs that no trial key ties to a trial."""
 
 
-def sort_runs(runs: Iterable[Run]) -> SortedRuns:
+def sort_runs(runs: Iterable[AnyRun]) -> SortedRuns[AnyRun]:
     """Tell the runs apart: of each trial's runs the finished one is kept, else the oldest."""
-    of_trial: dict[tuple[str, str], list[Run]] = {}
+    of_trial: dict[tuple[str, str], list[AnyRun]] = {}
     keyless = []
     for run in runs:
         key = run.data.tags.get(TRIAL_KEY)
@@ -48,8 +86,8 @@ def sort_runs(runs: Iterable[Run]) -> SortedRuns:
 
 
 def keep_one_run_per_trial(
-    runs: Iterable[Run], say: Callable[[str], None] = log.warning
-) -> list[Run]:
+    runs: Iterable[AnyRun], say: Callable[[str], None] = log.warning
+) -> list[AnyRun]:
     """Return the runs of trials without duplicates, and say which runs belong to no trial."""
     found = sort_runs(runs)
     for run in found.keyless:
@@ -57,12 +95,12 @@ def keep_one_run_per_trial(
     return found.kept
 
 
-def oldest_run(runs: Iterable[Run]) -> Run:
+def oldest_run(runs: Iterable[AnyRun]) -> AnyRun:
     """Return the run that was made first; ids decide between runs of one moment."""
     return min(runs, key=lambda run: (run.info.start_time, run.info.run_id))
 
 
-def _rank_of(run: Run) -> tuple[bool, bool, int, str]:
+def _rank_of(run: ReadRun) -> tuple[bool, bool, int, str]:
     """Return what sorts the run to be kept first."""
     ended = run.info.status == "FINISHED"
     finished = ended and run.data.tags.get(OUTCOME) in (COMPLETED, DIVERGED)

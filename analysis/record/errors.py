@@ -8,11 +8,10 @@ these packages must be imported, or installed.
 import itertools
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import TypeVar
-
-from mlflow.exceptions import MlflowException
 
 from analysis.record import credentials
 
@@ -53,23 +52,36 @@ class RecordError(Exception):
     """The record cannot be used, in words for the user; the store's own error is the cause."""
 
 
+class UnknownStudyError(LookupError):
+    """No such study, or no such scale of it, is on record."""
+
+
 def is_store_error(error: BaseException) -> bool:
     """Return whether an error comes from the store, its driver, the network or the disk."""
     if isinstance(error, OSError | sqlite3.Error | RecordError):
         return True
-    return any(one.__module__.partition(".")[0] in STORE_PACKAGES for one in type(error).__mro__)
+    return not _packages_of(error).isdisjoint(STORE_PACKAGES)
 
 
 def is_transient(error: BaseException) -> bool:
     """Return whether the same request may succeed later."""
-    return not isinstance(error, MlflowException) or error.error_code in TRANSIENT_CODES
+    code = _mlflow_code(error)
+    return code is None or code in TRANSIENT_CODES
 
 
 def is_busy(error: BaseException) -> bool:
     """Return whether the store is there and asks to be asked later."""
-    if isinstance(error, MlflowException) and error.error_code in BUSY_CODES:
-        return True
-    return "database is locked" in str(error)
+    return _mlflow_code(error) in BUSY_CODES or "database is locked" in str(error)
+
+
+def _packages_of(error: BaseException) -> set[str]:
+    """Return the packages that define the error's class and those it is made from."""
+    return {one.__module__.partition(".")[0] for one in type(error).__mro__}
+
+
+def _mlflow_code(error: BaseException) -> str | None:
+    """Return what MLflow calls its error; None where the error is not MLflow's."""
+    return str(getattr(error, "error_code", "")) if "mlflow" in _packages_of(error) else None
 
 
 def shown_reason(error: BaseException) -> str:
@@ -135,3 +147,17 @@ def ask_until_answered(
                 say = None
             time.sleep(min(wait, left))
     raise AssertionError("attempts end by an answer or an error")
+
+
+def unknown_name_message(kind: str, name: str, known: Iterable[str], where: str) -> str:
+    """Return what to tell whoever named a study or a scale that is not on record."""
+    names = list(known)
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(f'`{word}`' for word in near)}?" if near else ""
+    rest = f"on record: {list_names(names[:20])}"
+    return f"no {kind} `{name}` {where}; {hint + ' ' if hint else ''}{rest}"
+
+
+def list_names(names: Iterable[str]) -> str:
+    """Return names as a sentence shows them."""
+    return ", ".join(f"`{name}`" for name in names) or "none"

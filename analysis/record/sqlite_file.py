@@ -5,6 +5,7 @@ attempt.
 """
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -31,9 +32,11 @@ def check_file(file: Path) -> None:
     """
     if not file.exists():
         return
-    uri = f"file:{quote(str(file.absolute()))}?mode=ro"
-    database = sqlite3.connect(uri, uri=True, timeout=1)
-    try:
+    with closing(open_to_read(file)) as database:
         database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    finally:
-        database.close()
+
+
+def open_to_read(file: Path) -> sqlite3.Connection:
+    """Return a connection that writes nothing, and waits a second for one that does."""
+    uri = f"file:{quote(str(file.absolute()))}?mode=ro"
+    return sqlite3.connect(uri, uri=True, timeout=1)

@@ -4,7 +4,6 @@ import logging
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from mlflow.entities import Experiment, Run
 from analysis.record import addresses, credentials
 from analysis.record.client import (
     OLDEST_FIRST,
-    UnknownStudyError,
     download_artifact,
     has_artifact,
     open_reader,
@@ -23,6 +21,7 @@ from analysis.record.client import (
     search_all_runs,
     with_tags,
 )
+from analysis.record.errors import UnknownStudyError, list_names, unknown_name_message
 from analysis.record.looks import StudyLook, read_looks
 from analysis.record.names import (
     MLFLOW_PREFIX,
@@ -155,7 +154,7 @@ def study_info(study: str, scale: str | None = None, tracking_uri: str | None = 
             f"the study `{study}` has no run with the tag `{ROLE}: {STUDY_ROLE}`"
         )
     if scale is None and len(parents) > 1:
-        raise UnknownStudyError(f"name one of the scales of `{study}`: {_list_names(parents)}")
+        raise UnknownStudyError(f"name one of the scales of `{study}`: {list_names(parents)}")
     if scale is None:
         scale = next(iter(parents))
     if scale not in parents:
@@ -225,16 +224,3 @@ def parse_resolved(path: Path) -> dict[str, Any]:
         log.warning("%s on record is no mapping and left out", RESOLVED_FILE)
         return {}
     return found
-
-
-def unknown_name_message(kind: str, name: str, known: Iterable[str], where: str) -> str:
-    """Return what to tell whoever named a study or a scale that is not on record."""
-    names = list(known)
-    near = get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(f'`{word}`' for word in near)}?" if near else ""
-    rest = f"on record: {_list_names(names[:20])}"
-    return f"no {kind} `{name}` {where}; {hint + ' ' if hint else ''}{rest}"
-
-
-def _list_names(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names) or "none"

@@ -8,6 +8,7 @@ import pandas as pd
 from analysis import trials
 from analysis.figures import curves as figures_curves
 from analysis.figures import errors, intervals, search
+from analysis.figures import sensitivity as figures_sensitivity
 from analysis.figures.curves import MOST_BARE_CURVES
 from analysis.figures.model import Figure
 from analysis.paper import (
@@ -29,9 +30,10 @@ from analysis.report_page.headline import headline_of
 from analysis.statistics.importance import CAPTION as IMPORTANCE
 from analysis.statistics.importance import factor_importance
 from analysis.tables import configurations, paired
+from analysis.tables.numeric_factors import StudySensitivity, study_sensitivity
 from analysis.tables.paired import PairedContrast
 from analysis.tables.printed import setting_text
-from analysis.tables.race import RaceStory, tell_race
+from analysis.tables.race import RaceStory, race_margin, tell_race
 from analysis.trials import StudyInfo
 from trainables.metrics import TEST_ERROR, TEST_ERROR_LAST, TRAIN_LOSS, course_metric
 
@@ -73,6 +75,8 @@ class ReportMaterial:
     source: str = "the paper"
     """Where the published numbers are from."""
     race: RaceStory | None = None
+    sensitivity: StudySensitivity = StudySensitivity()
+    """What is known of the numbers that were searched."""
 
     @property
     def objective(self) -> str:
@@ -148,8 +152,19 @@ def gather_material(
     curves = list(dict.fromkeys([error, TRAIN_LOSS, TEST_ERROR]))
     history = trials.history(labels, curves, info.tracking_uri)
     diagnosed = diagnosed_trials(info, frame, labels, problems)
+    measured = objectives[0] if info.selects else test
+    sensitivity = study_sensitivity(
+        frame,
+        table,
+        factors,
+        metric=measured,
+        space=info.space,
+        margin=race_margin(info.search),
+    )
     drawn = [
         *_error_figures(info, frame, table, factors, objectives, test),
+        figures_sensitivity.sensitivity_curves(sensitivity.curves, metric=measured),
+        figures_sensitivity.sobol_bars(sensitivity.indices),
         figures_curves.learning_curves(
             history, labels, metrics=[error, TRAIN_LOSS], left_out=_left_out(table, shown, factors)
         ),
@@ -187,7 +202,8 @@ def gather_material(
         figures=_in_order([found for found in drawn if found is not None], figure),
         warnings=checks.warnings_of(evidence) + problems,
         race=story,
-        answer=" ".join(part for part in (answer, on_claim) if part),
+        sensitivity=sensitivity,
+        answer=" ".join(part for part in (answer, on_claim, sensitivity.answer) if part),
         test=test,
         layout=layout,
         source=published_table.sources_of(rows) or "the paper",

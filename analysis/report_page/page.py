@@ -139,8 +139,7 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
             remarks=_table_remarks(material),
         )
     }
-    ablate = info.resolved.get("ablate")
-    effects = effect_grid(material.frame, ablate) if ablate else None
+    effects = effect_grid(material.frame, info.resolved) if info.resolved.get("ablate") else None
     if effects is not None:
         found["effects"] = effects
     if material.contrasts:
@@ -162,7 +161,7 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
 
 def _table_remarks(material: ReportMaterial) -> list[str]:
     raced = material.race.sentences if material.race else ()
-    return [*raced, *code_remarks(material.frame)]
+    return [*raced, *material.sensitivity.sentences, *code_remarks(material.frame)]
 
 
 def _objectives(material: ReportMaterial) -> list[str]:

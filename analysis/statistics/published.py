@@ -8,6 +8,9 @@ shows that, so neither is said wrongly in more than 5% of cases.
 The margin is two standard deviations of the published runs, at least 2% of the error and .1 points,
 and at most `MOST_POINTS` and half of the distance between the best and the worst method of the row:
 with more than that, a cell would be as equivalent to the best method as to the worst.
+
+Some papers publish no spread. Their runs are then taken to spread as ours do: the standard error is
+ours over both numbers of runs, with our degrees of freedom, and the margin's first part falls away.
 """
 
 from collections.abc import Sequence
@@ -34,6 +37,7 @@ class PublishedCell:
 
     mean: float
     sd: float
+    """NaN where none is published."""
     runs: int = 5
 
 
@@ -80,7 +84,8 @@ def equivalence_margin(published: PublishedCell, row: Sequence[float] = ()) -> C
         row: the published means of all methods of its row, itself among them.
     """
     least = max(MARGIN_SHARE * published.mean, MARGIN_POINTS)
-    wanted = max(MARGIN_SDS * published.sd, least)
+    known = not np.isnan(published.sd)
+    wanted = max(MARGIN_SDS * published.sd, least) if known else least
     cap = MOST_POINTS
     if len(row) > 1:
         cap = min(cap, (max(row) - min(row)) / 2)
@@ -144,7 +149,11 @@ def welch_half_width(sds: Floats, n: int, published: PublishedCell, level: float
         published: the published cell.
         level: one-sided.
     """
-    ours = np.asarray(sds, dtype=np.float64) ** 2 / n
+    variance = np.asarray(sds, dtype=np.float64) ** 2
+    if np.isnan(published.sd):
+        half = special.stdtrit(n - 1, 1 - level) * np.sqrt(variance * (1 / n + 1 / published.runs))
+        return np.asarray(half, dtype=np.float64)
+    ours = variance / n
     theirs = published.sd**2 / published.runs
     total = ours + theirs
     spread = ours**2 / (n - 1) + theirs**2 / max(published.runs - 1, 1)

@@ -1,16 +1,22 @@
-"""The effects of an ablation's parts, from the trials on record, as a table."""
+"""The effects of an ablation's parts, from the trials on record, as a table.
 
-import json
+Where the space holds settings beside the ablation, such as data sets and networks, each setting has
+effects of its own: they are not averaged over settings, which are no sample of anything.
+"""
+
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.record.names import POINT, SEED
+from analysis.record.names import SEED
+from analysis.statistics.ablated_parts import part_switches, switched_point
 from analysis.statistics.effects import PartEffect, Term, design_points, part_effects
-from analysis.tables.configurations import completed_trials
-from analysis.tables.display_names import display_name, number_text
+from analysis.statistics.p_values import holm_adjusted
+from analysis.tables.configurations import completed_trials, factors_of, hashable_value
+from analysis.tables.display_names import display_name, number_text, setting_value_text
 from analysis.tables.paired import p_text
 from analysis.tables.printed import interval_text
 from analysis.tables.rendering import TableCell, TableGrid
@@ -25,52 +31,113 @@ ORDER_MATTERS = {
 }
 
 
+@dataclass(frozen=True)
+class SettingEffects:
+    """What the parts do in one setting, such as one data set with one network."""
+
+    setting: tuple[Any, ...]
+    """Values of the columns that tell settings apart; empty where there is one setting."""
+    effects: tuple[PartEffect, ...]
+
+
 def effects_of(
-    frame: pd.DataFrame, ablate: Mapping[str, Any], metric: str = TEST_ERROR_LAST
-) -> tuple[PartEffect, ...]:
-    """Return what each part does to a metric; empty where no trial has it.
+    frame: pd.DataFrame, resolved: Mapping[str, Any], metric: str = TEST_ERROR_LAST
+) -> list[SettingEffects]:
+    """Return what each part does to a metric, setting by setting; empty where no trial has it.
+
+    Holm's correction is over the effects of all settings together.
 
     Args:
-        frame: the trials, with their points.
-        ablate: the section of the resolved study.
+        frame: the trials.
+        resolved: the resolved study, with its ablation and its space.
         metric: an error.
     """
-    points = design_points(ablate["parts"], ablate["design"])
     full = completed_trials(frame)
     if metric not in full or full.empty:
-        return ()
-    rows = {tuple(point.values()): row for row, point in enumerate(points)}
-    seeds = {seed: column for column, seed in enumerate(sorted(full[SEED].unique()))}
+        return []
+    columns = setting_columns(full, resolved)
+    settings = [tuple(map(hashable_value, row)) for row in full[columns].itertuples(index=False)]
+    shown = dict(zip(settings, full[columns].itertuples(index=False, name=None), strict=True))
+    found = []
+    for setting, values in shown.items():
+        within = full[[each == setting for each in settings]]
+        found.append(SettingEffects(values, _effects_within(within, resolved["ablate"], metric)))
+    return _corrected_together(found)
+
+
+def setting_columns(frame: pd.DataFrame, resolved: Mapping[str, Any]) -> list[str]:
+    """Return the columns by which the settings differ that an ablation is made in.
+
+    What follows from the parts is none of them: only what the space itself holds beside them.
+    """
+    parts, space = resolved["ablate"]["to"], resolved["search"]["space"]
+    beside = {path: domain for path, domain in space.items() if path not in parts}
+    return [
+        name
+        for name in factors_of(frame)
+        if name not in parts and any(name == path or name.startswith(f"{path}.") for path in beside)
+    ]
+
+
+def _effects_within(
+    trials: pd.DataFrame, ablate: Mapping[str, Any], metric: str
+) -> tuple[PartEffect, ...]:
+    switches = part_switches(ablate)
+    points = design_points([switch.label for switch in switches], ablate["design"])
+    designed = (switched_point(switches, on, ablate["to"]) for on in points)
+    rows = {tuple(map(hashable_value, point.values())): row for row, point in enumerate(designed)}
+    seeds = {seed: column for column, seed in enumerate(sorted(trials[SEED].unique()))}
     errors = np.full((len(points), len(seeds)), np.nan)
-    for _, trial in full.iterrows():
-        row = rows.get(_parts_on(json.loads(trial[POINT]), ablate))
+    for _, trial in trials.iterrows():
+        row = rows.get(tuple(hashable_value(trial.get(path)) for path in ablate["to"]))
         if row is not None:
             errors[row, seeds[trial[SEED]]] = float(trial[metric])
     return part_effects(points, errors, ablate["design"])
 
 
+def _corrected_together(found: list[SettingEffects]) -> list[SettingEffects]:
+    corrected = iter(holm_adjusted([effect.p for each in found for effect in each.effects]))
+    return [
+        SettingEffects(
+            each.setting,
+            tuple(replace(effect, holm_p=float(next(corrected))) for effect in each.effects),
+        )
+        for each in found
+    ]
+
+
 def effect_grid(
-    frame: pd.DataFrame, ablate: Mapping[str, Any], metric: str = TEST_ERROR_LAST
+    frame: pd.DataFrame, resolved: Mapping[str, Any], metric: str = TEST_ERROR_LAST
 ) -> TableGrid | None:
     """Return the effects as a table to be printed, or None where no trial has the metric.
 
     Arguments as for `effects_of`.
     """
-    effects = effects_of(frame, ablate, metric)
-    if not effects:
+    found = effects_of(frame, resolved, metric)
+    if not found:
         return None
-    aliased = any(effect.aliases for effect in effects)
-    rows = [_effect_cells(effect, aliased=aliased) for effect in effects]
-    header = ["part", "effect (points)", "95% interval", "p", "p, Holm", "seeds"]
+    settings = setting_columns(completed_trials(frame), resolved)
+    aliased = any(effect.aliases for each in found for effect in each.effects)
+    rows = [
+        [
+            *(TableCell(setting_value_text(value)) for value in each.setting),
+            *_effect_cells(effect, aliased=aliased),
+        ]
+        for each in found
+        for effect in each.effects
+    ]
+    named = [*map(display_name, settings), "part"]
+    numbers = ["effect (points)", "95% interval", "p", "p, Holm", "seeds"]
+    header = [*named, *numbers, *(["also contains"] if aliased else [])]
     return TableGrid(
         title="Effects of the parts",
-        header=[("", name) for name in [*header, *(["also contains"] if aliased else [])]],
+        header=[("", name) for name in header],
         rows=rows,
         notes=[
             f"Differences of {display_name(metric)}, seed by seed; below 0 the part helps. "
-            f"{ORDER_MATTERS[ablate['design']]}"
+            f"{ORDER_MATTERS[resolved['ablate']['design']]}"
         ],
-        numeric=[False, True, True, True, True, True, *([False] if aliased else [])],
+        numeric=[name in numbers for name in header],
     )
 
 
@@ -89,16 +156,3 @@ def _effect_cells(effect: PartEffect, *, aliased: bool) -> list[TableCell]:
 
 def _term_text(term: Term) -> str:
     return " x ".join(display_name(part) for part in term)
-
-
-def _parts_on(point: Mapping[str, Any], ablate: Mapping[str, Any]) -> tuple[bool, ...]:
-    """Return which parts are on in a configuration, in the order of the parts."""
-    to = ablate["to"]
-    return tuple(
-        all(
-            point.get(path) == value
-            for path, value in to.items()
-            if path == part or path.startswith(f"{part}.")
-        )
-        for part in ablate["parts"]
-    )

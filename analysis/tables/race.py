@@ -55,6 +55,12 @@ def race_of_search(search: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return seeds if isinstance(seeds, Mapping) and "looks" in seeds else None
 
 
+def race_margin(search: Mapping[str, Any]) -> float:
+    """Return the margin of a study's race in points; 0 of a number of seeds."""
+    rule = race_of_search(search)
+    return float(rule["margin"]) if rule else 0.0
+
+
 def tell_race(
     frame: pd.DataFrame,
     table: pd.DataFrame,

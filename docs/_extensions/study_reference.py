@@ -18,7 +18,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from study.file.schema import json_schema
+from study.file.schema import whole_schema
 from trainables import metrics
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,7 @@ Schema = Mapping[str, Any]
 @cache
 def study_schema() -> Schema:
     """Return the JSON Schema of study files."""
-    return json_schema()
+    return whole_schema()
 
 
 def definition(name: str) -> Schema:

@@ -1,10 +1,6 @@
-"""One run of Ray Tune over a study's trials.
+"""One run of Ray Tune over a study's trials: what Ray Tune says of a trial is taken here alone."""
 
-Over 300 lines, since what Ray Tune says of a trial is taken here alone.
-"""
-
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Concatenate
@@ -17,8 +13,8 @@ from study.execution.assignments import assignment_of
 from study.execution.cluster import Answer, Arguments, log
 from study.execution.failure_signs import NODE_LOST, PROCESS_LOST, change_in, other_versions_in
 from study.execution.tune_adapters import new_tuner
+from study.execution.usable_nodes import UsableNodes
 from study.scheduling.granted import granted_megabytes
-from study.scheduling.nodes import ClusterNode, StragglerDetector, part_taken, room_for
 from study.scheduling.protocols import SchedulerLike
 from study.scheduling.trial_watch import TrialWatch
 from study.scratch import lend_scratch
@@ -81,12 +77,7 @@ class TrialRunner:
         """The first error of the study's own, which ends the run."""
         self.stop_between_epochs = True
         """Whether a trial that is to stop may finish its epoch first."""
-        self._node_of: dict[Trial, str] = {}
-        self._failed_on: dict[str, list[Trial]] = {}
-        """Trials whose process went away, by node; whether the node is lost too shows later."""
-        self._stragglers = StragglerDetector()
-        self._nodes: list[ClusterNode] = []
-        self._nodes_at = float("-inf")
+        self.nodes = UsableNodes(scheduler, admission, on_notice=on_notice)
         self._watch = TrialWatch(
             scheduler,
             on_notice,
@@ -158,42 +149,13 @@ class TrialRunner:
             return str(Searcher.FINISHED)
         if not self._watch.has_room(len(scheduler.active)):
             return None
-        # One more than fits, so that an actor that becomes free is reused at once.
-        if self._taken(self._usable_nodes(), scheduler.active) > 1 + 1e-9:
+        if not self.nodes.has_place_for_one_more():
             return None
         trial = scheduler.hand_out_trial()
         if trial is None:
             return None
         self.by_tune_id[tune_id] = trial
         return assignment_of(trial, self.scheduler.study, self.admission)
-
-    def _taken(self, nodes: Sequence[ClusterNode], trials: Iterable[Trial]) -> float:
-        """Return which part of the nodes' places trials take; above 1 not all of them fit."""
-        cpus = self.scheduler.study.resources.cpus
-        return part_taken(nodes, [(cpus, trial.gpus) for trial in trials])
-
-    def _usable_nodes(self) -> list[ClusterNode]:
-        """Return the nodes for trials; once a second look which nodes have come or gone."""
-        if time.monotonic() - self._nodes_at > 1:
-            self._nodes, said = self.admission.follow_nodes()
-            self._nodes_at = time.monotonic()
-            for sentence in said:
-                self.on_notice(sentence)
-            for id in self._failed_on.keys() & self.admission.lost:
-                for trial in self._failed_on.pop(id):
-                    self.scheduler.forgive_failure(trial)
-        return self._nodes
-
-    def occupancy(self) -> str:
-        """Return in words how far the nodes are used; nothing where there is only one."""
-        if len(self._nodes) < 2:
-            return ""
-        cpus, shares = self.scheduler.study.resources.cpus, self.scheduler.shares.sizes
-        if len(shares) > 1:
-            part = self._taken(self._nodes, self.scheduler.running)
-            return f"{part:.0%} of the places taken on {len(self._nodes)} nodes"
-        places = room_for(self._nodes, cpus, *shares)
-        return f"{len(self.scheduler.running)} of {places} places taken on {len(self._nodes)} nodes"
 
     @_ends_the_run
     def note_started(self, tune_id: str) -> None:
@@ -222,17 +184,10 @@ class TrialRunner:
         stop = self.scheduler.note_epochs(
             trial, epochs, device=result["device"], precision=result["precision"]
         )
-        places = room_for(self._nodes, self.scheduler.study.resources.cpus, 0)
-        self._watch.note_epochs(trial, epochs, places=places)
-        self._node_of[trial] = result["node"]
-        name = self.admission.node_name(result["node"])
-        for epoch in epochs:
-            slow = self._stragglers.note_speed(name, trial.cost_class, epoch.images_per_second)
-            if slow:
-                self.on_notice(slow)
+        self._watch.note_epochs(trial, epochs, places=self.nodes.places_without_gpu)
+        self.nodes.note_epochs(trial, epochs, node=result["node"])
         if result["notice"]:
-            where = f"Node {name}: " if self.admission.cluster.existing else ""
-            self.on_notice(f"{where}{result['notice']}")
+            self.on_notice(f"{self.nodes.prefix_of(result['node'])}{result['notice']}")
         self.on_change()
         return stop
 
@@ -244,7 +199,7 @@ class TrialRunner:
         if result["finished"]:  # Ray Tune keeps a last result from the scheduler
             self._note_epochs(tune_id, result)
         trial = self.by_tune_id.pop(tune_id)
-        self._node_of.pop(trial, None)
+        self.nodes.forget(trial)
         self._watch.forget(trial)
         self.scheduler.record_diagnostics(
             trial,
@@ -268,7 +223,7 @@ class TrialRunner:
     def note_failed(self, tune_id: str, failure: str) -> None:
         """Note that an attempt at a trial failed, with its traceback."""
         trial = self.by_tune_id.pop(tune_id)
-        node = self._node_of.pop(trial, "")
+        node = self.nodes.forget(trial)
         failure = self._watch.describe_end(trial, failure)
         self._watch.forget(trial)
         if changed := change_in(failure):
@@ -285,7 +240,7 @@ class TrialRunner:
             self.on_change()
             return
         if any(sign in failure for sign in PROCESS_LOST):
-            self._failed_on.setdefault(node, []).append(trial)
+            self.nodes.note_process_lost(trial, node)
         if trial.state == "assigned":  # its setup failed: what failed should have a run
             self.scheduler.note_begun(trial)
         if not self.scheduler.note_failed(trial, failure, out_of_memory=cause == "gpu_memory"):

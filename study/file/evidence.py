@@ -182,7 +182,8 @@ class AblationPlan:
     """Which parts of a method matter: configurations between two, by the parts they share."""
 
     start: dict[str, Any] = Field(alias="from")
-    """What every part is at first: path from `trial` → value."""
+    """What every part is at first: path from `trial` → value; with `one_out` also a list of
+    alternatives, each of which is compared with the part."""
     to: Annotated[dict[str, Any], MinLen(1)]
     """What the parts become: path from `trial` → value."""
     parts: Annotated[tuple[str, ...], MinLen(1)]

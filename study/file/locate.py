@@ -1,4 +1,4 @@
-"""Which file is meant: the path that was given, or the name of a shipped study."""
+"""Which file is meant: the path that was given, or the name of one that comes with the project."""
 
 import difflib
 import os
@@ -20,7 +20,7 @@ def find_study_file(given: Path) -> Path:
     """
     if os.path.lexists(given):
         return given
-    shipped = list(_shipped_files())
+    shipped = list(shipped_files())
     if given.name == str(given):
         for file in shipped:
             if given.name in (file.stem, file.name):
@@ -30,7 +30,28 @@ def find_study_file(given: Path) -> Path:
     )
 
 
-def _shipped_files() -> Iterator[Path]:
+def find_claims_file(given: str, *, beside: Path) -> Path:
+    """Return the file of published numbers: a path, or the name of a shipped one such as ``mixup``.
+
+    Args:
+        given: what a study file says.
+        beside: the study file's folder, from which a path is seen.
+
+    Raises:
+        FileNotFoundError: if there is none, with what there is.
+    """
+    if os.path.isfile(beside / given):
+        return beside / given
+    shipped = {file.stem: file for folder in FOLDERS[::-1] for file in folder.glob("claims/*.csv")}
+    if given in shipped:
+        return shipped[given]
+    raise FileNotFoundError(
+        f"there is no file `{given}`, seen from {beside}; shipped are {', '.join(sorted(shipped))}"
+    )
+
+
+def shipped_files() -> Iterator[Path]:
+    """Yield the study files that come with the project."""
     for folder in FOLDERS:
         for pattern in ("*.yaml", "paper/*.yaml"):
             yield from sorted(folder.glob(pattern))

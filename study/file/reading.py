@@ -5,7 +5,6 @@ a file is said at once.
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import yaml
 
 from analysis.paper.claims_file import ClaimsFileError, PublishedRow, read_claims
 from study.file import document, includes
+from study.file.locate import find_claims_file
 from study.file.problems import FileProblem, StudyFileError
 from study.file.scales import choose_scale
 from study.file.sections import DocumentSection
@@ -124,11 +124,10 @@ def _read_claims(resolved: DocumentSection, path: Path) -> tuple[PublishedRow, .
     if not isinstance(claims, str):
         return ()  # another value is refused for what it is
     line = document.line_of(resolved, ("claims",))
-    if not os.path.isfile(path.parent / claims):
-        rule = f"there is no file `{claims}`, seen from {path.parent}"
-        raise StudyFileError(str(path), [FileProblem.at("claims", rule, line)])
     try:
-        return tuple(read_claims(path.parent / claims))
+        return tuple(read_claims(find_claims_file(claims, beside=path.parent)))
+    except FileNotFoundError as error:
+        raise StudyFileError(str(path), [FileProblem.at("claims", str(error), line)]) from error
     except ClaimsFileError as error:
         raise StudyFileError(
             str(path), [FileProblem.at("claims", f"`{claims}`: {error}", line)]

@@ -9,7 +9,7 @@ from typing import Any
 from analysis.paper.claims_file import PublishedRow, rows_as_data
 from study.file import document, own_plugins, space
 from study.file import points as file_points
-from study.file.ablation import ablation_points, with_ablation
+from study.file.ablation import ablation_points, as_mapping, with_ablation
 from study.file.evidence import RaceReference, SearchUntil
 from study.file.points import with_labels
 from study.file.problems import StudyFileError
@@ -40,6 +40,7 @@ class ResolvedStudy:
         own: OwnSet = NO_OWN,
         claims: tuple[PublishedRow, ...] = (),
     ) -> None:
+        settings = study.search.space
         study = with_ablation(study)
         self.name = study.study
         self.question = study.question
@@ -52,7 +53,9 @@ class ResolvedStudy:
         self.trial = study.trial
         self.space: Space = parse_study_space(study.search.space)
         self.ablation = study.ablate
-        self.design = [] if study.ablate is None else ablation_points(study.ablate)
+        self.design = (
+            ablation_points(study.ablate, parse_study_space(settings)) if study.ablate else []
+        )
         """The points of an ablation, in order; they alone belong to the study."""
         self.scales = study.scales
         self.written = written
@@ -137,13 +140,7 @@ class ResolvedStudy:
         plan = self.ablation
         if plan is None:
             return {}
-        data = {
-            "from": document.as_plain_data(plan.start),
-            "to": document.as_plain_data(plan.to),
-            "parts": list(plan.parts),
-            "design": plan.design,
-        }
-        return {"ablate": data}
+        return {"ablate": document.as_plain_data(as_mapping(plan))}
 
     def _seeds_as_data(self) -> Any:
         """Return the seeds, or the rule of a race with every default spelled out."""

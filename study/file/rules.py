@@ -254,8 +254,11 @@ def _space_path(path: str, section: Mapping[str, Any]) -> str:
 
 def problem_at(resolved: DocumentSection, path: str, rule: str) -> FileProblem:
     """Return a mistake at a dotted path, with the line that the path has in the file."""
-    if resolved.get("ablate") and path.startswith(SPACE):
-        path = f"ablate.to.{path.removeprefix(SPACE)}"  # the space follows from the ablation
+    ablate = resolved.get("ablate")
+    ablated = ablate.get("to") if isinstance(ablate, Mapping) else None
+    searched = path.removeprefix(SPACE)
+    if isinstance(ablated, Mapping) and path != searched and searched in ablated:
+        path = f"ablate.to.{searched}"  # it joins the space by the ablation
     return FileProblem.at(path, rule, document.line_of(resolved, document.keys_to(path)))
 
 

@@ -5,6 +5,8 @@ searched have other shapes, which are made from it here: a scale may say any par
 lists or bounds the values of any setting.
 """
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,6 +14,7 @@ import pydantic
 
 from study.file.names import LONGEST_NAME, NAME_PATTERN
 from study.file.scales import FIXED_KEYS
+from study.file.schema_sharing import share_repeats
 from study.file.settings import Study
 from trainables.configuration import Configuration
 
@@ -34,10 +37,32 @@ PATCH = "Patch"
 """Ends the names of what a scale may say of a part."""
 ALTERNATIVE = "Alternative"
 """Ends the names of components that a search chooses among."""
+COMPONENT_NAME = r"\btrainables__(datasets|networks|regularizers)__(\w+?)__Settings"
+"""How pydantic names the settings of a component, by the module."""
 
 
 def json_schema() -> Schema:
-    """Return the JSON Schema of study files, for editors."""
+    """Return the JSON Schema of study files, for editors: what repeats in it stands once."""
+    whole = whole_schema()
+    in_order = dict(sorted(whole["$defs"].items(), key=lambda item: _place_of(item[0])))
+    shared = share_repeats(_with_short_names({**whole, "$defs": in_order}))
+    return {**shared, "title": whole["title"], "$defs": dict(sorted(shared["$defs"].items()))}
+
+
+def _place_of(name: str) -> tuple[int, str]:
+    """Return the place of a definition among all: what the others are made from comes first."""
+    made = (name in ("Space", f"Space{PATCH}"), name.endswith(PATCH), name.endswith(ALTERNATIVE))
+    return (len(made) + 1 if name == "Scale" else sum(made)), name
+
+
+def _with_short_names(schema: Schema) -> Schema:
+    """Return the schema with definitions of components named `regularizers.lamix` and the like."""
+    text = json.dumps(schema)
+    return dict(json.loads(re.sub(COMPONENT_NAME, r"\1.\2", text)))
+
+
+def whole_schema() -> Schema:
+    """Return the JSON Schema of study files with every part written out where it belongs."""
     schema = pydantic.TypeAdapter(Study).json_schema()
     trial = pydantic.TypeAdapter(Configuration).json_schema(ref_template="#/$defs/{model}")
     definitions: dict[str, Schema] = schema["$defs"] | trial.pop("$defs")

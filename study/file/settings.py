@@ -195,9 +195,10 @@ class Study:
     budget: LaunchBudget | None = None
     """What a launch may spend; null sets no bound."""
     ablate: AblationPlan | None = None
-    """Which parts of a method are taken away, in place of `search.space`."""
+    """Which parts of a method are taken away: anew in each setting that `search.space` holds."""
     claims: str | None = None
-    """A CSV file of published values that the study is held against, seen from this file."""
+    """A CSV file of published values that the study is held against, seen from this file, or the
+    name of a shipped one: `mixup`, `cutmix`, `manifold_mixup`, `lamix`."""
     plugins: tuple[str, ...] = ()
     """Own components: modules (`package.module`) or files (`./file.py`)."""
     include: str | tuple[str, ...] = ()

@@ -27,6 +27,7 @@ from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS
 from study.launching.more_seeds import more_seeds
+from study.launching.sensitivity_words import sensitivity_words
 from study.launching.shell_commands import python_command, trials_command
 from study.launching.study_launch import StudyLaunch
 from study.record.errors import RecordError, ask_until_answered
@@ -51,7 +52,8 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
 
     Args:
         launch: whose trials have ended or are cut off.
-        status: the exit status so far; records that could not be written turn DONE to INTERRUPTED.
+        status: the exit status so far; records that could not be written, or were refused, turn
+            DONE to INTERRUPTED.
         trained: whether this launch has run trials, so that there is something new to draw.
     """
     more: list[tuple[str, str]] = []
@@ -59,6 +61,8 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
         launch.say(launch.reason_to_stop())
         status = INTERRUPTED
     elif launch.record.spool.drain(RECORDS_SECONDS):
+        if launch.record.spool.refused and status == DONE:
+            status = INTERRUPTED  # the next launch finds what is missing on record
         try:
             more = _publish_result(launch, status, trained=trained)
         except (RecordError, UnknownStudyError, OSError) as error:
@@ -88,7 +92,7 @@ def close_interrupted(launch: StudyLaunch) -> int:
     record = launch.record
     if record.spool.drain(HASTY_SECONDS):
         try:
-            record.publish(texts={}, plots=(), status=RUN_STATUS[INTERRUPTED])
+            record.study_writer.publish(texts={}, plots=(), status=RUN_STATUS[INTERRUPTED])
         except RecordError as error:
             launch.say(str(error))
     record.close(timeout=0)
@@ -111,9 +115,9 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> list[
             result = _draw_result(launch, Path(folder), status, trained=trained)
         except BaseException:
             with suppress(RecordError):  # that nothing stays marked as running
-                launch.record.publish(texts={}, plots=(), status=RUN_STATUS[status])
+                launch.record.study_writer.publish(texts={}, plots=(), status=RUN_STATUS[status])
             raise
-        launch.record.publish(
+        launch.record.study_writer.publish(
             texts=result.texts,
             plots=result.plots,
             status=RUN_STATUS[status],
@@ -125,7 +129,7 @@ def _publish_result(launch: StudyLaunch, status: int, *, trained: bool) -> list[
 
 @dataclass(frozen=True)
 class DrawnResult:
-    """What is put on record of a study's result; see `StudyRecord.publish`."""
+    """What is put on record of a study's result; see `StudyWriter.publish`."""
 
     texts: dict[str, str]
     plots: list[Path]
@@ -173,6 +177,9 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     )
     _say_table(launch, grid)
     texts = {name: render(grid) for name, render in RENDERINGS.items()} | launch.digest_texts()
+    if trained and status == DONE:
+        for sentence in sensitivity_words(study, frame, table, factors):
+            launch.say(sentence)
     effects = _effects_of(study, frame)
     if effects is not None:
         _say_table(launch, effects)
@@ -180,7 +187,7 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     texts[LOOKS_FILE] = looks_text(looks)
     plots = []
     # An earlier launch may have died between its last trial and its last plot.
-    if grid.rows and (trained or not launch.record.has_plots_of(texts[TABLE_CSV])):
+    if grid.rows and (trained or not launch.record.study_writer.has_plots_of(texts[TABLE_CSV])):
         plots = _save_plots(study, table, frame, factors, objectives[0], folder)
     more = []
     if status != INTERRUPTED and len(objectives) == 1:
@@ -204,8 +211,7 @@ def _say_table(launch: StudyLaunch, grid: TableGrid) -> None:
 
 def _effects_of(study: ResolvedStudy, frame: "pd.DataFrame") -> TableGrid | None:
     """Return the table of an ablation's effects, or None of another study."""
-    ablate = study.as_dict().get("ablate")
-    return part_effects.effect_grid(frame, ablate) if ablate else None
+    return part_effects.effect_grid(frame, study.as_dict()) if study.ablation else None
 
 
 def _look_of(table: "pd.DataFrame", objective: str, story: race.RaceStory | None) -> StudyLook:

@@ -146,7 +146,7 @@ class LaunchDisplay:
 
     def _remarks(self) -> list[str]:
         """Return what there is to say beside the counts."""
-        race = self.scheduler.race
+        race = self.scheduler.looks.race
         parts = [self.occupancy(), self._best_text(), race.describe_state() if race else ""]
         parts += [self._pace_text(), self._time_left_text(), self.trouble()]
         return [part for part in parts if part]
@@ -167,7 +167,7 @@ class LaunchDisplay:
         ]
         if not judged or len(objectives) > 1 or not self.scheduler.study.search.selects:
             return ""
-        race = self.scheduler.race
+        race = self.scheduler.looks.race
         best = race.leader if race else None
         best = best or min(judged, key=lambda each: each.judgement.values[0])
         return (

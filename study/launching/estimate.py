@@ -126,7 +126,7 @@ def _from_probe(configuration: Configuration, scheduler: StudyScheduler, data: P
         epoch_seconds=statistics.fmean(p.epoch_seconds for p in probes),
         start_seconds=statistics.fmean(p.start_seconds for p in probes),
         memory_mb=max(p.memory_mb for p in probes),
-        basis=_probe_basis(count, probes[0].device),
+        basis=_probe_basis(count, probes[0].device) + _shape_words(probes, configuration),
     )
 
 
@@ -139,6 +139,12 @@ def probe_words(configuration: Configuration) -> str:
 def _probe_basis(count: int, device: str) -> str:
     beside = f", {count} side by side" if count > 1 else ""
     return f"a probe of a few seconds{beside}, on {device}"
+
+
+def _shape_words(probes: Sequence[probe.TrialProbe], configuration: Configuration) -> str:
+    if not any(found.by_known_shape for found in probes):
+        return ""
+    return f", by the known shape of {configuration.dataset.name}; the data are not here"
 
 
 def slots_here(cpus: float, gpus: float) -> int:
@@ -181,12 +187,14 @@ def planned_work(
 class StudyEstimate:
     """What the trials to do will take, in numbers."""
 
-    wall_seconds: float
+    wall_seconds: float | None
+    """None where no node has room for a trial: a launch there is refused."""
     work_hours: float
     """Of whole GPUs or CPUs, summed over the trials."""
     unit: Literal["GPU", "CPU"]
     side_by_side: tuple[int, ...]
-    """How many trials run at once; several numbers where kinds of trials have other shares."""
+    """How many trials run at once; several numbers where kinds of trials have other shares, none
+    where no node has room for a trial."""
     memory_mb: float | None
     """Of a trial, at its peak; 2^20 bytes."""
     basis: tuple[str, ...]
@@ -211,6 +219,7 @@ def estimate_study(
     """
     cpus = scheduler.study.resources.cpus
     work = planned_work(scheduler, todo, configurations, costs, place)
+    has_room = all(room_for(place.nodes, cpus, share) for share in set(work.shares))
     works, shares, beside = work.seconds, work.shares, work.beside
     longest = max(costs[cost_class(c)].epoch_seconds * c.training.epochs for c in configurations)
     start = RAY_SECONDS + max(cost.start_seconds for cost in costs.values())
@@ -218,10 +227,10 @@ def estimate_study(
     gpu = max(shares) > 0 and torch.cuda.is_available()
     peaks = [cost.memory_mb for cost in costs.values() if cost.memory_mb is not None]
     return StudyEstimate(
-        wall_seconds=wall,
+        wall_seconds=wall if has_room else None,
         work_hours=sum(w * (s if gpu else cpus) for w, s in zip(works, shares, strict=True)) / 3600,
         unit="GPU" if gpu else "CPU",
-        side_by_side=tuple(sorted(set(beside))),
+        side_by_side=tuple(sorted(set(beside))) if has_room else (),
         memory_mb=max(peaks, default=None),
         basis=tuple(dict.fromkeys(cost.basis for cost in costs.values())),
     )
@@ -238,11 +247,10 @@ def estimate_lines(
     study = scheduler.study
     found = estimate_study(scheduler, todo, configurations, costs, place)
     shares = {scheduler.shares.share_of(cost_class(c)) for c in configurations}
-    has_room = all(room_for(place.nodes, study.resources.cpus, share) for share in shares)
     wall, hours, gpu = found.wall_seconds, found.work_hours, found.unit == "GPU"
     lines = [
         ("work", f"{_show_hours(hours * 3600)} {found.unit}-hours ({_hours_range(hours)})"),
-        ("wall time", _wall_time(wall, found.side_by_side) if has_room else NO_ROOM),
+        ("wall time", NO_ROOM if wall is None else _wall_time(wall, found.side_by_side)),
         *_memory_lines(found, gpu=gpu),
         ("measured by", "; ".join(found.basis)),
     ]
@@ -274,7 +282,7 @@ def _memory_lines(found: StudyEstimate, *, gpu: bool) -> list[tuple[str, str]]:
         lines.append(("GPU share", f"up to {fit} trials fit into one GPU of {total:,.0f} MB"))
     elif (granted := granted_megabytes()) is not None:
         fit = trials_that_fit(granted, peak)
-        if fit < max(found.side_by_side):
+        if fit < max(found.side_by_side, default=0):
             lines.append(
                 ("", f"{granted:,.0f} MB of memory hold {fit} side by side, fewer than have CPUs")
             )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from analysis.record.client import shown_tracking_uri
+from analysis.record.location import shown_tracking_uri
 from study.launching.planning import StudyPlan
 from study.launching.study_launch import StudyLaunch
 

@@ -8,7 +8,7 @@ from study.scheduling.reconcile import ReconciledStudy
 
 def describe_start(launch: StudyLaunch) -> list[str]:
     """Return what changed since the last launch, and what is on record."""
-    before = launch.record.resolved_before()
+    before = launch.record.study_writer.resolved_before()
     changes = describe_changes(before, launch.study.as_dict()) if before else []
     return [
         *(f"Changed: {change}" for change in changes),

@@ -162,10 +162,10 @@ def print_plan(
         say=lambda sentence: console.print(sentence, highlight=False, markup=False),
     )
     _print_lines(console, estimate_lines(scheduler, todo, configurations, costs, place))
-    if study.budget is not None:
+    estimate = estimate_study(scheduler, todo, configurations, costs, place)
+    if study.budget is not None and estimate.wall_seconds is not None:
         work = planned_work(scheduler, todo, configurations, costs, place)
         _print_lines(console, budget_lines(scheduler, study.budget, work))
-    estimate = estimate_study(scheduler, todo, configurations, costs, place)
     return StudyPlan(scheduler, upcoming, counts, estimate)
 
 
@@ -186,7 +186,7 @@ def _describe_seeds(study: ResolvedStudy) -> str:
 
 def _race_lines(scheduler: StudyScheduler) -> list[tuple[str, str]]:
     """Return where a race stands, and between which numbers that of its trials will lie."""
-    study, race = scheduler.study, scheduler.race
+    study, race = scheduler.study, scheduler.looks.race
     if race is None:
         return []
     settings = study.search

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.record import client, sqlite_file
+from analysis.record import location, sqlite_file
 from analysis.record.addresses import trials_address
 
 DEFAULT_STORE = "mlflow.db"
@@ -27,14 +27,14 @@ def trials_command(experiment_id: str, scale: str) -> tuple[str, str]:
     With a server that is an address; with a file it is the command that serves the file, and what
     is said of it is the address.
     """
-    uri = client.tracking_uri()
+    uri = location.tracking_uri()
     address = trials_address(uri, experiment_id, scale)
     if uri.startswith(("http://", "https://")):
         return address, "every trial"
     script = Path(sys.executable).with_name("mlflow")
     words = [_program("mlflow", script), "ui"]
     if not _is_default_store(uri):
-        words += ["--backend-store-uri", client.shown_tracking_uri()]
+        words += ["--backend-store-uri", location.shown_tracking_uri()]
     return shlex.join(words), f"every trial, at {address}"
 
 

@@ -1,6 +1,7 @@
 """What one launch of a valid study holds, and how it is prepared: data checked, record opened."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from study.file.resolved import ResolvedStudy
 from study.launching import provenance
 from study.launching.code_review import CodeReview
 from study.launching.data_messages import tell_data_messages
+from study.launching.missing_data import recorded_fingerprints
 from study.launching.objectives import check_objectives
 from study.lock import HeldLock
 from study.record.code_history import CodeHistory
@@ -105,7 +107,7 @@ class StudyLaunch:
             **self.digest_texts(),
             **self.code.proof_texts(),
         }
-        self.record.begin_study(provenance.provenance_tags(), texts)
+        self.record.study_writer.begin_study(provenance.provenance_tags(), texts)
         superseded = self.code.superseded_runs()
         for key in superseded:  # before a new run can begin, which would go on from it
             self.checkpoints.discard(key)
@@ -152,7 +154,8 @@ def prepare_launch(
         data: the folder of the data sets, absolute.
         command: how this launch was called, to say how to go on.
         code: what becomes of results that other code computed.
-        planning: whether nothing may be written to the record.
+        planning: whether nothing may be written to the record, nor downloaded: data that are not
+            here are stood in for by their known shape.
         lock: of the state directory, held by this process.
 
     Raises:
@@ -168,18 +171,26 @@ def prepare_launch(
     def say(sentence: str) -> None:
         console.print(sentence, highlight=False, markup=False)
 
+    lenient = datasets.stand_in_for_missing if planning else nullcontext
     try:
-        read = _read_data(study, data, console)
+        with lenient():
+            read = _read_data(study, data, console)
         record = open_record(
             study, folder.spool, read_only=planning, create=False, alone=not planning, say=say
         )
     except (DatasetError, RecordError) as error:
         raise LaunchRefusedError(str(error)) from error
     known = {settings: splits.fingerprint for settings, splits in read.items()}
+    missing = [settings for settings, splits in read.items() if splits.is_stand_in]
+    if missing:
+        known |= recorded_fingerprints(study, missing, record.trials())
 
     @cache
     def fingerprint_of(settings: datasets.AnySettings) -> str:
-        return known.get(settings) or datasets.load(settings, data).fingerprint
+        if settings in known:
+            return known[settings]
+        with lenient():
+            return datasets.load(settings, data).fingerprint
 
     def data_of(configuration: Configuration) -> str:
         return fingerprint_of(configuration.dataset)
@@ -234,11 +245,12 @@ def _look_elsewhere(
 ) -> TrialsElsewhere:
     """Return what is finished of the trials to do elsewhere, or with other diagnostics."""
     strangers = [trial for key, trial in record.trials().items() if key not in scheduler.trials]
-    record.others.has_diagnosed = any(map(is_diagnosed, strangers))
-    if not record.others.has_diagnosed and not record.others.are_there():
+    diagnosed = list(filter(is_diagnosed, strangers))
+    record.others.know_own(diagnosed)
+    if not diagnosed and not record.others.are_there():
         return TrialsElsewhere()
     coming = scheduler.known.planned_trials(search.upcoming(scheduler.unasked))
-    todo = {trial.key: trial for trial in scheduler.todo if not trial.recorded}
+    todo = {trial.key: trial for trial in scheduler.queue.waiting if not trial.recorded}
     todo |= {trial.key: trial for trial in coming if trial.key not in scheduler.trials}
     found = record.others.finished_among(todo.values())
     whole = {key: [run.recorded for run in runs if not run.lacking] for key, runs in found.items()}

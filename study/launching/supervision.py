@@ -8,7 +8,7 @@ from dataclasses import asdict
 from textwrap import shorten
 from typing import Any, NoReturn
 
-from analysis.record import client
+from analysis.record import location
 from study.execution.admission import NodeAdmission
 from study.execution.cluster import RayCluster, connect_cluster
 from study.execution.runner import TrialRunner
@@ -80,9 +80,9 @@ def _plain_settings(settings: AnySettings) -> dict[str, Any]:
 
 def _refuse_unfit(admission: NodeAdmission, nodes: list[ClusterNode]) -> None:
     reasons = admission.check_nodes()
-    if len(nodes) > 1 and client.is_on_one_machine():
+    if len(nodes) > 1 and location.is_on_one_machine():
         reasons.append(
-            f"records go to {client.shown_tracking_uri()}, a file of one machine: set "
+            f"records go to {location.shown_tracking_uri()}, a file of one machine: set "
             "MLFLOW_TRACKING_URI to an MLflow server"
         )
     if reasons:
@@ -101,7 +101,7 @@ def _facts_of(
         ("nodes", describe_nodes(nodes, cpus, *sizes)),
         ("dashboard", f"{cluster.dashboard}{token}" if cluster.dashboard else "none"),
         ("trials", trials_place(launch.record.experiment_id, launch.study.scale)),
-        ("records", client.shown_tracking_uri()),
+        ("records", location.shown_tracking_uri()),
         ("log", str(launch.folder.log)),
     ]
 
@@ -125,7 +125,7 @@ def _run_under_display(
             on_change=display.note_change,
             on_notice=display.say_once,
         )
-        display.occupancy = runner.occupancy
+        display.occupancy = runner.nodes.occupancy
         lost = "The head of the cluster is lost, and the launch ends."
         with admission.cluster.watched(lambda: _leave_process(launch, runner, display, lost)):
             return _run_until_told(launch, runner, display)

@@ -8,13 +8,14 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
-
-from mlflow import MlflowClient
+from typing import TYPE_CHECKING, Any, Literal
 
 from analysis.record.errors import is_store_error
 from analysis.record.names import LEASE_PREFIX
 from study.processes import ProcessIdentity
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class LeaseClaim:
         return json.dumps(asdict(self))
 
 
-def read_claims(client: MlflowClient, experiment_id: str, scale: str) -> list[LeaseClaim]:
+def read_claims(client: "MlflowClient", experiment_id: str, scale: str) -> list[LeaseClaim]:
     """Return what launches say of a study at a scale, the dead ones among them."""
     tags = client.get_experiment(experiment_id).tags
     return [claim for claim in parse_claims(tags) if claim.scale == scale]
@@ -73,14 +74,14 @@ def parse_claims(tags: Mapping[str, str]) -> list[LeaseClaim]:
     return claims
 
 
-def write_claim(client: MlflowClient, experiment_id: str, claim: LeaseClaim) -> LeaseClaim:
+def write_claim(client: "MlflowClient", experiment_id: str, claim: LeaseClaim) -> LeaseClaim:
     """Write a claim with its next sign of life, and return what was written."""
     alive = replace(claim, beat=claim.beat + 1)
     client.set_experiment_tag(experiment_id, alive.name, alive.as_text())
     return alive
 
 
-def withdraw_claim(client: MlflowClient, experiment_id: str, claim: LeaseClaim) -> None:
+def withdraw_claim(client: "MlflowClient", experiment_id: str, claim: LeaseClaim) -> None:
     """Delete a claim; a server that is away, or cannot delete tags, must not end a launch."""
     for withdraw in (_delete_tag, _empty_tag):
         try:
@@ -95,10 +96,10 @@ def withdraw_claim(client: MlflowClient, experiment_id: str, claim: LeaseClaim) 
             return
 
 
-def _delete_tag(client: MlflowClient, experiment_id: str, name: str) -> None:
+def _delete_tag(client: "MlflowClient", experiment_id: str, name: str) -> None:
     client.delete_experiment_tag(experiment_id, name)
 
 
-def _empty_tag(client: MlflowClient, experiment_id: str, name: str) -> None:
+def _empty_tag(client: "MlflowClient", experiment_id: str, name: str) -> None:
     """Empty a tag, for servers of older versions cannot delete an experiment's."""
     client.set_experiment_tag(experiment_id, name, "")

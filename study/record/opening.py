@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from mlflow import MlflowClient
 
-from analysis.record.client import open_client, shown_tracking_uri
+from analysis.record.client import open_client
+from analysis.record.location import shown_tracking_uri
 from study.file.resolved import ResolvedStudy
 from study.record.delivery import EntryDelivery
 from study.record.errors import BUSY_SECONDS, RecordError, ask_until_answered, is_busy

@@ -1,25 +1,34 @@
 """All studies on record, in numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from mlflow import MlflowClient
-from mlflow.entities import Experiment, Run
-
-from analysis.record.client import (
-    is_begun,
-    open_client,
-    search_all_experiments,
-    search_all_runs,
-    shown_tracking_uri,
-    with_tags,
-)
 from analysis.record.duplicates import oldest_run, sort_runs
-from analysis.record.names import RETIRED, ROLE, SCALE, STUDY_ROLE, TRIAL_ROLE
+from analysis.record.errors import BUSY_SECONDS, ask_until_answered, is_busy
+from analysis.record.location import is_begun, shown_tracking_uri
+from analysis.record.names import (
+    OUTCOME,
+    RETIRED,
+    ROLE,
+    SCALE,
+    STUDY_ROLE,
+    TRIAL_KEY,
+    TRIAL_ROLE,
+)
+from analysis.record.quick_reading import (
+    QuickReading,
+    StoredExperiment,
+    StoredRun,
+    StoredState,
+    StoredTags,
+    read_quickly,
+)
 from analysis.record.values import is_flag
 from study.processes import is_gone
 from study.record.claims import parse_claims
-from study.record.errors import BUSY_SECONDS, ask_until_answered, is_busy
+
+TAGS = (ROLE, SCALE, TRIAL_KEY, OUTCOME, RETIRED)
+"""What is read here of a run's tags."""
 
 
 @dataclass(frozen=True)
@@ -62,29 +71,66 @@ def read_overview(say: Callable[[str], None] | None = None) -> list[StudyOvervie
 
 
 def _read_all() -> list[StudyOverview]:
-    client = open_client()
-    experiments = {e.experiment_id: e for e in search_all_experiments(client)}
-    where = with_tags({ROLE: STUDY_ROLE})
-    parents = [*search_all_runs(client, list(experiments), where)] if experiments else []
-    by_study: dict[tuple[str, str], list[Run]] = {}
-    for run in parents:
-        study = (run.info.experiment_id, run.data.tags.get(SCALE, ""))
-        by_study.setdefault(study, []).append(run)
+    reading = read_quickly(TAGS) or _read_by_client()
+    runs = {
+        role: _by_study(run for run in reading.runs if run.data.tags.get(ROLE) == role)
+        for role in (STUDY_ROLE, TRIAL_ROLE)
+    }
+    experiments = {each.experiment_id: each for each in reading.experiments}
     found = [
-        _overview_of(client, experiments[id], oldest_run(runs))
-        for (id, _), runs in by_study.items()
+        _overview_of(experiments[id], oldest_run(parents), runs[TRIAL_ROLE].get((id, scale), []))
+        for (id, scale), parents in runs[STUDY_ROLE].items()
     ]
     return sorted(found, key=lambda study: -study.changed)
 
 
-def _overview_of(client: MlflowClient, experiment: Experiment, parent: Run) -> StudyOverview:
-    scale = parent.data.tags.get(SCALE, "")
-    where = with_tags({ROLE: TRIAL_ROLE, SCALE: scale})
-    runs = [
-        run
-        for run in sort_runs(search_all_runs(client, [experiment.experiment_id], where)).kept
-        if not is_flag(run.data.tags.get(RETIRED))
+def _read_by_client() -> QuickReading:
+    """Return what a quick reading would, where only MLflow can read the record."""
+    # Late: MLflow takes four seconds, which a record in a SQLite file does not need here.
+    from analysis.record.client import (
+        open_client,
+        search_all_experiments,
+        search_all_runs,
+        with_tags,
+    )
+
+    client = open_client()
+    experiments = [
+        StoredExperiment(each.experiment_id, each.name, dict(each.tags))
+        for each in search_all_experiments(client)
     ]
+    ids = [each.experiment_id for each in experiments]
+    runs = [
+        StoredRun(
+            StoredState(
+                run.info.run_id,
+                run.info.experiment_id,
+                run.info.status,
+                run.info.start_time,
+                run.info.end_time,
+            ),
+            StoredTags({name: run.data.tags[name] for name in TAGS if name in run.data.tags}),
+        )
+        for role in (STUDY_ROLE, TRIAL_ROLE)
+        for run in (search_all_runs(client, ids, with_tags({ROLE: role})) if ids else ())
+    ]
+    return QuickReading(experiments, runs)
+
+
+def _by_study(runs: Iterable[StoredRun]) -> dict[tuple[str, str], list[StoredRun]]:
+    """Return the runs by experiment and scale."""
+    found: dict[tuple[str, str], list[StoredRun]] = {}
+    for run in runs:
+        study = (run.info.experiment_id, run.data.tags.get(SCALE, ""))
+        found.setdefault(study, []).append(run)
+    return found
+
+
+def _overview_of(
+    experiment: StoredExperiment, parent: StoredRun, trials: Iterable[StoredRun]
+) -> StudyOverview:
+    scale = parent.data.tags.get(SCALE, "")
+    runs = [run for run in sort_runs(trials).kept if not is_flag(run.data.tags.get(RETIRED))]
     statuses = [run.info.status for run in runs]
     times = [run.info.end_time or run.info.start_time for run in [parent, *runs]]
     claims = [claim for claim in parse_claims(experiment.tags) if claim.scale == scale]

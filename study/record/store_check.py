@@ -10,7 +10,8 @@ from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from analysis.record import sqlite_file
-from analysis.record.client import is_begun, open_client, shown_tracking_uri, tracking_uri
+from analysis.record.client import open_client
+from analysis.record.location import is_begun, shown_tracking_uri, tracking_uri
 from trainables.metrics import TRAIN_LOSS
 
 FILE = "doctor.txt"

@@ -44,7 +44,7 @@ class TrialRuns:
         self._in_doubt: set[str] = set()
         """Trials whose run may have been made by a request that failed on its way back."""
         self._last_epochs: dict[str, dict[str, int]] = {}
-        self._read: SortedRuns | None = None
+        self._read: SortedRuns[Run] | None = None
         """All runs as last read, until something is written: thousands take seconds."""
 
     @property
@@ -61,7 +61,7 @@ class TrialRuns:
         """Return all trials of the study by key, whatever became of them."""
         return {trial.key: trial for trial in map(recorded_trial, self._sorted().kept)}
 
-    def _sorted(self) -> SortedRuns:
+    def _sorted(self) -> SortedRuns[Run]:
         if self._read is None:
             self._read = sort_runs(self._search())
         return self._read

@@ -1,15 +1,12 @@
 """The record of one study at one scale, in MLflow, as a launch uses it.
 
 What happens to trials goes through the spool and is on file at once. What concerns the study's own
-run is written directly. The file has over 300 lines because the record takes each thing that may
-happen to a trial by a method of its own.
+run is written directly, by the record's `study_writer`.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 from mlflow import MlflowClient
 
@@ -29,25 +26,15 @@ from study.record.entries import (
     line_of,
     own_diagnostics,
 )
-from study.record.errors import (
-    BUSY_SECONDS,
-    ask_until_answered,
-    store_errors_told,
-)
+from study.record.errors import store_errors_told
 from study.record.lease import StudyLease
 from study.record.spool import RecordSpool
-from study.record.study_run import (
-    StudyRun,
-    milliseconds_now,
-)
+from study.record.study_run import StudyRun, milliseconds_now
+from study.record.study_writer import StudyWriter
 from study.record.trial_runs import TrialRuns
 from study.trials import RecordedTrial, Trial
 from trainables.diagnostics import DiagnosticsSettings
 from trainables.metrics import EpochMetrics, TrialSummary
-
-log = logging.getLogger(__name__)
-
-Answer = TypeVar("Answer")
 
 
 class StudyRecord:
@@ -75,11 +62,12 @@ class StudyRecord:
         """
         self.lease = lease
         self.notices = notices
-        self.say = say
         self.study = study_run.study
         self.study_run = study_run
         self.runs = runs
         self.spool = spool
+        self.study_writer = StudyWriter(study_run, runs, check_right=self.check_right, say=say)
+        """Writes what concerns the study as a whole."""
         self.others = OtherStudies(study_run)
 
     @property
@@ -252,100 +240,13 @@ class StudyRecord:
     def _append(self, entry: TrialEntry) -> None:
         self.spool.append(line_of(entry))
 
-    def begin_study(self, tags: Mapping[str, str], texts: Mapping[str, str] | None = None) -> None:
-        """Mark the study as running, with the study file as written and as resolved.
-
-        The study's run is made here, so that a launch that is refused leaves none.
-
-        Args:
-            tags: of the study's run.
-            texts: further artifacts of the run, by their names.
-
-        Raises:
-            RecordError: if the tracking server cannot be reached or refuses, or the study is
-                another launch's.
-        """
-
-        def begin() -> None:
-            self.check_right()
-            self.study_run.create_missing()
-            self.runs.end_running()
-            self.study_run.begin(tags, texts or {})
-
-        self._ask(begin, failed="cannot put the study on record")
-
-    def resolved_before(self) -> dict[str, Any] | None:
-        """Return the study as the last launch resolved it, or None where that is not known.
-
-        Raises:
-            RecordError: if the tracking server cannot be reached.
-        """
-        ask = self.study_run.resolved_before
-        return self._ask(ask, failed="cannot read the study file on record")
-
-    def has_plots_of(self, table: str) -> bool:
-        """Return whether the plots on record are whole and of the trials of a table.
-
-        Args:
-            table: as the artifact TABLE_CSV.
-
-        Raises:
-            RecordError: if the tracking server cannot be reached.
-        """
-        return self._ask(
-            lambda: self.study_run.has_plots_of(table), failed="cannot look for plots on record"
-        )
-
-    def _ask(self, ask: Callable[[], Answer], *, failed: str) -> Answer:
-        return ask_until_answered(ask, failed=failed, seconds=BUSY_SECONDS, say=self.say)
-
-    def publish(
-        self,
-        *,
-        texts: Mapping[str, str],
-        plots: Iterable[Path],
-        status: Literal["FINISHED", "FAILED", "KILLED"],
-        description: str = "",
-        values: Mapping[str, float] | None = None,
-    ) -> None:
-        """Add texts and plots to the study's run, and end it and what a dead process left running.
-
-        The runs end also where the store takes no artifact.
-
-        Args:
-            texts: by the names of their artifacts.
-            plots: files.
-            status: with which the run ends.
-            description: of the run, in Markdown; empty leaves it as it is.
-            values: metrics of the run.
-
-        Raises:
-            RecordError: if the tracking server cannot be reached or refuses.
-        """
-
-        def end() -> None:
-            self.check_right()
-            self.runs.end_running()
-            self.study_run.end(status)
-
-        def add() -> None:
-            self.check_right()
-            self.study_run.add_results(texts=texts, plots=drawn)
-            if description:
-                self.study_run.describe(description, values or {})
-
-        drawn = list(plots)
-        try:
-            self._ask(add, failed="cannot put the table and its plots on record")
-        finally:
-            self._ask(end, failed="cannot end the study's record")
-
     def close(self, timeout: float) -> bool:
         """Write what waits, and let other launches have the study.
 
         Returns:
             Whether all is written; what is not waits in the spool for the next launch.
         """
+        self.others.close()
         written = self.spool.close(timeout)
         if self.lease:
             self.lease.release()

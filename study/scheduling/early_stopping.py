@@ -10,17 +10,65 @@ place to them.
 
 import statistics
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 from analysis.record.names import DIVERGED
+from study.file.resolved import ResolvedStudy
 from study.file.settings import EarlyStopping, Median
-from study.scheduling.protocols import SearchLike
-from study.trials import ConfigurationTrials, Trial
-from trainables.metrics import course_metric, judged_value
+from study.scheduling.protocols import RecordLike, SearchLike
+from study.scheduling.study_trials import StudyTrials
+from study.trials import ConfigurationTrials, RecordedTrial, Trial
+from trainables.metrics import course_metric, has_diverged, judged_value
 
 MEDIAN_GROWTH = 2
 """The median rule judges every epoch; seeds wait for each other at each doubling of the epochs."""
+
+
+class RungWatch:
+    """Follows trials from rung to rung, and sees which configurations are to be stopped."""
+
+    def __init__(
+        self, study: ResolvedStudy, known: StudyTrials, search: SearchLike, record: RecordLike
+    ) -> None:
+        """Prepare.
+
+        Args:
+            study: whose early stopping; where there is none, nothing is followed.
+            known: which configurations hold a trial.
+            search: decides which configurations are stopped.
+            record: has the epochs of earlier launches.
+        """
+        self.rule = study.search.early_stopping
+        self.objective = study.search.objectives[0]
+        self.known = known
+        self.search = search
+        self.record = record
+
+    def recall_course(self, trial: Trial, recorded: RecordedTrial) -> None:
+        """Read the epochs of a trial on record, where early stopping will go by them."""
+        if self.rule is not None:
+            trial.course.update(self.record.course(recorded, course_metric(self.objective)))
+
+    def follow(self, trial: Trial) -> Iterator[ConfigurationTrials]:
+        """Show the search the epochs of a trial; yield each configuration that it stops."""
+        if self.rule is not None:
+            note_course(trial, self.objective)
+        if not self.may_stop(trial):
+            return
+        for holder in self.known.holders_of(trial):
+            if not holder.is_judged and is_to_stop(holder, self.search, self.objective):
+                yield holder
+
+    def may_stop(self, trial: Trial) -> bool:
+        """Return whether a trial under way can be stopped early; a diverged one ends by itself."""
+        return self.rule is not None and not has_diverged(trial.history)
+
+    def laggards_of(self, trial: Trial) -> list[Trial]:
+        """Return the trials that a trial at or past a rung should wait for, in order."""
+        rungs = rungs_of(self.rule, trial.epochs)
+        holders = self.known.holders_of(trial)
+        return [other for holder in holders for other in laggards_of(trial, holder, rungs)]
 
 
 def rungs_of(rule: EarlyStopping | None, epochs: int) -> list[int]:

@@ -36,7 +36,7 @@ def describe_left(scheduler: StudyScheduler) -> str:
 
 def describe_settled(scheduler: StudyScheduler) -> str:
     """Return in words why the search has ended before its last configuration, or nothing."""
-    settled = scheduler.settled
+    settled = scheduler.looks.settled
     if settled is None:
         return ""
     objective = description_of(scheduler.study.search.objectives[0])

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from study.file.resolved import ResolvedStudy
 from study.scheduling.code_proof import PROOF_EPOCHS, TrainedSample
+from study.scheduling.failed_attempts import RETRIES
 from study.scheduling.gpu_shares import GpuShares
-from study.scheduling.scheduler import RETRIES
 from study.trials import Trial
 from trainables.artifacts import TrialArtifacts
 from trainables.metrics import EpochMetrics

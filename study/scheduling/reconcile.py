@@ -72,9 +72,9 @@ def reconcile_study(
         else:
             for trial in each.judging_trials:
                 if trial.key in recorded:
-                    scheduler.recall_course(trial, recorded[trial.key])
+                    scheduler.rungs.recall_course(trial, recorded[trial.key])
             scheduler.queue_trials(each)
-    scheduler.take_look()
+    scheduler.looks.take_look()
     own = set(scheduler.trials)
     was_retired = {k for k, trial in recorded.items() if is_flag(trial.tags.get(RETIRED))}
     return ReconciledStudy(

@@ -27,7 +27,7 @@ from study.search.optuna_trials import (
 )
 from study.search.samplers import GENERATION_ATTRIBUTE, build_pruner, build_sampler
 from study.search.sequences import SequenceCursor, build_sequence
-from study.search.storage_file import is_damage, set_aside, sqlite_url
+from study.search.storage_file import is_damage, set_aside, sqlite_url, write_storage
 from study.trials import ConfigurationResult, Suggestion
 from trainables.metrics import course_metric
 
@@ -251,27 +251,17 @@ class OptunaStudy:
         first = {GENERATION_ATTRIBUTE: 0} if self.study.search.sampler == "nsga2" else {}
         self._storage.remove_session()
         self._storage.engine.dispose()
+        trials = [
+            frozen_trial_of(
+                point,
+                self.study,
+                judgement,
+                {**notes.get(points.point_word(point), {}), **first},
+            )
+            for point, judgement in configurations
+        ]
         fresh = self.path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        storage = optuna.storages.RDBStorage(sqlite_url(fresh))
-        study = optuna.create_study(
-            study_name=self.name,
-            storage=storage,
-            directions=["minimize"] * len(self.study.search.objectives),
-        )
-        study.add_trials(
-            [
-                frozen_trial_of(
-                    point,
-                    self.study,
-                    judgement,
-                    {**notes.get(points.point_word(point), {}), **first},
-                )
-                for point, judgement in configurations
-            ]
-        )
-        storage.remove_session()
-        storage.engine.dispose()
+        write_storage(fresh, self.name, trials, objectives=len(self.study.search.objectives))
         os.replace(fresh, self.path)
         self._open()
 

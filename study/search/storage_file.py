@@ -1,11 +1,14 @@
-"""The SQLite file of Optuna's storage: its address, what damage looks like, how it is set aside."""
+"""The SQLite file of Optuna's storage: its address, its making, what becomes of a damaged one."""
 
 import itertools
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import optuna
+from optuna.trial import FrozenTrial
 from sqlalchemy import URL
 
 
@@ -32,3 +35,24 @@ def set_aside(file: Path) -> Path:
             os.replace(f"{file}{suffix}", f"{aside}{suffix}")
     os.replace(file, aside)
     return aside
+
+
+def write_storage(
+    file: Path, study_name: str, trials: Sequence[FrozenTrial], *, objectives: int
+) -> None:
+    """Write a storage that holds one study with these trials; a file that is there is replaced.
+
+    Args:
+        file: to be written.
+        study_name: of Optuna's study.
+        trials: of the study, in the order of their numbers.
+        objectives: how many values a trial has, each to be minimised.
+    """
+    file.unlink(missing_ok=True)
+    storage = optuna.storages.RDBStorage(sqlite_url(file))
+    study = optuna.create_study(
+        study_name=study_name, storage=storage, directions=["minimize"] * objectives
+    )
+    study.add_trials(trials)
+    storage.remove_session()
+    storage.engine.dispose()

@@ -51,6 +51,7 @@ def test_the_report_of_a_finished_study(here, store, capsys):
     assert "How much of the target should be the local label?" in text
     assert "Lowest validation error with regularizer.beta = 0.5" in text
     assert "over 3 seeds" in text
+    assert "Further trials would tell most at β ≈ " in text
     assert "What the paper says" in text and "80.62" in text
     best = trials.load("beta").query("`regularizer.beta` == 0.5")
     assert all(run_id in text for run_id in best["run_id"])
@@ -61,7 +62,7 @@ def test_the_report_of_a_finished_study(here, store, capsys):
         check_latex((folder / "tables" / f"{name}.tex").read_text())
     assert {path.name for path in (folder / "figures").iterdir()} == {
         f"{name}.{kind}"
-        for name in ("error-by-factor", "intervals", "learning-curves")
+        for name in ("error-by-factor", "intervals", "learning-curves", "sensitivity")
         for kind in ("png", "pdf")
     }
 
@@ -93,7 +94,7 @@ def test_the_page_is_small_and_shows_its_figures_without_the_library_too(here):
     assert file.stat().st_size < 1_500_000
     page = file.read_text()
     assert (
-        page.count("<svg") == page.count('class="plot still"') == page.count("Plotly.newPlot(") == 3
+        page.count("<svg") == page.count('class="plot still"') == page.count("Plotly.newPlot(") == 4
     )
     assert "prefers-color-scheme: dark" in page and "@media print" in page
     ids = re.findall(r' id="([^"]+)"', page)
@@ -104,7 +105,7 @@ def test_every_figure_of_the_page_is_told_in_words_too(here):
     run("beta", "--no-attach")
     page = (here / "reports" / "beta-quick" / "report.html").read_text()
     told = re.findall(r'role="img" aria-label="([^"]+)"', page)
-    assert len(told) == 3
+    assert len(told) == 4
     assert any(re.search(r"regularizer.beta = 0.5 \d", words) for words in told)
 
 

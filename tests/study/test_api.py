@@ -78,6 +78,20 @@ def test_a_plan_is_the_document_of_the_command_and_the_words_go_elsewhere(here, 
     assert "wall time" in told.err
 
 
+def test_a_plan_without_the_data_goes_by_their_known_shape_and_downloads_nothing(here, capsys):
+    dataset = {"name": "cifar10", "validation": 0.2, "train_images": 400, "test_images": 100}
+    trial = {**SMALL["trial"], "dataset": dataset}
+    (here / "small.json").write_text(json.dumps({**SMALL, "trial": trial}))
+    assert launch.main(["small.json", "--plan", "--json"]) == 0
+    told = capsys.readouterr()
+    estimate = checked(told.out)["estimate"]
+    assert estimate["wall_seconds"] > 0
+    (basis,) = estimate["basis"]
+    assert basis.endswith("by the known shape of cifar10; the data are not here")
+    assert "50,000 training and 10,000 test images of 3 x 32 x 32, 10 classes" in told.err
+    assert not (here / "data").exists()
+
+
 def test_a_refusal_is_a_document_too(here, capsys):
     (here / "small.json").write_text(json.dumps({**SMALL, "sarch": 1}))
     assert launch.main(["small.json", "--json"]) == 2
@@ -95,6 +109,15 @@ def test_a_study_that_another_process_runs_is_refused(here):
     folder = StateFolder.open("state", study.name, study.scale)
     with hold_study(folder.lock), pytest.raises(api.StudyHeldError):
         study.launch(progress=False)
+
+
+def test_a_plan_or_a_launch_that_is_refused_leaves_no_folder_behind(here):
+    missing = {"name": "image_folder", "path": str(here / "nowhere")}
+    study = api.Study(SMALL, trial={**SMALL["trial"], "dataset": missing})
+    for step in (study.plan, study.launch):
+        with pytest.raises(api.LaunchRefusedError, match="nowhere"):
+            step(progress=False)
+        assert not (here / "state").exists()
 
 
 def test_an_exception_leaves_the_study_free_and_the_log_unheard(here, monkeypatch):

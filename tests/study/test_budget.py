@@ -10,8 +10,9 @@ from study.file.resolved import load_study
 from study.launching.estimate import PlannedWork
 from study.launching.outlook import budget_lines, fitting_trials
 from study.scheduling.budget import BudgetMeter
+from study.scheduling.failed_attempts import RETRIES
 from study.scheduling.progress import describe_left, describe_spent, trial_counts
-from study.scheduling.scheduler import RETRIES, StudyScheduler
+from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import OptunaStudy
 from tests.study.sample import epochs_of
 from tests.study.test_scheduler import ListedRecord, finish, run

@@ -160,7 +160,7 @@ def test_a_trial_on_record_without_what_a_constraint_bounds_is_trained_again(beg
     older = next(iter(record))
     del record[older].metrics["epoch_seconds"]
     again = begun(record)
-    assert [trial.key for trial in again.todo] == [older]
+    assert [trial.key for trial in again.queue.waiting] == [older]
 
 
 @pytest.mark.parametrize(("sampler", "count"), [("tpe", 20), ("gp", 14), ("nsga2", 100)])

@@ -3,6 +3,7 @@
 import pytest
 
 from study.launching import estimate
+from study.launching.missing_data import recorded_fingerprints
 from study.scheduling.nodes import ClusterNode, StudyPlace
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import OptunaStudy
@@ -57,6 +58,34 @@ def test_each_cost_class_is_probed(planned, space, monkeypatch, tmp_path):
     place = StudyPlace([ClusterNode("", "here", cpus=1, gpus=0)])
     work = dict(estimate.estimate_lines(scheduler, [], configurations, costs, place))["work"]
     assert work.startswith("0.007 CPU-hours")  # 10 epochs of 0.66 s and 10 of 1.68 s
+
+
+def test_a_place_without_room_has_neither_time_nor_trials_side_by_side(planned, tmp_path):
+    _, scheduler, configurations = planned(MIXING)
+    cost = estimate.TrialCost(60.0, 1.0, 300.0, "a guess")
+    costs = {cost_class(c): cost for c in configurations}
+    place = StudyPlace([ClusterNode("", "here", cpus=0, gpus=0)])
+    found = estimate.estimate_study(scheduler, [], configurations, costs, place)
+    assert (found.wall_seconds, found.side_by_side) == (None, ())
+    lines = dict(estimate.estimate_lines(scheduler, [], configurations, costs, place))
+    assert lines["wall time"] == estimate.NO_ROOM
+
+
+def test_a_plan_knows_data_that_are_not_here_by_the_record(planned):
+    _, scheduler, configurations = planned(IMAGES)
+    study = scheduler.study
+    tags = [
+        {"point": '{"dataset.train_images": 200}', "data_fingerprint": "feed"},
+        {"point": '{"dataset.train_images": 300}', "data_fingerprint": "f00d"},
+        {"point": '{"dataset.train_images": 600}'},
+    ]
+    recorded = {
+        str(i): RecordedTrial(str(i), str(i), "FINISHED", "completed", {}, each)
+        for i, each in enumerate(tags)
+    }
+    wanted = [c.dataset for c in configurations]
+    assert recorded_fingerprints(study, wanted, recorded) == {wanted[0]: "feed"}
+    assert recorded_fingerprints(study, wanted[1:], recorded) == {}
 
 
 @pytest.mark.parametrize("space", [MIXING, IMAGES])

@@ -164,3 +164,8 @@ def test_published_cells_are_read_with_the_study(tmp_path, capsys):
     (tmp_path / "table.csv").write_text("dataset,network\n")
     with pytest.raises(StudyFileError, match="claims: `table.csv`: its first line lacks method"):
         load_study(file, scale="quick")
+    file.write_text(f"{text}\nclaims: cutmix\n")
+    assert len(load_study(file, scale="quick").claims) == 14
+    file.write_text(f"{text}\nclaims: cutmx\n")
+    with pytest.raises(StudyFileError, match="shipped are cutmix, lamix, manifold_mixup, mixup"):
+        load_study(file, scale="quick")

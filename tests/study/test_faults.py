@@ -217,8 +217,8 @@ def test_a_record_that_the_server_always_fails_at_ends_no_study_and_is_named(tmp
             )
         folder = Folder(tmp_path)
         folder.environment["MLFLOW_TRACKING_URI"] = folder.uri = server.uri
-        output = folder.launch("--set", "search.seeds=1")
-        assert output.count("refused a record: RefusedRecord: end of trial") == 2
+        output = folder.launch("--set", "search.seeds=1", status=130)
+        assert output.count("refused a record: RefusedRecordError: end of trial") == 2
         for metrics in folder.metrics().values():
             assert [step for step, _ in metrics["train_loss"]] == [1, 2, 3]
     finally:

@@ -166,6 +166,7 @@ def test_a_plan_says_what_there_is_to_do_and_leaves_nothing_behind(tmp_path):
     assert not (tmp_path / "state/small/quick/optuna.db").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_without_a_gpu_measured_shares_are_the_cpus(tmp_path):
     folder = Folder(tmp_path)

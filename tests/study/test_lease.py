@@ -236,8 +236,8 @@ def test_a_record_that_was_taken_over_writes_nothing_more(client, opened, tmp_pa
     wait_for(lambda: record.lost_to, 20)
     record.begin("f" * 16, name="x", params=PARAMS, tags=TAGS)
     for step in (
-        lambda: record.begin_study({}),
-        lambda: record.publish(texts={}, plots=[], status="FINISHED"),
+        lambda: record.study_writer.begin_study({}),
+        lambda: record.study_writer.publish(texts={}, plots=[], status="FINISHED"),
     ):
         with pytest.raises(RecordError, match="process 7 on far holds this study since noon"):
             step()

@@ -70,8 +70,8 @@ def test_a_study_that_selects_nothing_is_ordered_by_its_test_error(make):
 
 
 def test_each_launch_renews_the_view_and_the_experiment_says_what_it_is(client, opened):
-    opened().begin_study({})
-    opened(space={"regularizer.smoothing": [0.0, 0.1]}).begin_study({})
+    opened().study_writer.begin_study({})
+    opened(space={"regularizer.smoothing": [0.0, 0.1]}).study_writer.begin_study({})
     tags = client.get_experiment_by_name("sample").tags
     assert "regularizer.smoothing" in tags["mlflow.sharedViewState.quick"]
     assert "regularizer.beta" not in tags["mlflow.sharedViewState.quick"]
@@ -79,7 +79,7 @@ def test_each_launch_renews_the_view_and_the_experiment_says_what_it_is(client, 
 
 
 def test_the_address_names_the_view_that_is_stored(client, opened):
-    opened().begin_study({})
+    opened().study_writer.begin_study({})
     info = trials.study_info("sample")
     base, _, query = info.trials_url.partition("?")
     assert base == f"http://127.0.0.1:5000/#/experiments/{info.experiment_id}/runs"
@@ -89,7 +89,7 @@ def test_the_address_names_the_view_that_is_stored(client, opened):
 
 def test_runs_say_who_ran_what_from_which_file_at_which_commit_on_which_data(client, opened):
     record = opened()
-    record.begin_study({"git_commit": "abc"})
+    record.study_writer.begin_study({"git_commit": "abc"})
     train(record, 0.3, 0, [9.0, 7.0])
     assert record.spool.drain(20)
     found = client.search_runs([record.experiment_id])
@@ -106,7 +106,7 @@ def test_runs_say_who_ran_what_from_which_file_at_which_commit_on_which_data(cli
 def test_a_record_that_is_opened_and_not_begun_leaves_nothing(client, opened):
     record = opened(create=False)
     assert client.get_experiment_by_name("sample") is None
-    record.begin_study({})
+    record.study_writer.begin_study({})
     (run,) = client.search_runs([record.experiment_id])
     assert (run.info.run_id, run.info.status) == (record.parent_id, "RUNNING")
 
@@ -121,7 +121,7 @@ def test_entries_that_wait_have_the_run_made_that_they_belong_to(client, opened,
 
 def test_the_studys_run_holds_the_answer_the_table_and_the_best_values(client, opened):
     record = opened()
-    record.begin_study({})
+    record.study_writer.begin_study({})
     for beta, error in ((0.3, 7.0), (0.5, 5.0)):
         for seed in (0, 1):
             train(record, beta, seed, [9.0, error + seed])
@@ -131,7 +131,9 @@ def test_the_studys_run_holds_the_answer_the_table_and_the_best_values(client, o
     table = over_configurations(frame, factors, ["validation_error"])
     note = result_note(record.study, frame, table, factors, ["validation_error"])
     values = best_values(table, factors, ["validation_error"])
-    record.publish(texts={}, plots=[], status="FINISHED", description=note, values=values)
+    record.study_writer.publish(
+        texts={}, plots=[], status="FINISHED", description=note, values=values
+    )
     run = client.get_run(record.parent_id)
     note = run.data.tags["mlflow.note.content"]
     assert "Lowest validation error" in note and "5.50" in note and "| **0.5** |" in note
@@ -204,8 +206,8 @@ def test_a_record_in_a_folder_with_a_space_is_found(tmp_path, blank):
 
 def test_the_report_and_the_list_have_one_word_for_an_interrupted_study(client, opened, capsys):
     record = opened()
-    record.begin_study({})
-    record.publish(texts={}, plots=[], status="KILLED")
+    record.study_writer.begin_study({})
+    record.study_writer.publish(texts={}, plots=[], status="KILLED")
     assert trials.study_info("sample").state == "interrupted"
     assert list_studies.main([]) == 0
     assert "interrupted" in capsys.readouterr().out

@@ -164,13 +164,13 @@ def test_a_trial_with_a_damaged_tag_ends_no_launch(client, opened, storage, dama
 @pytest.mark.parametrize("text", ["{unclosed: [", "- a\n- list", "\x00", ""])
 def test_a_damaged_resolved_file_counts_as_none(client, opened, text):
     record = opened()
-    record.begin_study({})
+    record.study_writer.begin_study({})
     client.log_text(record.parent_id, text, "resolved.yaml")
-    assert record.resolved_before() is None
+    assert record.study_writer.resolved_before() is None
     info = study_info("sample")
     assert info.resolved == {}
-    record.begin_study({})
-    assert record.resolved_before() == record.study.as_dict()
+    record.study_writer.begin_study({})
+    assert record.study_writer.resolved_before() == record.study.as_dict()
 
 
 def test_a_trial_without_params_or_metrics_is_a_row_like_any_other(client, opened):

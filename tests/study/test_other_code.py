@@ -401,7 +401,9 @@ def test_a_record_of_before_and_one_that_is_proven_are_told_apart_on_mlflow(open
         record.study, SimpleNamespace(), record, data_of=lambda c: "feed", provenance={}
     )
     review.take_verdicts([verdict], scheduler)
-    record.begin_study({}, {**review.digest_texts([one.configuration]), **review.proof_texts()})
+    record.study_writer.begin_study(
+        {}, {**review.digest_texts([one.configuration]), **review.proof_texts()}
+    )
     record.tag_trials(review.tags())
     assert record.spool.drain(20)
     assert record.trials()[one.key].codes == {"not recorded", one.code}
@@ -423,7 +425,7 @@ def test_what_changed_is_told_by_module_and_function(opened):
     )
     write(record, trial, code=old.digest)
     texts = {"provenance/code.json": CodeHistory(record).code_text([old], [old.digest])}
-    record.begin_study({}, texts)
+    record.study_writer.begin_study({}, texts)
     (said, _) = reviewed(record, "check").sentences()
     assert "trainables.targets changed (smooth_one_hot)" in said
 

@@ -544,7 +544,9 @@ def test_reconciling_loses_no_trial_and_the_second_time_changes_nothing(
     assert (lab.found.retired, lab.found.restored) == ((), ())
     assert lab.found.done == found.done
     assert list(again.trials) == list(scheduler.trials)
-    assert list(again.todo) == [again.trials[trial.key] for trial in scheduler.todo]
+    assert list(again.queue.waiting) == [
+        again.trials[trial.key] for trial in scheduler.queue.waiting
+    ]
     assert lab.search.asked() == asked
     assert lab.record.runs == settled
     lab.search._storage.remove_session()

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from analysis.record.names import TABLE_CSV
+from study.record.elsewhere import OtherStudies
 from study.record.errors import RecordError, store_errors_told
 from study.record.opening import open_record
 from study.record.spool import RecordSpool
@@ -407,13 +408,13 @@ def test_runs_that_somebody_else_put_below_the_parent_are_left_alone(client, ope
 
 def test_the_parent_run_holds_the_study_file_as_written_and_as_resolved(client, opened):
     record = opened()
-    assert record.resolved_before() is None
-    record.begin_study({"git_commit": "abc"})
+    assert record.study_writer.resolved_before() is None
+    record.study_writer.begin_study({"git_commit": "abc"})
     assert client.get_run(record.parent_id).info.status == "RUNNING"
-    assert record.resolved_before() == record.study.as_dict()
+    assert record.study_writer.resolved_before() == record.study.as_dict()
     path = client.download_artifacts(record.parent_id, "study.yaml")
     assert yaml.safe_load(Path(path).read_text())["study"] == "sample"
-    record.publish(texts={}, plots=[], status="FINISHED")
+    record.study_writer.publish(texts={}, plots=[], status="FINISHED")
     parent = client.get_run(record.parent_id)
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["git_commit"] == "abc"
@@ -429,23 +430,23 @@ def test_plots_count_once_all_are_there_and_only_for_the_table_that_they_show(
     table = "beta,mean\n0.3,8.5\n"
 
     def publish():
-        record.publish(texts={TABLE_CSV: table}, plots=plots, status="FINISHED")
+        record.study_writer.publish(texts={TABLE_CSV: table}, plots=plots, status="FINISHED")
 
     def die(run_id, file, folder):
         raise KeyboardInterrupt
 
-    assert not record.has_plots_of(table)
+    assert not record.study_writer.has_plots_of(table)
     log_artifact = record.client.log_artifact
     for survived in range(len(plots)):
         left = iter([log_artifact] * survived)
         monkeypatch.setattr(record.client, "log_artifact", lambda *a, n=left: next(n, die)(*a))
         with pytest.raises(KeyboardInterrupt):
             publish()
-        assert not record.has_plots_of(table)
+        assert not record.study_writer.has_plots_of(table)
     monkeypatch.setattr(record.client, "log_artifact", log_artifact)
     publish()
-    assert record.has_plots_of(table)
-    assert not record.has_plots_of(f"{table}0.9,8.1\n")
+    assert record.study_writer.has_plots_of(table)
+    assert not record.study_writer.has_plots_of(f"{table}0.9,8.1\n")
 
 
 @pytest.mark.parametrize("step", ["begin_study", "publish"])
@@ -457,9 +458,9 @@ def test_no_run_stays_running_that_a_dead_process_left(client, opened, step):
     second = opened("second.jsonl")
     assert second.trials()[KEY].status == "RUNNING"
     if step == "begin_study":
-        second.begin_study({})
+        second.study_writer.begin_study({})
     else:
-        second.publish(texts={}, plots=[], status="KILLED")
+        second.study_writer.publish(texts={}, plots=[], status="KILLED")
     assert second.trials()[KEY].status == "KILLED"
     assert second.trials()["f" * 16].status == "FINISHED"
     assert not second.trials()[KEY].is_finished
@@ -550,10 +551,12 @@ def test_a_server_that_hangs_holds_a_study_up_once_and_not_for_long(opened, monk
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        record.others.client = MlflowClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        record.study_run.client = MlflowClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        record.others = OtherStudies(record.study_run)
         started = time.monotonic()
         assert [record.finished_elsewhere(key * 16) for key in "abcdef"] == [None] * 6
         assert time.monotonic() - started < 1
+        record.others.close()
 
 
 def test_all_trials_are_read_once_until_something_is_written(opened, monkeypatch):

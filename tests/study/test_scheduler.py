@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from study.scheduling.code_rules import proof_key
-from study.scheduling.scheduler import RETRIES, StudyScheduler
+from study.scheduling.failed_attempts import RETRIES
+from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import OptunaStudy
 from study.trials import ConfigurationResult, RecordedTrial
 from tests.study.sample import epochs_of, study_data
@@ -467,7 +468,7 @@ def test_scheduling_many_trials_takes_no_time_that_grows_with_their_square(begun
     scheduler = begun(configurations=8, seeds=3000)
     trials = [scheduler.hand_out_trial() for _ in range(100)]
     assert [trial.seed for trial in trials] == list(range(100))
-    assert len(scheduler.todo) == 2900
+    assert len(scheduler.queue.waiting) == 2900
 
 
 def test_losing_a_node_is_no_failure_of_its_trials(begun):

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from study.launching.planning import print_plan
+from study.scheduling.failed_attempts import RETRIES
 from study.scheduling.progress import trial_counts
-from study.scheduling.scheduler import RETRIES
 from tests.study.sample import epochs_of
 from tests.study.test_reconcile import Lab
 
@@ -33,7 +33,7 @@ def seeds_by_number(scheduler):
 
 
 def decision_of(scheduler):
-    return scheduler.race.decision
+    return scheduler.looks.race.decision
 
 
 def test_all_get_their_first_seeds_and_then_those_that_are_not_beaten(lab):
@@ -184,7 +184,7 @@ def test_a_configuration_of_which_a_trial_fails_is_out_and_the_others_go_on(lab)
             scheduler.note_completed(trial)
     assert scheduler.is_finished
     assert decision_of(scheduler).verdict == "best"
-    assert scheduler.race.leader.number == 2
+    assert scheduler.looks.race.leader.number == 2
     assert len(scheduler.failures) == 1
     again = lab.launch(**GRID)  # tries it again, and has it back in the race
     assert lab.finish(error_of)[0] == (1, 4)
@@ -211,7 +211,7 @@ def test_a_configuration_stopped_early_is_out_of_the_race(lab):
     assert scheduler.is_finished
     states = [each.judgement.state for each in scheduler.configurations]
     assert "pruned" in states
-    assert len(scheduler.race.racing) == states.count("complete")
+    assert len(scheduler.looks.race.racing) == states.count("complete")
     pruned = scheduler.configurations[states.index("pruned")]
     assert not any(trial.is_finished for trial in pruned.trials)
 
@@ -221,7 +221,7 @@ def test_equal_configurations_race_once(lab):
     options = {"sampler": "grid", "space": {"regularizer": same}, "seeds": RACE}
     scheduler = lab.launch(**options)
     lab.finish(lambda t: 10.0 + 5 * (t.number == 2) + 0.1 * t.seed + 0.01 * (t.seed * t.number % 3))
-    assert len(scheduler.race.racing) == 2
+    assert len(scheduler.looks.race.racing) == 2
     assert decision_of(scheduler).verdict == "best"
 
 
@@ -230,9 +230,9 @@ def test_the_counts_are_of_what_is_wanted_so_far(lab):
     assert trial_counts(scheduler) == (0, 12)
     lab.finish(error_of, most=12)
     assert trial_counts(scheduler) == (12, 16)
-    assert scheduler.race.describe_state() == "race: 2 of 4 go on to 5 seeds"
+    assert scheduler.looks.race.describe_state() == "race: 2 of 4 go on to 5 seeds"
     lab.finish(error_of)
-    assert scheduler.race.describe_state() == "race over: undecided"
+    assert scheduler.looks.race.describe_state() == "race over: undecided"
 
 
 def test_a_plan_says_between_which_numbers_its_trials_lie(lab, capsys):

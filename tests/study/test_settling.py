@@ -68,7 +68,7 @@ def test_a_search_settles_where_nothing_is_to_be_gained_but_noise(begun):
     scheduler = begun()
     assert scheduler.unasked == 60 and trial_counts(scheduler) == (0, 180)
     order = finish(scheduler, flat)
-    settled = scheduler.settled
+    settled = scheduler.looks.settled
     assert FEWEST <= settled.configurations == len(scheduler.configurations) < 60
     assert len(order) == 3 * settled.configurations and scheduler.is_finished
     assert trial_counts(scheduler) == (len(order), len(order))
@@ -83,7 +83,7 @@ def test_a_search_settles_where_nothing_is_to_be_gained_but_noise(begun):
 def test_a_search_that_may_gain_more_than_noise_goes_on_to_its_most(begun):
     scheduler = begun(configurations={"most": 26, "until": "settled"})
     finish(scheduler, steep)
-    assert scheduler.settled is None and describe_settled(scheduler) == ""
+    assert scheduler.looks.settled is None and describe_settled(scheduler) == ""
     assert len(scheduler.configurations) == 26 and scheduler.is_finished
 
 
@@ -91,12 +91,12 @@ def test_a_relaunch_comes_to_the_same_end_from_the_record(begun, storage):
     scheduler = begun()
     finish(scheduler, flat)
     again = begun(on_record(scheduler))
-    assert again.settled == scheduler.settled
+    assert again.looks.settled == scheduler.looks.settled
     assert again.is_finished and again.hand_out_trial() is None
     wider = begun(on_record(scheduler), configurations={"most": 200, "until": "settled"})
-    assert wider.settled == scheduler.settled and wider.hand_out_trial() is None
+    assert wider.looks.settled == scheduler.looks.settled and wider.hand_out_trial() is None
     plain = begun(on_record(scheduler), configurations=60)
-    assert plain.settled is None and plain.hand_out_trial() is not None
+    assert plain.looks.settled is None and plain.hand_out_trial() is not None
 
 
 def test_what_began_side_by_side_is_done_and_changes_no_decision(begun):
@@ -111,8 +111,8 @@ def test_what_began_side_by_side_is_done_and_changes_no_decision(begun):
             break
         trial = active.pop()  # the last that began ends first
         run(several, trial, [flat(trial)])
-    assert several.settled == alone.settled
-    assert len(several.configurations) > several.settled.configurations
+    assert several.looks.settled == alone.looks.settled
+    assert len(several.configurations) > several.looks.settled.configurations
     assert all(each.is_judged for each in several.configurations) and several.is_finished
     assert "more had begun by then" in describe_settled(several)
 
@@ -127,8 +127,8 @@ def test_alternatives_that_bring_settings_of_their_own_do_not_settle(make):
 def test_a_race_follows_a_search_that_has_settled(begun):
     scheduler = begun(seeds={"looks": [3, 5]})
     finish(scheduler, flat)
-    assert scheduler.settled is not None and scheduler.is_finished
-    assert scheduler.race.decision is not None
+    assert scheduler.looks.settled is not None and scheduler.is_finished
+    assert scheduler.looks.race.decision is not None
 
 
 def test_a_plan_says_at_most_and_why_nothing_more_is_tried(begun, capsys):
@@ -137,6 +137,6 @@ def test_a_plan_says_at_most_and_why_nothing_more_is_tried(begun, capsys):
     place = StudyPlace([this_machine()], None)
     print_plan(scheduler, {}, Console(width=400), upcoming=[], data=Path("data"), place=place)
     said = capsys.readouterr().out
-    count = scheduler.settled.configurations
+    count = scheduler.looks.settled.configurations
     assert f"{count} chosen of at most 60; settled after {count} configurations: " in said
     assert f" {3 * count}: {3 * count} done" in said and "Nothing to do" in said

@@ -122,14 +122,14 @@ def test_a_locked_record_is_waited_for_with_a_word(client, make, tmp_path):
 @pytest.mark.parametrize("step", ["begin_study", "resolved_before", "publish"])
 def test_a_record_that_is_locked_for_a_minute_is_waited_for(client, opened, tmp_path, step):
     record = opened(alone=True)
-    record.begin_study({})
+    record.study_writer.begin_study({})
     lock = Locked(tmp_path / "mlflow.db", 65)
     if step == "begin_study":
-        record.begin_study({})
+        record.study_writer.begin_study({})
     elif step == "publish":
-        record.publish(texts={"table.md": "x"}, plots=[], status="FINISHED")
+        record.study_writer.publish(texts={"table.md": "x"}, plots=[], status="FINISHED")
     else:
-        assert record.resolved_before() is not None
+        assert record.study_writer.resolved_before() is not None
     lock.wait()
     record.check_right()
     expected = {"begin_study": "RUNNING", "publish": "FINISHED", "resolved_before": "RUNNING"}
@@ -144,12 +144,14 @@ def test_artifacts_that_cannot_be_written_are_told_and_nothing_stays_running(
     client.create_experiment("sample", str(tmp_path / "occupied" / "artifacts"))
     record = open_record(make(), tmp_path / "records.jsonl")
     with pytest.raises(RecordError, match="cannot put the study on record: .*occupied"):
-        _without_patience(lambda: record.begin_study({}))
+        _without_patience(lambda: record.study_writer.begin_study({}))
     assert client.get_run(record.parent_id).info.status == "SCHEDULED"
     client.update_run(record.parent_id, status="RUNNING")
     with pytest.raises(RecordError, match="cannot put the table and its plots on record"):
         _without_patience(
-            lambda: record.publish(texts={"table.md": "x"}, plots=[], status="FINISHED")
+            lambda: record.study_writer.publish(
+                texts={"table.md": "x"}, plots=[], status="FINISHED"
+            )
         )
     assert client.get_run(record.parent_id).info.status == "FINISHED"
     record.close(timeout=0)
@@ -208,10 +210,10 @@ def test_a_record_lies_in_its_folder_whatever_the_folder_is_called(
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     before = {entry.name for entry in tmp_path.iterdir()}
     record = open_record(make(), folder / "records.jsonl")
-    record.begin_study({})
+    record.study_writer.begin_study({})
     write(record)
-    record.publish(texts={"table.md": "x"}, plots=[], status="FINISHED")
-    assert record.resolved_before() == record.study.as_dict()
+    record.study_writer.publish(texts={"table.md": "x"}, plots=[], status="FINISHED")
+    assert record.study_writer.resolved_before() == record.study.as_dict()
     record.close(timeout=20)
     assert trials.load("sample")["trial_key"].tolist() == [KEY]
     assert {entry.name for entry in tmp_path.iterdir()} == before | {"sample.yaml"}

@@ -20,6 +20,7 @@ def undisturbed(path: Path, study: str) -> Folder:
     return folder
 
 
+@pytest.mark.slow
 def test_two_kills_lose_and_repeat_nothing(tmp_path):
     (tmp_path / "disturbed").mkdir()
     folder = Folder(tmp_path / "disturbed", STUDY)

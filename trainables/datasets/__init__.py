@@ -4,6 +4,9 @@ The modules import torchvision where they use it: it takes seconds to load, and 
 trains on other data, or finds its own in the cache, never needs it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +15,11 @@ import torch
 
 from trainables import plugins
 from trainables.datasets._cache import cache_folder, newest_change, shared_dataset
+from trainables.datasets._files import forbid_downloads
 from trainables.datasets._images import (
     DataChangedError,
     DatasetError,
+    DatasetMissingError,
     Images,
     RawDataset,
     Splits,
@@ -23,6 +28,13 @@ from trainables.datasets._images import (
     resize_images,
     stratified_holdout,
     stratified_subset,
+)
+from trainables.datasets._stand_in import (
+    DatasetShape,
+    allow_stand_ins,
+    are_stand_ins_allowed,
+    known_shape,
+    noise_dataset,
 )
 
 if TYPE_CHECKING:
@@ -34,6 +46,7 @@ __all__ = [
     "AnySettings",
     "DataChangedError",
     "DatasetError",
+    "DatasetShape",
     "Images",
     "RawDataset",
     "SplitSettings",
@@ -42,6 +55,7 @@ __all__ = [
     "load",
     "load_planned",
     "read",
+    "stand_in_for_missing",
     "stratified_subset",
 ]
 
@@ -49,7 +63,33 @@ __all__ = [
 @lru_cache(maxsize=2)  # a warm actor's next trial most often uses the same data
 def load(settings: AnySettings, root: Path) -> Splits:
     """Return what `read` returns, which one process of the machine reads and the others map."""
-    return shared_dataset(settings, root, partial(read, settings, root))
+    if not are_stand_ins_allowed():
+        return shared_dataset(settings, root, partial(read, settings, root))
+    shape = known_shape(settings)
+    try:
+        with forbid_downloads():
+            return shared_dataset(settings, root, partial(read, settings, root))
+    except DatasetMissingError:
+        if shape is None:
+            raise
+        # Past the cache that processes share: nobody shall take it for the data.
+        return replace(
+            _prepare_splits(settings, noise_dataset(settings, shape, root)), is_stand_in=True
+        )
+
+
+@contextmanager
+def stand_in_for_missing() -> Iterator[None]:
+    """Let `load` download nothing, and return noise of a data set's known shape if it is not here.
+
+    For a plan, which measures what a trial takes.
+    """
+    load.cache_clear()
+    try:
+        with allow_stand_ins():
+            yield
+    finally:
+        load.cache_clear()
 
 
 def read(settings: AnySettings, root: Path) -> Splits:
@@ -68,7 +108,7 @@ def read(settings: AnySettings, root: Path) -> Splits:
     try:
         return _read_splits(settings, root)
     except DatasetError as error:
-        raise DatasetError(_printable(f"{settings.name}: {error}")) from error.__cause__
+        raise type(error)(_printable(f"{settings.name}: {error}")) from error.__cause__
     except OSError as error:
         remedy = "; make it readable (chmod u+rX)" if isinstance(error, PermissionError) else ""
         reason = f"{error.filename or 'the data'} cannot be read: {error.strerror or error}"
@@ -80,7 +120,10 @@ def read(settings: AnySettings, root: Path) -> Splits:
 
 
 def _read_splits(settings: AnySettings, root: Path) -> Splits:
-    raw = settings.read(root)
+    return _prepare_splits(settings, settings.read(root))
+
+
+def _prepare_splits(settings: AnySettings, raw: RawDataset) -> Splits:
     _check_images(raw)
     train = _used_images(raw.train, settings.train_images, "train_images")
     test = _used_images(raw.test, settings.test_images, "test_images")

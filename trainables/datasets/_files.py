@@ -5,17 +5,31 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from trainables.datasets._images import DatasetError
+from trainables.datasets._images import DatasetError, DatasetMissingError
 from trainables.datasets._locks import hold_lock
 
 SILENCE_SECONDS = 30
 """A server that says nothing for this long counts as out of reach."""
 WAIT_SECONDS = 24 * 3600.0
 """How long a process waits for another that downloads."""
+
+
+_may_download: ContextVar[bool] = ContextVar("may_download", default=True)
+
+
+@contextmanager
+def forbid_downloads() -> Iterator[None]:
+    """Let `provide_files` say that files are missing rather than download them."""
+    token = _may_download.set(False)
+    try:
+        yield
+    finally:
+        _may_download.reset(token)
 
 
 @dataclass(frozen=True)
@@ -44,10 +58,13 @@ def provide_files(source: FileSource, root: Path) -> None:
 
     Raises:
         DatasetError: saying what to put where, if the download fails.
+        DatasetMissingError: if nothing may be downloaded.
     """
     missing = _missing_files(source, root)
     if not missing:
         return
+    if not _may_download.get():
+        raise DatasetMissingError(f"{missing[0]} is not in {root.absolute()}")
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = root / f"{_hidden_name(source)}.lock"

@@ -38,6 +38,10 @@ class DatasetError(Exception):
     """The data is missing or damaged; the message names the file and the remedy."""
 
 
+class DatasetMissingError(DatasetError):
+    """The data is not here, and was not to be downloaded."""
+
+
 class DataChangedError(DatasetError):
     """The data is not what it was when a study was planned; the message says what differs."""
 
@@ -105,6 +109,8 @@ class Splits:
     """Hash of the images and labels as read, before resizing and splitting."""
     notes: tuple[str, ...] = field(default=(), kw_only=True)
     """What people should know of the files, in sentences."""
+    is_stand_in: bool = field(default=False, kw_only=True)
+    """Whether this is noise of the data set's shape, for the data are not here."""
 
     @property
     def in_channels(self) -> int:

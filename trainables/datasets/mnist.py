@@ -14,6 +14,7 @@ from trainables.datasets._images import (
     RawDataset,
     SplitSettings,
 )
+from trainables.datasets._stand_in import DatasetShape
 from trainables.settings import settings
 
 
@@ -32,6 +33,11 @@ class Settings(SplitSettings):
     def image_size(self) -> int:
         """The paper's size for all its networks."""
         return 32
+
+    @property
+    def known_shape(self) -> DatasetShape:
+        """Return what is known of the data set without its files."""
+        return DatasetShape(60_000, 10_000, channels=1, height=28, num_classes=10)
 
     def places(self, root: Path) -> Sequence[Path]:
         """Return the files and folders that decide what `read` returns."""

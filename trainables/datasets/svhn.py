@@ -16,6 +16,7 @@ from trainables.datasets._images import (
     RgbStd,
     SplitSettings,
 )
+from trainables.datasets._stand_in import DatasetShape
 from trainables.settings import settings
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ class Settings(SplitSettings):
     def image_size(self) -> int:
         """The original size."""
         return 32
+
+    @property
+    def known_shape(self) -> DatasetShape:
+        """Return what is known of the data set without its files."""
+        return DatasetShape(73_257, 26_032, channels=3, height=32, num_classes=10)
 
     def places(self, root: Path) -> Sequence[Path]:
         """Return the files and folders that decide what `read` returns."""

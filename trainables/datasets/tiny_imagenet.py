@@ -19,6 +19,7 @@ from trainables.datasets._images import (
     RgbStd,
     SplitSettings,
 )
+from trainables.datasets._stand_in import DatasetShape
 from trainables.settings import settings
 
 FOLDER = "tiny-imagenet-200"
@@ -46,6 +47,11 @@ class Settings(SplitSettings):
     def image_size(self) -> int:
         """The original size."""
         return 64
+
+    @property
+    def known_shape(self) -> DatasetShape:
+        """Return what is known of the data set without its files."""
+        return DatasetShape(100_000, 10_000, channels=3, height=64, num_classes=200)
 
     def places(self, root: Path) -> Sequence[Path]:
         """Return the files and folders that decide what `read` returns."""

@@ -26,6 +26,7 @@ from trainables.datasets._images import (
     channel_statistics,
     stratified_holdout,
 )
+from trainables.datasets._stand_in import DatasetShape
 from trainables.settings import Count, Share, settings
 
 
@@ -35,6 +36,9 @@ class TorchvisionSource:
 
     folder: str
     """Where torchvision puts it, below the data folder."""
+    images: tuple[int, int]
+    """Of the splits that are trained on and of the test data; the second is 0 without a split."""
+    num_classes: int
     train: tuple[str, ...] = ()
     """Names of the splits that are trained on; without any the data set has no split."""
     test: tuple[str, ...] = ()
@@ -46,18 +50,24 @@ class TorchvisionSource:
 
 TRAINED = ("train", "val")
 SOURCES = {
-    "Caltech256": TorchvisionSource("caltech256"),
-    "Country211": TorchvisionSource("country211", ("train", "valid"), ("test",)),
-    "DTD": TorchvisionSource("dtd", TRAINED, ("test",)),
-    "EuroSAT": TorchvisionSource("eurosat"),
-    "FGVCAircraft": TorchvisionSource("fgvc-aircraft-2013b", ("trainval",), ("test",)),
-    "Flowers102": TorchvisionSource("flowers-102", TRAINED, ("test",)),
-    "Food101": TorchvisionSource("food-101", ("train",), ("test",)),
-    "GTSRB": TorchvisionSource("gtsrb", ("train",), ("test",)),
-    "OxfordIIITPet": TorchvisionSource("oxford-iiit-pet", ("trainval",), ("test",)),
-    "RenderedSST2": TorchvisionSource("rendered-sst2", TRAINED, ("test",)),
-    "STL10": TorchvisionSource("stl10_binary", ("train",), ("test",)),
-    "SUN397": TorchvisionSource("SUN397"),
+    "Caltech256": TorchvisionSource("caltech256", (30_607, 0), 257),
+    "Country211": TorchvisionSource(
+        "country211", (42_200, 21_100), 211, ("train", "valid"), ("test",)
+    ),
+    "DTD": TorchvisionSource("dtd", (3_760, 1_880), 47, TRAINED, ("test",)),
+    "EuroSAT": TorchvisionSource("eurosat", (27_000, 0), 10),
+    "FGVCAircraft": TorchvisionSource(
+        "fgvc-aircraft-2013b", (6_667, 3_333), 100, ("trainval",), ("test",)
+    ),
+    "Flowers102": TorchvisionSource("flowers-102", (2_040, 6_149), 102, TRAINED, ("test",)),
+    "Food101": TorchvisionSource("food-101", (75_750, 25_250), 101, ("train",), ("test",)),
+    "GTSRB": TorchvisionSource("gtsrb", (26_640, 12_630), 43, ("train",), ("test",)),
+    "OxfordIIITPet": TorchvisionSource(
+        "oxford-iiit-pet", (3_680, 3_669), 37, ("trainval",), ("test",)
+    ),
+    "RenderedSST2": TorchvisionSource("rendered-sst2", (7_792, 1_821), 2, TRAINED, ("test",)),
+    "STL10": TorchvisionSource("stl10_binary", (5_000, 8_000), 10, ("train",), ("test",)),
+    "SUN397": TorchvisionSource("SUN397", (108_754, 0), 397),
 }
 TorchvisionName = Literal[
     "Caltech256",
@@ -105,6 +115,18 @@ class Settings(SplitSettings):
     @property
     def _source(self) -> TorchvisionSource:
         return SOURCES[self.dataset]
+
+    @property
+    def known_shape(self) -> DatasetShape:
+        """Return what is known of the data set without its files."""
+        train, test = self._source.images
+        return DatasetShape(
+            train,
+            test,
+            channels=3,
+            height=self.image_size,
+            num_classes=self._source.num_classes,
+        )
 
     def places(self, root: Path) -> Sequence[Path]:
         """Return the folder that decides what `read` returns."""

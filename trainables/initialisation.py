@@ -1,0 +1,36 @@
+"""The network and the regularizer of a trial as they begin: a function of settings and seed."""
+
+from typing import Any
+
+import torch
+
+from trainables import randomness
+from trainables.configuration import Configuration
+from trainables.datasets import Splits
+from trainables.networks import Network
+from trainables.regularizers import RegularizerModule
+
+
+def build_networks(
+    configuration: Configuration, splits: Splits, *, seed: int
+) -> tuple[Network, RegularizerModule[Any]]:
+    """Return the network and the regularizer, attached to it, both on the CPU.
+
+    Args:
+        configuration: of the trial.
+        splits: its data, which decides the number of classes and channels.
+        seed: of the trial.
+    """
+    # The modules' default initialisation draws from the global generator: lend it our seed.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(randomness.derive_seed(seed, "initialisation"))
+        network = configuration.network.build(
+            num_classes=splits.num_classes,
+            in_channels=splits.in_channels,
+            image_size=splits.image_size,
+        )
+        regularizer = configuration.regularizer.build(
+            num_classes=splits.num_classes, num_features=network.classifier.in_features
+        )
+    regularizer.attach(network)
+    return network, regularizer
