@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from analysis.statistics import published
-from analysis.statistics.claims import ClaimVerdict
+from analysis.statistics.claims import LEVEL, ClaimVerdict
 from analysis.statistics.looks import present_share
 from analysis.statistics.published import CellMargin, PublishedCell
 
@@ -99,7 +99,7 @@ def judge_values(
     if n == 0 or n < planned:
         wanted = f" of {planned}" if planned else ""
         return CellJudgement(Verdict.INCOMPLETE, f"{n}{wanted} seeds have run in full", n)
-    level = published.LEVEL * (present_share(looks, n) if n > 1 else 1.0)
+    level = LEVEL * (present_share(looks, n) if n > 1 else 1.0)
     found = published.judge_cell(values, cell, margin, level=level)
     outlook = found.outlook.sentence if found.outlook else ""
     seen = f"difference {found.difference:+.2f}"

@@ -20,6 +20,7 @@ from analysis.paper import (
     table_rows,
 )
 from analysis.paper.claims_file import rows_of_data
+from analysis.paper.diagnosed_claims import diagnosed_sentence
 from analysis.paper.findings import figure_finding
 from analysis.paper.reproduction import ComparedCell
 from analysis.paper.table_claims import JudgedClaim
@@ -174,10 +175,9 @@ def gather_material(
     figure = cells.figure_of(info.study)
     story = tell_race(frame, table, factors, info.search, objective=objectives[0], foresee=True)
     evidence = checks.StudyEvidence(info, frame, table, factors, test)
-    found = figure_finding(figure, diagnosed, history, labels)
     raced = " ".join(story.sentences) if story and story.verdict != "not begun" else ""
     answer = (
-        found
+        figure_finding(figure, diagnosed, history, labels)
         or raced
         or headline_of(
             table,
@@ -192,6 +192,7 @@ def gather_material(
         )
     )
     on_claim = figure_claims.figure_sentence(figure, frame, test=test, looks=info.looks_at)
+    on_claim = on_claim or diagnosed_sentence(figure, diagnosed, history, frame, labels)
     return ReportMaterial(
         info=info,
         frame=frame,
