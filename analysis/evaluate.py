@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     0 when all kept weights are evaluated, 1 when some could not be, 2 when there are none.
     """
-    arguments = _build_parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
 
     def say(text: str) -> None:
         print(plain_text(f"analysis.evaluate: {text}"), file=sys.stderr, flush=True)
@@ -193,7 +193,8 @@ def publish(found: StudyRobustness, output: Path, tracking_uri: str | None = Non
     return "\n".join([*(to_text(grid) for grid in grids), f"{folder}\n"])
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m analysis.evaluate",
         description=__doc__,

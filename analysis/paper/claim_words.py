@@ -176,6 +176,11 @@ def _grid_notes(judged: JudgedClaim) -> Iterator[str]:
         "over all comparisons of the table. The order of two methods is shown at 5% over the pairs "
         "of its case."
     )
+    if judged.looks:
+        yield (
+            "Intervals, p and verdicts allow for looks at "
+            f"{', '.join(map(str, judged.looks))} seeds."
+        )
     if judged.claim.kind is ClaimKind.ON_PAR:
         yield (
             "On par: the difference is shown to be below the margin, one-sided at 5%, corrected "

@@ -23,6 +23,7 @@ from analysis.paper.reproduction import first_trials
 from analysis.record.names import CONFIGURATION
 from analysis.statistics.best_set import best_set, values_as_good
 from analysis.statistics.claims import ClaimVerdict
+from analysis.statistics.looks import present_share
 from analysis.statistics.pairs import Floats
 from analysis.statistics.published import PublishedCell, welch_half_width
 from analysis.tables.configurations import errors_by_seed
@@ -66,13 +67,20 @@ class JudgedCurve:
     """Tested values in the range that is to serve alike."""
 
 
-def figure_sentence(figure: str | None, frame: pd.DataFrame, *, test: str = TEST_ERROR_LAST) -> str:
+def figure_sentence(
+    figure: str | None,
+    frame: pd.DataFrame,
+    *,
+    test: str = TEST_ERROR_LAST,
+    looks: Sequence[int] = (),
+) -> str:
     """Return the verdicts on what the paper claims of a figure, or nothing.
 
     Args:
         figure: of the paper, as from `cells.figure_of`.
         frame: the study's trials at one scale.
         test: the test error that is judged.
+        looks: numbers of seeds at which the study was looked at.
     """
     claim = CURVE_CLAIMS.get(figure or "")
     if claim is None or claim.factor not in frame:
@@ -87,12 +95,18 @@ def figure_sentence(figure: str | None, frame: pd.DataFrame, *, test: str = TEST
         return ""
     kept = [value for value, held in zip(values, enough, strict=True) if held]
     same = _has_the_papers_setting(first, claim)
-    judged = judge_curve(kept, errors[enough], claim, comparable=same)
+    level = LEVEL * present_share(looks, errors.shape[1])
+    judged = judge_curve(kept, errors[enough], claim, comparable=same, level=level)
     return _words(judged, claim, comparable=same)
 
 
 def judge_curve(
-    values: Sequence[float], errors: Floats, claim: CurveClaim, *, comparable: bool
+    values: Sequence[float],
+    errors: Floats,
+    claim: CurveClaim,
+    *,
+    comparable: bool,
+    level: float = LEVEL,
 ) -> JudgedCurve:
     """Return the verdicts on a figure's claims.
 
@@ -101,10 +115,11 @@ def judge_curve(
         errors: shape (values, seeds), in percent; NaN for what is missing.
         claim: of the figure.
         comparable: whether the setting is the paper's: only then do its numbers compare.
+        level: probability that a verdict is wrong.
     """
-    members = [values[row] for row in best_set(errors).members]
+    members = [values[row] for row in best_set(errors, level=1 - level).members]
     name = SYMBOLS.get(claim.factor, claim.factor)
-    good = values_as_good(values, errors, margin=MARGIN, name=name)
+    good = values_as_good(values, errors, margin=MARGIN, level=1 - level, name=name)
     best = ClaimVerdict.UNDECIDED
     if claim.best in values and claim.best not in members:
         best = ClaimVerdict.CONTRADICTED
@@ -114,9 +129,9 @@ def judge_curve(
     inside = _inside(values, claim.alike) if claim.alike else []
     return JudgedCurve(
         best=best,
-        alike=_alike(values, errors, inside, shown) if claim.alike else None,
+        alike=_alike(values, errors, inside, shown, level) if claim.alike else None,
         inside=len(inside),
-        above=_above(errors, claim.above) if claim.above and comparable else None,
+        above=_above(errors, claim.above, level) if claim.above and comparable else None,
     )
 
 
@@ -125,7 +140,7 @@ def _inside(values: Sequence[float], ends: tuple[float, float]) -> list[int]:
 
 
 def _alike(
-    values: Sequence[float], errors: Floats, inside: Sequence[int], shown: set[float]
+    values: Sequence[float], errors: Floats, inside: Sequence[int], shown: set[float], level: float
 ) -> ClaimVerdict:
     if not inside:
         return ClaimVerdict.UNDECIDED
@@ -134,17 +149,17 @@ def _alike(
     for i in inside:
         eased = errors.copy()
         eased[i] -= MARGIN
-        if i not in best_set(eased, level=1 - LEVEL / len(inside)).members:
+        if i not in best_set(eased, level=1 - level / len(inside)).members:
             return ClaimVerdict.CONTRADICTED
     return ClaimVerdict.UNDECIDED
 
 
-def _above(errors: Floats, published: PublishedCell) -> ClaimVerdict:
+def _above(errors: Floats, published: PublishedCell, level: float) -> ClaimVerdict:
     bounds = []
     for row in errors:
         held = row[np.isfinite(row)]
         reach = welch_half_width(
-            np.array([held.std(ddof=1)]), len(held), published, LEVEL / len(errors)
+            np.array([held.std(ddof=1)]), len(held), published, level / len(errors)
         )[0]
         difference = held.mean() - published.mean
         bounds.append((difference - reach, difference + reach))

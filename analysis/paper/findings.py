@@ -142,11 +142,10 @@ def class_separation(embedding: EmbeddingRecord) -> str:
     Measured by the mean silhouette (Rousseeuw 1987): 1 for tight classes far apart, 0 for classes
     upon each other.
     """
-    from sklearn.metrics import silhouette_score  # late: it takes a second to load
-
-    if len(np.unique(embedding.labels_N)) < 2:
+    scores = silhouettes(embedding)
+    if not scores:
         return ""
-    scores = [float(silhouette_score(embedding.points_EN2[i], embedding.labels_N)) for i in (0, -1)]
+    scores = [scores[0], scores[-1]]
     first, last = embedding.epochs_E[0], embedding.epochs_E[-1]
     drawn = "draw apart" if scores[1] > scores[0] else "do not draw apart"
     return (
@@ -154,6 +153,15 @@ def class_separation(embedding: EmbeddingRecord) -> str:
         f"{scores[0]:.2f} at epoch {first} to {scores[1]:.2f} at epoch {last} (1: tight and far "
         "apart)."
     )
+
+
+def silhouettes(embedding: EmbeddingRecord) -> list[float]:
+    """Return the mean silhouette at each epoch recorded; nothing of a single class."""
+    from sklearn.metrics import silhouette_score  # late: it takes a second to load
+
+    if len(np.unique(embedding.labels_N)) < 2:
+        return []
+    return [float(silhouette_score(points, embedding.labels_N)) for points in embedding.points_EN2]
 
 
 def _share_text(value: float) -> str:

@@ -32,7 +32,11 @@ def sources_of(rows: Sequence[PublishedRow]) -> str:
 
 
 def compare_rows(
-    frame: pd.DataFrame, rows: Sequence[PublishedRow], *, seeds: int | None = None
+    frame: pd.DataFrame,
+    rows: Sequence[PublishedRow],
+    *,
+    seeds: int | None = None,
+    looks: Sequence[int] = (),
 ) -> list[ComparedCell]:
     """Return each published cell with all configurations of ours that match it.
 
@@ -40,6 +44,7 @@ def compare_rows(
         frame: the study's trials at one scale.
         rows: of the file.
         seeds: how many a cell is to have; None takes those that there are.
+        looks: numbers of seeds at which the study was looked at.
     """
     return [
         compared_cell(
@@ -49,15 +54,23 @@ def compare_rows(
             [(frame, "", trial) for trial in _matching_trials(frame, row)],
             seeds=seeds,
             test=row.metric,
+            looks=looks,
         )
         for row in rows
     ]
 
 
-def judge_rows(frame: pd.DataFrame, rows: Sequence[PublishedRow]) -> list[JudgedClaim]:
+def judge_rows(
+    frame: pd.DataFrame, rows: Sequence[PublishedRow], *, looks: Sequence[int] = ()
+) -> list[JudgedClaim]:
     """Return the verdict on each claim of the file, over all data sets and networks that name it.
 
     A method with several configurations in one row is left out of it: none is chosen.
+
+    Args:
+        frame: the study's trials at one scale.
+        rows: of the file.
+        looks: numbers of seeds at which the study was looked at.
     """
     claims: dict[tuple[str, str], list[PublishedRow]] = {}
     for row in rows:
@@ -73,7 +86,7 @@ def judge_rows(frame: pd.DataFrame, rows: Sequence[PublishedRow]) -> list[Judged
             continue
         claim = MethodClaim(subject, rivals, ClaimKind(kind))
         beside = [_method_row(frame, group, subject) for group in groups]
-        found = judge_claim(beside, claim, expected=len(made))
+        found = judge_claim(beside, claim, expected=len(made), looks=looks)
         judged += [found] if found else []
     return judged
 

@@ -94,6 +94,7 @@ def compare_table(
     seeds: int | None = None,
     test: str = TEST_ERROR_LAST,
     elsewhere: Mapping[str, pd.DataFrame] = {},  # noqa: B006
+    looks: Sequence[int] = (),
 ) -> list[ComparedCell]:
     """Return the cells of a table of the paper, each with ours.
 
@@ -104,6 +105,7 @@ def compare_table(
         seeds: how many a cell is to have; None takes those that there are.
         test: the test error that is compared.
         elsewhere: trials of the other studies that cells of this table are copied from, by study.
+        looks: numbers of seeds at which the study was looked at.
     """
     layout = cells.TABLES[table]
     settings = cells.cell_configurations(table)
@@ -131,7 +133,14 @@ def compare_table(
             if near is not None and near is wanted.wanted and source in ("", copied)
         ]
         compared.append(
-            compared_cell(wanted, matched, seeds=seeds, test=test, expected=scale == PAPER_SCALE)
+            compared_cell(
+                wanted,
+                matched,
+                seeds=seeds,
+                test=test,
+                expected=scale == PAPER_SCALE,
+                looks=looks,
+            )
         )
     return compared
 
@@ -143,6 +152,7 @@ def compared_cell(
     seeds: int | None,
     test: str,
     expected: bool = True,
+    looks: Sequence[int] = (),
 ) -> ComparedCell:
     """Return a cell with all configurations that stand beside it, each with its verdict.
 
@@ -153,9 +163,10 @@ def compared_cell(
         seeds: how many each is to have; None takes those that there are.
         test: the metric that is compared.
         expected: whether the study is to have trials here.
+        looks: as for `compare_table`.
     """
     readings = [
-        _reading_of(cell, frame, source, row, seeds, test) for frame, source, row in matched
+        _reading_of(cell, frame, source, row, seeds, test, looks) for frame, source, row in matched
     ]
     readings.sort(key=lambda r: (r.judgement.verdict is Verdict.NOT_COMPARED, bool(r.source)))
     numbers = cell.published
@@ -215,6 +226,7 @@ def _reading_of(
     row: "pd.Series[Any]",
     seeds: int | None,
     test: str,
+    looks: Sequence[int],
 ) -> CellReading:
     configuration = str(row[CONFIGURATION])
     ours = frame[frame[CONFIGURATION] == configuration]
@@ -238,6 +250,7 @@ def _reading_of(
             planned=seeds,
             failed=lost,
             differing=differing,
+            looks=looks,
         ),
         remark=_precision_remark(ours, cell.wanted),
         runs=tuple(full["run_id"]) if "run_id" in full else (),

@@ -15,7 +15,14 @@ import numpy as np
 
 from analysis.paper.methods import method_word
 from analysis.paper.table_rows import ClaimKind, MethodClaim, MethodRow
-from analysis.statistics.claims import ClaimVerdict, RowJudgement, judge_order, judge_table
+from analysis.statistics.claims import (
+    LEVEL,
+    ClaimVerdict,
+    RowJudgement,
+    judge_order,
+    judge_table,
+)
+from analysis.statistics.looks import looks_taken, taken_shares
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class JudgedClaim:
     verdict: ClaimVerdict
     missing: int
     """Published rows that have not run."""
+    looks: tuple[int, ...] = ()
+    """Numbers of seeds of several looks, which the verdicts allow for; else empty."""
 
     def count(self, verdict: ClaimVerdict) -> int:
         """Return how many rows have a verdict."""
@@ -48,7 +57,12 @@ class JudgedClaim:
 
 
 def judge_claim(
-    rows: Sequence[MethodRow], claim: MethodClaim, *, expected: int = 0, forecast: bool = True
+    rows: Sequence[MethodRow],
+    claim: MethodClaim,
+    *,
+    expected: int = 0,
+    forecast: bool = True,
+    looks: Sequence[int] = (),
 ) -> JudgedClaim | None:
     """Return the verdict on a claim, or None where no row has the subject beside a rival.
 
@@ -57,6 +71,7 @@ def judge_claim(
         claim: of one method.
         expected: how many rows the claim speaks of; fewer rows can't support it.
         forecast: whether to say what would decide the undecided.
+        looks: numbers of seeds at which the study was looked at.
     """
     rows = [row for row in rows if _sets_beside(row, claim)]
     if not rows:
@@ -69,19 +84,24 @@ def judge_claim(
         margin=[row.margin for row in rows] if claim.kind is ClaimKind.ON_PAR else 0.0,
         forecast=forecast,
         resolution=max(row.resolution for row in rows),
+        looks=looks,
     )
+    seeds = max(array.shape[1] for array in arrays)
+    taken = looks_taken(looks, seeds)
     judged = tuple(
         JudgedRow(
             row,
             judgement,
             _row_verdict(row, judgement, claim),
             _order_text(judgement, methods),
-            _order_verdict(row, array, methods),
+            _order_verdict(row, array, methods, level=LEVEL * taken_shares(taken)[-1]),
         )
         for row, array, judgement in zip(rows, arrays, judgements, strict=True)
     )
     missing = max(expected - len(judged), 0)
-    return JudgedClaim(claim, judged, _claim_verdict(judged, missing), missing)
+    return JudgedClaim(
+        claim, judged, _claim_verdict(judged, missing), missing, taken if len(taken) > 1 else ()
+    )
 
 
 def _sets_beside(row: MethodRow, claim: MethodClaim) -> bool:
@@ -122,11 +142,11 @@ def _order_text(judgement: RowJudgement, methods: Sequence[str]) -> str:
 
 
 def _order_verdict(
-    row: MethodRow, array: "np.ndarray[Any, Any]", methods: Sequence[str]
+    row: MethodRow, array: "np.ndarray[Any, Any]", methods: Sequence[str], *, level: float
 ) -> ClaimVerdict | None:
     held = [i for i, method in enumerate(methods) if method in row.published]
     means = [row.published[methods[i]] for i in held]
     if len(held) < 2 or any(a == b for a, b in combinations(means, 2)):
         return None
     claimed = [held[i] for i in np.argsort(means, kind="stable")]
-    return judge_order(array, claimed)
+    return judge_order(array, claimed, level=level)

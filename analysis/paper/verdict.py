@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from analysis.statistics import published
-from analysis.statistics.claims import ClaimVerdict
+from analysis.statistics.claims import LEVEL, ClaimVerdict
+from analysis.statistics.looks import present_share
 from analysis.statistics.published import CellMargin, PublishedCell
 
 
@@ -75,6 +76,7 @@ def judge_values(
     planned: int | None = None,
     failed: int = 0,
     differing: str = "",
+    looks: Sequence[int] = (),
 ) -> CellJudgement:
     """Return the verdict on one configuration of ours beside a published cell.
 
@@ -85,6 +87,7 @@ def judge_values(
         planned: the number of seeds that the study asks for; None takes those that there are.
         failed: the number of seeds that diverged or failed for good.
         differing: how the setting differs from the published one, in words.
+        looks: numbers of seeds at which the study was looked at.
     """
     n = len(values)
     planned = max(n + failed, planned or 0)
@@ -96,7 +99,8 @@ def judge_values(
     if n == 0 or n < planned:
         wanted = f" of {planned}" if planned else ""
         return CellJudgement(Verdict.INCOMPLETE, f"{n}{wanted} seeds have run in full", n)
-    found = published.judge_cell(values, cell, margin)
+    level = LEVEL * (present_share(looks, n) if n > 1 else 1.0)
+    found = published.judge_cell(values, cell, margin, level=level)
     outlook = found.outlook.sentence if found.outlook else ""
     seen = f"difference {found.difference:+.2f}"
     if n > 1:

@@ -1,6 +1,6 @@
 """What a report is made from: read from the record and worked out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -20,6 +20,7 @@ from analysis.paper import (
     table_rows,
 )
 from analysis.paper.claims_file import rows_of_data
+from analysis.paper.diagnosed_claims import diagnosed_sentence
 from analysis.paper.findings import figure_finding
 from analysis.paper.reproduction import ComparedCell
 from analysis.paper.table_claims import JudgedClaim
@@ -124,8 +125,8 @@ def gather_material(
     layout = cells.TABLES.get(study)
     if rows:
         layout = published_table.layout_of(rows)
-        compared = published_table.compare_rows(frame, rows, seeds=seeds)
-        claims = published_table.judge_rows(frame, rows)
+        compared = published_table.compare_rows(frame, rows, seeds=seeds, looks=info.looks_at)
+        claims = published_table.judge_rows(frame, rows, looks=info.looks_at)
     elif layout is not None:
         compared = reproduction.compare_table(
             frame,
@@ -134,8 +135,9 @@ def gather_material(
             seeds=seeds,
             test=test,
             elsewhere=_trials_elsewhere(study, info.scale, tracking_uri),
+            looks=info.looks_at,
         )
-        claims = _judged_claims(frame, study, info.scale, test)
+        claims = _judged_claims(frame, study, info.scale, test, info.looks_at)
     # In a table of the paper each configuration is a cell of its own, and none is the best.
     judged = bool(claims) or any(cell.reached for cell in compared)
     contrasts = (
@@ -173,10 +175,9 @@ def gather_material(
     figure = cells.figure_of(info.study)
     story = tell_race(frame, table, factors, info.search, objective=objectives[0], foresee=True)
     evidence = checks.StudyEvidence(info, frame, table, factors, test)
-    found = figure_finding(figure, diagnosed, history, labels)
     raced = " ".join(story.sentences) if story and story.verdict != "not begun" else ""
     answer = (
-        found
+        figure_finding(figure, diagnosed, history, labels)
         or raced
         or headline_of(
             table,
@@ -190,7 +191,8 @@ def gather_material(
             selects=info.selects,
         )
     )
-    on_claim = figure_claims.figure_sentence(figure, frame, test=test)
+    on_claim = figure_claims.figure_sentence(figure, frame, test=test, looks=info.looks_at)
+    on_claim = on_claim or diagnosed_sentence(figure, diagnosed, history, frame, labels)
     return ReportMaterial(
         info=info,
         frame=frame,
@@ -221,12 +223,15 @@ def _trials_elsewhere(study: str, scale: str, tracking_uri: str | None) -> dict[
     return found
 
 
-def _judged_claims(frame: pd.DataFrame, study: str, scale: str, test: str) -> list[JudgedClaim]:
+def _judged_claims(
+    frame: pd.DataFrame, study: str, scale: str, test: str, looks: Sequence[int]
+) -> list[JudgedClaim]:
     expected = table_rows.expected_rows(study) if scale == reproduction.PAPER_SCALE else 0
     judged = table_claims.judge_claim(
         table_rows.table_rows(frame, study, test=test),
         table_rows.TABLE_CLAIMS[study],
         expected=expected,
+        looks=looks,
     )
     return [judged] if judged else []
 

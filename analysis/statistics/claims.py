@@ -28,6 +28,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from analysis.statistics.differences import (
+    DifferencesAtLooks,
+    PairedDifferences,
+    differences_from_subject,
+)
+from analysis.statistics.intervals import possible_difference
+from analysis.statistics.looks import looks_taken, taken_shares
 from analysis.statistics.p_values import holm_adjusted, one_sided_p
 from analysis.statistics.pairs import RESOLUTION, Booleans, Floats, pair_statistics
 from analysis.statistics.prediction import SeedOutlook, seeds_to_decide
@@ -55,7 +62,7 @@ class RivalComparison:
     sd: float
     low: float
     high: float
-    """The 95% interval of this difference alone."""
+    """The 95% interval of this difference alone, over all looks where there were several."""
     p: float
     """Two-sided, of no difference."""
     holm_p: float
@@ -103,8 +110,12 @@ def judge_table(
     level: float = LEVEL,
     forecast: bool = True,
     resolution: float = RESOLUTION,
+    looks: Sequence[int] = (),
 ) -> list[RowJudgement]:
     """Return the judgement of each row, corrected for all comparisons of the table.
+
+    A study that was looked at before has had several chances to be misled: each p is then the
+    smallest over the looks, each divided by the look's share of the level (see `looks`).
 
     Args:
         rows: one array (methods, seeds) of errors in percent per row; NaN for what is missing.
@@ -113,6 +124,7 @@ def judge_table(
         level: probability that any difference is called that is none.
         forecast: whether to say what would decide the undecided (some milliseconds per rival).
         resolution: points of percent that one test image is worth (see `pairs`).
+        looks: numbers of seeds, from the first, at which was looked.
 
     Raises:
         ValueError: a margin below 0.
@@ -122,19 +134,26 @@ def judge_table(
     margins = [float(margin)] * len(arrays) if np.isscalar(margin) else list(margin)  # type: ignore[arg-type]
     if any(not m >= 0 for m in margins):
         raise ValueError(f"a margin is at least 0 points, but here is {min(margins)}")
-    found = [_against_subject(a, s, resolution) for a, s in zip(arrays, subjects, strict=True)]
+    found = [
+        differences_from_subject(a, s, resolution) for a, s in zip(arrays, subjects, strict=True)
+    ]
     m = np.concatenate([np.full(len(f.rivals), x) for f, x in zip(found, margins, strict=True)])
-    whole = _PairedDifferences.joined(found)
-    two_sided = 2 * np.minimum(whole.p_below(0.0), whole.p_above(0.0))
+    seeds = max((array.shape[1] for array in arrays), default=0)
+    taken = looks_taken(looks, seeds)
+    at_looks = DifferencesAtLooks.of_table(arrays, subjects, taken, resolution=resolution)
+    below, above = at_looks.p_below, at_looks.p_above
+    two_sided = np.minimum(2 * np.minimum(below(0.0), above(0.0)), 1.0)
+    less = below(0.0) < above(0.0)
     holm = holm_adjusted(two_sided)
-    inferior, par = holm_adjusted(whole.p_above(m)), holm_adjusted(whole.p_below(m))
+    inferior, par = holm_adjusted(above(m)), holm_adjusted(below(m))
+    share = taken_shares(taken)[-1]
     judged, start = [], 0
     for array, differences, limit in zip(arrays, found, margins, strict=True):
         part = slice(start, start + len(differences.rivals))
         start = part.stop
         comparisons = tuple(
             _comparison(differences, i, two_sided[part][i], holm[part][i], par[part][i],
-                        inferior[part][i], level)
+                        inferior[part][i], level, less=bool(less[part][i]), share=share)
             for i in range(len(differences.rivals))
         )  # fmt: skip
         judged.append(
@@ -142,9 +161,9 @@ def judge_table(
                 rivals=comparisons,
                 better=_all_of([c.better for c in comparisons]),
                 on_par=_all_of([c.on_par for c in comparisons]),
-                order=supported_order(array, level=level, resolution=resolution),
+                order=supported_order(array, level=level * share, resolution=resolution),
                 margin=limit,
-                outlook=_row_outlook(comparisons, limit, level / max(len(m), 1))
+                outlook=_row_outlook(comparisons, limit, level * share / max(len(m), 1))
                 if forecast
                 else None,
             )
@@ -199,64 +218,33 @@ def judge_order(errors: ArrayLike, claimed: Sequence[int], *, level: float = LEV
     )
 
 
-@dataclass(frozen=True)
-class _PairedDifferences:
-    rivals: tuple[int, ...]
-    n: Floats
-    mean: Floats
-    sd: Floats
-
-    @classmethod
-    def joined(cls, parts: Sequence["_PairedDifferences"]) -> "_PairedDifferences":
-        return cls(
-            tuple(rival for part in parts for rival in part.rivals),
-            *(np.concatenate([getattr(p, name) for p in parts]) for name in ("n", "mean", "sd")),
-        )
-
-    def p_above(self, bound: ArrayLike) -> Floats:
-        """Small where the difference is above the bound."""
-        return one_sided_p(np.asarray(bound) - self.mean, self.sd, self.n)
-
-    def p_below(self, bound: ArrayLike) -> Floats:
-        """Small where the difference is below the bound."""
-        return one_sided_p(self.mean - np.asarray(bound), self.sd, self.n)
-
-
-def _against_subject(array: Floats, subject: int, resolution: float) -> _PairedDifferences:
-    pairs = pair_statistics(array, resolution=resolution)
-    rivals = tuple(row for row in range(len(array)) if row != subject)
-    chosen = [subject], list(rivals)
-    return _PairedDifferences(
-        rivals,
-        pairs.n[np.ix_(*chosen)][0],
-        pairs.mean[np.ix_(*chosen)][0],
-        np.sqrt(pairs.variance[np.ix_(*chosen)][0]),
-    )
-
-
 def _comparison(
-    found: _PairedDifferences,
+    found: PairedDifferences,
     i: int,
     p: float,
     holm: float,
     par: float,
     inferior: float,
     level: float,
+    *,
+    less: bool,
+    share: float,
 ) -> RivalComparison:
     n, mean, sd = int(found.n[i]), float(found.mean[i]), float(found.sd[i])
-    half = special.stdtrit(n - 1, 0.975) * sd / np.sqrt(n) if n > 1 else np.nan
+    half = special.stdtrit(n - 1, 1 - 0.025 * share) * sd / np.sqrt(n) if n > 1 else np.nan
+    low, high = possible_difference(mean - half, mean + half)
     apart = bool(holm <= level)
     return RivalComparison(
         rival=found.rivals[i],
         n=n,
         mean=mean,
         sd=sd,
-        low=float(mean - half),
-        high=float(mean + half),
+        low=low,
+        high=high,
         p=float(p),
         holm_p=float(holm),
         on_par_p=float(par),
-        better=_verdict(supported=apart and mean < 0, contradicted=apart and mean > 0),
+        better=_verdict(supported=apart and less, contradicted=apart and not less),
         on_par=_verdict(supported=bool(par <= level), contradicted=bool(inferior <= level)),
     )
 

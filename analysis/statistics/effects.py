@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from analysis.statistics.intervals import possible_difference
 from analysis.statistics.p_values import holm_adjusted
 from analysis.statistics.pairs import PRIOR_DF, Floats
 
@@ -115,7 +116,9 @@ def part_effects(
     t = np.divide(-np.abs(means), error, out=np.full_like(means, -np.inf), where=error > 0)
     p = np.where(np.isnan(df), np.nan, np.where(means == 0, 1.0, 2 * special.stdtr(df, t)))
     return tuple(
-        PartEffect(term, float(m), float(m - h), float(m + h), float(q), float(c), int(n), alias)
+        PartEffect(
+            term, float(m), *possible_difference(m - h, m + h), float(q), float(c), int(n), alias
+        )
         for term, m, h, q, c, n, alias in zip(
             terms, means, half, p, holm_adjusted(p), seeds, aliases, strict=True
         )

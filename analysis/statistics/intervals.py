@@ -114,6 +114,23 @@ def simultaneous_intervals(
     return [delta_interval(group, level=each, images=images) for group in groups]
 
 
+def possible_difference(
+    low: float, high: float, *, least: float = -100.0, most: float = 100.0
+) -> tuple[float, float]:
+    """Return the part of an interval in which a difference of two errors in percent can lie.
+
+    The true difference lies there, so that what is cut off takes nothing from the coverage, and an
+    interval without 0 stays one. NaN stays NaN.
+
+    Args:
+        low: the lower end; likewise `high`.
+        high: the upper end.
+        least: the least difference: minus the second error, where that is a known number.
+        most: the greatest one.
+    """
+    return float(np.clip(low, least, most)), float(np.clip(high, least, most))
+
+
 def single_level(
     many: int, *, level: float = LEVEL, method: Literal["sidak", "bonferroni"] = "sidak"
 ) -> float:

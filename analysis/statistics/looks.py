@@ -56,6 +56,26 @@ def look_shares(looks: Sequence[int], *, final: bool = False, kind: Spending = "
     return shares / shares.sum() if final else shares
 
 
+def looks_taken(looks: Sequence[int], seeds: int) -> tuple[int, ...]:
+    """Return the looks that count with so many seeds: the earlier ones, and the present one last.
+
+    Args:
+        looks: numbers of seeds at which was looked, in any order.
+        seeds: that there are now.
+    """
+    return (*(look for look in sorted(set(looks)) if 2 <= look < seeds), seeds)
+
+
+def taken_shares(taken: Sequence[int]) -> tuple[float, ...]:
+    """Return the share of the level that each of these looks has; a single one has all of it."""
+    return tuple(map(float, look_shares(taken))) if len(taken) > 1 else (1.0,)
+
+
+def present_share(looks: Sequence[int], seeds: int) -> float:
+    """Return the share of the level that the look at so many seeds has."""
+    return taken_shares(looks_taken(looks, seeds))[-1]
+
+
 def repeated_interval(
     differences: ArrayLike,
     looks: Sequence[int],

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from analysis.statistics.claims import LEVEL, ClaimVerdict
+from analysis.statistics.intervals import possible_difference
 from analysis.statistics.pairs import Booleans, Floats
 from analysis.statistics.prediction import SeedOutlook, seeds_to_decide
 
@@ -117,6 +118,9 @@ def judge_cell(
         return CellEquivalence(ClaimVerdict.UNDECIDED, n, mean, np.nan, np.nan, margin, outlook)
     sd = float(values.std(ddof=1))
     half = float(welch_half_width(np.array([sd]), n, published, level)[0])
+    low, high = possible_difference(
+        mean - half, mean + half, least=-published.mean, most=100 - published.mean
+    )
     verdict = ClaimVerdict.UNDECIDED
     if abs(mean) + half <= margin.points:
         verdict = ClaimVerdict.SUPPORTED
@@ -133,8 +137,8 @@ def judge_cell(
         verdict=verdict,
         n=n,
         difference=mean,
-        low=mean - half,
-        high=mean + half,
+        low=low,
+        high=high,
         margin=margin,
         outlook=seeds_to_decide(mean, sd, n, decided) if open_now else None,
     )

@@ -1,13 +1,13 @@
 """Configurations against one of them, paired by seed, corrected for their number."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from analysis.record.names import CONFIGURATION
-from analysis.statistics.intervals import single_level
+from analysis.statistics.intervals import possible_difference, single_level
 from analysis.statistics.pairs import RESOLUTION
 from analysis.statistics.repeated_pairs import difference_over_looks
 from analysis.statistics.summary import (
@@ -59,7 +59,7 @@ def _with_correction(pairs: Mapping[str, PairedDifference]) -> list[PairedContra
     by_t = holm_correction([pair.t_p for pair in pairs.values()])
     level = single_level(max(sum(pair.n > 1 for pair in pairs.values()), 1))
     return [
-        PairedContrast(name, pair, p, t_p, _interval_at(pair, level))
+        PairedContrast(name, _possible(pair), p, t_p, _interval_at(pair, level))
         for (name, pair), p, t_p in zip(pairs.items(), corrected, by_t, strict=True)
     ]
 
@@ -67,7 +67,12 @@ def _with_correction(pairs: Mapping[str, PairedDifference]) -> list[PairedContra
 def _interval_at(pair: PairedDifference, level: float) -> tuple[float, float]:
     if pair.n < 2:
         return float("nan"), float("nan")
-    return t_interval(pair.mean, pair.sd, pair.n, level)
+    return possible_difference(*t_interval(pair.mean, pair.sd, pair.n, level))
+
+
+def _possible(pair: PairedDifference) -> PairedDifference:
+    low, high = possible_difference(pair.low, pair.high)
+    return replace(pair, low=low, high=high)
 
 
 def contrasts_with_best(

@@ -59,7 +59,7 @@ def tell_end(launch: StudyLaunch, status: int) -> None:
     if not launch.study.notify:
         return
     scheduler = launch.scheduler
-    race = scheduler.race
+    race = scheduler.looks.race
     parts = [
         describe_left(scheduler),
         describe_spent(scheduler),
@@ -123,7 +123,7 @@ def _is_sent(target: str, title: str, body: str) -> bool:
 def _news_of(scheduler: StudyScheduler) -> Iterator[str]:
     if scheduler.failures:
         yield f"A trial failed for good: {scheduler.failures[0].name}."
-    race = scheduler.race
+    race = scheduler.looks.race
     if race is not None and race.decision is not None:
         decision = race.decision
         still = f"{len(decision.going_on)} of {len(race.racing)} go on"

@@ -248,8 +248,9 @@ def _look_elsewhere(
 ) -> TrialsElsewhere:
     """Return what is finished of the trials to do elsewhere, or with other diagnostics."""
     strangers = [trial for key, trial in record.trials().items() if key not in scheduler.trials]
-    record.others.has_diagnosed = any(map(is_diagnosed, strangers))
-    if not record.others.has_diagnosed and not record.others.are_there():
+    diagnosed = list(filter(is_diagnosed, strangers))
+    record.others.know_own(diagnosed)
+    if not diagnosed and not record.others.are_there():
         return TrialsElsewhere()
     coming = scheduler.known.planned_trials(search.upcoming(scheduler.unasked))
     todo = {trial.key: trial for trial in scheduler.queue.waiting if not trial.recorded}

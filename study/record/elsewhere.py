@@ -16,10 +16,15 @@ from mlflow.entities import Run
 from analysis.record.client import search_all_experiments, search_all_runs, with_tags
 from analysis.record.names import PARENT_RUN, ROLE, STUDY_ROLE, TRIAL_KEY, TRIAL_ROLE
 from study.record.finished_index import FinishedIndex
-from study.record.same_metrics import SameMetrics, trials_of_same_metrics
+from study.record.same_metrics import (
+    SameMetrics,
+    metrics_key,
+    same_metrics,
+    same_metrics_filter,
+)
 from study.record.study_run import StudyRun
 from study.record.trial_runs import recorded_trial
-from study.trials import RecordedTrial, Trial
+from study.trials import TRAINED_TO_THE_END, RecordedTrial, Trial
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +49,11 @@ def _told(question: Callable[[], list[Answer]]) -> list[Answer]:
         return []
 
 
+def _with_ids(run_ids: Sequence[str]) -> str:
+    named = ", ".join(f"'{run_id}'" for run_id in run_ids)
+    return f"attributes.run_id IN ({named})"
+
+
 class OtherStudies:
     """The other studies, and the other scales of this one, on the tracking server."""
 
@@ -56,8 +66,8 @@ class OtherStudies:
         self.index = FinishedIndex(self._find_experiments, self._search_ended, trials=trials)
         self._asking = threading.Thread()
         """Asks who else has trained a trial; alive while the server owes an answer."""
-        self.has_diagnosed = False
-        """Whether the study's own record holds trials of other diagnostics."""
+        self._own: list[RecordedTrial] = []
+        """Trials that the study has trained and no longer holds."""
         self._experiments: list[str] = []
         """The experiments that hold other studies, as last looked up."""
         self._looked_up = float("-inf")
@@ -93,23 +103,34 @@ class OtherStudies:
         whole = (found.recorded for found in self.runs_alike(trial) if not found.lacking)
         return next(filter(accept, whole), None)
 
+    def know_own(self, trials: Iterable[RecordedTrial]) -> None:
+        """Note trials that the study itself has trained and no longer holds."""
+        self._own = [trial for trial in trials if trial.outcome in TRAINED_TO_THE_END]
+
     def runs_alike(self, trial: Trial) -> list[SameMetrics]:
-        """Return the finished trials that differ in their diagnostics alone; see `finished`.
-
-        The server is not asked where the fresh index knows none, unless the study's own record
-        holds some, which the index leaves out.
-        """
+        """Return the finished trials that differ in their diagnostics alone; see `finished`."""
         self.index.keep_fresh()
-        if self.has_diagnosed:
-            own = (self.study_run.experiment_id,)
-            return self._ask(lambda: self._search_alike(trial, own))
-        if self.index.is_fresh and not self.index.run_ids_alike(trial):
-            return []
-        return self._ask(lambda: self._search_alike(trial)) if self.are_there() else []
+        known = self.index.run_ids(metrics_key(trial)) if self.index.is_fresh else None
 
-    def _search_alike(self, trial: Trial, own: tuple[str, ...] = ()) -> list[SameMetrics]:
-        experiments = sorted({*self._find_experiments(), *own})
-        return list(trials_of_same_metrics(self.client, experiments, trial))
+        def search() -> list[SameMetrics]:
+            others = [*self._own, *self._candidates(trial, known)]
+            found = (same_metrics(self.client, other, trial) for other in others)
+            return [same for same in found if same is not None]
+
+        is_worth_asking = self._own or (self.are_there() if known is None else known)
+        return self._ask(search) if is_worth_asking else []
+
+    def _candidates(self, trial: Trial, known: Sequence[str] | None) -> list[RecordedTrial]:
+        """Return runs that may be alike: those the index knows or, without it, all by settings."""
+        if known is None:
+            where = same_metrics_filter(trial)
+        elif known:
+            where = _with_ids(known)
+        else:
+            return []
+        experiments = self._find_experiments()
+        runs = self._search_finished(where, experiments) if experiments else ()
+        return [recorded_trial(run) for run in runs]
 
     def are_there(self) -> bool:
         """Return whether there are other studies, or other scales of this one, as far as known."""
@@ -135,13 +156,15 @@ class OtherStudies:
 
         With so many trials that the server takes long, the last ones are not looked up.
         """
+        wanted = set(keys)
         deadline = time.monotonic() + FORESIGHT_SECONDS
         found: dict[str, list[RecordedTrial]] = {}
-        for question in self._questions_on(list(keys)):
+        for question in self._questions_on(sorted(wanted)):
             if time.monotonic() > deadline or self._asking.is_alive():
                 break
             for trial in self._ask(question):
-                found.setdefault(trial.key, []).append(trial)
+                if trial.key in wanted:
+                    found.setdefault(trial.key, []).append(trial)
         return found
 
     def alike_among(self, trials: Iterable[Trial]) -> dict[str, list[SameMetrics]]:
@@ -173,8 +196,7 @@ class OtherStudies:
         return self._search(with_tags({TRIAL_KEY: key}), self._find_experiments())
 
     def _read_runs(self, run_ids: Sequence[str]) -> list[RecordedTrial]:
-        named = ", ".join(f"'{run_id}'" for run_id in run_ids)
-        return self._search(f"attributes.run_id IN ({named})", self._find_experiments())
+        return self._search(_with_ids(run_ids), self._find_experiments())
 
     def _search(self, where: str, experiments: Sequence[str]) -> list[RecordedTrial]:
         runs = self._search_finished(where, experiments) if experiments else ()

@@ -14,9 +14,8 @@ from mlflow.entities import Run
 
 from analysis.record.client import PAGE
 from analysis.record.names import TRIAL_KEY
-from study.record.same_metrics import metrics_key, metrics_key_on_record
+from study.record.same_metrics import keys_of
 from study.record.trial_runs import recorded_trial
-from study.trials import Trial
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +59,6 @@ class FinishedIndex:
         self.is_given_up = False
         """Whether there are too many runs; nothing more is read."""
         self._run_ids: dict[str, tuple[str, ...]] = {}
-        self._diagnosed: dict[str, tuple[str, ...]] = {}
-        """The runs that were asked for files beside their metrics, by the key of the metrics."""
         self._read: set[str] = set()
         """The experiments that are read to their end."""
         self._latest = 0
@@ -77,15 +74,12 @@ class FinishedIndex:
         return time.monotonic() - self._renewed < FRESH_SECONDS
 
     def run_ids(self, key: str) -> tuple[str, ...]:
-        """Return the runs that may have finished a trial."""
-        return self._run_ids.get(key, ())
+        """Return the runs that may have finished a trial, also with other diagnostics.
 
-    def run_ids_alike(self, trial: Trial) -> tuple[str, ...]:
-        """Return the runs that may have finished a trial of the same metrics and another key."""
-        alike = metrics_key(trial.configuration, data=trial.data, seed=trial.seed)
-        plain = self.run_ids(alike) if alike != trial.key else ()
-        own = self.run_ids(trial.key)
-        return (*plain, *(id for id in self._diagnosed.get(alike, ()) if id not in own))
+        Args:
+            key: the trial's or, for all that have its metrics, its key without diagnostics.
+        """
+        return self._run_ids.get(key, ())
 
     def keep_fresh(self) -> None:
         """Have the index renewed from now on, for a while, without waiting for that."""
@@ -144,18 +138,16 @@ class FinishedIndex:
             if self._stopped.is_set():
                 return False
             if number > self.most_runs:
-                self.is_given_up, self._renewed = True, float("-inf")
-                self._run_ids, self._diagnosed = {}, {}
+                self.is_given_up, self._run_ids, self._renewed = True, {}, float("-inf")
                 return False
             self._note(run)
         return True
 
     def _note(self, run: Run) -> None:
         self._latest = max(self._latest, run.info.end_time or 0)
-        key, run_id = run.data.tags.get(TRIAL_KEY), str(run.info.run_id)
-        if key is None or run_id in self.run_ids(key):
+        run_id = str(run.info.run_id)
+        if TRIAL_KEY not in run.data.tags:
             return
-        self._run_ids[key] = (*self.run_ids(key), run_id)
-        alike = metrics_key_on_record(recorded_trial(run))
-        if alike is not None:
-            self._diagnosed[alike] = (*self._diagnosed.get(alike, ()), run_id)
+        for key in keys_of(recorded_trial(run)):
+            if run_id not in self.run_ids(key):
+                self._run_ids[key] = (*self.run_ids(key), run_id)

@@ -5,22 +5,18 @@ read from its params, which records of all versions hold; the reading counts onl
 key that is on record.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
 from pydantic import ValidationError
 
-from analysis.record.client import search_all_runs, with_params, with_tags
+from analysis.record.client import with_params, with_tags
 from analysis.record.names import (
     DATA_FINGERPRINT,
     DIAGNOSTICS,
-    ROLE,
     SEED,
-    TRIAL_ROLE,
 )
 from analysis.record.values import nested_settings, param_text, typed_param
-from study.record.trial_runs import recorded_trial
 from study.trials import TRAINED_TO_THE_END, RecordedTrial, Trial
 from trainables.configuration import (
     Configuration,
@@ -29,8 +25,6 @@ from trainables.configuration import (
     parse_configuration,
     without_diagnostics,
 )
-
-FINISHED = "attributes.status = 'FINISHED'"
 
 
 @dataclass(frozen=True)
@@ -42,28 +36,45 @@ class SameMetrics:
     """Files of diagnostics that the other trial is to leave and that are not on record with it."""
 
 
-def trials_of_same_metrics(
-    client: MlflowClient, experiment_ids: list[str], trial: Trial
-) -> Iterator[SameMetrics]:
-    """Yield the finished trials of other diagnostics, from the experiments, one after the other.
+def metrics_key(trial: Trial) -> str:
+    """Return what decides a trial's metrics: its key without its diagnostics."""
+    plain = without_diagnostics(trial.configuration)
+    return hash_configuration(plain, data=trial.data, seed=trial.seed)
+
+
+def keys_of(recorded: RecordedTrial) -> tuple[str, ...]:
+    """Return a trial's key and, where it has diagnostics, what decides its metrics."""
+    configuration = configuration_on_record(recorded) if is_diagnosed(recorded) else None
+    if configuration is None:
+        return (recorded.key,)
+    plain, seed = without_diagnostics(configuration), typed_param(recorded.params[SEED])
+    data = recorded.tags.get(DATA_FINGERPRINT, "")
+    return recorded.key, hash_configuration(plain, data=data, seed=seed)
+
+
+def same_metrics_filter(trial: Trial) -> str:
+    """Return MLflow's filter for the runs that may have the trial's metrics."""
+    params = {**changed_settings(without_diagnostics(trial.configuration)), SEED: trial.seed}
+    texts = {path: param_text(value) for path, value in params.items()}
+    return f"{with_tags({DATA_FINGERPRINT: trial.data})} and {with_params(texts)}"
+
+
+def same_metrics(client: MlflowClient, recorded: RecordedTrial, trial: Trial) -> SameMetrics | None:
+    """Return a trial on record as one that differs in its diagnostics alone; None if it is none.
 
     Args:
         client: of the record.
-        experiment_ids: where to look.
+        recorded: trained to its end.
         trial: as it would be trained.
     """
-    wanted = without_diagnostics(trial.configuration)
-    params = {**changed_settings(wanted), SEED: trial.seed}
-    texts = {path: param_text(value) for path, value in params.items()}
-    tags = with_tags({ROLE: TRIAL_ROLE, DATA_FINGERPRINT: trial.data})
-    where = " and ".join((FINISHED, tags, with_params(texts)))
-    for run in search_all_runs(client, experiment_ids, where):
-        recorded = recorded_trial(run)
-        if recorded.key == trial.key or recorded.outcome not in TRAINED_TO_THE_END:
-            continue
-        configuration = configuration_on_record(recorded)
-        if configuration is not None and without_diagnostics(configuration) == wanted:
-            yield SameMetrics(recorded, _lacking(client, recorded, configuration, trial))
+    if recorded.key == trial.key or recorded.outcome not in TRAINED_TO_THE_END:
+        return None
+    if metrics_key(trial) not in keys_of(recorded):
+        return None
+    configuration = configuration_on_record(recorded)
+    if configuration is None:
+        return None
+    return SameMetrics(recorded, _lacking(client, recorded, configuration, trial))
 
 
 def configuration_on_record(recorded: RecordedTrial) -> Configuration | None:
@@ -81,24 +92,8 @@ def configuration_on_record(recorded: RecordedTrial) -> Configuration | None:
 
 def is_diagnosed(recorded: RecordedTrial) -> bool:
     """Return whether a trial was asked for files beside its metrics."""
-    return metrics_key_on_record(recorded) is not None
-
-
-def metrics_key_on_record(recorded: RecordedTrial) -> str | None:
-    """Return the `metrics_key` of a trial that was asked for files; None for all others."""
-    diagnostics = (path for path in recorded.params if path.startswith("diagnostics."))
-    if not any(typed_param(recorded.params[path]) for path in diagnostics):
-        return None  # seen without parsing, for most trials are asked for none
-    configuration = configuration_on_record(recorded)
-    if configuration is None or not configuration.diagnostics.files:
-        return None
-    data = recorded.tags.get(DATA_FINGERPRINT, "")
-    return metrics_key(configuration, data=data, seed=typed_param(recorded.params[SEED]))
-
-
-def metrics_key(configuration: Configuration, *, data: str, seed: int) -> str:
-    """Return the key of the trial of the same metrics that leaves no files."""
-    return hash_configuration(without_diagnostics(configuration), data=data, seed=seed)
+    asked = (text for path, text in recorded.params.items() if path.startswith(f"{DIAGNOSTICS}."))
+    return any(text == "True" or text.startswith("[") and text != "[]" for text in asked)
 
 
 def _lacking(

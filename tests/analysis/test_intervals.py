@@ -1,16 +1,22 @@
 """Intervals of errors in percent: by hand, at the ends, and by simulation."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import special, stats
 
+from analysis.statistics.claims import judge_table
+from analysis.statistics.effects import design_points, part_effects
 from analysis.statistics.intervals import (
     delta_interval,
     log_odds,
     logit_interval,
+    possible_difference,
     simultaneous_intervals,
     single_level,
 )
+from analysis.statistics.published import CellMargin, PublishedCell, judge_cell
+from analysis.tables.paired import contrasts_against
 
 
 def test_the_interval_by_hand():
@@ -85,3 +91,26 @@ def test_many_intervals_together_cover_as_often_as_promised():
 def test_sidak_is_a_little_narrower_than_bonferroni():
     assert 0.95 < single_level(10) < single_level(10, method="bonferroni")
     assert single_level(1) == 0.95
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "possible"),
+    [(-3.0, 4.0, (-3.0, 4.0)), (-167.0, 8.0, (-100.0, 8.0)), (60.0, 140.0, (60.0, 100.0))],
+)
+def test_a_difference_of_two_errors_lies_within_100_points(low, high, possible):
+    assert possible_difference(low, high) == possible
+    assert all(np.isnan(possible_difference(np.nan, np.nan)))
+
+
+def test_no_table_shows_a_difference_that_cannot_be():
+    errors = np.array([[5.0, 90.0, 20.0], [95.0, 10.0, 70.0]])
+    (row,) = judge_table([errors], subject=0, forecast=False)
+    assert (row.rivals[0].low, row.rivals[0].high) == (-100.0, 100.0)
+    points = design_points(["a"], "one_in")
+    for effect in part_effects(points, errors, "one_in"):
+        assert (effect.low, effect.high) == (-100.0, 100.0)
+    seeds = [pd.Series(row) for row in errors]
+    (contrast,) = contrasts_against({"x": (seeds[0], seeds[1])})
+    assert (contrast.paired.low, contrast.paired.high) == contrast.together == (-100.0, 100.0)
+    cell = judge_cell([1.0, 60.0], PublishedCell(20.0, 0.1), CellMargin(1.0, 1.0), forecast=False)
+    assert (cell.low, cell.high) == (-20.0, 80.0)

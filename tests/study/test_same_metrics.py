@@ -175,7 +175,7 @@ def test_a_study_that_asks_for_less_than_before_trains_nothing_again(trained, op
     record = opened("own2.jsonl", **options({}, name="own", space=space, sampler="grid"))
     alone = scheduled(record, storage)
     assert alone.hand_out_trial() is not None  # a study that has a server to itself asks nothing
-    record.others.has_diagnosed = True
+    record.others.know_own([source])
     assert scheduled(record, storage).hand_out_trial() is None
     assert record.spool.drain(20)
     (taken,) = (run for key, run in record.trials().items() if key != source.key)
