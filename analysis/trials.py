@@ -109,6 +109,17 @@ def load(
     if scale and not runs and scale not in (known := scales_of(client, experiment)):
         of = f"of the study `{study}`"
         raise UnknownStudyError(unknown_name_message("scale", scale, known, of))
+    return frame_of(study, runs, retired=retired)
+
+
+def frame_of(study: str, runs: "Sequence[Run]", *, retired: bool = False) -> pd.DataFrame:
+    """Return runs of trials as `load` does, in the order in which they started.
+
+    Args:
+        study: its name.
+        runs: one per trial, the oldest first.
+        retired: as for `load`.
+    """
     frame = pd.DataFrame([_trial_row(study, run) for run in runs])
     if frame.empty:
         return pd.DataFrame(columns=[*IDENTITY, OUTCOME, CONFIGURATION, TRIAL_KEY, SEED])
@@ -207,7 +218,7 @@ def _trial_row(study: str, run: "Run") -> dict[str, Any]:
     }
 
 
-def _ordered_columns(runs: "list[Run]", frame: pd.DataFrame) -> list[str]:
+def _ordered_columns(runs: "Sequence[Run]", frame: pd.DataFrame) -> list[str]:
     """Return the columns: identity, tags, settings, metrics."""
     params = sorted({key for run in runs for key in run.data.params})
     metrics = sorted({key for run in runs for key in run.data.metrics})

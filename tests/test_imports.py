@@ -7,6 +7,7 @@ import sys
 import pytest
 
 FRAMEWORKS = ("ray", "optuna", "mlflow")
+SLOW = ("scipy", "sklearn", "matplotlib", "torchvision", "optuna", "mlflow")
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,16 @@ def test_a_module_loads_no_framework_but_its_own(module, allowed):
     code = f"import {module}, sys; print(*(f for f in {FRAMEWORKS} if f in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) <= set(allowed)
+
+
+def test_the_process_of_a_trial_loads_only_what_every_trial_needs():
+    code = (
+        "import sys, trainables.trainable\n"
+        "import trainables.regularizers.puzzlemix, trainables.networks.lenet\n"
+        f"print(*(name for name in {SLOW} if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 @pytest.mark.parametrize("module", ["analysis.trials", "study.record.writer"])

@@ -148,12 +148,7 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     from study.launching.result_note import best_values, result_note
 
     study = launch.study
-    frame = ask_until_answered(
-        lambda: trials.load(study.name, study.scale),
-        failed="cannot read the trials for the table",
-        seconds=RECORDS_SECONDS,
-        say=launch.say,
-    )
+    frame = _read_trials(launch)
     factors = configurations.factors_of(frame, study.search.space)
     objectives = trials.shown_objectives(study.search.objectives)
     selects = study.search.selects
@@ -201,6 +196,20 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
         description=result_note(study, frame, table, factors, objectives),
         values=best_values(table, factors, objectives),
         more=more,
+    )
+
+
+def _read_trials(launch: StudyLaunch) -> "pd.DataFrame":
+    """Return the study's trials as they are on record now."""
+    study = launch.study
+    known = launch.record.runs.known_runs()
+    if known:
+        return trials.frame_of(study.name, known)
+    return ask_until_answered(
+        lambda: trials.load(study.name, study.scale),
+        failed="cannot read the trials for the table",
+        seconds=RECORDS_SECONDS,
+        say=launch.say,
     )
 
 

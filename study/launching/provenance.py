@@ -68,7 +68,8 @@ def is_tracked() -> bool:
 
 def installed_packages() -> list[str]:
     """Return the installed packages as ``name==version``, in alphabetical order."""
-    found = {dist.name.lower(): f"{dist.name}=={dist.version}" for dist in distributions()}
+    read = (dist.metadata for dist in distributions())  # parsed anew each time it is asked for
+    found = {one["Name"].lower(): f"{one['Name']}=={one['Version']}" for one in read}
     return [found[name] for name in sorted(found)]
 
 

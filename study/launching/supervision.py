@@ -15,6 +15,7 @@ from study.execution.runner import TrialRunner
 from study.launching import signals
 from study.launching.closing import close_launch
 from study.launching.display import LaunchDisplay
+from study.launching.early_imports import DRAWING, EarlyImport
 from study.launching.exit_status import DONE, FAILED, INTERRUPTED
 from study.launching.notifying import watch_news
 from study.launching.ownership import watch_ownership
@@ -110,6 +111,7 @@ def _facts_of(
 def _run_under_display(
     launch: StudyLaunch, admission: NodeAdmission, facts: list[tuple[str, str]]
 ) -> int:
+    drawing = EarlyImport(DRAWING)
     with LaunchDisplay(
         launch.scheduler,
         launch.console,
@@ -118,12 +120,17 @@ def _run_under_display(
             filter(None, [describe_trouble(launch.record.spool), describe_spent(launch.scheduler)])
         ),
     ) as display:
+
+        def note_change() -> None:
+            drawing.begin()  # a trial has begun: until it ends the driver has little to do
+            display.note_change()
+
         runner = TrialRunner(
             launch.scheduler,
             admission,
             scratch=launch.folder.scratch,
             discard=launch.discard_checkpoint,
-            on_change=display.note_change,
+            on_change=note_change,
             on_notice=display.say_once,
         )
         display.occupancy = runner.nodes.occupancy

@@ -66,6 +66,16 @@ class TrialRuns:
             self._read = sort_runs(self._search())
         return self._read
 
+    def known_runs(self) -> list[Run] | None:
+        """Return one run per trial, the oldest first; None if some were written since last read.
+
+        Reading the runs of thousands of trials takes seconds, which a launch that finds nothing to
+        do needs once.
+        """
+        if self._read is None:
+            return None
+        return sorted(self._read.kept, key=lambda run: (run.info.start_time, run.info.run_id))
+
     def forget_trials(self) -> None:
         """Have `trials` read the record again, since it changes."""
         self._read = None
@@ -106,8 +116,10 @@ class TrialRuns:
 
     def end_running(self) -> None:
         """End the runs that a dead process has left running; these trials are cut off."""
-        self.forget_trials()
-        for run in list(self._search(" and attributes.status = 'RUNNING'")):
+        running = list(self._search(" and attributes.status = 'RUNNING'"))
+        if running:
+            self.forget_trials()
+        for run in running:
             self.client.set_terminated(run.info.run_id, "KILLED")
 
     def _search(self, more: str = "") -> Iterator[Run]:

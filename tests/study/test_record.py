@@ -7,11 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import mlflow
+import pandas as pd
 import pytest
 import yaml
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from analysis import trials
 from analysis.record.names import TABLE_CSV
 from study.record.elsewhere import OtherStudies
 from study.record.errors import RecordError, store_errors_told
@@ -660,3 +662,40 @@ def test_a_server_that_does_not_know_its_own_name_is_told_with_what_mends_it():
     with pytest.raises(RecordError) as raised, store_errors_told("cannot use it"):
         raise MlflowException("403: Permission denied")
     assert "allowed-hosts" not in str(raised.value)
+
+
+# Read once
+
+
+def test_what_was_read_of_the_trials_stands_until_something_is_written(client, opened):
+    first = opened()
+    first.study_writer.begin_study({})
+    write(first)
+    write(first, "fedcba9876543210")
+    first.close(timeout=0)
+
+    record = opened(alone=True)
+    assert len(record.trials()) == 2
+    record.study_writer.begin_study({})
+    known = record.runs.known_runs()
+    assert known is not None
+    name, scale = record.runs.study_run.study.name, record.runs.scale
+    pd.testing.assert_frame_equal(trials.frame_of(name, known), trials.load(name, scale))
+
+    write(record, "0011223344556677")
+    assert record.runs.known_runs() is None
+    assert len(record.trials()) == 3
+
+
+def test_a_run_that_a_dead_process_has_left_running_is_read_again_once_it_is_ended(client, opened):
+    first = opened()
+    first.study_writer.begin_study({})
+    first.begin(KEY, name="beta=0.3 seed=1", params=PARAMS, tags=TAGS)
+    assert first.spool.drain(20)
+    first.close(timeout=0)
+
+    record = opened()
+    assert [trial.status for trial in record.trials().values()] == ["RUNNING"]
+    record.study_writer.begin_study({})
+    assert record.runs.known_runs() is None
+    assert [trial.status for trial in record.trials().values()] == ["KILLED"]

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 from torch import Tensor
 
 LABELS = 3
@@ -61,6 +59,10 @@ def _minimum_cut(unary: np.ndarray, below: np.ndarray, right: np.ndarray) -> np.
 
     Each block has two nodes, [l ≥ 1] and [l ≥ 2]; a node is true on the source's side of the cut.
     """
+    # Late: SciPy takes a third of a second, which every trial's process would wait for.
+    from scipy.sparse import coo_array, csr_array
+    from scipy.sparse.csgraph import breadth_first_order, maximum_flow
+
     rows, columns = below.shape
     if not np.isfinite(unary).all():
         return np.zeros((rows, columns), dtype=np.int64)  # the network diverged; its loss says so

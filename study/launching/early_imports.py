@@ -1,0 +1,42 @@
+"""Modules that the end of a launch needs, loaded while its trials run and the driver waits."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from importlib import import_module
+
+log = logging.getLogger(__name__)
+
+DRAWING = (
+    "study.launching.result_note",
+    "analysis.figures.errors",
+    "analysis.figures.draw_matplotlib",
+)
+"""What the table, the answer and the plots of a study are made with."""
+
+
+class EarlyImport:
+    """Modules that a thread loads once it is told to; whoever imports them later finds them."""
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        """Load nothing yet."""
+        self._modules = modules
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Begin to load, the first time that this is called."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._load, name="early imports", daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until all is loaded that was begun."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _load(self) -> None:
+        for module in self._modules:
+            try:
+                import_module(module)
+            except Exception:  # whoever needs the module meets the same error, and says so
+                log.warning("cannot load %s early", module, exc_info=True)
