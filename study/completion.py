@@ -37,9 +37,9 @@ def build_parser() -> argparse.ArgumentParser:
         prog="python -m study.completion",
         description="Print what makes a shell complete the commands, flags and shipped studies of "
         f"{cli.PROGRAM}.",
-        epilog=f'bash: put eval "$({cli.PROGRAM} completion bash)" into ~/.bashrc. zsh: '
-        f'{cli.PROGRAM} completion zsh > "${{fpath[1]}}/_{cli.PROGRAM}". fish: '
-        f"{cli.PROGRAM} completion fish > ~/.config/fish/completions/{cli.PROGRAM}.fish.",
+        epilog=f'bash: put eval "$({cli.PROGRAM} completion bash)" into ~/.bashrc. '
+        f'zsh: {cli.PROGRAM} completion zsh > "${{fpath[1]}}/_{cli.PROGRAM}". '
+        f"fish: {cli.PROGRAM} completion fish > ~/.config/fish/completions/{cli.PROGRAM}.fish.",
     )
     parser.add_argument("shell", choices=SHELLS)
     return parser

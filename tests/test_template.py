@@ -1,6 +1,7 @@
 """docs/template: the package of a user's own methods is installed, and its tests pass there."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,3 +71,23 @@ def test_a_trial_of_the_installed_method_trains(installed: Installed) -> None:
 def test_the_templates_own_tests_hold_its_method_to_the_contract(installed: Installed) -> None:
     told = installed.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
     assert "23 passed" in told
+
+
+def test_the_tutorial_shows_the_templates_method_and_a_study_that_searches_it(tmp_path):
+    tutorial = (ROOT / "docs" / "tutorial" / "own_method.md").read_text("utf-8")
+    template = ROOT / "docs" / "template" / "my_lamix_methods" / "input_noise.py"
+    (code,) = re.findall(r"```python\n(.*?)```", tutorial, flags=re.DOTALL)
+    assert code == template.read_text("utf-8")
+    (study,) = re.findall(r"```yaml\n(.*?)```", tutorial, flags=re.DOTALL)
+    (tmp_path / "methods.py").write_text(code, encoding="utf-8")
+    (tmp_path / "noise.yaml").write_text(study, encoding="utf-8")
+    found = "from study import api; print(*api.load('noise.yaml').resolved.space)"
+    done = subprocess.run(
+        [sys.executable, "-c", found],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.split() == ["regularizer.sigma"], done.stderr

@@ -17,6 +17,8 @@ READ_OFF = [step * 10.0**power for power in range(-3, 3) for step in (1, 2, 5)]
 """Values named along a logarithmic axis of errors."""
 ROW_HEIGHT = 360
 """Pixels."""
+FEW = 8
+"""Whole numbers that all get a tick."""
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
 CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 
@@ -221,6 +223,8 @@ def _axis_layout(axis: model.Axis, values: model.Floats | None = None) -> dict[s
         options |= {"type": "log", "dtick": 1 if wide else "D2", "exponentformat": "power"}
     if axis.whole and not axis.ticks:
         options |= {"tickformat": ",d", "nticks": 8}
+        if values is not None and len(values) and np.ptp(values) < FEW:
+            options |= {"dtick": 1}  # or plotly would put ticks between whole numbers, rounded
     if axis.log and axis.range is not None:  # errors: numbers that are read off
         options |= {"tickvals": READ_OFF, "ticktext": [f"{value:g}" for value in READ_OFF]}
     if axis.range is not None:

@@ -67,6 +67,14 @@ def headline_of(
         parts = [_on_data(row, factors, objective) for _, row in table[table["best"]].iterrows()]
         return f"Lowest {display_name(objective)}: {'; '.join(parts)}.{left_out}"
     if table["best"].sum() > 1:
+        # Who dominates nobody and errs as much in one objective errs as much in all of them.
+        if table[table["best"]][f"{objective}_mean"].nunique() == 1:
+            shared = _with_unit(_error_summary(best, objective), objective)
+            return (
+                f"{int(table['best'].sum())} of {count_text(len(table), 'configuration')} share "
+                f"the lowest {display_name(objective)}: {shared} over "
+                f"{count_text(int(best['n']), 'seed')}.{left_out}"
+            )
         return (
             f"{int(table['best'].sum())} of {count_text(len(table), 'configuration')} are best in "
             "the sense that none is better in one objective without being worse in another."

@@ -48,3 +48,23 @@ def test_where_one_thing_varies_the_ends_are_given():
         "Test error (last epoch) from 4.00% with regularizer.beta = 0.5 to 9.00% with "
         "regularizer.beta = 0.1."
     )
+
+
+def test_configurations_that_err_alike_share_the_lowest_error():
+    frame = pd.DataFrame(
+        [
+            {
+                "regularizer.beta": beta,
+                "configuration": str(beta),
+                "seed": 0,
+                "outcome": "completed",
+                "run_id": str(beta),
+                "validation_error": error,
+                "test_error_last": 9.0,
+            }
+            for beta, error in ((0.1, 7.0), (0.5, 5.0), (0.9, 5.0))
+        ]
+    )
+    table = configurations.over_configurations(frame, ["regularizer.beta"])
+    text = headline_of(table, ["regularizer.beta"], [])
+    assert text.startswith("2 of 3 configurations share the lowest validation error: 5.00")

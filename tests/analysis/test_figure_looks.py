@@ -160,3 +160,10 @@ def test_an_svg_is_the_same_each_time_and_shares_no_name_with_another():
     first, again = (draw_matplotlib.svg_text(figure_with(["a", "b"])) for _ in range(2))
     assert first == again and first.startswith("<svg")
     assert errors.MOST_CURVES == 6
+
+
+def test_a_few_epochs_have_a_tick_each_and_none_twice():
+    figure = curves.learning_curves(*history_of(2), metrics=["validation_error"])
+    few = draw_plotly.draw_figure(figure).layout.xaxis
+    epochs = {float(x) for mark in figure.panels[0].marks for x in mark.x}
+    assert max(epochs) - min(epochs) < draw_plotly.FEW and few.dtick == 1

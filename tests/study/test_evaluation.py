@@ -50,9 +50,9 @@ def trained(opened, tmp_path):
     def trained(*, name="kept", weights=True, seeds=2):
         trial = {**TRIAL, "diagnostics": {"weights": True} if weights else {}}
         record = opened(f"{name}.jsonl", name=name, trial=trial, seeds=seeds)
-        record.begin_study({})
+        record.study_writer.begin_study({})
         trials = train(record, str(tmp_path / "left"))
-        record.publish(texts={}, plots=(), status="FINISHED")
+        record.study_writer.publish(texts={}, plots=(), status="FINISHED")
         return record, trials
 
     return trained
