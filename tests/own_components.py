@@ -16,15 +16,15 @@ from trainables.settings import NonNegative, settings
 class Settings(SmoothingSettings):
     """Gaussian noise on every pixel."""
 
-    name: Literal["input_noise"] = "input_noise"
+    name: Literal["own_noise"] = "own_noise"
     sigma: NonNegative = 0.1
     """Standard deviation of the noise."""
 
     def build(self, *, num_classes, num_features):
-        return InputNoise(self, num_classes=num_classes)
+        return OwnNoise(self, num_classes=num_classes)
 
 
-class InputNoise(RegularizerModule):
+class OwnNoise(RegularizerModule):
     def compare(self, network, batch):
         noise_NCHW = torch.empty_like(batch.images_NCHW).normal_(generator=batch.generator)
         logits_NC = network(batch.images_NCHW + self.settings.sigma * noise_NCHW)

@@ -16,6 +16,8 @@ PAGE = ROOT / "docs" / "extending.md"
 COPIED = ("lamix_study", "study", "trainables", "analysis", "tests", "search_spaces", "docs")
 SCHEMA, DEFAULTS = "search_spaces/study.schema.json", "tests/trainables/defaults.json"
 
+NEW_COMPONENTS = "pixel_noise or two_stages or tpe_alone or stripes"
+
 EPOCH = """
 import json
 from dataclasses import asdict
@@ -24,7 +26,7 @@ from trainables.training import Trainer
 trainer = Trainer({
     "dataset": {"name": "stripes"},
     "network": {"name": "two_stages", "width": 4},
-    "regularizer": {"name": "input_noise", "sigma": 0.2},
+    "regularizer": {"name": "pixel_noise", "sigma": 0.2},
     "training": {"epochs": 1, "batch_size": 90, "milestones": []},
 })
 print(json.dumps(asdict(trainer.train_epoch())))
@@ -42,7 +44,7 @@ search:
   configurations: 2
   seeds: 1
   space:
-    regularizer: [{name: vanilla}, {name: input_noise, sigma: {low: 0.0, high: 1.0}}]
+    regularizer: [{name: vanilla}, {name: pixel_noise, sigma: {low: 0.0, high: 1.0}}]
 scales: {quick: {}, paper: {}}
 """
 
@@ -118,6 +120,23 @@ def test_the_page_has_one_of_each() -> None:
         assert "```" in section and "Check: " in section, kind
 
 
+def declared_names(*files: Path) -> set[str]:
+    """Return the names of the components that these files declare."""
+    found = (re.findall(r'name: Literal\["(\w+)"\]', file.read_text("utf-8")) for file in files)
+    return {name for names in found for name in names}
+
+
+def test_the_components_of_the_page_can_live_beside_those_of_the_tests_and_the_template() -> None:
+    groups = [
+        declared_names(PAGE),
+        declared_names(*(ROOT / "tests").rglob("*.py")),
+        declared_names(
+            *(ROOT / "docs/template").rglob("*.py"), *(ROOT / "docs/tutorial").iterdir()
+        ),
+    ]
+    assert all(groups) and len(set.union(*groups)) == sum(map(len, groups))
+
+
 def test_make_schema_is_the_command_that_this_test_runs() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert f"SCHEMA := {SCHEMA} --defaults {DEFAULTS} " in makefile
@@ -134,12 +153,12 @@ def test_make_schema_adds_the_new_components_and_changes_nothing_else(
     assert new == {
         *(f"datasets.stripes.{name}" for name in ("validation", "train_images", "test_images")),
         "networks.two_stages.width",
-        "regularizers.input_noise.smoothing",
-        "regularizers.input_noise.loss",
-        "regularizers.input_noise.sigma",
+        "regularizers.pixel_noise.smoothing",
+        "regularizers.pixel_noise.loss",
+        "regularizers.pixel_noise.sigma",
     }
     schema = (extended.root / SCHEMA).read_text()
-    assert all(word in schema for word in ("input_noise", "two_stages", "stripes", "tpe_alone"))
+    assert all(word in schema for word in ("pixel_noise", "two_stages", "stripes", "tpe_alone"))
 
 
 def test_an_epoch_trains_with_all_of_it(extended: ProjectCopy) -> None:
@@ -179,9 +198,10 @@ def test_the_checks_that_the_page_names_hold_the_new_components_to_their_contrac
             "addopts=--import-mode=importlib",
         ),
         *("tests/trainables/test_regularizers.py", "tests/trainables/test_networks.py"),
-        *("tests/trainables/test_keys.py", "tests/study/test_search.py"),
+        *("tests/trainables/test_keys.py", "tests/trainables/test_settings_keys.py"),
+        *("tests/study/test_search.py", "tests/trainables/test_own_components.py"),
         *("tests/test_architecture.py", "tests/test_rooms.py"),
-        *("-k", "input_noise or two_stages or tpe_alone or test_keys or architecture or stripes"),
+        *("-k", f"{NEW_COMPONENTS} or keys or own_components or architecture"),
     )
     (passed,) = re.findall(r"(\d+) passed", told)
     assert int(passed) >= 20 and "failed" not in told

@@ -14,7 +14,7 @@ TESTS = """
 from trainables import plugins
 
 def test_known():
-    assert "input_noise" in plugins.component_names("trainables.regularizers")
+    assert "own_noise" in plugins.component_names("trainables.regularizers")
 """
 
 

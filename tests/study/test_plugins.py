@@ -29,7 +29,7 @@ def known_before():
 def own_study(**options):
     data = study_data(
         space={"regularizer.sigma": {"low": 0.0, "high": 1.0}},
-        trial={"regularizer": {"name": "input_noise"}},
+        trial={"regularizer": {"name": "own_noise"}},
         **options,
     )
     return {**data, "plugins": ["./methods.py"]}
@@ -65,10 +65,10 @@ def test_an_own_component_and_its_fields_are_validated_as_any_other(written):
 @pytest.mark.parametrize(
     ("flag", "said"),
     [
-        ("trial.regularizer.name=input_nois", "did you mean `input_noise`?"),
+        ("trial.regularizer.name=own_nois", "did you mean `own_noise`?"),
         ("trial.regularizer.sigmo=1", "did you mean `sigma`?"),
         ("search.space={regularizer.sigma: {low: -1.0, high: 1.0}}", "must be at least 0, but got"),
-        ("trial.regularizer.beta=0.5", "input_noise would ignore `beta`, a setting of lamix"),
+        ("trial.regularizer.beta=0.5", "own_noise would ignore `beta`, a setting of lamix"),
     ],
 )
 def test_hints_know_own_components(written, flag, said):
@@ -84,7 +84,7 @@ def test_a_misspelt_setting_of_an_own_component_is_meant_elsewhere_in_the_tree(w
 def test_a_study_without_the_plugin_knows_nothing_of_it(written):
     load_study(written(own_study()))
     data = {key: value for key, value in own_study().items() if key != "plugins"}
-    assert "there is no regularizer `input_noise`" in refusal(written(data))
+    assert "there is no regularizer `own_noise`" in refusal(written(data))
 
 
 def test_two_studies_of_one_process_keep_their_own_methods_apart(written, tmp_path):
@@ -117,7 +117,7 @@ def test_the_files_of_an_included_file_are_seen_from_it(written, tmp_path):
         (None, "os path", "there is no module `os path` here"),
         (NOISE.replace("@settings\n", ""), "./methods.py", "methods.py:13: class Settings: needs"),
         (NOISE.replace("def build", "def build("), "./methods.py", "is no Python"),
-        (NOISE.replace("input_noise", "mixup"), "./methods.py", "is the name of a regularizer of"),
+        (NOISE.replace("own_noise", "mixup"), "./methods.py", "is the name of a regularizer of"),
     ],
 )
 def test_a_wrong_plugin_is_told_with_the_line_of_the_study_file(written, methods, plugin, said):
@@ -135,8 +135,8 @@ def test_a_wrong_plugin_of_a_flag_is_blamed_on_the_flag(written):
 @pytest.mark.parametrize(
     ("old", "new", "at", "said"),
     [
-        ("return InputNoise(self", "return InputNois(self", "return InputNois(", "NameError"),
-        ("    def compare(", "    def compares(", "return InputNoise(", "abstract method"),
+        ("return OwnNoise(self", "return OwnNois(self", "return OwnNois(", "NameError"),
+        ("    def compare(", "    def compares(", "return OwnNoise(", "abstract method"),
     ],
 )
 def test_a_regularizer_that_cannot_be_built_is_told_before_anything_starts(
@@ -162,7 +162,7 @@ def test_the_schema_has_own_components_where_they_are_asked_for(tmp_path, monkey
     assert schema.main(["own.json", "--plugins", "./methods.py"]) == 0
     assert schema.main(["plain.json"]) == 0
     own, plain = (Path(name).read_text() for name in ("own.json", "plain.json"))
-    for word in ("input_noise", "one_stage", '"halves"', "regularizer.sigma", "Standard deviation"):
+    for word in ("own_noise", "one_stage", '"halves"', "regularizer.sigma", "Standard deviation"):
         assert word in own and word not in plain
     assert json.loads(plain) == json_schema()
     Path("methods.py").write_text("import nothing_at_all")
@@ -195,7 +195,7 @@ trial:
 search:
   sampler: grid
   seeds: 1
-  space: {regularizer: [{name: vanilla}, {name: input_noise, sigma: [0.5]}]}
+  space: {regularizer: [{name: vanilla}, {name: own_noise, sigma: [0.5]}]}
 """
 
 
@@ -208,7 +208,7 @@ def test_a_file_of_the_users_trains_and_is_reported_where_the_file_is_gone(
     folder.launch()
     runs = {run.data.params["regularizer.name"]: run for run in folder.runs()}
     assert {run.data.tags["outcome"] for run in runs.values()} == {"completed"}
-    assert runs["input_noise"].data.params["regularizer.sigma"] == "0.5"
+    assert runs["own_noise"].data.params["regularizer.sigma"] == "0.5"
     (parent,) = folder.runs("study")
     left = {file.path for file in folder.client.list_artifacts(parent.info.run_id, "plugins")}
     assert left == {"plugins/methods.py"}
@@ -220,4 +220,4 @@ def test_a_file_of_the_users_trains_and_is_reported_where_the_file_is_gone(
     assert "small.yaml:4: plugins[0]: methods.py: cannot be read: No such file" in told
     monkeypatch.setenv("MLFLOW_TRACKING_URI", folder.uri)
     assert report.main(["small"]) == 0
-    assert "input_noise" in (tmp_path / "reports/small-full/report.html").read_text()
+    assert "own_noise" in (tmp_path / "reports/small-full/report.html").read_text()

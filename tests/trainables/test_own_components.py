@@ -17,7 +17,7 @@ from trainables.plugins import OwnSet, know_only, know_shipped, set_with
 TRIAL = {
     "dataset": {"name": "halves"},
     "network": {"name": "one_stage"},
-    "regularizer": {"name": "input_noise", "sigma": 0.3},
+    "regularizer": {"name": "own_noise", "sigma": 0.3},
     "training": {"epochs": 1, "batch_size": 30, "milestones": []},
 }
 
@@ -46,13 +46,13 @@ def own(tmp_path):
 def test_one_module_may_hold_components_of_all_kinds(own):
     found = own(NOISE + TWO_MORE)
     assert {(one.kind, one.name) for one in found.components} == {
-        ("regularizer", "input_noise"),
+        ("regularizer", "own_noise"),
         ("network", "one_stage"),
         ("data set", "halves"),
     }
     trained = parse_configuration(TRIAL)
     assert trained.regularizer.sigma == 0.3
-    assert "input_noise" in plugins.component_names("trainables.regularizers")
+    assert "own_noise" in plugins.component_names("trainables.regularizers")
 
 
 def test_a_trial_of_own_components_alone_trains(own, tmp_path):
@@ -66,7 +66,7 @@ def test_a_trial_of_own_components_alone_trains(own, tmp_path):
 def test_the_field_of_an_own_component_is_part_of_every_key(own):
     own(NOISE + TWO_MORE)
     one, other = (
-        parse_configuration({**TRIAL, "regularizer": {"name": "input_noise", "sigma": sigma}})
+        parse_configuration({**TRIAL, "regularizer": {"name": "own_noise", "sigma": sigma}})
         for sigma in (0.3, 0.4)
     )
     keys = [hash_configuration(each, data="d", seed=0) for each in (one, other)]
@@ -86,12 +86,12 @@ def test_the_code_of_a_trial_holds_the_users_own_source(own):
 
 def test_a_file_that_was_edited_is_imported_anew_and_its_old_self_stays_what_it_was(own):
     first = own(NOISE)
-    old = regularizers.build({"name": "input_noise"}, num_classes=2, num_features=2)
+    old = regularizers.build({"name": "own_noise"}, num_classes=2, num_features=2)
     second = own(NOISE.replace("sigma: NonNegative = 0.1", "sigma: NonNegative = 0.7"))
-    new = regularizers.build({"name": "input_noise"}, num_classes=2, num_features=2)
+    new = regularizers.build({"name": "own_noise"}, num_classes=2, num_features=2)
     assert (old.settings.sigma, new.settings.sigma) == (0.1, 0.7)
     know_only(first)
-    again = regularizers.build({"name": "input_noise"}, num_classes=2, num_features=2)
+    again = regularizers.build({"name": "own_noise"}, num_classes=2, num_features=2)
     assert type(again.settings) is type(old.settings)
     assert first != second
 
@@ -105,7 +105,7 @@ def test_another_process_takes_a_file_up_from_what_it_is_sent(own, tmp_path):
         "from trainables import plugins, regularizers\n"
         "from trainables.own_modules import OwnModule\n"
         "plugins.know_shipped([OwnModule(**json.loads(sys.argv[1]))])\n"
-        "made = regularizers.build({'name': 'input_noise'}, num_classes=2, num_features=2)\n"
+        "made = regularizers.build({'name': 'own_noise'}, num_classes=2, num_features=2)\n"
         "print(type(made).__module__, type(made.settings).__pydantic_fields__['sigma'].description)"
     )
     import json
@@ -143,14 +143,14 @@ def line_of(text, part):
         ),
         ("    def build", "    def bild", "class Settings", "a regularizer has the method `build("),
         (
-            '    name: Literal["input_noise"] = "input_noise"\n',
+            '    name: Literal["own_noise"] = "own_noise"\n',
             "",
             "class Settings",
             "needs a field that names it",
         ),
         (
-            'Literal["input_noise"] = "input_noise"',
-            'Literal["Input Noise"] = "Input Noise"',
+            'Literal["own_noise"] = "own_noise"',
+            'Literal["Own Noise"] = "Own Noise"',
             "class Settings",
             "small letters, digits and `_`",
         ),
@@ -186,7 +186,7 @@ def test_a_name_that_is_taken_is_refused(own):
     with pytest.raises(
         OwnComponentError, match="`lamix` is the name of a regularizer of this proj"
     ):
-        own(NOISE.replace("input_noise", "lamix"))
+        own(NOISE.replace("own_noise", "lamix"))
     first = own(NOISE)
     with pytest.raises(OwnComponentError, match=r"another regularizer already, at .*methods.py:14"):
         own(NOISE, name="others.py", beside=first)
@@ -203,7 +203,7 @@ def test_a_module_by_its_name_is_found_and_told_apart_by_its_source(tmp_path, mo
     assert "noisy_methods" not in sys.modules  # it is found without an import
     know_shipped([module])
     assert plugins.own_modules_of(
-        [regularizers.build({"name": "input_noise"}, num_classes=2, num_features=2).settings]
+        [regularizers.build({"name": "own_noise"}, num_classes=2, num_features=2).settings]
     ) == (module,)
     (package / "helper.py").write_text("changed = True\n")
     other = dataclasses.replace(module, digest="0" * 16)
@@ -243,17 +243,17 @@ def installed(tmp_path, monkeypatch):
 
 
 def test_what_an_installed_package_declares_is_known(installed):
-    found = installed("input_noise")
-    assert [one.name for one in found.components] == ["input_noise"] and not found.broken
+    found = installed("own_noise")
+    assert [one.name for one in found.components] == ["own_noise"] and not found.broken
     know_only(found)
-    assert regularizers.build({"name": "input_noise"}, num_classes=2, num_features=2)
+    assert regularizers.build({"name": "own_noise"}, num_classes=2, num_features=2)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("input_noise", "declared_methods:Nothing", "has no class `Nothing`"),
-        ("noise", "declared_methods:Settings", "is the regularizer `input_noise`, but is declared"),
+        ("own_noise", "declared_methods:Nothing", "has no class `Nothing`"),
+        ("noise", "declared_methods:Settings", "is the regularizer `own_noise`, but is declared"),
         ("noise", "nowhere_at_all:Settings", "no module `nowhere_at_all` here"),
     ],
 )

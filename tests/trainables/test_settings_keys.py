@@ -11,51 +11,10 @@ from trainables.configuration import parse_configuration, settings_key
 from trainables.diagnostics import DiagnosticsSettings
 from trainables.plugins import settings_classes
 from trainables.recipe import TrainingSettings
+from trainables.regularizers import SmoothingSettings
 from trainables.regularizers._puzzle import PuzzleSettings
 from trainables.settings import Count, Exempt, Flag, exempt_settings, settings
 
-SPLIT = "name validation train_images test_images padding flip mean std"
-PUZZLE = (
-    "blocks label_smoothness data_smoothness prior_weight neighbour_size transport transport_cost "
-    "solver"
-)
-DECIDES_BOTH = {
-    **dict.fromkeys(
-        [f"datasets.{name}" for name in datasets.names() if name != "image_folder"], SPLIT
-    ),
-    "datasets.image_folder": f"{SPLIT} path image_size",
-    "datasets.torchvision": f"{SPLIT} dataset image_size test_share",
-    "networks.lenet": "name",
-    "networks.densenet121": "name growth",
-    "networks.preact_resnet18": "name width stem_stride variant",
-    "networks.preact_resnet18_bottleneck2d": "name width stem_stride variant",
-    "networks.resnet50": "name width stem_stride variant",
-    "networks.wide_resnet28_10": "name width",
-    "networks.timm": "name model stem options",
-    "regularizers.vanilla": "name loss",
-    "regularizers.mixup": "name loss",
-    "regularizers.cutmix": "name loss",
-    "regularizers.manifold_mixup": "name loss layers",
-    "regularizers.confidence_penalty": "name loss",
-    "regularizers.fmix": "name loss alpha decay",
-    "regularizers.mixup_cutmix": "name loss mixup_alpha cutmix_alpha switch_probability",
-    "regularizers.online_label_smoothing": "name loss",
-    "regularizers.resizemix": "name loss smallest largest",
-    "regularizers.saliencymix": "name loss alpha probability",
-    "regularizers.self_distillation": "name loss last_share",
-    "regularizers.puzzlemix": f"name alpha loss {PUZZLE}",
-    "regularizers.lamix": (
-        "name mixing puzzlemix global_label detach_global_label lam label_from original_batches "
-        "alternation loss soften_originals"
-    ),
-    "lamix.puzzlemix": PUZZLE,
-    "training": "batch_size nesterov graphs compile",
-    "diagnostics": (
-        "soft_targets cam cam_classes images embedding_epochs embedding_classes embedding_images "
-        "predictions weights"
-    ),
-}
-"""Settings that decide the cost of a trial and are held by a recorded step."""
 STEP_ALONE = {
     "regularizers.mixup": "alpha",
     "regularizers.cutmix": "alpha probability",
@@ -73,14 +32,22 @@ STEP_AND_COST_OF_ZERO = {
 COST_ALONE = {"training": "precision"}
 """Settings that decide the cost and that a step's key replaces by what the device made of them."""
 NEITHER = {
-    **dict.fromkeys([f"regularizers.{name}" for name in settings_classes(regularizers.__name__)],
-                    "smoothing"),
-    "regularizers.lamix": "smoothing beta",
-    "regularizers.confidence_penalty": "smoothing weight",
-    "regularizers.online_label_smoothing": "smoothing hard_share",
+    "regularizers.lamix": "beta",
+    "regularizers.confidence_penalty": "weight",
+    "regularizers.online_label_smoothing": "hard_share",
     "training": "recipe epochs learning_rate schedule milestones",
-}  # fmt: skip
+}
 """Settings that cost nothing and that a recorded step reads anew."""
+NEITHER_BY_INHERITANCE = {SmoothingSettings: {"smoothing"}}
+"""The same of every component that has these settings from its base class."""
+LISTS = {
+    "step": STEP_ALONE,
+    "step and zero": STEP_AND_COST_OF_ZERO,
+    "cost": COST_ALONE,
+    "neither": NEITHER,
+}
+"""Exempt settings by side. A setting that is in none of the lists decides both keys, so a new
+component needs no line here unless a setting of its own bears a mark."""
 
 
 def parts() -> dict[str, type]:
@@ -96,13 +63,11 @@ def parts() -> dict[str, type]:
     return found
 
 
-def sides(cls: type) -> dict[str, set[str]]:
-    """Return the settings of a class by the side that the marks put them on."""
+def exempt_by_side(cls: type) -> dict[str, set[str]]:
+    """Return the exempt settings of a class by the side that the marks put them on."""
     cost, step = exempt_settings(cls, "cost"), exempt_settings(cls, "step")
-    names = {field.name for field in dataclasses.fields(cls)}
     zero = {name for name, mark in cost.items() if mark.but_zero}
     return {
-        "both": names - cost.keys() - step.keys(),
         "step": cost.keys() - zero - step.keys(),
         "step and zero": zero,
         "cost": step.keys() - cost.keys(),
@@ -110,18 +75,39 @@ def sides(cls: type) -> dict[str, set[str]]:
     }
 
 
+def listed_by_side(part: str, cls: type) -> dict[str, set[str]]:
+    """Return the exempt settings of a class by the side that the lists put them on."""
+    listed = {side: set(table.get(part, "").split()) for side, table in LISTS.items()}
+    for base, names in NEITHER_BY_INHERITANCE.items():
+        if issubclass(cls, base):
+            listed["neither"] |= names
+    return listed
+
+
 @pytest.mark.parametrize("part", parts())
-def test_every_setting_is_on_the_side_that_this_list_says(part):
-    """A new setting is put on a side here: by default it decides both keys."""
-    lists = {
-        "both": DECIDES_BOTH,
-        "step": STEP_ALONE,
-        "step and zero": STEP_AND_COST_OF_ZERO,
-        "cost": COST_ALONE,
-        "neither": NEITHER,
-    }
-    listed = {side: set(table.get(part, "").split()) for side, table in lists.items()}
-    assert sides(parts()[part]) == listed
+def test_a_setting_decides_both_keys_unless_a_list_exempts_it(part):
+    cls = parts()[part]
+    assert exempt_by_side(cls) == listed_by_side(part, cls)
+
+
+def test_the_lists_name_settings_that_are_there():
+    found = parts()
+    for table in LISTS.values():
+        for part, names in table.items():
+            assert set(names.split()) <= {field.name for field in dataclasses.fields(found[part])}
+
+
+def test_a_component_that_no_list_names_needs_no_line_unless_it_marks_a_setting():
+    @settings
+    class Plain(SmoothingSettings):
+        depth: Count = 2
+
+    @settings
+    class Marked(SmoothingSettings):
+        gain: Annotated[float, Exempt("cost", "a factor")] = 1.0
+
+    assert exempt_by_side(Plain) == listed_by_side("regularizers.plain", Plain)
+    assert exempt_by_side(Marked) != listed_by_side("regularizers.marked", Marked)
 
 
 def test_every_exception_has_a_reason():
