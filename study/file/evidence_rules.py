@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from study.file.evidence import RaceReference, SearchUntil
 from study.file.point_rules import point_rule
 from study.file.points import corner_points, reference_point
-from study.file.settings import CONSTRAINED_SAMPLERS, LEARNING_SAMPLERS, SearchSettings
+from study.file.samplers import CONSTRAINED_SAMPLERS, LEARNING_SAMPLERS
+from study.file.settings import SearchSettings
 from study.file.space import Space
 from trainables.metrics import SELECTING_NOTHING
 

@@ -18,10 +18,10 @@ from study.file.notify_targets import target_problems
 from study.file.point_rules import point_rule
 from study.file.points import with_labels
 from study.file.problems import FileProblem
+from study.file.samplers import LEARNING_SAMPLERS, NOT_LEARNING_SAMPLERS, SAMPLERS
 from study.file.sections import DocumentSection
 from study.file.setting_types import number_kind
 from study.file.settings import (
-    LEARNING_SAMPLERS,
     MOST_CONFIGURATIONS,
     SearchSettings,
     Study,
@@ -157,13 +157,16 @@ def _search_problems(
         yield problem(
             "objective",
             f"{SELECTING_NOTHING} says nothing of unseen images, so no search may follow it; "
-            "use `sampler: grid`, random or qmc, or another objective, but got "
-            f"{search.sampler}",
+            f"use one of the samplers {', '.join(NOT_LEARNING_SAMPLERS)}, or another objective, "
+            f"but got {search.sampler}",
         )
     if len(search.objectives) > 1 and search.early_stopping is not None:
         yield problem("early_stopping", "needs a single objective, but there are several")
-    if search.sampler == "cmaes" and len(search.objectives) > 1:
-        yield problem("sampler", "cmaes needs a single objective; use tpe, gp or nsga2")
+    if len(search.objectives) > 1 and not SAMPLERS[search.sampler].takes_several_objectives:
+        able = [name for name in LEARNING_SAMPLERS if SAMPLERS[name].takes_several_objectives]
+        yield problem(
+            "sampler", f"{search.sampler} needs a single objective; use one of {', '.join(able)}"
+        )
     evidence = (*race_problems(search, searched), *settling_problems(search, searched))
     for path, rule in (*evidence, *constraint_problems(search)):
         yield problem(path, rule)

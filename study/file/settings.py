@@ -10,17 +10,16 @@ from study.file.device_rules import check_gpu_share
 from study.file.evidence import AblationPlan, LaunchBudget, MetricBound, SearchUntil, SeedRace
 from study.file.names import LONGEST_NAME, NAME_PATTERN
 from study.file.notify_targets import parse_targets
+from study.file.samplers import SAMPLER_NAMES
 from trainables import metrics
 from trainables.settings import Count, Index, NonNegative, Positive, settings
 
 if TYPE_CHECKING:
     Objective = str
+    SamplerName = str
 else:
     Objective = Literal[metrics.OBJECTIVES]
-LEARNING_SAMPLERS = ("tpe", "gp", "cmaes", "nsga2")
-"""Samplers whose next configuration depends on the results so far."""
-CONSTRAINED_SAMPLERS = ("tpe", "gp", "nsga2")
-"""Learning samplers that heed constraints."""
+    SamplerName = Literal[SAMPLER_NAMES]
 MOST_CONSTRAINTS = 20
 MOST_SEEDS = 10_000
 MOST_CONFIGURATIONS = 100_000
@@ -102,7 +101,7 @@ SeedList = Annotated[tuple[Index, ...], MinLen(1), MaxLen(MOST_SEEDS)]
 class SearchSettings:
     """What is searched, how, and by what it is judged."""
 
-    sampler: Literal["tpe", "gp", "cmaes", "random", "qmc", "grid", "nsga2"] = "tpe"
+    sampler: SamplerName = "tpe"
     """Optuna's sampler; `grid` takes every point of the space once."""
     sampler_seed: Index = 0
     """Keys the sampler's randomness."""
@@ -123,7 +122,7 @@ class SearchSettings:
     nothing: it is for tables of chosen configurations that train on all images."""
     constraints: Annotated[tuple[MetricBound, ...], MaxLen(MOST_CONSTRAINTS)] = ()
     """Bounds {metric, at_most} or {metric, at_least} on means over the seeds: a configuration that
-    violates one is never the best. tpe, gp and nsga2 heed them as they choose."""
+    violates one is never the best. A sampler that learns heeds them as it chooses."""
     early_stopping: EarlyStopping | None = None
     """Ends configurations that do badly; null trains all to the end."""
 

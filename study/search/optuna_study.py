@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from study.file import points, space
 from study.file.resolved import ResolvedStudy
+from study.file.samplers import SAMPLERS
 from study.file.space import Point
 from study.search.new_points import draw_new_point
 from study.search.optuna_trials import (
@@ -36,8 +37,6 @@ RULES_ATTRIBUTE = "early_stopping"
 QUESTION_ATTRIBUTE = "question"  # for whoever opens the study in Optuna's dashboard
 RUNG_PREFIX = "completed_rung_"
 """Begins the names under which Optuna's pruners note how a configuration did at a rung."""
-REPEATING_SAMPLERS = ("gp", "nsga2")
-"""Samplers that repeat points of ranges too: at their ends, or as copies of parents."""
 
 
 class SearchError(Exception):
@@ -166,9 +165,8 @@ class OptunaStudy:
     @cached_property
     def _may_repeat(self) -> bool:
         """Whether the sampler may choose a point that it chose before."""
-        return self.study.search.sampler in REPEATING_SAMPLERS or points.may_repeat(
-            self.study.space
-        )
+        sampler = SAMPLERS[self.study.search.sampler]
+        return sampler.repeats_points or points.may_repeat(self.study.space)
 
     def upcoming(self, count: int) -> list[Point]:
         """Return the next configurations without asking for them; none of a sampler that learns."""

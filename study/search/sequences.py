@@ -7,7 +7,7 @@ import optuna
 
 from study.file import points
 from study.file.resolved import ResolvedStudy
-from study.file.settings import LEARNING_SAMPLERS
+from study.file.samplers import SAMPLERS
 from study.file.space import Point
 from study.search.new_points import find_untried_point
 from study.search.optuna_trials import TrialChooser
@@ -122,7 +122,7 @@ class SampledSequence:
 
 def build_sequence(study: ResolvedStudy) -> PointSequence | None:
     """Return the sequence of a sampler that does not learn, or None of one that does."""
-    if study.search.sampler in LEARNING_SAMPLERS:
+    if SAMPLERS[study.search.sampler].learns:
         return None
     if study.design:
         return DesignSequence(study)

@@ -1,18 +1,18 @@
 import itertools
 import shutil
 import statistics
-from typing import get_args, get_type_hints
 
 import optuna
 import pytest
 
 from study.file import points as file_points
 from study.file import space
-from study.file.settings import SearchSettings
+from study.file.problems import StudyFileError
+from study.file.samplers import NOT_LEARNING_SAMPLERS, SAMPLER_NAMES, SAMPLERS, SamplerDescription
 from study.search.optuna_study import OptunaStudy
 from study.trials import ConfigurationResult
 
-SAMPLERS = [s for s in get_args(get_type_hints(SearchSettings)["sampler"]) if s != "grid"]
+DRAWING_SAMPLERS = [name for name in SAMPLER_NAMES if name != "grid"]
 TWO = {
     "regularizer.beta": {"low": 0.1, "high": 0.9},
     "training.learning_rate": {"low": 1e-3, "high": 0.1, "log": True},
@@ -73,7 +73,7 @@ def test_a_grid_is_asked_in_the_order_of_its_points(opened):
     ]
 
 
-@pytest.mark.parametrize("sampler", ["grid", "random", "qmc"])
+@pytest.mark.parametrize("sampler", NOT_LEARNING_SAMPLERS)
 @pytest.mark.parametrize("searched", [LISTED, LISTED_ALTERNATIVES], ids=["plain", "conditional"])
 def test_configuration_n_is_a_function_of_the_file_the_seed_and_n(opened, sampler, searched):
     options = {"sampler": sampler, "space": searched, "configurations": 6}
@@ -131,7 +131,6 @@ FEW = {
 FEW_OR_MANY = {
     "regularizer": [{"name": "vanilla"}, {"name": "lamix", "beta": {"low": 0, "high": 1}}]
 }
-SAMPLERS = ["random", "qmc", "tpe", "gp", "cmaes", "nsga2"]
 
 
 def go_through(search, count):
@@ -148,7 +147,7 @@ def distinct(found):
     return {file_points.point_word(point) for point in found}
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", DRAWING_SAMPLERS)
 def test_a_search_takes_every_point_of_a_finite_space_once(opened, sampler):
     search = opened(sampler=sampler, space=FEW, configurations=16)
     assert search.study.configurations == 6
@@ -157,7 +156,7 @@ def test_a_search_takes_every_point_of_a_finite_space_once(opened, sampler):
     assert [asked.number for asked in search.asked()] == list(range(6))
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", DRAWING_SAMPLERS)
 def test_an_alternative_without_settings_is_tried_once(opened, sampler):
     search = opened(sampler=sampler, space=FEW_OR_MANY, configurations=9)
     assert search.study.configurations == 9
@@ -178,7 +177,7 @@ def test_a_widened_space_is_tried_where_it_is_new(opened, sampler):
     assert wider.ask().point == {"regularizer.beta": 0.5}
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", DRAWING_SAMPLERS)
 def test_a_search_without_repeats_holds_the_same_points_when_interrupted(opened, sampler):
     options = {"sampler": sampler, "space": FEW, "configurations": 6}
     options["enqueue"] = [{"regularizer.beta": 0.7}]
@@ -201,10 +200,29 @@ def test_an_nsga2_search_of_a_range_repeats_no_parent(opened):
     assert len(distinct(go_through(search, 70))) == 70
 
 
-# Enqueued points
+# What a sampler is described as
+
+
+def test_a_sampler_without_a_description_is_trusted_with_nothing():
+    unsaid = SamplerDescription()
+    assert unsaid.learns and unsaid.repeats_points
+    assert not unsaid.heeds_constraints and not unsaid.takes_several_objectives
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_study_of_several_objectives_is_refused_unless_its_sampler_takes_them(make, sampler):
+    options = {"space": LISTED, "objective": ["validation_error", "epoch_seconds"]}
+    if SAMPLERS[sampler].takes_several_objectives:
+        assert len(make(sampler=sampler, **options).search.objectives) == 2
+        return
+    with pytest.raises(StudyFileError, match=f"{sampler} needs a single objective"):
+        make(sampler=sampler, **options)
+
+
+# Enqueued points
+
+
+@pytest.mark.parametrize("sampler", DRAWING_SAMPLERS)
 def test_enqueued_points_come_first(opened, sampler):
     enqueue = [{"regularizer.beta": 0.5}, {"regularizer.beta": 0.3, "training.learning_rate": 0.01}]
     search = opened(sampler=sampler, space=TWO, enqueue=enqueue)
@@ -288,7 +306,7 @@ def test_several_objectives_are_told_together(opened, sampler):
     assert search.asked()[2].judgement.values == tuple(study.trials[2].values)
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", DRAWING_SAMPLERS)
 def test_one_range_is_enough_for_every_sampler(opened, sampler):
     search = opened(sampler=sampler)
     for number in range(3):
