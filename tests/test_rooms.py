@@ -31,6 +31,10 @@ CLASS_LINES = 250
 ONE_WORD_FUNCTIONS, ONE_WORD_CLASSES = 0.25, 0.20
 """Shares that names of one word stay below; such a name is seldom understood away from its file."""
 
+TAKEN_FROM_OUTSIDE = {"analysis": {"trainables.metrics"}, "lamix_study": {"study.file.own_plugins"}}
+"""The single modules that a package may import of another that it does not build upon."""
+ARCHITECTURE = source_tree.ROOT / "docs" / "architecture.md"
+
 FRAMEWORK_NAMES = {"ray": r"\bRay\b", "optuna": r"\bOptuna\b", "mlflow": r"\bMLflow\b"}
 
 modules = pytest.mark.parametrize("module", source_tree.modules(), ids=lambda module: module.path)
@@ -84,14 +88,34 @@ def test_a_package_imports_only_those_it_may(module: SourceModule) -> None:
         "trainables": {"trainables"},
         "analysis": {"analysis"},
         "study": {"study", "trainables", "analysis"},
-        "lamix_study": {"lamix_study", "study", "trainables"},
+        "lamix_study": {"lamix_study", "trainables"},
     }[package_of(module.name)]
     foreign = {name for name in targets(module) if package_of(name) not in allowed}
-    if package_of(module.name) == "analysis":
-        foreign -= {"trainables.metrics"}
+    foreign -= TAKEN_FROM_OUTSIDE.get(package_of(module.name), set())
     assert not foreign, f"{module.path} imports {', '.join(sorted(foreign))}"
     tests = {line.target for line in module.imports if package_of(line.target) == "tests"}
     assert not tests, f"{module.path} imports the tests: {', '.join(sorted(tests))}"
+
+
+@pytest.mark.parametrize("package", TAKEN_FROM_OUTSIDE)
+def test_every_single_module_that_is_taken_from_outside_is_needed(package: str) -> None:
+    taken = {
+        name
+        for module in source_tree.modules()
+        if package_of(module.name) == package
+        for name in targets(module)
+    }
+    assert taken >= TAKEN_FROM_OUTSIDE[package]
+
+
+def drawn_floors() -> list[list[str]]:
+    """Return the floors of `study` as the page draws them, from the top."""
+    (line,) = re.findall(r"^    (commands .*)$", ARCHITECTURE.read_text("utf-8"), re.M)
+    return [floor.strip().split(", ") for floor in line.split("→")]
+
+
+def test_the_page_draws_the_floors_that_this_test_holds_the_source_to() -> None:
+    assert drawn_floors() == [list(floor) for floor in FLOORS_OF_STUDY]
 
 
 def test_what_the_analysis_takes_of_trainables_needs_the_standard_library_alone() -> None:

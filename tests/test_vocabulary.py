@@ -25,6 +25,11 @@ WORDS = {
 """Names that are also words of other things: they must not be looked up by a literal."""
 OUTCOMES = set(names.OUTCOMES)
 """The type checker knows these words where they are typed, which they are in `study`."""
+STATES = set(names.STATE_WORDS.values())
+"""What people read for the state of a study's run. `study` has trials with states of their own,
+which the type checker knows."""
+OTHER_VERDICTS = {"analysis/tables/race.py", "analysis/report_page/gather.py"}
+"""They compare verdicts of a race, one of which is `not begun`."""
 LOOKUPS = {"drop_duplicates", "get", "groupby", "pop", "set_index", "sort_values"}
 OTHER_MAPPINGS = {"resolved", "result"}
 """Not the record's: the resolved study file, and a trial's result (trainables/trainable.py)."""
@@ -62,6 +67,16 @@ def lookups(tree: ast.AST) -> Iterator[ast.expr]:
             yield key
 
 
+def compared(tree: ast.AST) -> Iterator[ast.expr]:
+    """Yield what a value is compared with: ``x == …``, and each member of ``x in (…, …)``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            for side in (node.left, *node.comparators):
+                yield from side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side]
+        elif isinstance(node, ast.MatchValue):
+            yield node.value
+
+
 def misplaced(file: str, source: str) -> list[str]:
     """Return the literals of a file that are names of the record, with their lines."""
     tree = ast.parse(source)
@@ -75,6 +90,12 @@ def misplaced(file: str, source: str) -> list[str]:
     if not file.startswith(OTHER_ROOM):
         looked_up = [node for node in lookups(tree) if isinstance(node, ast.Constant)]
         found += [node for node in looked_up if node.value in WORDS]
+    if file.startswith("analysis/") and file not in OTHER_VERDICTS:
+        found += [
+            node
+            for node in compared(tree)
+            if isinstance(node, ast.Constant) and node.value in STATES | WORDS
+        ]
     return [f"{file}:{node.lineno}: {node.value!r}" for node in found]
 
 
@@ -97,6 +118,11 @@ def test_no_name_of_the_record_is_written_out(file):
         'tags.get("configuration")',
         '"point" in trial.tags',
         'lost = "diverged"',
+        'info.state not in ("finished", "done")',
+        'info.state == "interrupted"',
+        '"running" != info.state',
+        'column in {"seed", "other"}',
+        'match info.state:\n    case "done": pass',
     ],
 )
 def test_a_name_written_out_is_found(line):

@@ -17,6 +17,7 @@ from analysis.record.names import (
     GIT_COMMIT,
     GIT_DIRTY,
     PYTHON,
+    STATE_WORDS,
     STOPPED_EARLY,
 )
 from analysis.tables.code_remarks import code_remarks
@@ -61,7 +62,7 @@ def unfinished_trials(evidence: StudyEvidence) -> Iterator[str]:
     have = len(evidence.table)
     if isinstance(planned, int) and have < planned:
         yield f"{have} of {count_text(planned, 'configuration')} have been tried."
-    if evidence.info.state not in ("finished", "completed", "done"):
+    if evidence.info.state != STATE_WORDS["FINISHED"]:
         yield f"The study's state is “{evidence.info.state}”: this is a report on the way."
 
 

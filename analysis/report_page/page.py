@@ -264,6 +264,6 @@ def _trial_grid(material: ReportMaterial) -> TableGrid:
                 TableCell(str(trial.get(GIT_COMMIT, ""))[:7]),
             ]
         )
-    names = ["run", *material.factors, "seed", "outcome", *map(display_name, metrics), "commit"]
-    numeric = [name == "seed" or name in map(display_name, metrics) for name in names]
+    names = ["run", *material.factors, SEED, OUTCOME, *map(display_name, metrics), "commit"]
+    numeric = [name == SEED or name in map(display_name, metrics) for name in names]
     return TableGrid(header=[("", name) for name in names], rows=rows, numeric=numeric)

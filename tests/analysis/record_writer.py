@@ -13,6 +13,8 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
+from analysis.record.names import STATE_WORDS
+
 Settings = dict[str, Any]
 
 CLOCK = itertools.count(1_700_000_000_000, 1000)
@@ -127,7 +129,7 @@ def start_study(
     question: str = "How much of the target should be the local label?",
     objective: str | list[str] = "validation_error",
     sampler: str = "grid",
-    state: str = "finished",
+    state: str = STATE_WORDS["FINISHED"],
     folder: Path,
 ) -> StudyWriter:
     """Create the experiment where it is missing and the parent run with its two files."""

@@ -230,7 +230,7 @@ def test_drawings_of_an_earlier_report_do_not_linger(here):
 
 def evidence(frame, space=None, study="s", **search):
     resolved = {"search": {"space": space or {}, **search}}
-    info = StudyInfo(study, "quick", "p", "1", "sqlite:///x", "finished", resolved=resolved)
+    info = StudyInfo(study, "quick", "p", "1", "sqlite:///x", "done", resolved=resolved)
     factors = configurations.factors_of(frame, space)
     table = configurations.over_configurations(frame, factors)
     return checks.StudyEvidence(info, frame, table, factors)

@@ -88,7 +88,7 @@ def test_study_info_reads_the_resolved_file(store):
     info = trials.study_info("beta", tracking_uri=store.uri)
     assert info.question.startswith("How much")
     assert info.space == {"regularizer.beta": [0.1, 0.3, 0.5, 0.7, 0.9]}
-    assert (info.scale, info.state, info.seeds) == ("quick", "finished", [0, 1, 2])
+    assert (info.scale, info.state, info.seeds) == ("quick", "done", [0, 1, 2])
     assert info.objectives == ["validation_error"]
 
 
@@ -149,7 +149,7 @@ def test_text_of_a_param_gets_its_type_back(text, value):
 
 
 def test_links_point_to_the_run_and_to_the_comparison():
-    info = trials.StudyInfo("beta", "quick", "p", "7", "http://host:5000/", "finished")
+    info = trials.StudyInfo("beta", "quick", "p", "7", "http://host:5000/", "done")
     assert info.url("abc") == "http://host:5000/#/experiments/7/runs/abc"
     assert info.comparison_url(["abc"]) == info.url("abc")
     assert "compare-runs?runs=%5B%22a%22" in info.comparison_url(["a", "b"])
