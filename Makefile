@@ -6,7 +6,8 @@ SCHEMA := search_spaces/study.schema.json --defaults tests/trainables/defaults.j
 LAUNCHES := $(shell grep -lE '^from tests.study.(launching|services)' tests/study/test_*.py)
 UNIT := tests/trainables tests/analysis tests/study $(LAUNCHES:%=--ignore=%) \
 	--ignore=tests/trainables/test_compilation.py
-HOUSE := tests/test_rooms.py tests/test_public_names.py tests/test_architecture.py tests/test_fakes.py
+HOUSE := tests/test_rooms.py tests/test_public_names.py tests/test_architecture.py \
+	tests/test_fakes.py tests/test_ignores.py tests/test_vocabulary.py
 
 .PHONY: study test test-cuda-host test-slow check docs format coverage paper-quick bench bench-short \
 	schema clean

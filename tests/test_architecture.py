@@ -21,7 +21,7 @@ def entries(lines: list[str]) -> Iterator[tuple[str, str]]:
     """Yield each path of the tree with what is said of it; two spaces are one level."""
     folders: list[str] = []
     for line in lines:
-        indent, name, said = re.fullmatch(r"( *)(\S+) *(.*)", line).groups()  # type: ignore[union-attr]
+        indent, name, said = re.fullmatch(r"( *)(\S+) *(.*)", line).groups()  # type: ignore[union-attr]  # every line matches
         depth = len(indent) // 2
         assert depth <= len(folders), f"the tree skips a level at {line!r}"
         folders = folders[:depth]

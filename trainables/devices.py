@@ -90,7 +90,7 @@ def be_deterministic() -> None:
     torch.use_deterministic_algorithms(True)
     # What is fresh is written before it is read, here and in PyTorch's own operations: filling it
     # first, the default in this mode, would cost as many kernels again and change no bit.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # PyTorch gives its module a class of its own
     torch.backends.cudnn.benchmark = False
 
 

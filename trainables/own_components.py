@@ -165,7 +165,7 @@ def _checked_component(cls: type, module: OwnModule) -> OwnComponent:
     if not _is_settings(cls):
         raise refuse("needs the decorator `@settings` of trainables.settings above it")
     config = getattr(cls, "__pydantic_config__", {})
-    if config.get("extra") != "forbid" or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+    if config.get("extra") != "forbid" or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]  # a dataclass's own
         raise refuse("needs the decorator `@settings` of trainables.settings, not pydantic's own")
     name = _name_of(cls)
     if name is None:
@@ -191,7 +191,7 @@ def _name_of(cls: type) -> str | None:
         return None
     annotation: Any = field.type
     if isinstance(annotation, str):
-        annotation = cls.__pydantic_fields__["name"].annotation  # type: ignore[attr-defined]
+        annotation = cls.__pydantic_fields__["name"].annotation  # type: ignore[attr-defined]  # pydantic's own
     literal = get_origin(annotation) is Literal and get_args(annotation) == (field.default,)
     return field.default if literal and re.fullmatch(NAME, field.default) else None
 

@@ -172,7 +172,7 @@ def per_known_set(function: Callable[Arguments, Answer]) -> Callable[Arguments, 
 
     @wraps(function)
     def ask(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
-        return kept(known_set(), *args, **kwargs)  # type: ignore[arg-type]
+        return kept(known_set(), *args, **kwargs)  # type: ignore[arg-type]  # a cache wants what it can hash
 
     return ask
 

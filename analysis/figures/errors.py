@@ -205,13 +205,13 @@ def _factor_panel(
     mean = table[f"{objective}_mean"].to_numpy(dtype=float)
     best = table["best"].to_numpy(dtype=bool)
     labels = [_seeds_label(n) for n in table["n"]]
-    marks: list[Mark] = [
+    marks = [
         PointMarks(at[~best], mean[~best], "configuration", 0,
                labels=[text for text, b in zip(labels, best, strict=True) if not b]),
         PointMarks(at[best], mean[best], "best", 1,
                labels=[text for text, b in zip(labels, best, strict=True) if b]),
     ]  # fmt: skip
-    shown = [mark for mark in marks if len(mark.x)]  # type: ignore[union-attr]
+    shown: list[Mark] = [mark for mark in marks if len(mark.x)]
     return Panel(shown, x_axis, _value_axis(objective, shown))
 
 

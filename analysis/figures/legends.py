@@ -51,7 +51,7 @@ def draw_legend(sheet: Sheet, figure: Figure) -> None:
 
 def _legend_columns(sheet: Sheet, handles: list[Line2D]) -> int:
     """Return in how many columns a legend is as wide as the sheet at most; wrap what is wider."""
-    renderer = FigureCanvasAgg(sheet).get_renderer()  # type: ignore[no-untyped-call]
+    renderer = FigureCanvasAgg(sheet).get_renderer()  # type: ignore[no-untyped-call]  # Matplotlib's own is without annotations
     for columns in range(min(len(handles), MOST_LEGEND_COLUMNS), 0, -1):
         legend = sheet.legend(handles=handles, loc="upper center", ncols=columns)
         width = legend.get_window_extent(renderer).width

@@ -80,7 +80,7 @@ def differing_settings(
         wanted: what is asked for.
         part: begins the paths to compare, for example `regularizer.`; empty compares all.
     """
-    ours = canonical_settings({str(name): trial[str(name)] for name in trial.keys()})  # noqa: SIM118
+    ours = canonical_settings({str(name): trial[str(name)] for name in trial.keys()})  # noqa: SIM118  # a row is no dict: it yields its values
     theirs = canonical_settings(wanted.settings)
     paths = [
         *theirs,

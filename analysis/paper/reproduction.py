@@ -93,7 +93,7 @@ def compare_table(
     scale: str,
     seeds: int | None = None,
     test: str = TEST_ERROR_LAST,
-    elsewhere: Mapping[str, pd.DataFrame] = {},  # noqa: B006
+    elsewhere: Mapping[str, pd.DataFrame] = {},  # noqa: B006  # it is only read
     looks: Sequence[int] = (),
 ) -> list[ComparedCell]:
     """Return the cells of a table of the paper, each with ours.

@@ -69,5 +69,5 @@ def _uri_told_to_mlflow() -> str | None:
     # Late, and only where it is loaded already.
     from mlflow.tracking import get_tracking_uri, is_tracking_uri_set
 
-    is_set = is_tracking_uri_set()  # type: ignore[no-untyped-call]
+    is_set = is_tracking_uri_set()  # type: ignore[no-untyped-call]  # MLflow's own is without annotations
     return get_tracking_uri() if is_set else None

@@ -131,7 +131,7 @@ def judge_table(
     """
     arrays = [np.asarray(row, dtype=np.float64) for row in rows]
     subjects = [subject] * len(arrays) if isinstance(subject, int) else list(subject)
-    margins = [float(margin)] * len(arrays) if np.isscalar(margin) else list(margin)  # type: ignore[arg-type]
+    margins = [float(margin)] * len(arrays) if np.isscalar(margin) else list(margin)  # type: ignore[arg-type]  # NumPy's question narrows no type
     if any(not m >= 0 for m in margins):
         raise ValueError(f"a margin is at least 0 points, but here is {min(margins)}")
     found = [

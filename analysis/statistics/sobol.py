@@ -96,7 +96,7 @@ def sobol_indices(
     return SobolIndices(ordered, _explained(process, x, means, noise))
 
 
-def _fitted_process(x: Floats, means: Floats, noise: Floats, seed: int):  # type: ignore[no-untyped-def]
+def _fitted_process(x: Floats, means: Floats, noise: Floats, seed: int):  # type: ignore[no-untyped-def]  # scikit-learn has no types
     # Imported late, since it takes most of a second: tables load this package at every launch.
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern
@@ -117,7 +117,7 @@ def _fitted_process(x: Floats, means: Floats, noise: Floats, seed: int):  # type
         return process.fit(x, means)
 
 
-def _explained(process, x: Floats, means: Floats, noise: Floats) -> float:  # type: ignore[no-untyped-def]
+def _explained(process, x: Floats, means: Floats, noise: Floats) -> float:  # type: ignore[no-untyped-def]  # scikit-learn has no types
     """Return 1 − PRESS / total, each configuration predicted from all others."""
     covariance = process.kernel_(x) + np.diag(process.alpha)
     inverse = np.linalg.inv(covariance)

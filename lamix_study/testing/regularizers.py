@@ -131,9 +131,9 @@ class RegularizerContract(ComponentContract):
             torch.manual_seed(1)
             loss, gradients = loss_and_gradients(chosen, step=step)
             torch.manual_seed(2)
-            np.random.seed(2)  # noqa: NPY002
+            np.random.seed(2)  # noqa: NPY002  # the global state is what is asked after
             random.seed(2)
-            before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index]  # noqa: NPY002
+            before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index]  # noqa: NPY002  # the global state is what is asked after
             same_loss, same_gradients = loss_and_gradients(chosen, step=step)
             assert torch.equal(loss, same_loss)
             for one, other in zip(gradients, same_gradients, strict=True):
@@ -142,7 +142,7 @@ class RegularizerContract(ComponentContract):
                 else:
                     assert torch.equal(one, other)
             assert torch.equal(before[0], torch.get_rng_state())
-            assert (before[1] == np.random.get_state()[1]).all()  # type: ignore[index]  # noqa: NPY002
+            assert (before[1] == np.random.get_state()[1]).all()  # type: ignore[index]  # noqa: NPY002  # the global state is what is asked after
             assert before[2] == random.getstate()
 
     @pytest.mark.parametrize("network", ["lenet", "preact_resnet18"])

@@ -19,6 +19,6 @@ class IncludedLine(int):
 class DocumentSection(dict[str, Any]):
     """A mapping of the file; `lines` holds the line of each key that the file, not a flag, sets."""
 
-    def __init__(self, items: Mapping[str, Any] = {}, lines: Mapping[str, int] = {}) -> None:  # noqa: B006
+    def __init__(self, items: Mapping[str, Any] = {}, lines: Mapping[str, int] = {}) -> None:  # noqa: B006  # both are copied
         super().__init__(items)
         self.lines = dict(lines)

@@ -275,7 +275,7 @@ class TrialAdopted(_TrialEntry):
             for part in _in_parts(history, METRICS_A_BATCH):
                 runs.client.log_batch(run_id, metrics=part)
         copy_artifacts(runs.client, self.source, run_id, diagnostics=self.files)
-        outcome: Outcome = source.tags[OUTCOME]  # type: ignore[assignment]
+        outcome: Outcome = source.tags[OUTCOME]  # type: ignore[assignment]  # a finished trial's is one
         TrialEnded(key=self.key, time=self.time, outcome=outcome, metrics={}).write(runs)
 
     def _merged_tags(self, of_source: Mapping[str, str]) -> dict[str, str]:

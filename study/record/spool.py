@@ -178,7 +178,7 @@ class RecordSpool:
         """Wait until all records are delivered; return False if for `timeout` seconds none was."""
         with self._changed:
             while waiting := len(self._waiting):
-                if not self._changed.wait_for(lambda: len(self._waiting) < waiting, timeout):  # noqa: B023
+                if not self._changed.wait_for(lambda: len(self._waiting) < waiting, timeout):  # noqa: B023  # asked in this round alone
                     return False
         return True
 

@@ -81,7 +81,7 @@ def test_too_few_values_or_seeds_are_said_and_no_curve_is_drawn(frame, said):
 
 def test_another_factor_makes_a_curve_for_each_of_its_values():
     points = [{"beta": b, "method": m} for m in ("mixup", "lamix") for b in BETAS[::2]]
-    error = lambda beta, method: valley(beta) + 3 * (method == "mixup")  # noqa: E731
+    error = lambda beta, method: valley(beta) + 3 * (method == "mixup")  # noqa: E731  # two short ones beside each other
     found = found_in(trials_of(points, error))
     assert [each.case for each in found.curves] == ["r.method = LaMix", "r.method = Mixup"]
     assert found.answer == "" and "with r.method = Mixup" in found.sentences[1]

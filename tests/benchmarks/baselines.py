@@ -141,7 +141,7 @@ class Baseline:
             with self._autocast():
                 logits_NC = self.network(self._place(images_NCHW))
             wrong += int((logits_NC.argmax(1).cpu() != labels_N).sum())
-        return 100 * wrong / len(self.test.dataset)  # type: ignore[arg-type]
+        return 100 * wrong / len(self.test.dataset)  # type: ignore[arg-type]  # a data set of known size
 
     def close(self) -> None:
         """End the workers now: those forked later would inherit what belongs to these."""
@@ -152,7 +152,7 @@ class Baseline:
         """Evaluate on the test images and return images per second."""
         started = time.perf_counter()
         self.error()
-        return len(self.test.dataset) / (time.perf_counter() - started)  # type: ignore[arg-type]
+        return len(self.test.dataset) / (time.perf_counter() - started)  # type: ignore[arg-type]  # a data set of known size
 
 
 class Photographs(Dataset[tuple[Tensor, int]]):

@@ -128,5 +128,5 @@ def _place() -> str:
         if code.co_filename.startswith(ROOMS):
             file = Path(code.co_filename).relative_to(ROOT)
             return f"{file}:{frame.f_lineno} {code.co_name}"
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back  # type: ignore[assignment]  # None ends it
     return threading.current_thread().name

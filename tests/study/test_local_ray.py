@@ -24,7 +24,7 @@ from study.execution.local_ray import (
 from tests.study.services import wait_for
 from trainables import probe
 
-CHILD = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); time.sleep(60)"  # noqa: E501
+CHILD = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); time.sleep(60)"  # noqa: E501  # one line for `python -c`
 
 
 def started(*command: str) -> "services.ConsolePopen":

@@ -460,7 +460,7 @@ except datasets.DatasetError as error:
             env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
-            **user,  # type: ignore[call-overload]
+            **user,  # type: ignore[call-overload]  # keywords of one type each
         )
     except PermissionError:
         pytest.skip("this Python is its owner's alone, as one below /root is")

@@ -23,7 +23,7 @@ OWN_ARGUMENTS = ("num_classes", "in_chans", "pretrained", "img_size")
 class ModelOptions(dict[str, bool | int | float | str]):
     """Keyword arguments of a model: a mapping that can key a cache, as settings must."""
 
-    def __hash__(self) -> int:  # type: ignore[override]
+    def __hash__(self) -> int:  # type: ignore[override]  # a dict has none
         return hash(frozenset(self.items()))
 
     @classmethod
