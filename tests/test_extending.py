@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "extending.md"
@@ -141,6 +142,18 @@ def test_make_schema_is_the_command_that_this_test_runs() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert f"SCHEMA := {SCHEMA} --defaults {DEFAULTS} " in makefile
     assert "\t$(BIN)/python -m study.schema $(SCHEMA)\n" in makefile
+
+
+def test_the_hook_before_a_commit_checks_all_that_make_schema_writes() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"][0]
+    (hook,) = [each for each in hooks["hooks"] if each["id"] == "schema"]
+    makefile = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", " ")
+    (written,) = re.findall(r"^SCHEMA := (.*)$", makefile, re.M)
+    _, checked = hook["entry"].split(" -m study.schema --check ")
+    assert checked.split() == written.split()
+    files = [word for word in written.split() if not word.startswith("--")]
+    for file in (*files, "study/file/settings.py", "search_spaces/paper/table1.yaml"):
+        assert (ROOT / file).exists() and re.search(hook["files"], file), file
 
 
 def test_make_schema_adds_the_new_components_and_changes_nothing_else(

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from study import cli
+from tests import source_tree
 from trainables import networks, plugins, regularizers
 
 SIGNATURES = {
@@ -39,14 +41,40 @@ BEGINNINGS = {
 """These parameters first; further ones are by keyword only and have a default."""
 
 COMMANDS = {
-    "study.launch": ("file", ["--scale", "--set", "--plan", "--data", "--state", "--address"]),
-    "study.list": ("", []),
-    "study.stop": ("study", ["--scale"]),
-    "study.schema": ("file", ["--check"]),
-    "analysis.report": ("study", ["--scale", "--test"]),
-    "analysis.compare": ("STUDY[:SCALE]", ["--test"]),
+    "study.launch": (
+        "file",
+        ["--scale", "--set", "--plan", "--data", "--state", "--address"]
+        + ["--budget", "--code {check,keep,retrain}", "--json"],
+    ),
+    "study.list": ("", ["--state", "--json"]),
+    "study.stop": ("study", ["--scale", "--now", "--state"]),
+    "study.schema": ("file", ["--check", "--defaults", "--paper", "--plugins"]),
+    "study.doctor": ("", ["--only", "--data", "--state", "--json"]),
+    "study.completion": ("{bash,zsh,fish}", []),
+    "analysis.report": (
+        "study",
+        ["--scale", "--test {last,last10,best}", "--output", "--attach", "--no-attach", "--json"],
+    ),
+    "analysis.compare": ("STUDY[:SCALE]", ["--test {last,last10,best}", "--json"]),
+    "analysis.evaluate": ("study", ["--scale", "--data", "--output"]),
+    "analysis.site": ("DIR", []),
 }
 """What each command takes, and the flags that it has at least."""
+
+SHORT_COMMANDS = {
+    "launch": "study.launch",
+    "plan": "study.launch --plan",
+    "list": "study.list",
+    "stop": "study.stop",
+    "report": "analysis.report",
+    "compare": "analysis.compare",
+    "evaluate": "analysis.evaluate",
+    "site": "analysis.site",
+    "doctor": "study.doctor",
+    "schema": "study.schema",
+    "completion": "study.completion",
+}
+"""`lamix-study …` → what it stands for after `python -m`."""
 
 EXPORTED = {
     "trainables.mixing": {"mixup", "cutmix", "cutmix_box", "puzzlemix"},
@@ -132,3 +160,13 @@ def test_a_command_takes_what_it_is_documented_to_take(
     assert usage.startswith(f"usage: python -m {command} ")
     assert what in usage
     assert [flag for flag in flags if flag not in usage] == []
+
+
+def test_lamix_study_has_its_commands_and_each_stands_for_a_module() -> None:
+    stands_for = {
+        name: " ".join([command.module, *command.first]) for name, command in cli.COMMANDS.items()
+    }
+    assert {name: stands_for.get(name) for name in SHORT_COMMANDS} == SHORT_COMMANDS
+    assert {command.module for command in cli.COMMANDS.values()} <= COMMANDS.keys()
+    assert source_tree.project_settings()["project"]["scripts"] == {"lamix-study": "study.cli:main"}
+    assert cli.PROGRAM == "lamix-study"

@@ -5,6 +5,7 @@ import sys
 
 import study.launching.early_imports as early
 from study.launching.early_imports import EarlyImport
+from tests import source_tree
 
 DRAW = """
 import sys
@@ -14,20 +15,38 @@ print(*(name for name in (*DRAWING, "matplotlib") if name in sys.modules))
 drawing.begin()
 drawing.wait()
 print(*(name for name in (*DRAWING, "matplotlib") if name in sys.modules))
-before = set(sys.modules)
 import study.launching.closing
-from study.launching.result_note import best_values
-from analysis.figures import draw_matplotlib, errors
-print(*sorted(name for name in set(sys.modules) - before if name.startswith("matplotlib")))
+print(*(name for name in sys.argv[1:] if name not in sys.modules))
 """
 
 
+def late_imports(*, of_its_helpers: bool = True) -> set[str]:
+    """Return what the end of a launch imports within functions, of this project."""
+    graph = source_tree.import_graph()
+    closing = "study.launching.closing"
+    helpers = {name for name in graph[closing] if name.startswith("study.launching.")}
+    owners = {closing, *(helpers if of_its_helpers else ())} - {*early.DRAWING}
+    return {
+        line.target
+        for module in source_tree.modules()
+        if module.name in owners
+        for line in module.imports
+        if line.in_function and line.target in graph
+    }
+
+
 def test_what_draws_is_loaded_once_it_is_told_and_not_before():
-    done = subprocess.run([sys.executable, "-c", DRAW], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", DRAW, *sorted(late_imports())]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     before, after, later = done.stdout.split("\n")[:3]
     assert before == ""
     assert after.split() == [*early.DRAWING, "matplotlib"]
     assert later == ""
+
+
+def test_what_is_loaded_early_is_what_the_end_of_a_launch_imports_late():
+    assert set(early.DRAWING) == late_imports(of_its_helpers=False)
+    assert late_imports() > set(early.DRAWING)  # what a helper imports late is loaded with these
 
 
 def test_a_module_that_cannot_be_loaded_keeps_no_other_from_being_loaded(tmp_path, monkeypatch):
