@@ -114,7 +114,8 @@ def _further(judged: JudgedClaim) -> Iterator[str]:
         where, what = "The", "this"
         if other < len(judged.rows):
             where, what = f"In {other} of {len(judged.rows)} cases the", "such a case"
-        yield f"{where} setting is not the paper's: {what} says nothing of its claim or its numbers."
+        says_nothing = f"{what} says nothing of its claim or its numbers"
+        yield f"{where} setting is not the paper's: {says_nothing}."
 
 
 def _has(count: int) -> str:

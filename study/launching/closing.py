@@ -153,15 +153,16 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     objectives = trials.shown_objectives(study.search.objectives)
     selects = study.search.selects
     search = study.as_dict()["search"]
+    looks = launch.record.study_run.looks()
     table = configurations.over_configurations(
         frame,
         factors,
         objectives,
         selects=selects,
         constraints=search.get("constraints", ()),
+        looks=[look.seeds for look in looks],
     )
     story = race.tell_race(frame, table, factors, search, objective=objectives[0])
-    looks = launch.record.study_run.looks()
     if status != INTERRUPTED:
         looks = with_look(looks, _look_of(table, objectives[0], story))
     raced = story.sentences if story else ()
@@ -193,7 +194,9 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     return DrawnResult(
         texts=texts,
         plots=plots,
-        description=result_note(study, frame, table, factors, objectives),
+        description=result_note(
+            study, frame, table, factors, objectives, [look.seeds for look in looks]
+        ),
         values=best_values(table, factors, objectives),
         more=more,
     )
