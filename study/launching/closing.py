@@ -1,6 +1,5 @@
-"""The end of a launch: records written, the table published, failures and next commands shown."""
+"""The end of a launch: records written, the table published, failures shown."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,13 +22,12 @@ from analysis.tables.csv_rendering import to_csv
 from analysis.tables.fitting import fit_text
 from analysis.tables.rendering import TableGrid, to_markdown, to_text
 from analysis.trials import UnknownStudyError
-from study.file.names import PAPER_SCALE
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS, incomplete_status
 from study.launching.more_seeds import more_seeds
+from study.launching.next_commands import say_what_next
 from study.launching.notifying import tell_end
 from study.launching.sensitivity_words import sensitivity_words
-from study.launching.shell_commands import python_command, trials_command
 from study.launching.study_launch import StudyLaunch
 from study.record.errors import RecordError, ask_until_answered
 from study.scheduling.progress import describe_left, describe_settled, describe_spent
@@ -44,8 +42,6 @@ HASTY_SECONDS = 5.0
 """How long a launch that was told to end waits for it."""
 RENDERINGS = {TABLE_MARKDOWN: to_markdown, TABLE_CSV: to_csv}
 """The files of the table over configurations."""
-WIDEST_COLUMN = 80
-"""In characters. Longer commands do not widen the column of purposes."""
 
 
 def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
@@ -80,7 +76,7 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
     _say_what_went_wrong(launch)
     if spent := describe_spent(launch.scheduler):
         launch.say(f"{spent} {describe_left(launch.scheduler)}")
-    _say_what_next(launch, status, more)
+    say_what_next(launch, status, more)
     if trained:
         tell_end(launch, status)
     return status
@@ -98,7 +94,7 @@ def close_interrupted(launch: StudyLaunch) -> int:
         except RecordError as error:
             launch.say(str(error))
     record.close(timeout=0)
-    _say_what_next(launch, INTERRUPTED, [])
+    say_what_next(launch, INTERRUPTED, [])
     return INTERRUPTED
 
 
@@ -270,45 +266,3 @@ def _say_what_went_wrong(launch: StudyLaunch) -> None:
     for trial in launch.scheduler.failures:
         reason = trial.failures[-1].strip().splitlines()[-1]
         launch.say(f"Failed for good: {trial.name}: {reason}")
-
-
-def _say_what_next(launch: StudyLaunch, status: int, more: list[tuple[str, str]]) -> None:
-    experiment_id = launch.record.experiment_id
-    commands = next_commands(
-        launch.study, launch.command, status, more, experiment_id=experiment_id
-    )
-    short = [command for command, _ in commands if len(command) <= WIDEST_COLUMN]
-    width = max(map(len, short), default=0)
-    launch.say("Next:")
-    for command, purpose in commands:
-        launch.say(f"  {command:<{width}}  # {purpose}")
-
-
-def next_commands(
-    study: ResolvedStudy,
-    command: str,
-    status: int,
-    more: Sequence[tuple[str, str]] = (),
-    *,
-    experiment_id: str,
-) -> list[tuple[str, str]]:
-    """Return the commands that may follow a launch, each with its purpose.
-
-    Args:
-        study: which was launched.
-        command: by which it was launched.
-        status: the exit status.
-        more: the commands that give more seeds, where some are worth their price.
-        experiment_id: of the study, in MLflow.
-    """
-    if status == INTERRUPTED:
-        return [(command, "go on")]
-    commands = [
-        trials_command(experiment_id, study.scale),
-        (python_command("analysis.report", [study.name, "--scale", study.scale]), "the report"),
-        *more,
-    ]
-    if study.scale != PAPER_SCALE and PAPER_SCALE in study.scales:
-        paper = python_command("study.launch", [study.source, "--scale", PAPER_SCALE, "--plan"])
-        commands.append((paper, "what the paper's setting costs"))
-    return commands
