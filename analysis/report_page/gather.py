@@ -27,7 +27,7 @@ from analysis.record.names import CONFIGURATION, SEED
 from analysis.report_page import checks
 from analysis.report_page.diagnosed import diagnosed_trials, diagnostic_figures
 from analysis.report_page.headline import headline_of
-from analysis.report_page.shown import configurations_shown, names_left_out
+from analysis.report_page.shown import SHOWN, configurations_shown, names_left_out
 from analysis.statistics.importance import CAPTION as IMPORTANCE
 from analysis.statistics.importance import factor_importance
 from analysis.tables import configurations, paired
@@ -141,13 +141,13 @@ def gather_material(
     )
     problems: list[str] = []
     shown = configurations_shown(table, factors)
-    labels = {
-        run: setting_text(row, factors) for _, row in shown.iterrows() for run in row["run_ids"]
-    }
+    labels = _labels_of(shown, factors)
+    ran = table[table["n"] > 0]
+    whole = _labels_of(ran, factors) if len(ran) <= SHOWN else labels
     error = course_metric(info.objectives[0]) if info.selects else TEST_ERROR
     curves = list(dict.fromkeys([error, TRAIN_LOSS, TEST_ERROR]))
     history = trials.history(labels, curves, info.tracking_uri)
-    diagnosed = diagnosed_trials(info, frame, labels, problems)
+    diagnosed = diagnosed_trials(info, frame, whole, problems)
     measured = objectives[0] if info.selects else test
     sensitivity = study_sensitivity(
         frame,
@@ -172,7 +172,7 @@ def gather_material(
     figure = cells.figure_of(info.study)
     story = tell_race(frame, table, factors, info.search, objective=objectives[0], foresee=True)
     evidence = checks.StudyEvidence(info, frame, table, factors, test)
-    raced = " ".join(story.sentences) if story and story.verdict != "not begun" else ""
+    raced = " ".join(story.sentences) if story and len(ran) else ""
     answer = (
         figure_finding(figure, diagnosed, history, labels)
         or raced
@@ -189,7 +189,7 @@ def gather_material(
         )
     )
     on_claim = figure_claims.figure_sentence(figure, frame, test=test, looks=info.looks_at)
-    on_claim = on_claim or diagnosed_sentence(figure, diagnosed, history, frame, labels)
+    on_claim = on_claim or diagnosed_sentence(figure, diagnosed, history, frame, whole)
     return ReportMaterial(
         info=info,
         frame=frame,
@@ -207,6 +207,13 @@ def gather_material(
         layout=layout,
         source=published_table.sources_of(rows) or "the paper",
     )
+
+
+def _labels_of(table: pd.DataFrame, factors: Sequence[str]) -> dict[str, str]:
+    """Return the name of its configuration for each run of a table over configurations."""
+    return {
+        run: setting_text(row, factors) for _, row in table.iterrows() for run in row["run_ids"]
+    }
 
 
 def _trials_elsewhere(study: str, scale: str, tracking_uri: str | None) -> dict[str, pd.DataFrame]:
