@@ -156,6 +156,7 @@ def gather_material(
         metric=measured,
         space=info.space,
         margin=race_margin(info.search),
+        looks=info.looks_at,
     )
     drawn = [
         *_error_figures(info, frame, table, factors, objectives, test),

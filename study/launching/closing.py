@@ -173,7 +173,9 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     _say_table(launch, grid)
     texts = {name: render(grid) for name, render in RENDERINGS.items()} | launch.digest_texts()
     if trained and status == DONE:
-        for sentence in sensitivity_words(study, frame, table, factors):
+        for sentence in sensitivity_words(
+            study, frame, table, factors, [look.seeds for look in looks]
+        ):
             launch.say(sentence)
     effects = _effects_of(study, frame)
     if effects is not None:
