@@ -161,7 +161,7 @@ def class_separation(embedding: EmbeddingRecord) -> str:
     before, after = f"{scores[first]:.2f}", f"{scores[last]:.2f}"
     trend = "lie as far apart" if before == after else "draw apart"
     drawn = trend if scores[last] >= scores[first] else "do not draw apart"
-    when = ", once all training images are learned," if all_learned else ""
+    when = ", once all training images are learned" if all_learned else ""
     said = (
         f"The classes {drawn} in the 2-D bottleneck of one trial{when}: their mean silhouette goes "
         f"from {before} at epoch {embedding.epochs_E[first]} to {after} at epoch "

@@ -191,6 +191,9 @@ def gather_material(
     )
     on_claim = figure_claims.figure_sentence(figure, frame, test=test, looks=info.looks_at)
     on_claim = on_claim or diagnosed_sentence(figure, diagnosed, history, frame, whole)
+    answers = [answer, on_claim, sensitivity.answer]
+    if story and story.verdict == "not begun":
+        answers = [answer]  # what the first look will be asked is not told before it
     return ReportMaterial(
         info=info,
         frame=frame,
@@ -203,7 +206,7 @@ def gather_material(
         warnings=checks.warnings_of(evidence) + problems,
         race=story,
         sensitivity=sensitivity,
-        answer=" ".join(part for part in (answer, on_claim, sensitivity.answer) if part),
+        answer=" ".join(filter(None, answers)),
         test=test,
         layout=layout,
         source=published_table.sources_of(rows) or "the paper",

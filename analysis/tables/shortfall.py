@@ -9,8 +9,8 @@ from analysis.tables.display_names import count_text
 WORDS = {
     "unfinished": "not finished",
     STOPPED_EARLY: "stopped early",
-    DIVERGED: "diverged",
-    FAILED: "failed",
+    DIVERGED: DIVERGED,
+    FAILED: FAILED,
 }
 """What has become of trials without a number."""
 
