@@ -95,7 +95,10 @@ class LaunchProfile:
         for name, trial in self._named_trials().items():
             session = self._left_session(trial, say)
             if session is None:
-                say(f"{name} has left no profile: its process ended before it could write one.")
+                say(
+                    f"{name} has left no profile: its process ended before it could write one, or "
+                    "its node lacks pyinstrument."
+                )
             else:
                 sessions[name] = session
         if self._first_of_kind:

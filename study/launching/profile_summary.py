@@ -1,5 +1,6 @@
 """A profile in words: the largest parts of its time, by the project's own functions."""
 
+import re
 import sysconfig
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,10 +17,11 @@ import trainables
 SHOWN = 5
 """Parts named."""
 OWN_FOLDERS = tuple(str(Path(package.__path__[0])) for package in (analysis, study, trainables))
-LIBRARY_FOLDERS = tuple(
-    dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib"))
-)
-"""From the innermost: packages are installed below the folder of Python's own modules."""
+SHIPPED = "/py_modules_files/"
+"""In the paths of the project's modules where Ray has brought them to another node: a folder of one
+package follows."""
+PACKAGES = re.compile(r"/(?:site|dist)-packages/([^/]+)")
+PYTHON = sysconfig.get_path("stdlib")
 OUTSIDE = "Python itself"
 """Where none of the project's functions is on the stack."""
 
@@ -81,13 +83,15 @@ def _own_path(file: str) -> str:
     for folder in OWN_FOLDERS:
         if file.startswith(f"{folder}/"):
             return str(Path(file).relative_to(Path(folder).parent))
-    return ""
+    _, _, shipped = file.partition(SHIPPED)
+    return shipped.partition("/")[2]
 
 
 @cache
 def _library_of(file: str) -> str:
     """Return the package that a file is of, or nothing where that says nothing."""
-    for folder in LIBRARY_FOLDERS:
-        if file.startswith(f"{folder}/"):
-            return Path(file).relative_to(folder).parts[0].removesuffix(".py")
+    if package := PACKAGES.search(file):
+        return package[1].removesuffix(".py")
+    if file.startswith(f"{PYTHON}/"):
+        return Path(file).relative_to(PYTHON).parts[0].removesuffix(".py")
     return "" if file.startswith("<") or not file else Path(file).name

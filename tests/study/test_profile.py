@@ -87,6 +87,8 @@ def work_afterwards() -> None:
     work_for(0.1)
 
 
+SHIPPED = "/tmp/ray/session/runtime_resources/py_modules_files/_ray_pkg_1f/trainables/training.py"
+"""Where Ray puts the project's modules on another node."""
 WORK = {"work_before", "work_meanwhile", "work_afterwards"}
 
 
@@ -274,14 +276,16 @@ def test_a_part_is_the_innermost_own_function_with_the_library_that_it_calls():
         ([f"main\x00{launch.__file__}\x001", f"load\x00{torch.__file__}\x002"], 3.0),
         ([f"main\x00{launch.__file__}\x001", "find\x00<frozen importlib._bootstrap>\x002"], 1.0),
         ([f"<module>\x00{launch.__file__}\x001", f"f\x00{json.__file__}\x002"], 0.5),
-        ([f"wait\x00{json.__file__}\x002"], 0.5),
+        ([f"wait\x00{json.__file__}\x002"], 0.25),
+        ([f"train\x00{SHIPPED}\x002", "run\x00/x/site-packages/torch/nn.py\x002"], 0.25),
     ]
     session = Session(stacks, 0.0, 5.0, 0.1, 0.1, 4, [], "", 1.0, [], [])
     assert [(part.label, part.share) for part in largest_parts(session)] == [
         ("main (study/launch.py): torch", 0.6),
         ("main (study/launch.py)", 0.2),
         ("study/launch.py: json", 0.1),
-        ("json", 0.1),
+        ("json", 0.05),
+        ("train (trainables/training.py): torch", 0.05),
     ]
 
 
