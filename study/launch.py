@@ -8,6 +8,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,12 @@ from study.launching import signals
 from study.launching.exit_status import BAD_INPUT, DONE, INTERRUPTED
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from rich.console import Console
 
     from study.file.resolved import ResolvedStudy
+    from study.launching.launch_profile import LaunchProfile
 
 
 @guards_output
@@ -37,15 +41,29 @@ def _run_command(arguments: Sequence[str] | None) -> int:
     # and a mistake in a key are told before torch is loaded.
     from study.file.budget_flag import BudgetFlagError
     from study.file.problems import StudyFileError
+    from study.launching.profile_file import ProfileFileError
 
     try:
-        study = _load_study(options)
-        return _announce_and_launch(study, options, given=arguments)
-    except (BudgetFlagError, StudyFileError) as error:
+        with _profiled(options) as profile:
+            study = _load_study(options)
+            return _announce_and_launch(study, options, given=arguments, profile=profile)
+    except (BudgetFlagError, ProfileFileError, StudyFileError) as error:
         return _print_refusal(str(error), options)
     except KeyboardInterrupt:  # not while trials run: then they are asked to save themselves
         print(signals.GOING_ON, end="", file=sys.stderr)
         return INTERRUPTED
+
+
+def _profiled(
+    options: argparse.Namespace,
+) -> "AbstractContextManager[LaunchProfile | None]":
+    """Return the context in which the launch is profiled, or one that does nothing."""
+    if options.profile is None:
+        return nullcontext()
+    # Late: pyinstrument is for this flag alone.
+    from study.launching.launch_profile import profile_launch
+
+    return profile_launch(options.profile.absolute(), planning=options.plan)
 
 
 def _load_study(options: argparse.Namespace) -> "ResolvedStudy":
@@ -68,7 +86,11 @@ def _load_study(options: argparse.Namespace) -> "ResolvedStudy":
 
 
 def _announce_and_launch(
-    study: "ResolvedStudy", options: argparse.Namespace, *, given: Sequence[str]
+    study: "ResolvedStudy",
+    options: argparse.Namespace,
+    *,
+    given: Sequence[str],
+    profile: "LaunchProfile | None",
 ) -> int:
     # Late: help and mistakes need neither.
     from analysis.console import PlainConsole
@@ -78,7 +100,7 @@ def _announce_and_launch(
     console = PlainConsole(soft_wrap=True, file=sys.stderr if options.json else sys.stdout)
     _announce_study(study, console, named=options.scale is not None)
     try:
-        return _launch_study(study, options, console, given=given)
+        return _launch_study(study, options, console, given=given, profile=profile)
     except StudyHeldError as error:
         return _print_refusal(f"{study.source}: {error}", options)
 
@@ -89,6 +111,7 @@ def _launch_study(
     console: "Console",
     *,
     given: Sequence[str],
+    profile: "LaunchProfile | None",
 ) -> int:
     # Late: PyTorch, Optuna and MLflow take about 4 s; a mistake in the study file is said before.
     from study.launching import json_documents
@@ -105,6 +128,8 @@ def _launch_study(
         refusal = f"{study.source}: cannot use the state directory: {error}"
         return _print_refusal(refusal, options)
     keep_output_in(folder.log)
+    if profile is not None:
+        profile.profiles = folder.profiles
     opened = open_launch(
         study,
         console,
@@ -113,6 +138,7 @@ def _launch_study(
         command=python_command("study.launch", given),
         code=options.code,
         planning=options.plan,
+        profile=profile,
     )
     try:
         with signals.interrupt_at_signals():
@@ -123,6 +149,8 @@ def _launch_study(
                 else:
                     status = run_study(launch, options.address)
                     document = json_documents.launch_document(launch, status)
+                if profile is not None:  # while no other launch may use the folder of the trials'
+                    document["profile"] = profile.save(launch.say)
             if options.json:
                 json_documents.print_document(document)
             return status
@@ -192,6 +220,13 @@ def build_parser() -> argparse.ArgumentParser:
         "--address",
         metavar="RAY_ADDRESS",
         help="an existing Ray cluster, seen from one of its nodes (a local one is started)",
+    )
+    parser.add_argument(
+        "--profile",
+        type=Path,
+        metavar="FILE",
+        help="write where the time goes, of the launch's start, trials and end and of the first "
+        "trial of each kind, for https://www.speedscope.app; with --plan, of the plan",
     )
     parser.add_argument(
         "--json",

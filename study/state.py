@@ -113,6 +113,11 @@ class StateFolder:
         return location_below(self.shared, "tune")
 
     @property
+    def profiles(self) -> str:
+        """Profiles of trials, while a launch takes them: an absolute path or a URI."""
+        return location_below(self.shared, "profiles")
+
+    @property
     def log(self) -> Path:
         """What Ray and the libraries had to say."""
         return self.folder / "log.txt"

@@ -45,6 +45,15 @@ def test_the_process_of_a_trial_loads_only_what_every_trial_needs():
     assert done.stdout.split() == []
 
 
+def test_nobody_loads_the_profiler_but_who_profiles():
+    code = (
+        "import sys, study.launch, study.api, study.launching.supervision, trainables.trainable\n"
+        "print('pyinstrument' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
+
+
 @pytest.mark.parametrize("module", ["analysis.trials", "study.record.writer"])
 def test_mlflow_finds_its_environment_set_when_it_is_imported(module):
     code = f"""

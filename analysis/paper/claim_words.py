@@ -6,6 +6,7 @@ from analysis.paper.methods import method_word
 from analysis.paper.table_claims import JudgedClaim, JudgedRow
 from analysis.paper.table_rows import PLAIN_MARGIN, ClaimKind
 from analysis.statistics.claims import ClaimVerdict, RivalComparison
+from analysis.statistics.prediction import MOST_SEEDS
 from analysis.tables.display_names import count_text, number_text
 from analysis.tables.paired import p_text
 from analysis.tables.printed import interval_text
@@ -18,11 +19,19 @@ ANSWERS = {
     ClaimVerdict.CONTRADICTED: "No",
     ClaimVerdict.UNDECIDED: "Not decided",
 }
+FINDINGS = {
+    ClaimVerdict.SUPPORTED: "Shown here",
+    ClaimVerdict.CONTRADICTED: "Contradicted here",
+    ClaimVerdict.UNDECIDED: "Not decided",
+}
+"""Where the study asks something else, or asks it of another setting."""
 
 
 def claim_sentence(judged: JudgedClaim) -> str:
     """Return the answer: the verdict, the rows that carry it, and in which setting."""
-    parts = [f"{ANSWERS[judged.verdict]}: {_finding(judged)}", *_further(judged)]
+    answers = judged.claim.is_the_question and all(row.row.comparable for row in judged.rows)
+    opening = (ANSWERS if answers else FINDINGS)[judged.verdict]
+    parts = [f"{opening}: {_finding(judged)}", *_further(judged)]
     return " ".join(parts)
 
 
@@ -90,24 +99,47 @@ def _further(judged: JudgedClaim) -> Iterator[str]:
     if judged.claim.kind is ClaimKind.ON_PAR:
         better = sum(row.judgement.better is ClaimVerdict.SUPPORTED for row in judged.rows)
         yield f"It is shown to err less than every rival in {better} of {len(judged.rows)}."
-        yield f"On par means less than {_margins_text(judged)} points more."
-    if lost := sum(sum(row.row.lost.values()) for row in judged.rows):
-        yield f"{count_text(lost, 'seed')} diverged or failed: their cases stay undecided."
+        yield f"On par means less than {_margins_text(judged)}."
+    if judged.lost:
+        yield _lost_text(judged.lost)
+    if judged.unfinished:
+        subject, verb = method_word(judged.claim.subject), _has(judged.unfinished)
+        yield (
+            f"{count_text(judged.unfinished, 'more case')} {verb} no finished seed of {subject} or "
+            "of any rival."
+        )
     if judged.missing:
-        verb = "has" if judged.missing == 1 else "have"
-        yield f"{count_text(judged.missing, 'case')} of the paper {verb} not run."
-    if not all(row.row.comparable for row in judged.rows):
-        yield "The setting is not the paper's: this says nothing of its numbers."
+        yield f"{count_text(judged.missing, 'case')} of the paper {_has(judged.missing)} not run."
+    if other := sum(not row.row.comparable for row in judged.rows):
+        where, what = "The", "this"
+        if other < len(judged.rows):
+            where, what = f"In {other} of {len(judged.rows)} cases the", "such a case"
+        says_nothing = f"{what} says nothing of its claim or its numbers"
+        yield f"{where} setting is not the paper's: {says_nothing}."
+
+
+def _has(count: int) -> str:
+    return "has" if count == 1 else "have"
+
+
+def _lost_text(lost: Sequence[int]) -> str:
+    """Return how many seeds were lost, and that their cases are open."""
+    whose = "its" if sum(lost) == 1 else "their"
+    cases = "case stays" if len(lost) == 1 else f"{len(lost)} cases stay"
+    return f"{count_text(sum(lost), 'seed')} diverged or failed: {whose} {cases} undecided."
 
 
 def _outlook_text(judged: JudgedClaim) -> str:
     """Return what would decide the case that is furthest from it, where seeds are known to."""
     outlooks = [row.judgement.outlook for row in judged.rows if row.judgement.outlook]
     known = [o for o in outlooks if o.more is not None]
+    hopeless = sum(o.more is None and o.probability == o.probability for o in outlooks)
     if not outlooks:
         return ""
+    if hopeless:
+        return f"; in {hopeless} even {MOST_SEEDS} more seeds are unlikely to decide"
     if len(known) < len(outlooks):
-        return f"; in {len(outlooks) - len(known)} no number of seeds is likely to decide"
+        return f"; in {len(outlooks) - len(known)} fewer than two seeds forecast nothing"
     worst = max(known, key=lambda o: o.more or 0)
     return f"; for the hardest case {worst.sentence}"
 
@@ -124,7 +156,9 @@ def _worst_text(row: JudgedRow, judged: JudgedClaim) -> str:
 def _margins_text(judged: JudgedClaim) -> str:
     margins = sorted({round(row.judgement.margin, 2) for row in judged.rows})
     ends = [number_text(margins[0]), number_text(margins[-1])]
-    return ends[0] if len(margins) == 1 else f"{ends[0]} to {ends[1]} (by case)"
+    if len(margins) == 1:
+        return f"{ends[0]} points more"
+    return f"{ends[0]} to {ends[1]} points more, by case"
 
 
 def _rivals_text(judged: JudgedClaim) -> str:

@@ -24,7 +24,7 @@ from analysis.figures.diagnostics import ActivationMaps, EmbeddingRecord, SoftTa
 from analysis.paper import cells
 from analysis.paper.comparable import difference_text, differing_settings
 from analysis.paper.findings import OVERFITTING, DiagnosedTrials, silhouettes
-from analysis.paper.methods import method_of
+from analysis.paper.methods import method_of, method_word
 from analysis.paper.reproduction import first_trials
 from analysis.record.names import SEED
 from analysis.statistics.claims import ClaimVerdict
@@ -94,7 +94,8 @@ def _other_setting(figure: str, first: pd.DataFrame) -> str:
         data, method = str(row.get("dataset.name")), method_of(row)
         cell = wanted.get((data, NETWORK, str(method)))
         if cell is None or data not in SECOND_TARGETS:
-            return f"the paper's figure has no {method or 'such regularizer'} on {data}"
+            name = method_word(method) if method else "such regularizer"
+            return f"the paper's figure has no {name} on {method_word(data)}"
         paths = [p for p in differing_settings(row, cell) if p not in CHANGED.get(figure, ())]
         if figure == "fig8":
             paths = [path for path in paths if not path.startswith("network.")]
@@ -164,14 +165,14 @@ def _long_training(
         found = paired_difference(pd.Series(last[OWN]), pd.Series(last[rival]))
         verdict = _sign_verdict(found.low, found.high)
         parts.append(
-            f"that LaMix ends with a higher training loss than {rival} is {verdict} "
+            f"that LaMix ends with a higher training loss than {method_word(rival)} is {verdict} "
             f"({found.mean:+.3f} over {_seeds_text(found.n)})"
         )
     if risen:
         verdict = ClaimVerdict.SUPPORTED if max(risen) <= OVERFITTING else ClaimVerdict.CONTRADICTED
         parts.append(
-            f"that LaMix does not overfit is {verdict} (its test error ends at most "
-            f"{max(risen):.2f} points above its lowest)"
+            f"that LaMix does not overfit is {verdict} for {_trials_text(len(risen))} (its test "
+            f"error ends at most {max(risen):.2f} points above its lowest)"
         )
     return parts
 
@@ -185,8 +186,8 @@ def _narrow_maps(maps: Mapping[str | None, ActivationMaps]) -> list[str]:
         found = paired_difference(pd.Series(shares[rival]), pd.Series(shares[OWN]))
         verdict = _sign_verdict(found.low, found.high)
         parts.append(
-            f"that LaMix's maps are narrower than those of {rival} is {verdict} for these two "
-            f"networks (by {found.mean:.1f} points of the image over {found.n} images)"
+            f"that LaMix's maps are narrower than those of {method_word(rival)} is {verdict} for "
+            f"these two networks (by {found.mean:.1f} points of the image over {found.n} images)"
         )
     return parts
 
@@ -212,6 +213,10 @@ def _sign_verdict(low: float, high: float) -> ClaimVerdict:
     if low > 0:
         return ClaimVerdict.SUPPORTED
     return ClaimVerdict.CONTRADICTED if high < 0 else ClaimVerdict.UNDECIDED
+
+
+def _trials_text(count: int) -> str:
+    return "this trial" if count == 1 else f"these {count} trials"
 
 
 def _seeds_text(count: int) -> str:

@@ -7,8 +7,11 @@ range of values serves alike. The paper prints no values of these figures but th
   (`analysis.statistics.best_set`), supported where it alone is.
 - *alike*: every tested value of the range costs at most the margin against the best of the others;
   contradicted where one is shown to cost more.
-- *below*: every value errs more than the published error, one-sided by Welch's t at 5% over all
+- *above*: every value errs more than the published error, one-sided by Welch's t at 5% over all
   values; contradicted where one is shown to err less.
+
+A claim of all values is supported only where the figure's own values are among those tested, and a
+claim of a range where its ends are.
 """
 
 from collections.abc import Sequence
@@ -27,7 +30,7 @@ from analysis.statistics.looks import present_share
 from analysis.statistics.pairs import Floats
 from analysis.statistics.published import PublishedCell, welch_half_width
 from analysis.tables.configurations import errors_by_seed
-from analysis.tables.display_names import SYMBOLS
+from analysis.tables.display_names import SYMBOLS, count_text
 from trainables.metrics import TEST_ERROR_LAST
 
 LEVEL = 0.05
@@ -65,6 +68,7 @@ class JudgedCurve:
     above: ClaimVerdict | None
     inside: int = 0
     """Tested values in the range that is to serve alike."""
+    tested: int = 0
 
 
 def figure_sentence(
@@ -123,16 +127,23 @@ def judge_curve(
     best = ClaimVerdict.UNDECIDED
     if claim.best in values and claim.best not in members:
         best = ClaimVerdict.CONTRADICTED
-    elif members == [claim.best]:
+    elif members == [claim.best] and _holds_the_grid(values, claim):
         best = ClaimVerdict.SUPPORTED
     shown = {value for run in good.shown_as_good for value in run.values}
     inside = _inside(values, claim.alike) if claim.alike else []
     return JudgedCurve(
         best=best,
-        alike=_alike(values, errors, inside, shown, level) if claim.alike else None,
+        alike=_alike(values, errors, claim.alike, shown, level) if claim.alike else None,
         inside=len(inside),
-        above=_above(errors, claim.above, level) if claim.above and comparable else None,
+        above=_above(values, errors, claim, level) if claim.above and comparable else None,
+        tested=len(values),
     )
+
+
+def _holds_the_grid(values: Sequence[float], claim: CurveClaim) -> bool:
+    """Return whether all values of the paper's figure are among those tested."""
+    grid = [float(c.settings[claim.factor]) for c in paper_configurations(claim.study)]
+    return all(np.isclose(wanted, values, rtol=0, atol=1e-9).any() for wanted in grid)
 
 
 def _inside(values: Sequence[float], ends: tuple[float, float]) -> list[int]:
@@ -140,12 +151,19 @@ def _inside(values: Sequence[float], ends: tuple[float, float]) -> list[int]:
 
 
 def _alike(
-    values: Sequence[float], errors: Floats, inside: Sequence[int], shown: set[float], level: float
+    values: Sequence[float],
+    errors: Floats,
+    ends: tuple[float, float],
+    shown: set[float],
+    level: float,
 ) -> ClaimVerdict:
+    inside = _inside(values, ends)
     if not inside:
         return ClaimVerdict.UNDECIDED
-    if all(values[i] in shown for i in inside):
-        return ClaimVerdict.SUPPORTED
+    held = [values[i] for i in inside]
+    if all(value in shown for value in held):
+        whole = all(np.isclose(end, held, rtol=0, atol=1e-9).any() for end in ends)
+        return ClaimVerdict.SUPPORTED if whole else ClaimVerdict.UNDECIDED
     for i in inside:
         eased = errors.copy()
         eased[i] -= MARGIN
@@ -154,7 +172,11 @@ def _alike(
     return ClaimVerdict.UNDECIDED
 
 
-def _above(errors: Floats, published: PublishedCell, level: float) -> ClaimVerdict:
+def _above(
+    values: Sequence[float], errors: Floats, claim: CurveClaim, level: float
+) -> ClaimVerdict:
+    published = claim.above
+    assert published is not None
     bounds = []
     for row in errors:
         held = row[np.isfinite(row)]
@@ -165,7 +187,7 @@ def _above(errors: Floats, published: PublishedCell, level: float) -> ClaimVerdi
         bounds.append((difference - reach, difference + reach))
     if any(high < 0 for _, high in bounds):
         return ClaimVerdict.CONTRADICTED
-    supported = all(low > 0 for low, _ in bounds)
+    supported = all(low > 0 for low, _ in bounds) and _holds_the_grid(values, claim)
     return ClaimVerdict.SUPPORTED if supported else ClaimVerdict.UNDECIDED
 
 
@@ -183,17 +205,20 @@ def _has_the_papers_setting(first: pd.DataFrame, claim: CurveClaim) -> bool:
 
 def _words(judged: JudgedCurve, claim: CurveClaim, *, comparable: bool) -> str:
     name = SYMBOLS.get(claim.factor, claim.factor)
-    parts = [f"that {name} = {claim.best:g} is best is {judged.best}"]
+    tested = count_text(judged.tested, "value")
+    parts = [f"that {name} = {claim.best:g} is best is {judged.best} ({tested} tested)"]
     if judged.alike and claim.alike:
         low, high = claim.alike
         parts.append(
-            f"that {name} from {low:g} to {high:g} ({judged.inside} values tested) serve alike, "
-            f"within {MARGIN:g} points, is {judged.alike}"
+            f"that {name} from {low:g} to {high:g} ({count_text(judged.inside, 'value')} tested) "
+            f"serve alike, within {MARGIN:g} points, is {judged.alike}"
         )
     if judged.above and claim.above:
         parts.append(
             f"that every {name} errs more than the {claim.above.mean:g}% printed for LaMix is "
             f"{judged.above}"
         )
-    where = "" if comparable else ", in a setting that is not the paper's"
-    return f"Of the paper's claims{where}: {'; '.join(parts)}."
+    opening = "Of the paper's claims"
+    if not comparable:
+        opening = "In this setting, which is not the paper's and says nothing of its claims"
+    return f"{opening}: {'; '.join(parts)}."

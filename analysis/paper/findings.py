@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.diagnostics import ActivationMaps, EmbeddingRecord, Floats, SoftTargets
-from analysis.tables.display_names import number_text
+from analysis.tables.display_names import count_text, number_text
 from trainables.metrics import TEST_ERROR, TRAIN_LOSS
 
 OVERFITTING = 0.5
@@ -56,9 +56,14 @@ def largest_targets(targets: Mapping[str, Sequence[SoftTargets]]) -> str:
     parts = []
     for label, seeds in targets.items():
         means = np.mean([seed.top_targets_EK.mean(axis=0) for seed in seeds], axis=0)
-        parts.append(f"{', '.join(_share_text(mean) for mean in means)} with {label}")
-    listed = "; ".join(parts)
-    return f"The largest entries of the training target are on average {listed}." if parts else ""
+        listed = ", ".join(_share_text(mean) for mean in means)
+        parts.append(f"{listed} with {label} ({count_text(len(seeds), 'seed')})")
+    if not parts:
+        return ""
+    return (
+        "The largest entries of the training target are on average over the epochs on record "
+        f"{'; '.join(parts)}."
+    )
 
 
 def evolving_targets(targets: SoftTargets) -> str:
@@ -66,8 +71,8 @@ def evolving_targets(targets: SoftTargets) -> str:
     first, last = targets.epochs_E[0], targets.epochs_E[-1]
     tops = targets.top_targets_EK[:, 0]
     said = (
-        f"From epoch {first} to epoch {last} the mean largest training target goes from "
-        f"{_share_text(tops[0])} to {_share_text(tops[-1])}"
+        f"In one trial, from epoch {first} to epoch {last} the mean largest training target goes "
+        f"from {_share_text(tops[0])} to {_share_text(tops[-1])}"
     )
     if targets.global_edges is not None and targets.global_counts_EB is not None:
         low, high = (
@@ -115,7 +120,10 @@ def long_training(history: pd.DataFrame, labels: Mapping[str, str]) -> str:
     if not parts:
         return ""
     last = max(errors.index[-1] for errors in curves[TEST_ERROR].values())
-    return f"After {last} epochs {'; '.join(parts)}."
+    seeds = history["run_id"].map(dict(labels)).groupby(history["run_id"]).first().value_counts()
+    fewest, most = int(seeds.min()), int(seeds.max())
+    over = f"{fewest} to {most} seeds" if fewest < most else count_text(most, "seed")
+    return f"After {last} epochs {'; '.join(parts)} (over {over})."
 
 
 def _mean_curves(history: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, "pd.Series[float]"]:
@@ -130,7 +138,8 @@ def width_of_maps(maps: Mapping[str, ActivationMaps]) -> str:
     """Say what share of the image each configuration's maps take: above half of their maximum."""
     shares = {label: 100 * float((held.cam_NHW > 0.5).mean()) for label, held in maps.items()}
     narrowest, *others = sorted(shares, key=lambda label: shares[label])
-    said = f"Above half of their maximum the activation maps of {narrowest} cover "
+    said = "Of one network each, above half of their maximum the activation maps of "
+    said += f"{narrowest} cover "
     said += f"{shares[narrowest]:.0f}% of the image"
     listed = ", ".join(f"those of {label} {shares[label]:.0f}%" for label in others)
     return f"{said}, {listed}." if listed else f"{said}."
@@ -139,20 +148,28 @@ def width_of_maps(maps: Mapping[str, ActivationMaps]) -> str:
 def class_separation(embedding: EmbeddingRecord) -> str:
     """Say how far apart the classes lie at the first and the last epoch recorded.
 
-    Measured by the mean silhouette (Rousseeuw 1987): 1 for tight classes far apart, 0 for classes
-    upon each other.
+    Where the training error is on record, of those epochs that had none. Measured by the mean
+    silhouette (Rousseeuw 1987): 1 for tight classes far apart, 0 for classes upon each other.
     """
     scores = silhouettes(embedding)
     if not scores:
         return ""
-    scores = [scores[0], scores[-1]]
-    first, last = embedding.epochs_E[0], embedding.epochs_E[-1]
-    drawn = "draw apart" if scores[1] > scores[0] else "do not draw apart"
-    return (
-        f"The classes {drawn} in the 2-D bottleneck: their mean silhouette goes from "
-        f"{scores[0]:.2f} at epoch {first} to {scores[1]:.2f} at epoch {last} (1: tight and far "
-        "apart)."
+    errors = embedding.train_error_E
+    learned = np.flatnonzero(errors == 0) if errors is not None else np.array([], dtype=int)
+    all_learned = len(learned) > 1
+    first, last = (learned[0], learned[-1]) if all_learned else (0, len(scores) - 1)
+    before, after = f"{scores[first]:.2f}", f"{scores[last]:.2f}"
+    trend = "lie as far apart" if before == after else "draw apart"
+    drawn = trend if scores[last] >= scores[first] else "do not draw apart"
+    when = ", once all training images are learned" if all_learned else ""
+    said = (
+        f"The classes {drawn} in the 2-D bottleneck of one trial{when}: their mean silhouette goes "
+        f"from {before} at epoch {embedding.epochs_E[first]} to {after} at epoch "
+        f"{embedding.epochs_E[last]} (1: tight and far apart)."
     )
+    if errors is not None and not all_learned:
+        said += " Fewer than two epochs on record have all training images learned."
+    return said
 
 
 def silhouettes(embedding: EmbeddingRecord) -> list[float]:

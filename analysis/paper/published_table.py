@@ -84,7 +84,7 @@ def judge_rows(
         )
         if not rivals:
             continue
-        claim = MethodClaim(subject, rivals, ClaimKind(kind))
+        claim = MethodClaim(subject, rivals, ClaimKind(kind), is_the_question=False)
         beside = [_method_row(frame, group, subject) for group in groups]
         found = judge_claim(beside, claim, expected=len(made), looks=looks)
         judged += [found] if found else []

@@ -48,6 +48,10 @@ class JudgedClaim:
     verdict: ClaimVerdict
     missing: int
     """Published rows that have not run."""
+    unfinished: int = 0
+    """Rows that set the subject beside a rival, of which one has no finished seed."""
+    lost: tuple[int, ...] = ()
+    """For each row with lost seeds, how many of the claim's methods diverged or failed."""
     looks: tuple[int, ...] = ()
     """Numbers of seeds of several looks, which the verdicts allow for; else empty."""
 
@@ -73,7 +77,8 @@ def judge_claim(
         forecast: whether to say what would decide the undecided.
         looks: numbers of seeds at which the study was looked at.
     """
-    rows = [row for row in rows if _sets_beside(row, claim)]
+    asked = [row for row in rows if _sets_beside(row, claim)]
+    rows = [row for row in asked if _has_results(row, claim)]
     if not rows:
         return None
     methods = (claim.subject, *claim.rivals)
@@ -98,13 +103,25 @@ def judge_claim(
         )
         for row, array, judgement in zip(rows, arrays, judgements, strict=True)
     )
-    missing = max(expected - len(judged), 0)
+    missing = max(expected - len(asked), 0)
+    unfinished = len(asked) - len(judged)
+    lost = [sum(row.lost.get(method, 0) for method in methods) for row in asked]
     return JudgedClaim(
-        claim, judged, _claim_verdict(judged, missing), missing, taken if len(taken) > 1 else ()
+        claim,
+        judged,
+        _claim_verdict(judged, missing + unfinished),
+        missing,
+        unfinished,
+        tuple(filter(None, lost)),
+        taken if len(taken) > 1 else (),
     )
 
 
 def _sets_beside(row: MethodRow, claim: MethodClaim) -> bool:
+    return claim.subject in row.errors and not set(claim.rivals).isdisjoint(row.errors)
+
+
+def _has_results(row: MethodRow, claim: MethodClaim) -> bool:
     held = {method for method, values in row.errors.items() if len(values)}
     return claim.subject in held and bool(held & set(claim.rivals))
 

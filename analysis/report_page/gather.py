@@ -9,7 +9,6 @@ from analysis import trials
 from analysis.figures import curves as figures_curves
 from analysis.figures import errors, intervals, search
 from analysis.figures import sensitivity as figures_sensitivity
-from analysis.figures.curves import MOST_BARE_CURVES
 from analysis.figures.model import Figure
 from analysis.paper import (
     cells,
@@ -28,6 +27,7 @@ from analysis.record.names import CONFIGURATION, SEED
 from analysis.report_page import checks
 from analysis.report_page.diagnosed import diagnosed_trials, diagnostic_figures
 from analysis.report_page.headline import headline_of
+from analysis.report_page.shown import SHOWN, configurations_shown, names_left_out
 from analysis.statistics.importance import CAPTION as IMPORTANCE
 from analysis.statistics.importance import factor_importance
 from analysis.tables import configurations, paired
@@ -46,13 +46,6 @@ ABOUT = {
     "fig8": "embedding",
 }
 """Which drawing makes a figure of the paper again."""
-SHOWN = MOST_BARE_CURVES
-"""Configurations whose curves are drawn."""
-SPREAD = 6
-"""Configurations of one method, from the best to the worst, whose curves are drawn."""
-METHOD = "regularizer.name"
-OWN_METHOD = "lamix"
-"""The regularizer that the project is about: what it trained is always drawn."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +111,7 @@ def gather_material(
         seeds=wanted,
         selects=info.selects,
         constraints=info.constraints,
+        looks=info.looks_at,
     )
     compared: list[ComparedCell] = []
     claims: list[JudgedClaim] = []
@@ -146,14 +140,14 @@ def gather_material(
         else paired.contrasts_with_best(frame, table, factors, test=test, looks=info.looks_at)
     )
     problems: list[str] = []
-    shown = _configurations_shown(table, factors)
-    labels = {
-        run: setting_text(row, factors) for _, row in shown.iterrows() for run in row["run_ids"]
-    }
+    shown = configurations_shown(table, factors)
+    labels = _labels_of(shown, factors)
+    ran = table[table["n"] > 0]
+    whole = _labels_of(ran, factors) if len(ran) <= SHOWN else labels
     error = course_metric(info.objectives[0]) if info.selects else TEST_ERROR
     curves = list(dict.fromkeys([error, TRAIN_LOSS, TEST_ERROR]))
     history = trials.history(labels, curves, info.tracking_uri)
-    diagnosed = diagnosed_trials(info, frame, labels, problems)
+    diagnosed = diagnosed_trials(info, frame, whole, problems)
     measured = objectives[0] if info.selects else test
     sensitivity = study_sensitivity(
         frame,
@@ -162,20 +156,24 @@ def gather_material(
         metric=measured,
         space=info.space,
         margin=race_margin(info.search),
+        looks=info.looks_at,
     )
     drawn = [
         *_error_figures(info, frame, table, factors, objectives, test),
         figures_sensitivity.sensitivity_curves(sensitivity.curves, metric=measured),
         figures_sensitivity.sobol_bars(sensitivity.indices),
         figures_curves.learning_curves(
-            history, labels, metrics=[error, TRAIN_LOSS], left_out=_left_out(table, shown, factors)
+            history,
+            labels,
+            metrics=[error, TRAIN_LOSS],
+            left_out=names_left_out(table, shown, factors),
         ),
         *diagnostic_figures(diagnosed),
     ]
     figure = cells.figure_of(info.study)
     story = tell_race(frame, table, factors, info.search, objective=objectives[0], foresee=True)
     evidence = checks.StudyEvidence(info, frame, table, factors, test)
-    raced = " ".join(story.sentences) if story and story.verdict != "not begun" else ""
+    raced = " ".join(story.sentences) if story and len(ran) else ""
     answer = (
         figure_finding(figure, diagnosed, history, labels)
         or raced
@@ -192,7 +190,10 @@ def gather_material(
         )
     )
     on_claim = figure_claims.figure_sentence(figure, frame, test=test, looks=info.looks_at)
-    on_claim = on_claim or diagnosed_sentence(figure, diagnosed, history, frame, labels)
+    on_claim = on_claim or diagnosed_sentence(figure, diagnosed, history, frame, whole)
+    answers = [answer, on_claim, sensitivity.answer]
+    if story and story.verdict == "not begun":
+        answers = [answer]  # what the first look will be asked is not told before it
     return ReportMaterial(
         info=info,
         frame=frame,
@@ -205,11 +206,18 @@ def gather_material(
         warnings=checks.warnings_of(evidence) + problems,
         race=story,
         sensitivity=sensitivity,
-        answer=" ".join(part for part in (answer, on_claim, sensitivity.answer) if part),
+        answer=" ".join(filter(None, answers)),
         test=test,
         layout=layout,
         source=published_table.sources_of(rows) or "the paper",
     )
+
+
+def _labels_of(table: pd.DataFrame, factors: Sequence[str]) -> dict[str, str]:
+    """Return the name of its configuration for each run of a table over configurations."""
+    return {
+        run: setting_text(row, factors) for _, row in table.iterrows() for run in row["run_ids"]
+    }
 
 
 def _trials_elsewhere(study: str, scale: str, tracking_uri: str | None) -> dict[str, pd.DataFrame]:
@@ -270,31 +278,3 @@ def _error_figures(
         yield figures_curves.importance_bars(shares, caption=IMPORTANCE)
         if info.search.get("sampler") != "grid":
             yield search.search_course(table, frame, objective=objective)
-
-
-def _configurations_shown(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
-    """Return the configurations to draw: all where they are few, else some of every kind.
-
-    Of several methods these are the best of each, and all that the project's own one trained, as
-    far as there is room; of one method some of all ranks. Errors on several data sets, or of
-    several networks, are curves apart: the last of them is drawn.
-    """
-    ran = table[table["n"] > 0]
-    for name in (configurations.DATA, "network.name"):
-        if name in factors and len(ran):
-            ran = ran[ran[name] == ran[name].iloc[-1]]
-    if len(ran) <= SHOWN:
-        return ran
-    if METHOD in factors and ran[METHOD].nunique() > 1:
-        own = ran[ran[METHOD] == OWN_METHOD].head(SHOWN // 2)
-        chosen = [*own.index, *ran.drop_duplicates(METHOD).index, *ran.index]
-        kept = set(list(dict.fromkeys(chosen))[:SHOWN])
-        return ran[ran.index.isin(kept)]
-    places = [round(i * (len(ran) - 1) / (SPREAD - 1)) for i in range(SPREAD)]
-    return ran.iloc[places]
-
-
-def _left_out(table: pd.DataFrame, shown: pd.DataFrame, factors: list[str]) -> list[str]:
-    """Return the names of the configurations that have a number and are not shown."""
-    rest = table[(table["n"] > 0) & ~table.index.isin(shown.index)]
-    return [setting_text(row, factors) for _, row in rest.iterrows()]

@@ -12,12 +12,26 @@ from analysis.paper.reproduction import ComparedCell
 from analysis.paper.table_claims import JudgedClaim
 from analysis.statistics.best_set import range_sentence
 from analysis.statistics.summary import SeedSummary
-from analysis.tables.configurations import DATA, MAY_BE_BEST, PARTS, data_sets, hashable_value
+from analysis.tables.configurations import (
+    DATA,
+    MAY_BE_BEST,
+    PARTS,
+    data_sets,
+    hashable_value,
+)
 from analysis.tables.display_names import SYMBOLS, count_text, display_name, number_text
-from analysis.tables.feasibility import infeasible_sentence, none_feasible_sentence
+from analysis.tables.feasibility import (
+    feasible_rows,
+    infeasible_sentence,
+    none_feasible_sentence,
+)
 from analysis.tables.paired import PairedContrast
 from analysis.tables.printed import setting_text, spread_text
+from analysis.tables.shortfall import no_answer_sentence, shortfall_sentence
 from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
+
+MOST_NAMED = 3
+"""Methods that a sentence names; the table has all."""
 
 
 def headline_of(
@@ -50,22 +64,20 @@ def headline_of(
         answers.append(reproduction.tally_sentence(compared, of=of))
     if answers:
         return " ".join(answers)
+    rest = f" {shortfall_sentence(table)}".rstrip()
     if not selects and (table["n"] > 0).any():
-        return _list_methods(table[table["n"] > 0], factors, test)
+        return f"{_list_methods(table[table['n'] > 0], factors, test)}{rest}"
     if none_feasible := none_feasible_sentence(table):
         return none_feasible
     if table.empty or not table["best"].any():
-        unfinished = int(table["unfinished"].sum()) if len(table) else 0
-        return (
-            "No answer yet: no configuration has run in full, "
-            f"{count_text(unfinished, 'trial')} under way."
-        )
+        return no_answer_sentence(table)
     best = table.iloc[0]
-    left_out = f" {infeasible_sentence(table)}".rstrip()
+    left_out = f" {infeasible_sentence(table)}".rstrip() + rest
     groups = data_sets(table)
     if groups.nunique() > 1:
         parts = [_on_data(row, factors, objective) for _, row in table[table["best"]].iterrows()]
-        return f"Lowest {display_name(objective)}: {'; '.join(parts)}.{left_out}"
+        chosen = _choice_remark(objective)
+        return f"Lowest {display_name(objective)}{chosen}: {'; '.join(parts)}.{left_out}"
     if table["best"].sum() > 1:
         # Who dominates nobody and errs as much in one objective errs as much in all of them.
         if table[table["best"]][f"{objective}_mean"].nunique() == 1:
@@ -77,38 +89,79 @@ def headline_of(
             )
         return (
             f"{int(table['best'].sum())} of {count_text(len(table), 'configuration')} are best in "
-            "the sense that none is better in one objective without being worse in another."
+            "the sense that by the means none is better in one objective without being worse in "
+            "another."
             f"{left_out}"
         )
     text = (
-        f"Lowest {display_name(objective)} with {setting_text(best, factors)}: "
+        f"Lowest {display_name(objective)}{_among(table, objective)} with "
+        f"{setting_text(best, factors)}{_choice_remark(objective)}: "
         f"{_with_unit(_error_summary(best, objective), objective)} over "
         f"{count_text(int(best['n']), 'seed')}"
     )
-    if f"{test}_n" in table and best[f"{test}_n"]:
+    if objective != test and f"{test}_n" in table and best[f"{test}_n"]:
         what, _, which = display_name(test).partition(", ")
         text += f", {what} {_with_unit(_error_summary(best, test), test)}"
         text += f" ({which})" if which else ""
-    return f"{text}{_next_best(contrasts)}.{contender_sentence(table, factors)}{left_out}"
+    contenders = contender_sentence(table, factors, objective)
+    return f"{text}{_next_best(contrasts)}.{contenders}{left_out}"
 
 
-def contender_sentence(table: pd.DataFrame, factors: Sequence[str]) -> str:
+def contender_sentence(table: pd.DataFrame, factors: Sequence[str], metric: str) -> str:
     """Return which configurations may be the best, with a space before; nothing where unknown.
 
-    Of a single numeric factor the values that may be, as ranges.
+    Of a single numeric factor the values that may be, as ranges. One seed for each tells nothing,
+    and that is said.
+
+    Args:
+        table: as for `headline_of`.
+        factors: likewise.
+        metric: by which the configurations were compared.
     """
-    if MAY_BE_BEST not in table:
-        return ""
-    known = table[table[MAY_BE_BEST].notna()]
+    if (ran := table[table["n"] > 0])["n"].max() == 1 and len(ran) > 1:
+        return " With one seed for each nothing tells a difference from chance."
+    known = table[table[MAY_BE_BEST].notna()] if MAY_BE_BEST in table else table.iloc[:0]
     kept = [bool(flag) for flag in known[MAY_BE_BEST]]
     if len(known) < 2:
         return ""
+    what, _, which = display_name(metric).partition(", ")
+    by = f"By {what}{f' ({which})' if which else ''}"
     if len(factors) == 1 and (values := _numbers_of(known[factors[0]])):
         name = SYMBOLS.get(factors[0], factors[0])
-        return f" {range_sentence(values, kept, name)}"
-    if all(kept):
-        return f" None of {count_text(len(known), 'configuration')} is told apart from the best."
-    return f" {sum(kept)} of {count_text(len(known), 'configuration')} may be the best (95%)."
+        told = range_sentence(values, kept, name)
+        said = f" {by} {told[0].lower()}{told[1:]}"
+    elif all(kept):
+        said = f" None of {count_text(len(known), 'configuration')} is told apart from the best."
+    elif sum(kept) == 1:
+        others = f"the other {len(known) - 1} are" if len(known) > 2 else "the other is"
+        name = setting_text(known[known[MAY_BE_BEST].map(bool)].iloc[0], factors)
+        said = f" {by} {name} may be the best, and {others} shown to be worse (95%)."
+    else:
+        said = (
+            f" {by} {sum(kept)} of {count_text(len(known), 'configuration')} may be the best (95%)."
+        )
+    return f"{said}{_named_is_out(known)}"
+
+
+def _choice_remark(objective: str) -> str:
+    chosen_on_test = description_of(objective).split == "test"
+    return " (chosen on test data, so too low)" if chosen_on_test else ""
+
+
+def _among(table: pd.DataFrame, objective: str) -> str:
+    """Return among which the best one is the lowest, where one with fewer seeds lies below it."""
+    best = table.iloc[0]
+    below = table[f"{objective}_mean"] < best[f"{objective}_mean"]
+    if not (below & feasible_rows(table)).any():
+        return ""
+    return f" of those with {count_text(int(best['n']), 'seed')}"
+
+
+def _named_is_out(known: pd.DataFrame) -> str:
+    """Return that the one called lowest is not among those that may be the best, where so."""
+    named = known[known["best"]]
+    out = len(named) == 1 and not named[MAY_BE_BEST].iloc[0]
+    return " The one named first is none of these: others with fewer seeds are lower." * out
 
 
 def _numbers_of(values: "pd.Series[Any]") -> list[float]:
@@ -125,24 +178,62 @@ def _list_methods(table: pd.DataFrame, factors: Sequence[str], test: str) -> str
     methods = [name for name in factors if name.startswith("regularizer.")]
     cases = [name for name in factors if name not in methods]
     order = table.sort_values(f"{test}_mean")
+    over = _seeds_text(order)
+    contenders = contender_sentence(table, factors, test)
     if methods and cases:
-        groups = order.groupby([order[name].map(hashable_value) for name in cases], dropna=False)
-        lowest = groups.head(1)
-        counts = Counter(setting_text(row, methods) for _, row in lowest.iterrows())
-        (first, most), *others = counts.most_common()
-        listed = "".join(f", with {name} in {count}" for name, count in others)
-        return (
-            f"{subject} is lowest with {first} in {most} of "
-            f"{count_text(len(lowest), 'case')}{listed} "
-            f"(a case: {' and '.join(_subject_of(name) for name in cases)})"
-            f"{_not_excluded(table, methods, cases)}."
-        )
-    ends = [order.iloc[0], order.iloc[-1]] if len(order) > 1 else [order.iloc[0]]
+        return f"{subject} {over} {_lowest_by_case(order, methods, cases, test)}"
+    if order[f"{test}_mean"].nunique() == 1:
+        value = _with_unit(_error_summary(order.iloc[0], test), test)
+        of_all = f" with each of {len(order):,} configurations" if len(order) > 1 else ""
+        return f"{subject} {over}: {value}{of_all}.{contenders}"
     parts = [
         f"{_with_unit(_error_summary(row, test), test)} with {setting_text(row, factors)}"
-        for row in ends
+        for row in (order.iloc[0], order.iloc[-1])
     ]
-    return f"{subject} from {' to '.join(parts)}.{contender_sentence(table, factors)}"
+    return f"{subject} {over}: from {' to '.join(parts)}.{contenders}"
+
+
+def _lowest_by_case(
+    order: pd.DataFrame, methods: Sequence[str], cases: Sequence[str], test: str
+) -> str:
+    """Return which methods are lowest in how many cases; the table has the lowest error first."""
+    keys = [order[name].map(hashable_value) for name in cases]
+    groups = order.groupby(keys, dropna=False)
+    # What the case already says, such as a loss that its recipe fixes, names no method.
+    told = [n for n in methods if (groups[n].agg(_count_values) > 1).any()] or list(methods)
+    lowest = [case[case[f"{test}_mean"] == case[f"{test}_mean"].min()] for _, case in groups]
+    counts = Counter(setting_text(c.iloc[0], told) for c in lowest if len(c) == 1)
+    parts = _counted(counts)
+    if tied := sum(len(case) > 1 for case in lowest):
+        parts.append(f"with several alike in {tied}")
+    parts[0] += f" of {count_text(len(lowest), 'case')}"
+    named = ", ".join(map(_subject_of, cases))
+    several = order["n"].max() > 1
+    chance = "" if several else " With one seed for each nothing tells a difference from chance."
+    return (
+        f"is lowest {', '.join(parts)} (a case: {named})"
+        f"{_not_excluded(order, told, cases)}.{chance}"
+    )
+
+
+def _count_values(values: "pd.Series[Any]") -> int:
+    return int(values.map(hashable_value).nunique(dropna=False))
+
+
+def _counted(counts: "Counter[str]") -> list[str]:
+    """Return ``with LaMix in 2``, the most frequent first and no more than a reader can hold."""
+    ordered = counts.most_common()
+    parts = [f"with {name} in {count}" for name, count in ordered[:MOST_NAMED]]
+    if rest := ordered[MOST_NAMED:]:
+        others = "1 other" if len(rest) == 1 else f"{len(rest)} others"
+        parts.append(f"with {others} in {sum(count for _, count in rest)}")
+    return parts
+
+
+def _seeds_text(table: pd.DataFrame) -> str:
+    """Return over how many seeds the means are."""
+    fewest, most = int(table["n"].min()), int(table["n"].max())
+    return f"over {count_text(most, 'seed') if fewest == most else f'{fewest} to {most} seeds'}"
 
 
 def _not_excluded(table: pd.DataFrame, methods: Sequence[str], cases: Sequence[str]) -> str:
@@ -154,8 +245,10 @@ def _not_excluded(table: pd.DataFrame, methods: Sequence[str], cases: Sequence[s
         [known[name].map(hashable_value) for name in cases], dropna=False
     ).ngroups
     kept = known[known[MAY_BE_BEST].map(bool)]
-    counts = Counter(setting_text(row, methods) for _, row in kept.iterrows())
-    listed = ", ".join(f"{name} in {count}" for name, count in counts.most_common())
+    counts = Counter(setting_text(row, methods) for _, row in kept.iterrows()).most_common()
+    listed = ", ".join(f"{name} in {count}" for name, count in counts[:MOST_NAMED])
+    if rest := counts[MOST_NAMED:]:
+        listed += f", {len(rest)} more in at most {rest[0][1]}"
     return f"; of {judged} judged by their seeds, not excluded as the best: {listed}"
 
 
@@ -174,9 +267,8 @@ def _next_best(contrasts: Sequence[PairedContrast]) -> str:
     if not contrasts or contrasts[0].paired.n < 2:
         return ""
     pair = contrasts[0].paired
-    seen = (
-        f"{number_text(abs(pair.mean))} points [{number_text(pair.low)}, {number_text(pair.high)}]"
-    )
+    low, high = sorted((abs(pair.low), abs(pair.high)))
+    seen = f"{number_text(abs(pair.mean))} points [{number_text(low)}, {number_text(high)}]"
     if pair.low <= 0 <= pair.high:
         return (
             f"; its test error cannot be told apart from that of the next, {contrasts[0].name} "

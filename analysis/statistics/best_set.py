@@ -211,15 +211,19 @@ def _sentence(
     name: str,
 ) -> str:
     kept = sum(len(run.values) for run in may_be)
+    others = "other value is" if tested - kept == 1 else f"other {tested - kept} values are"
     if kept == tested:
         text = f"None of the {tested} values of {name} is told apart from the best."
     elif kept == 1:
-        text = f"{name} = {may_be[0].low:g} is best; every other value tested is worse."
+        value = f"{name} = {may_be[0].low:g}"
+        text = f"{value} is the best of {tested} tested; the {others} shown to be worse."
     else:
-        others = "other value is" if tested - kept == 1 else f"other {tested - kept} values are"
-        text = f"Any {name} {_spoken(may_be)} may be the best; the {others} worse."
+        text = (
+            f"Any tested {name} {_spoken(may_be)} may be the best; the {others} shown to be worse."
+        )
     if shown:
-        text += f" Any {name} {_spoken(shown)} costs at most {margin:g} points against the best."
+        text += f" Any tested {name} {_spoken(shown)} costs at most {margin:g} points against the"
+        text += " best."
     return text
 
 

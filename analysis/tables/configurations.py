@@ -27,6 +27,7 @@ from analysis.record.names import (
     STOPPED_EARLY,
 )
 from analysis.statistics.best_set import best_set
+from analysis.statistics.looks import present_share
 from analysis.statistics.summary import summarise_seeds
 from analysis.tables.feasibility import INFEASIBLE, Bounds, feasible_rows, violated_bounds
 from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
@@ -37,6 +38,8 @@ DATA = "dataset.name"
 PARTS = ("n", "mean", "sd", "low", "high")
 MAY_BE_BEST = "may_be_best"
 """The column that tells which configurations are not excluded as the best of their data set."""
+LEVEL = 0.05
+"""Probability that the truly best one is not among those that may be."""
 MOST_CONTENDERS = 300
 """Configurations that are compared with each other; of more, those with the lowest means."""
 
@@ -80,6 +83,7 @@ def over_configurations(
     seeds: int | None = None,
     selects: bool = True,
     constraints: Bounds = (),
+    looks: Sequence[int] = (),
 ) -> pd.DataFrame:
     """Return one row per configuration, the best by its objective first.
 
@@ -97,6 +101,7 @@ def over_configurations(
             any has. A lucky single seed is no winner.
         selects: whether one is to be called best at all, or the objective only orders them.
         constraints: of the study; a configuration that violates one is never the best.
+        looks: numbers of seeds at which the study was looked at; `may_be_best` allows for them.
 
     Returns:
         `configuration`, the factors, for each metric `m` the columns `m_mean`, `m_sd`, `m_low`,
@@ -122,7 +127,7 @@ def over_configurations(
     cases = groups if selects else cases_of(table, factors)
     if len(objectives) == 1:
         for case in cases.unique():
-            _mark_contenders(table, frame, table.index[cases == case], objectives[0])
+            _mark_contenders(table, frame, table.index[cases == case], objectives[0], looks)
     for group in groups.unique() if selects else ():
         table.loc[groups == group, "best"] = _best_rows(table[groups == group], objectives, seeds)
     table["_group"] = groups.map({group: i for i, group in enumerate(groups.unique())})
@@ -239,7 +244,11 @@ def _configuration_row(
 
 
 def _mark_contenders(
-    table: pd.DataFrame, frame: pd.DataFrame, rows: "pd.Index[Any]", objective: str
+    table: pd.DataFrame,
+    frame: pd.DataFrame,
+    rows: "pd.Index[Any]",
+    objective: str,
+    looks: Sequence[int],
 ) -> None:
     """Say in `may_be_best` which of the rows are not excluded; all are of one data set."""
     able = table.loc[rows]
@@ -253,7 +262,8 @@ def _mark_contenders(
     errors = errors_by_seed(frame, list(able[CONFIGURATION]), objective)
     if not np.isfinite(errors[~np.isnan(errors)]).all():
         return
-    members = best_set(errors).members
+    level = 1 - LEVEL * present_share(looks, errors.shape[1]) if errors.shape[1] > 1 else 1 - LEVEL
+    members = best_set(errors, level=level).members
     for place, row in enumerate(able.index):
         table.at[row, MAY_BE_BEST] = place in members
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.record.names import CONFIGURATION, SEED
+from analysis.statistics.looks import present_share
 from analysis.statistics.pairs import Floats
 from analysis.statistics.sensitivity import (
     FEWEST_VALUES,
@@ -24,11 +25,13 @@ from analysis.statistics.sensitivity import (
 from analysis.statistics.sobol import SobolIndices, sobol_indices
 from analysis.tables.configurations import completed_trials, hashable_value
 from analysis.tables.display_names import SYMBOLS, display_name, number_text
+from analysis.tables.feasibility import feasible_rows
 from analysis.tables.printed import setting_text
 from trainables.metrics import PERCENT, description_of
 
 MARGIN = 0.5
 """Points within which a value does as well as the best, where the study names no margin."""
+LEVEL = 0.05
 MOST_CASES = 6
 """Curves that are worked out: those of the best configurations."""
 LEAST_EXPLAINED = 0.5
@@ -48,11 +51,25 @@ class FactorCurve:
     log: bool
     whole: bool
     """Whether the factor takes whole numbers."""
+    metric: str
+    constrained: bool = False
+    """Whether configurations on the curve violate a constraint, of which it knows nothing."""
 
     @property
     def name(self) -> str:
         """What the factor is called in a sentence."""
         return SYMBOLS.get(self.factor, display_name(self.factor))
+
+
+@dataclass(frozen=True)
+class CurveSubject:
+    """What curves are told of."""
+
+    metric: str
+    level: float
+    """Probability with which a statement holds."""
+    margin: float
+    """Points within which a value does as well as the best."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +106,7 @@ def study_sensitivity(
     metric: str,
     space: Mapping[str, Any] | None = None,
     margin: float = 0.0,
+    looks: Sequence[int] = (),
 ) -> StudySensitivity:
     """Return how an error depends on the numbers that were searched.
 
@@ -99,11 +117,15 @@ def study_sensitivity(
         metric: an error in percent; of another metric nothing is told.
         space: the searched paths, for which of them are on a logarithmic scale.
         margin: points within which a value does as well as the best; 0 takes `MARGIN`.
+        looks: numbers of seeds at which the study was looked at: the level allows for them.
     """
     numeric, varied, ran = _varied_numbers(table, factors, metric)
     if description_of(metric).unit != PERCENT or not numeric:
         return StudySensitivity()
     errors = _errors_by_configuration(frame, ran, metric)
+    seeds = errors.shape[1]
+    level = 1 - LEVEL * (present_share(looks, seeds) if seeds > 1 else 1.0)
+    told_of = CurveSubject(metric, level, margin or MARGIN)
     curves: list[FactorCurve] = []
     too_few: list[str] = []
     for factor in numeric:
@@ -111,7 +133,7 @@ def study_sensitivity(
             if len(curves) == MOST_CASES:
                 break
             try:
-                curves.append(_curve_of(rows, case, factor, errors, space, margin or MARGIN))
+                curves.append(_curve_of(rows, case, factor, errors, space, told_of))
             except SensitivityError as error:
                 too_few.append(f"No curve over {_named(factor)}{_of_case(case)}: {error}.")
     indices = None
@@ -135,8 +157,10 @@ def study_sensitivity(
 
 def good_sentence(each: FactorCurve) -> str:
     """Return which values of a factor do as well as the best."""
-    curve, within = each.curve, f"within {number_text(each.curve.margin)} points"
-    of_case, share = _of_case(each.case), f"({100 * curve.level:.0f}%)"
+    curve, what = each.curve, display_name(each.metric).partition(", ")[0]
+    within = f"within {number_text(curve.margin)} points of {what}"
+    apart = ", constraints apart" if each.constrained else ""
+    of_case, share = _of_case(each.case), f"({100 * curve.level:.0f}%{apart})"
     shown = _ranges_text(curve.shown_as_good, each)
     if shown:
         return f"Any {each.name} {shown} does as well as the best, {within} {share}{of_case}."
@@ -214,18 +238,20 @@ def _curve_of(
     factor: str,
     errors: pd.DataFrame,
     space: Mapping[str, Any] | None,
-    margin: float,
+    told_of: CurveSubject,
 ) -> FactorCurve:
     values = rows[factor].to_numpy(dtype=float)
     log = is_logarithmic(factor, values, space)
     curve = sensitivity_curve(
         [float(value) for value in values],
         errors.loc[rows[CONFIGURATION]].to_numpy(),
-        margin=margin,
+        margin=told_of.margin,
+        level=told_of.level,
         log=log,
     )
     whole = all(float(value).is_integer() for value in values)
-    return FactorCurve(factor, case, rows, curve, log, whole)
+    constrained = not feasible_rows(rows).all()
+    return FactorCurve(factor, case, rows, curve, log, whole, told_of.metric, constrained)
 
 
 def _named(factor: str) -> str:

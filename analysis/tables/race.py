@@ -93,6 +93,8 @@ def tell_race(
     begun = len(keys) and np.isfinite(errors[:, : looks[0]]).all() and not missing
     if not begun:
         text = f"The race has not begun: all configurations get {looks[0]} seeds before a look."
+        if out and not keys:
+            text = "No configuration is left in the race."
         return RaceStory("not begun", (text, *_out_sentences(out, names)), out)
     against = _reference_row(frame, keys, settings["decide"])
     if isinstance(settings["decide"], Mapping) and against is None:
@@ -102,7 +104,9 @@ def tell_race(
     decision = decide_race(errors, rule)
     standing = {**_standing_of(decision, keys, against), **out}
     texts = [
-        *_decision_sentences(decision, rule, [names.get(key, key) for key in keys], objective),
+        *_decision_sentences(
+            decision, rule, [names.get(key, key) for key in keys], objective, errors.mean(axis=1)
+        ),
         *_diverged_sentences(frame, names),
         *_out_sentences(out, names),
     ]
@@ -134,8 +138,8 @@ def _errors_of(frame: pd.DataFrame, keys: Sequence[str], seeds: int, objective: 
     ended = frame[frame[OUTCOME].isin((COMPLETED, DIVERGED))] if len(keys) else frame.iloc[:0]
     for _, trial in ended.iterrows():
         row, seed = rows.get(trial[CONFIGURATION]), int(trial[SEED])
-        if row is not None and seed < seeds and objective in trial:
-            value = float(trial[objective])
+        if row is not None and seed < seeds:
+            value = float(trial.get(objective, np.nan))  # where all diverged nothing was measured
             errors[row, seed] = judged_value(objective, value, diverged=trial[OUTCOME] == DIVERGED)
     return errors
 
@@ -169,7 +173,7 @@ def _standing_of(
 
 
 def _decision_sentences(
-    decision: RaceDecision, rule: RaceRule, names: Sequence[str], objective: str
+    decision: RaceDecision, rule: RaceRule, names: Sequence[str], objective: str, means: Floats
 ) -> list[str]:
     def listed(rows: Sequence[int]) -> str:
         return _list_names([names[row] for row in rows])
@@ -177,9 +181,15 @@ def _decision_sentences(
     what, level = display_name(objective), number_text(STUDY_LEVEL)
     seeds = max(decision.seeds_wanted)
     margin = f"{number_text(rule.margin)}{_unit(objective)}"
-    beaten = f"{count_text(len(decision.beaten), 'configuration')} beaten"
+    count = len(decision.beaten)
+    beaten = f"{count_text(count, 'configuration')} beaten" if count else "none beaten"
     if rule.against is not None:
         return _reference_sentences(decision, rule, names, margin, seeds)
+    # Those that err alike have no lowest one.
+    lowest = np.flatnonzero(np.isclose(means, means[decision.leader], rtol=0, atol=1e-9))
+    leader = f" Lowest mean: {names[decision.leader]}." if len(lowest) < 2 else ""
+    if len(names) == 1:
+        return [f"Only {names[0]} is left in the race, after {seeds} seeds, and was not compared."]
     if decision.verdict == "best":
         text = (
             f"Best by {what}: {names[decision.best or 0]}, after {seeds} seeds; {beaten}, at level "
@@ -193,7 +203,7 @@ def _decision_sentences(
     elif decision.verdict == "undecided":
         text = (
             f"Undecided at the cap of {rule.most} seeds: {listed(decision.going_on)} are not told "
-            f"apart by {what}; {beaten}. Lowest mean: {names[decision.leader]}."
+            f"apart by {what}; {beaten}.{leader}"
         )
     else:
         text = (
@@ -233,10 +243,15 @@ def _diverged_sentences(frame: pd.DataFrame, names: Mapping[str, str]) -> list[s
 
 def _out_sentences(out: Mapping[str, str], names: Mapping[str, str]) -> list[str]:
     reasons = {
-        "stopped early": "was stopped early",
-        "failed": "has a trial that failed for good",
+        "stopped early": ("was stopped early", "were stopped early"),
+        "failed": ("has a trial that failed for good", "have each a trial that failed for good"),
     }
-    return [f"Out of the race: {names.get(key, key)} {reasons[word]}." for key, word in out.items()]
+    texts = []
+    for word, (one, several) in reasons.items():
+        if listed := [names.get(key, key) for key, why in out.items() if why == word]:
+            reason = one if len(listed) == 1 else several
+            texts.append(f"Out of the race: {_list_names(listed)} {reason}.")
+    return texts
 
 
 def _unit(objective: str) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, Concatenate
+from typing import Any, Concatenate, cast
 
+from ray.tune import Tuner
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -55,6 +56,7 @@ class TrialRunner:
         discard: Callable[[str], None],
         on_change: Callable[[], None],
         on_notice: Callable[[str], None],
+        profiles_of: Callable[[Trial], str] | None = None,
     ) -> None:
         """Prepare.
 
@@ -65,6 +67,8 @@ class TrialRunner:
             discard: deletes the checkpoint of a trial by its key, once it has ended.
             on_change: called after everything that happened.
             on_notice: called with what the user should know, perhaps again and again.
+            profiles_of: returns the folder where a trial leaves a profile of its process, or
+                nothing if it leaves none; None where no trial leaves one.
         """
         self.scheduler = scheduler
         self.admission = admission
@@ -72,6 +76,7 @@ class TrialRunner:
         self.discard = discard
         self.on_change = on_change
         self.on_notice = on_notice
+        self.profiles_of = profiles_of
         self.by_tune_id: dict[str, Trial] = {}
         self.broken: Exception | None = None
         """The first error of the study's own, which ends the run."""
@@ -111,13 +116,21 @@ class TrialRunner:
         """Run until the study is finished, or until it is told to stop and all trials are saved."""
         with self._scratch() as scratch:
             try:
-                new_tuner(self, scratch).fit()
+                self._new_tuner(scratch).fit()
             except Exception:
                 if self.broken is None:
                     raise
         if self.broken is not None:
             raise self.broken
         self.abandon()
+
+    def _new_tuner(self, scratch: str) -> Tuner:
+        if self.profiles_of is None:
+            return new_tuner(self, scratch)
+        # Late: few launches are profiled.
+        from trainables.profiled_trial import ProfiledTrainable
+
+        return new_tuner(self, scratch, trainable=ProfiledTrainable)
 
     @contextmanager
     def _scratch(self) -> Iterator[str]:
@@ -155,7 +168,11 @@ class TrialRunner:
         if trial is None:
             return None
         self.by_tune_id[tune_id] = trial
-        return assignment_of(trial, self.scheduler.study, self.admission)
+        assignment = assignment_of(trial, self.scheduler.study, self.admission)
+        if self.profiles_of is not None:
+            # One key more than the actors of other launches are told: `ProfiledAssignment`.
+            return cast(TrialAssignment, {**assignment, "profiles": self.profiles_of(trial)})
+        return assignment
 
     @_ends_the_run
     def note_started(self, tune_id: str) -> None:

@@ -175,15 +175,18 @@ class TuneStopper(Stopper):
         return self.listener.is_stopping and self.listener.is_at_rest
 
 
-def new_tuner(listener: TuneListener, scratch: str) -> tune.Tuner:
+def new_tuner(
+    listener: TuneListener, scratch: str, *, trainable: type[TrialTrainable] = TrialTrainable
+) -> tune.Tuner:
     """Return a run of Ray Tune.
 
     Args:
         listener: says which trials to run and hears what happens.
         scratch: a folder for Ray Tune's own files, or a URI.
+        trainable: what the actors are of.
     """
     return tune.Tuner(
-        TrialTrainable,
+        trainable,
         tune_config=tune.TuneConfig(
             search_alg=TuneSearcher(listener),
             scheduler=TuneScheduler(listener),

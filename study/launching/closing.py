@@ -149,15 +149,16 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     objectives = trials.shown_objectives(study.search.objectives)
     selects = study.search.selects
     search = study.as_dict()["search"]
+    looks = launch.record.study_run.looks()
     table = configurations.over_configurations(
         frame,
         factors,
         objectives,
         selects=selects,
         constraints=search.get("constraints", ()),
+        looks=[look.seeds for look in looks],
     )
     story = race.tell_race(frame, table, factors, search, objective=objectives[0])
-    looks = launch.record.study_run.looks()
     if status != INTERRUPTED:
         looks = with_look(looks, _look_of(table, objectives[0], story))
     raced = story.sentences if story else ()
@@ -172,7 +173,9 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     _say_table(launch, grid)
     texts = {name: render(grid) for name, render in RENDERINGS.items()} | launch.digest_texts()
     if trained and status == DONE:
-        for sentence in sensitivity_words(study, frame, table, factors):
+        for sentence in sensitivity_words(
+            study, frame, table, factors, [look.seeds for look in looks]
+        ):
             launch.say(sentence)
     effects = _effects_of(study, frame)
     if effects is not None:
@@ -189,7 +192,9 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     return DrawnResult(
         texts=texts,
         plots=plots,
-        description=result_note(study, frame, table, factors, objectives),
+        description=result_note(
+            study, frame, table, factors, objectives, [look.seeds for look in looks]
+        ),
         values=best_values(table, factors, objectives),
         more=more,
     )

@@ -19,7 +19,7 @@ Document = dict[str, Any]
 
 
 def plan_document(plan: StudyPlan) -> Document:
-    """Return what there is to do."""
+    """Return what there is to do; the key `profile` is the caller's to fill."""
     study = plan.scheduler.study
     points = [each.point for each in plan.scheduler.configurations]
     return {
@@ -30,11 +30,12 @@ def plan_document(plan: StudyPlan) -> Document:
         "chosen": _plain([dict(point) for point in points]),
         "upcoming": _plain([dict(point) for point in plan.upcoming]),
         "estimate": _plain(asdict(plan.estimate)) if plan.estimate is not None else None,
+        "profile": None,
     }
 
 
 def launch_document(launch: StudyLaunch, status: int) -> Document:
-    """Return how a launch has ended.
+    """Return how a launch has ended; the key `profile` is the caller's to fill.
 
     Args:
         launch: that has ended.
@@ -55,6 +56,7 @@ def launch_document(launch: StudyLaunch, status: int) -> Document:
         ],
         "tracking_uri": shown_tracking_uri(),
         "log": str(launch.folder.log),
+        "profile": None,
     }
 
 

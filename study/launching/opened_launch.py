@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -15,6 +16,9 @@ from study.launching.study_launch import StudyLaunch, prepare_launch
 from study.lock import hold_study
 from study.scheduling.code_rules import CodePolicy
 from study.state import StateFolder
+
+if TYPE_CHECKING:  # it loads pyinstrument, which few launches need
+    from study.launching.launch_profile import LaunchProfile
 
 
 @contextmanager
@@ -27,6 +31,7 @@ def open_launch(
     command: str,
     code: CodePolicy = "check",
     planning: bool = False,
+    profile: "LaunchProfile | None" = None,
 ) -> Iterator[StudyLaunch]:
     """Lend a prepared launch, to be run: meanwhile no other launch runs the study.
 
@@ -41,12 +46,15 @@ def open_launch(
         code: what becomes of results that other code computed.
         planning: whether the launch is to be planned alone: it then holds nothing, works on a copy
             of the folder, and writes nothing to the record.
+        profile: under way, if one is asked for.
 
     Raises:
         LaunchRefusedError: if the state directory, the data or the tracking server cannot be used.
         StudyHeldError: if another launch runs the study.
     """
-    prepare = partial(prepare_launch, study, console, data=data, command=command, code=code)
+    prepare = partial(
+        prepare_launch, study, console, data=data, command=command, code=code, profile=profile
+    )
     if planning:
         with folder.copy() as copied, folder.discarded_if_refused():
             yield prepare(folder=copied, planning=True)

@@ -26,6 +26,7 @@ def result_note(
     table: pd.DataFrame,
     factors: Sequence[str],
     objectives: Sequence[str],
+    looks: Sequence[int] = (),
 ) -> str:
     """Return question, answer and table in Markdown.
 
@@ -35,12 +36,13 @@ def result_note(
         table: as from `over_configurations`.
         factors: what names a configuration.
         objectives: the metrics that order configurations.
+        looks: numbers of seeds at which the study was looked at.
     """
     selects = study.search.selects
     answer = headline_of(
         table,
         factors,
-        contrasts_with_best(frame, table, factors),
+        contrasts_with_best(frame, table, factors, looks=looks),
         objective=objectives[0],
         selects=selects,
     )

@@ -8,11 +8,17 @@ from study.file.resolved import ResolvedStudy
 from trainables.metrics import TEST_ERROR_LAST
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 
 def sensitivity_words(
-    study: ResolvedStudy, frame: "pd.DataFrame", table: "pd.DataFrame", factors: list[str]
+    study: ResolvedStudy,
+    frame: "pd.DataFrame",
+    table: "pd.DataFrame",
+    factors: list[str],
+    looks: "Sequence[int]" = (),
 ) -> tuple[str, ...]:
     """Return a sentence for each curve over a searched number; nothing where there is none.
 
@@ -21,6 +27,7 @@ def sensitivity_words(
         frame: its trials.
         table: as from `over_configurations`.
         factors: what names a configuration.
+        looks: numbers of seeds at which the study was looked at.
     """
     # Late: the Gaussian processes take a second to load, which a launch without trials need not.
     from analysis.tables.numeric_factors import study_sensitivity
@@ -33,5 +40,6 @@ def sensitivity_words(
         metric=objective if study.search.selects else TEST_ERROR_LAST,
         space=study.search.space,
         margin=race_margin(study.as_dict()["search"]),
+        looks=looks,
     )
     return found.sentences if found.curves else ()

@@ -44,6 +44,25 @@ def quit_at_signals() -> Iterator[None]:
 
 
 @contextmanager
+def quit_at_signals_after(save: Callable[[], object]) -> Iterator[None]:
+    """End the process at the first signal, as `quit_at_signals` does, but call `save` before.
+
+    A signal meanwhile ends the process at once.
+    """
+    heard = 0
+
+    def save_and_quit(number: signal.Signals) -> None:
+        nonlocal heard
+        heard += 1
+        if heard == 1:
+            save()
+        _quit()
+
+    with _handled(save_and_quit):
+        yield
+
+
+@contextmanager
 def interrupt_at_signals() -> Iterator[None]:
     """Raise KeyboardInterrupt at each signal until the block ends; the third one ends the process.
 

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -40,6 +41,9 @@ from trainables.checkpoints import TrialCheckpoints
 from trainables.configuration import Configuration, check_last_batch
 from trainables.datasets import DatasetError, Splits
 
+if TYPE_CHECKING:  # it loads pyinstrument, which few launches need
+    from study.launching.launch_profile import LaunchProfile
+
 
 class LaunchRefusedError(Exception):
     """Something outside the study file is wrong; nothing was started."""
@@ -69,6 +73,8 @@ class StudyLaunch:
     """What is known of the code that computed the results on record."""
     lock: HeldLock | None = None
     """The lock of the state directory; None for a plan."""
+    profile: "LaunchProfile | None" = None
+    """Where the time of the launch goes, if that is asked for."""
 
     @property
     def shares(self) -> GpuShares:
@@ -147,6 +153,7 @@ def prepare_launch(
     code: CodePolicy = "check",
     planning: bool = False,
     lock: HeldLock | None = None,
+    profile: "LaunchProfile | None" = None,
 ) -> StudyLaunch:
     """Check the data, open the record and the search, and look up what is done already.
 
@@ -160,6 +167,7 @@ def prepare_launch(
         planning: whether nothing may be written to the record, nor downloaded: data that are not
             here are stood in for by their known shape.
         lock: of the state directory, held by this process.
+        profile: under way, if one is asked for.
 
     Raises:
         LaunchRefusedError: if the state directory, the data or the tracking server cannot be used.
@@ -235,6 +243,7 @@ def prepare_launch(
             found=found,
             code=review,
             lock=lock,
+            profile=profile,
         )
     except BaseException as error:
         record.close(timeout=0)

@@ -123,6 +123,8 @@ def _run_under_display(
 
         def note_change() -> None:
             drawing.begin()  # a trial has begun: until it ends the driver has little to do
+            if launch.profile is not None:
+                launch.profile.note_running(len(launch.scheduler.running))
             display.note_change()
 
         runner = TrialRunner(
@@ -132,11 +134,15 @@ def _run_under_display(
             discard=launch.discard_checkpoint,
             on_change=note_change,
             on_notice=display.say_once,
+            profiles_of=None if launch.profile is None else launch.profile.profiles_of,
         )
         display.occupancy = runner.nodes.occupancy
         lost = "The head of the cluster is lost, and the launch ends."
         with admission.cluster.watched(lambda: _leave_process(launch, runner, display, lost)):
-            return _run_until_told(launch, runner, display)
+            status = _run_until_told(launch, runner, display)
+        if launch.profile is not None:
+            launch.profile.note_running(0)
+        return status
 
 
 def _run_until_told(launch: StudyLaunch, runner: TrialRunner, display: LaunchDisplay) -> int:

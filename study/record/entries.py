@@ -313,7 +313,8 @@ def own_diagnostics(diagnostics: DiagnosticsSettings) -> tuple[dict[str, str], l
 def line_of(entry: TrialEntry) -> dict[str, Any]:
     """Return what the spool keeps of an entry."""
     content = {field.name: getattr(entry, field.name) for field in fields(entry)}
-    return {"kind": entry.kind, **content}
+    told = {name: value for name, value in content.items() if value is not None}
+    return {"kind": entry.kind, **told}
 
 
 def parse_line(line: Mapping[str, Any]) -> TrialEntry:

@@ -1,9 +1,10 @@
-"""The sentence of a study that selects nothing; `test_report.py` has those of studies that do."""
+"""The answer of a study in one sentence; `test_report.py` has it within a report."""
 
 import pandas as pd
 
 from analysis.report_page.headline import headline_of
 from analysis.tables import configurations
+from analysis.tables.paired import contrasts_with_best
 
 
 def said(factors, *rows):
@@ -37,16 +38,16 @@ def test_the_methods_that_are_lowest_are_counted_case_by_case():
         (None, "lamix", 2.0),
     )
     assert text == (
-        "Test error (last epoch) is lowest with LaMix in 2 of 3 cases, with Mixup in 1 "
-        "(a case: network)."
+        "Test error (last epoch) over 1 seed is lowest with LaMix in 2 of 3 cases, with Mixup in 1 "
+        "(a case: network). With one seed for each nothing tells a difference from chance."
     )
 
 
 def test_where_one_thing_varies_the_ends_are_given():
     text = said(["regularizer.beta"], (0.5, 4.0), (0.1, 9.0), (0.9, 6.0))
     assert text == (
-        "Test error (last epoch) from 4.00% with regularizer.beta = 0.5 to 9.00% with "
-        "regularizer.beta = 0.1."
+        "Test error (last epoch) over 1 seed: from 4.00% with regularizer.beta = 0.5 to 9.00% with "
+        "regularizer.beta = 0.1. With one seed for each nothing tells a difference from chance."
     )
 
 
@@ -68,3 +69,101 @@ def test_configurations_that_err_alike_share_the_lowest_error():
     table = configurations.over_configurations(frame, ["regularizer.beta"])
     text = headline_of(table, ["regularizer.beta"], [])
     assert text.startswith("2 of 3 configurations share the lowest validation error: 5.00")
+
+
+BETA = "regularizer.beta"
+
+
+def chosen(errors, *, outcomes=None, test=None, objective="validation_error", looks=()):
+    """Return the answer of a study that selects a β: by β its errors, one a seed."""
+    rows = [
+        {
+            BETA: beta,
+            "configuration": str(beta),
+            "seed": seed,
+            "outcome": (outcomes or {}).get((beta, seed), "completed"),
+            "run_id": f"{beta}-{seed}",
+            "validation_error": error,
+            "test_error_last": (test or {}).get(beta, 1.0) + error,
+        }
+        for beta, values in errors.items()
+        for seed, error in enumerate(values)
+    ]
+    frame = pd.DataFrame(rows)
+    lost = ~frame["outcome"].isin(["completed"])
+    frame.loc[lost, ["validation_error", "test_error_last"]] = None
+    table = configurations.over_configurations(frame, [BETA], objective, looks=looks)
+    contrasts = contrasts_with_best(frame, table, [BETA], looks=looks)
+    return headline_of(table, [BETA], contrasts, objective=objective)
+
+
+NEAR = {0.1: [5.0, 5.2, 5.1], 0.5: [5.1, 5.1, 5.2], 0.9: [9.0, 9.1, 9.2]}
+ALL_LOST = {(beta, seed): "diverged" for beta in NEAR for seed in range(3)}
+
+
+def test_where_all_trials_diverged_nothing_is_said_to_be_under_way():
+    assert chosen(NEAR, outcomes=ALL_LOST) == (
+        "No answer: no configuration has run in full; of 9 trials 9 diverged."
+    )
+    some = {key: "failed" if key[0] == 0.1 else None for key in ALL_LOST}
+    assert chosen(NEAR, outcomes=some) == (
+        "No answer yet: no configuration has run in full; of 9 trials 6 not finished, 3 failed."
+    )
+
+
+def test_a_configuration_without_a_finished_seed_is_counted_in_the_answer():
+    text = chosen(NEAR, outcomes={key: "failed" for key in ALL_LOST if key[0] == 0.9})
+    assert text.endswith("1 of 3 configurations has no finished seed.")
+    assert "none of the 2 values of β is told apart from the best" in text
+
+
+def test_the_lowest_of_those_with_all_seeds_is_not_called_the_lowest():
+    errors = {0.1: [5.0, 5.2, 5.1], 0.5: [1.1, 1.1, 1.2]}
+    text = chosen(errors, outcomes={(0.5, 2): "diverged"}, test={0.5: 0.9})
+    assert text.startswith("Lowest validation error of those with 3 seeds with regularizer.beta = ")
+    assert "1 trial diverged or failed: no mean counts such a seed." in text
+    assert "yet on test data the next, regularizer.beta = 0.5, is better by 4.10 points [" in text
+    low, high = text.partition("points [")[2].partition("]")[0].split(", ")
+    assert float(low) < 4.1 < float(high)
+
+
+def test_one_seed_for_each_tells_nothing_from_chance():
+    text = chosen({0.1: [5.0], 0.5: [9.0]})
+    assert text.endswith("With one seed for each nothing tells a difference from chance.")
+
+
+def test_values_that_may_be_best_are_the_tested_ones_by_the_objective():
+    text = chosen(NEAR)
+    said = "By validation error any tested β from 0.1 to 0.5 may be the best; the other value is"
+    assert f"{said} shown to be worse." in text
+
+
+def test_a_choice_on_test_data_says_so_and_gives_its_error_once():
+    text = chosen(NEAR, objective="test_error_last")
+    assert "(chosen on test data, so too low): 6.10 ± 0.10% over 3 seeds" in text
+    assert text.count("6.10") == 1
+
+
+def test_configurations_that_all_err_alike_are_not_lowest_in_any_case():
+    factors = ["network.name", "regularizer.name"]
+    rows = [(net, name, 5.0) for net in ("lenet", "resnet50") for name in ("mixup", "lamix")]
+    assert "is lowest with several alike in 2 of 2 cases" in said(factors, *rows)
+    assert "over 1 seed: 5.00% with each of 2 configurations." in said(
+        [BETA], (0.1, 5.0), (0.5, 5.0)
+    )
+
+
+def test_of_many_methods_three_are_named_and_the_others_counted():
+    factors = ["network.width", "regularizer.beta"]
+    rows = [(w, b / 10, 5.0 + ((w + b) % 6)) for w in range(6) for b in range(6)]
+    text = said(factors, *rows)
+    assert text.count("regularizer.beta = ") == 3
+    assert "with 3 others in 3 (a case: width)" in text
+
+
+def test_a_difference_seen_at_the_third_look_is_not_told_apart_for_that():
+    seeds = range(6)
+    near = {0.1: [5.0 + 0.1 * (s % 3) for s in seeds], 0.5: [5.2 + 0.13 * (s % 2) for s in seeds]}
+    alone, often = chosen(near), chosen(near, looks=(2, 3, 4, 5))
+    assert "β = 0.1 is the best of 2 tested" in alone
+    assert "none of the 2 values of β is told apart from the best" in often

@@ -67,8 +67,8 @@ def test_any_beta_from_3_to_8_tenths_does_as_well():
     (kept,) = good.may_be_best
     assert (kept.low, kept.high, kept.values) == (0.3, 0.8, (0.3, 0.5, 0.8))
     assert good.sentence == (
-        "Any β from 0.3 to 0.8 may be the best; the other 2 values are worse. "
-        "Any β from 0.3 to 0.8 costs at most 0.5 points against the best."
+        "Any tested β from 0.3 to 0.8 may be the best; the other 2 values are shown to be worse. "
+        "Any tested β from 0.3 to 0.8 costs at most 0.5 points against the best."
     )
 
 
@@ -76,7 +76,8 @@ def test_two_separate_ranges_are_two():
     errors = draw([4.0, 6.0, 4.0], [0.1] * 3, seed=3)[0]
     good = values_as_good([0.1, 0.5, 0.9], errors, name="β")
     assert [(run.low, run.high) for run in good.may_be_best] == [(0.1, 0.1), (0.9, 0.9)]
-    assert "Any β 0.1 or 0.9 may be the best; the other value is worse." in good.sentence
+    said = "Any tested β 0.1 or 0.9 may be the best; the other value is shown to be worse."
+    assert said in good.sentence
     assert good.shown_as_good == ()
 
 

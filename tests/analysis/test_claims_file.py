@@ -100,7 +100,7 @@ def test_cells_and_claims_get_the_verdicts_of_the_papers_own_tables(write):
     assert [j.verdict for j in ours.judgements] == [Verdict.NOT_REPRODUCED]
     (claim,) = published_table.judge_rows(frame, rows)
     assert claim_sentence(claim).startswith(
-        "No: Ours errs more in 1 of 1 case (digits, LeNet: +0.80"
+        "Contradicted here: Ours errs more in 1 of 1 case (digits, LeNet: +0.80"
     )
     grid = reproduction_grid([mixup, ours], published_table.layout_of(rows))
     assert "Some 2020" in grid.title and len(grid.rows) == 1

@@ -87,11 +87,13 @@ def long_study(seeds, *, own=2.0, risen=0.0):
 def test_a_higher_training_loss_is_shown_by_several_seeds_and_not_by_one():
     text = said("fig5", *long_study(3))
     assert text.count("training loss than") == text.count("is supported (+") == 2
-    assert "that LaMix does not overfit is supported" in text
+    assert "that LaMix does not overfit is supported for these 3 trials" in text
+    assert "than CutMix is supported" in text
+    assert "does not overfit is supported for this trial" in said("fig5", *long_study(1))
     assert said("fig5", *long_study(1)).count("is undecided (+") == 2
     low = said("fig5", *long_study(3, own=0.2, risen=2.0))
     assert low.count("is contradicted (−") + low.count("is contradicted (-") == 2
-    assert "does not overfit is contradicted (its test error ends at most 2.00 points" in low
+    assert "is contradicted for these 3 trials (its test error ends at most 2.00 points" in low
 
 
 def maps(share):
@@ -106,8 +108,8 @@ def test_narrower_maps_are_said_of_the_networks_that_were_looked_at_alone():
     text = said(
         "fig7", frame, labels, maps={"lamix": maps(0.2), "mixup": maps(0.5), "cutmix": maps(0.1)}
     )
-    assert "than those of mixup is supported for these two networks" in text
-    assert "than those of cutmix is contradicted for these two networks" in text
+    assert "than those of Mixup is supported for these two networks" in text
+    assert "than those of CutMix is contradicted for these two networks" in text
 
 
 @pytest.mark.parametrize(
@@ -137,7 +139,7 @@ def test_another_setting_is_not_compared_and_named():
     text = said("fig2", frame, labels, targets={"lamix": [targets(0.25)]})
     assert text == "The paper's Fig. 2 is not compared: epochs 8, the paper's 400."
     digits = frame.assign(**{"dataset.name": "digits"})
-    assert "has no lamix on digits" in said("fig7", digits, labels)
+    assert "has no LaMix on digits" in said("fig7", digits, labels)
 
 
 def test_what_is_not_on_record_is_not_compared():

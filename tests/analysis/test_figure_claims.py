@@ -64,11 +64,31 @@ def trials(**changes):
 
 def test_the_sentence_says_each_verdict_and_the_setting():
     assert figure_sentence("fig4", trials()) == (
-        "Of the paper's claims: that β = 0.5 is best is undecided; that β from 0.3 to 0.8 "
+        "Of the paper's claims: that β = 0.5 is best is undecided (9 values tested); that β from "
+        "0.3 to 0.8 "
         "(6 values tested) serve alike, within 0.4 points, is supported."
     )
     narrow = figure_sentence("fig4", trials(**{"network.width": 4}))
-    assert narrow.startswith("Of the paper's claims, in a setting that is not the paper's: ")
+    assert narrow.startswith(
+        "In this setting, which is not the paper's and says nothing of its claims: that β = 0.5 "
+    )
+
+
+def test_a_few_values_support_no_claim_of_all_and_may_yet_contradict_it():
+    few = [0.2, 0.5]
+    errors = curve([22.0, 19.0])
+    judged = judge_curve(few, errors, FIG4, comparable=True)
+    assert (judged.best, judged.alike) == (ClaimVerdict.UNDECIDED, ClaimVerdict.UNDECIDED)
+    assert judge_curve(few, errors[::-1], FIG4, comparable=True).best is ClaimVerdict.CONTRADICTED
+    above = judge_curve(few, curve([22.0, 23.0]), FIG6, comparable=True).above
+    below = judge_curve(few, curve([22.0, 17.0]), FIG6, comparable=True).above
+    assert (above, below) == (ClaimVerdict.UNDECIDED, ClaimVerdict.CONTRADICTED)
+
+
+def test_one_value_in_the_range_is_not_plural():
+    frame = trials()
+    held = frame[frame["regularizer.beta"].isin([0.1, 0.5, 0.9])]
+    assert "(1 value tested)" in figure_sentence("fig4", held)
 
 
 def test_where_something_else_varies_there_is_no_curve():

@@ -9,7 +9,7 @@ from analysis.figures import curves, draw_matplotlib, draw_plotly, errors, inter
 from analysis.figures.axes import measured_axis
 from analysis.figures.model import Axis, Figure, LineMark, Panel, PointMarks
 from analysis.figures.words import figure_words
-from analysis.report_page.gather import _configurations_shown, _left_out
+from analysis.report_page.shown import configurations_shown, names_left_out
 from analysis.tables import configurations
 from tests.analysis.test_figures import by_factor, frame_of
 
@@ -120,16 +120,16 @@ def test_the_projects_own_method_is_drawn_in_all_its_variants_among_many():
     others = [(f"rival{i}", "average") for i in range(13)]
     own = [("lamix", "average"), ("lamix", "puzzlemix")]
     table, factors = methods_table([*others, *own])
-    shown = _configurations_shown(table, factors)
+    shown = configurations_shown(table, factors)
     assert len(shown) == 10
     assert (shown["regularizer.name"] == "lamix").sum() == 2
-    left = _left_out(table, shown, factors)
+    left = names_left_out(table, shown, factors)
     assert len(left) == 5 and not any("LaMix" in name for name in left)
 
 
 def test_few_configurations_are_all_drawn():
     table, factors = methods_table([("vanilla", "average"), ("lamix", "average")] * 1)
-    assert len(_configurations_shown(table, factors)) == 2
+    assert len(configurations_shown(table, factors)) == 2
 
 
 def test_the_interval_plot_has_a_row_per_configuration_the_best_on_top():

@@ -29,7 +29,7 @@ def said(figure, history=None, labels=None, **diagnosed):
 def test_the_largest_targets_are_means_over_epochs_and_seeds():
     seeds = [soft_targets([0.4, 0.2], [0.6, 0.2]), soft_targets([0.7, 0.1], [0.7, 0.1])]
     text = said("fig2", targets={"LaMix": seeds})
-    assert ".600, .150 with LaMix" in text
+    assert ".600, .150 with LaMix (2 seeds)" in text
 
 
 def test_the_global_labels_range_is_that_of_their_middle_nine_tenths():
@@ -59,7 +59,7 @@ def test_a_test_error_that_rises_again_is_said():
     text = said("fig5", history, {"a": "LaMix", "b": "LaMix", "c": "Mixup"})
     assert text.startswith("After 3 epochs LaMix ends with a training loss of 0.60")
     assert "test error of 5.00%, no higher than at its lowest; Mixup" in text
-    assert "test error of 6.00%, 2.00 points above its lowest, at epoch 2." in text
+    assert "6.00%, 2.00 points above its lowest, at epoch 2 (over 1 to 2 seeds)." in text
 
 
 def test_the_narrowest_maps_come_first():
@@ -82,6 +82,27 @@ def test_the_separation_of_classes_is_their_silhouette(distance, verb):
     embedding = EmbeddingRecord(np.array([1, 5]), points, labels, ["a", "b"], None)
     text = said("fig8", embedding=("LaMix, seed 0", embedding))
     assert f"The classes {verb}" in text and "at epoch 1 to" in text
+
+
+@pytest.mark.parametrize(
+    ("errors", "said_of"),
+    [
+        ([5.0, 0.0, 0.0], "do not draw apart in the 2-D bottleneck of one trial, once all"),
+        ([5.0, 2.0, 0.0], "draw apart in the 2-D bottleneck of one trial: "),
+    ],
+)
+def test_classes_are_said_to_draw_apart_once_all_is_learned_where_that_is_on_record(
+    errors, said_of
+):
+    labels = np.repeat([0, 1], 30)
+    points = np.random.default_rng(0).normal(size=(3, 60, 2))
+    for place, distance in enumerate([0.0, 9.0, 4.0]):
+        points[place, labels == 1] += distance
+    embedding = EmbeddingRecord(np.array([1, 5, 9]), points, labels, ["a", "b"], np.array(errors))
+    text = said("fig8", embedding=("LaMix, seed 0", embedding))
+    assert said_of in text
+    few = "Fewer than two epochs on record have all training images learned." in text
+    assert few == (errors[1] > 0)
 
 
 def test_nothing_is_said_of_what_is_not_on_record():

@@ -49,13 +49,31 @@ def test_the_answer_names_the_values_that_do_as_well_within_the_margin():
     assert 0.3 <= low < 0.36 and 0.64 < high <= 0.71
     assert found.answer == (
         f"Any r.beta from {low:.3g} to {high:.3g} does as well as the best, within 0.50 points "
-        "(95%)."
+        "of validation error (95%)."
     )
     assert "Further trials would tell most at r.beta ≈ 0." in found.sentences[0]
 
 
 def test_a_study_without_a_margin_takes_half_a_point_and_says_so():
     assert "within 0.50 points" in found_in(over_beta()).answer
+
+
+def test_after_several_looks_the_range_is_told_at_a_stricter_level_and_is_no_wider():
+    alone, often = found_in(over_beta()), found_in(over_beta(), looks=(2, 3, 4))
+    assert alone.curves[0].curve.level == 0.95 < often.curves[0].curve.level
+    ((low, high),), ((inner, outer),) = (
+        found.curves[0].curve.shown_as_good for found in (alone, often)
+    )
+    assert low <= inner < outer <= high
+
+
+def test_values_that_violate_a_constraint_are_said_to_count_on_the_curve():
+    frame = over_beta().assign(epoch_seconds=lambda rows: rows["r.beta"])
+    bound = [{"metric": "epoch_seconds", "at_most": 0.35}]
+    factors = factors_of(frame)
+    table = over_configurations(frame, factors, constraints=bound)
+    found = study_sensitivity(frame, table, factors, metric="validation_error")
+    assert found.answer.endswith("(95%, constraints apart).")
 
 
 def test_noise_keeps_the_answer_empty_and_the_sentence_says_what_may_be():

@@ -61,9 +61,10 @@ def test_those_not_told_apart_at_the_cap_are_named():
     assert story.verdict == "undecided"
     (text,) = story.sentences
     assert text.startswith("Undecided at the cap of 5 seeds: regularizer.beta = 0.1 and regul")
-    assert text.endswith("1 configuration beaten. Lowest mean: regularizer.beta = 0.1.") or (
-        text.endswith("1 configuration beaten. Lowest mean: regularizer.beta = 0.2.")
-    )
+    assert text.endswith("1 configuration beaten.")  # both have the same mean
+    higher = [error + 0.02 for error in CLOSER]
+    (text,) = told(frame_of(CLOSE, higher, FAR)).sentences
+    assert text.endswith("1 configuration beaten. Lowest mean: regularizer.beta = 0.1.")
     assert set(story.standing.values()) == {"undecided", "beaten"}
 
 
@@ -136,3 +137,36 @@ def test_the_table_shows_where_each_stands_and_what_is_decided():
     assert "race" in text
     assert "beaten" in text
     assert "Best by validation error" in text
+
+
+def test_one_that_is_left_alone_is_not_called_best():
+    story = told(frame_of(CLOSE[:3], FAR, outcomes={(1, 0): "failed"}))
+    assert story.sentences == (
+        "Only regularizer.beta = 0.1 is left in the race, after 3 seeds, and was not compared.",
+        "Out of the race: regularizer.beta = 0.2 has a trial that failed for good.",
+    )
+
+
+def test_those_that_are_out_for_one_reason_are_one_sentence():
+    lost = {(n, 0): "failed" for n in (1, 2)}
+    story = told(frame_of(CLOSE[:3], FAR, FAR, outcomes=lost))
+    assert story.sentences[-1] == (
+        "Out of the race: regularizer.beta = 0.2 and regularizer.beta = 0.3 have each a trial that "
+        "failed for good."
+    )
+    none = told(frame_of(CLOSE[:3], FAR, outcomes={(0, 0): "failed", (1, 0): "failed"}))
+    assert none.sentences[0] == "No configuration is left in the race."
+
+
+def test_those_that_err_alike_have_no_lowest_mean():
+    (text,) = told(frame_of([5.0] * 5, [5.0] * 5)).sentences
+    assert text == (
+        "Undecided at the cap of 5 seeds: regularizer.beta = 0.1 and regularizer.beta = 0.2 are "
+        "not told apart by validation error; none beaten."
+    )
+
+
+def test_where_all_diverged_the_race_has_begun_though_nothing_was_measured():
+    lost = {(n, seed): "diverged" for n in range(2) for seed in range(5)}
+    frame = frame_of(CLOSE, CLOSER, outcomes=lost).drop(columns="validation_error")
+    assert told(frame).verdict == "undecided"

@@ -79,7 +79,12 @@ def test_what_is_not_decided_says_how_many_seeds_would_decide():
     assert found.verdict is ClaimVerdict.UNDECIDED
     text = claim_sentence(found)
     assert text.startswith("Not decided: that LaMix is on par with")
-    assert "with probability" in text or "no number of seeds is likely to decide" in text
+    assert "with probability" in text or "100 more seeds are unlikely to decide" in text
+
+
+def test_one_seed_forecasts_nothing():
+    found = judged(table("table1", PLACE, EQUAL, seeds=1), "table1")
+    assert "; in 1 fewer than two seeds forecast nothing." in claim_sentence(found)
 
 
 def test_rows_that_have_not_run_leave_the_claim_undecided():
@@ -95,7 +100,45 @@ def test_a_lost_seed_leaves_its_row_undecided():
     frame.loc[last, "outcome"] = "diverged"
     found = judged(frame, "table1")
     assert found.verdict is ClaimVerdict.UNDECIDED
-    assert "1 seed diverged or failed" in claim_sentence(found)
+    assert "1 seed diverged or failed: its case stays undecided." in claim_sentence(found)
+
+
+def test_a_case_whose_every_seed_is_lost_is_told_and_denies_a_yes():
+    good = table("table1", PLACE, EQUAL | {"lamix": 15.0}).to_dict("records")
+    lost = table("table1", ("cifar10", "resnet50"), EQUAL | {"lamix": 15.0})
+    lost.loc[lost["configuration"].str.contains("-lamix-"), "outcome"] = "diverged"
+    assert judged(frame_of(good), "table1").verdict is ClaimVerdict.SUPPORTED
+    found = judged(frame_of(good, lost.to_dict("records")), "table1")
+    assert found.verdict is ClaimVerdict.UNDECIDED
+    text = claim_sentence(found)
+    assert "5 seeds diverged or failed: their case stays undecided." in text
+    assert "1 more case has no finished seed of LaMix or of any rival." in text
+
+
+def test_a_lost_seed_of_a_method_that_the_claim_leaves_out_is_not_said_to_leave_it_open():
+    names = {"vanilla": 24.0, "puzzlemix": 19.6, "lamix_puzzlemix": 17.0}
+    vanilla = table("table1", PLACE, {"vanilla": 24.0}).to_dict("records")
+    frame = frame_of(
+        vanilla,
+        table("table3", PLACE, {k: v for k, v in names.items() if k != "vanilla"}).to_dict(
+            "records"
+        ),
+    )
+    frame.loc[(frame["regularizer.name"] == "vanilla") & (frame["seed"] == 0), "outcome"] = "failed"
+    assert "diverged or failed" not in claim_sentence(judged(frame, "table3"))
+
+
+def test_a_row_has_the_papers_setting_where_the_methods_of_its_claim_have():
+    rivals = {"puzzlemix": 19.6, "lamix_puzzlemix": 17.0}
+    own = table("table3", PLACE, rivals).to_dict("records")
+    # Vanilla by the recipe of this table: the paper's number is that of Table 1's.
+    vanilla = [
+        {**trial, "regularizer.name": "vanilla", "configuration": "v", "run_id": f"v{n}"}
+        for n, trial in enumerate(own[:5])
+    ]
+    text = claim_sentence(judged(frame_of(own, vanilla), "table3"))
+    assert text.startswith("Yes: ")
+    assert "is not the paper's" not in text
 
 
 def test_another_setting_is_judged_and_said_not_to_be_the_papers():
@@ -103,8 +146,31 @@ def test_another_setting_is_judged_and_said_not_to_be_the_papers():
     found = judged(frame, "table1")
     assert found.verdict is ClaimVerdict.SUPPORTED
     assert claim_sentence(found).endswith(
-        "The setting is not the paper's: this says nothing of its numbers."
+        "The setting is not the paper's: this says nothing of its claim or its numbers."
     )
+
+
+def test_in_another_setting_no_answer_is_yes_or_no():
+    near = table("table1", PLACE, EQUAL, training__epochs=8)
+    far = table("table1", PLACE, EQUAL | {"lamix": 25.0}, training__epochs=8)
+    assert claim_sentence(judged(near, "table1")).startswith("Shown here: LaMix is on par")
+    assert claim_sentence(judged(far, "table1")).startswith("Contradicted here: LaMix errs more")
+
+
+def test_how_many_cases_have_another_setting_is_said():
+    rows = [
+        table("table1", PLACE, EQUAL).to_dict("records"),
+        table("table1", ("cifar10", "resnet50"), EQUAL, training__epochs=8).to_dict("records"),
+    ]
+    text = claim_sentence(judged(frame_of(*rows), "table1"))
+    assert "In 1 of 2 cases the setting is not the paper's: such a case says nothing" in text
+    assert " points more, by case." in text
+
+
+def test_that_lamix_beats_smoothing_is_no_yes_to_whether_smoothing_does_the_same():
+    means = {"lamix": 19.0} | {f"mixup+smoothing={share}": 21.0 for share in (0.1, 0.2, 0.3, 0.4)}
+    found = judged(table("table5", PLACE, means), "table5")
+    assert claim_sentence(found).startswith("Shown here: LaMix errs less than Mixup + smoothing")
 
 
 def test_only_trials_that_share_all_but_the_regularizer_are_set_beside_each_other():

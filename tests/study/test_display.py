@@ -117,6 +117,7 @@ class TakenOver(NoRecord):
         metrics = vars(epochs_of([5.0])[-1])
         return SimpleNamespace(
             run_id="1",
+            key=key,
             is_finished=True,
             codes=frozenset(),
             outcome="completed",

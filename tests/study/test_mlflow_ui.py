@@ -178,7 +178,7 @@ def test_a_store_that_is_not_mlflows_default_is_named_to_its_ui(client, monkeypa
 
 
 def test_with_a_server_the_address_is_all_that_is_needed(client, monkeypatch):
-    monkeypatch.setattr(shell_commands.client, "tracking_uri", lambda: "http://host:5000/")
+    monkeypatch.setattr(shell_commands.location, "tracking_uri", lambda: "http://host:5000/")
     place = shell_commands.trials_place("7", "quick")
     assert place.startswith("http://host:5000/#/experiments/7/runs?") and "mlflow ui" not in place
 

@@ -60,7 +60,8 @@ def only(found):
             "serach.seeds=3",
             "serach",
             "there is no setting `serach`; known: study, question, trial, search, resources, "
-            "checkpoints, budget, ablate, claims, plugins, include, scales; did you mean `search`?",
+            "checkpoints, budget, ablate, notify, claims, plugins, include, scales; did you mean "
+            "`search`?",
         ),
         ("search.seeds=true", "search.seeds", "must be a whole number, but got `True`"),
         ("search.seeds=five", "search.seeds", "must be a whole number, but got `five`"),

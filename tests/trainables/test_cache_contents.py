@@ -73,6 +73,7 @@ def test_a_checksum_follows_all_that_a_data_set_holds(data: Path) -> None:
         "flip": False,
         "fingerprint": "another",
         "notes": ("another",),
+        "is_stand_in": True,
     }
     assert set(others) == {field.name for field in dataclasses.fields(splits)}
     for name, value in others.items():

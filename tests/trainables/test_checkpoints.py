@@ -279,7 +279,7 @@ def test_on_a_full_disk_a_trial_completes_without_its_diagnostics_and_says_so(
         epochs, last, notices = to_the_end(actor)
     assert epochs == undisturbed
     assert last["diagnostics"] == [] and last["missing"] == ["soft_targets.npz"]
-    assert "Cannot keep the diagnostics of trials: File too large; the trials complete" in notices
+    assert "Cannot keep the diagnostics of trials: File too large; the trials end" in notices
     assert "missing_diagnostics" in notices and str(tmp_path) not in notices
     assert list((tmp_path / "checkpoints").iterdir()) == []
 
