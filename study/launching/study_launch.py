@@ -32,11 +32,12 @@ from study.scheduling.gpu_shares import GpuShares
 from study.scheduling.proof_scheduler import PREFIX
 from study.scheduling.reconcile import ReconciledStudy, reconcile_study
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy, SearchError
+from study.search.opened_storage import SearchError
+from study.search.optuna_study import OptunaStudy, open_optuna_study
 from study.state import StateFolder
 from study.trials import RecordedTrial
 from trainables import datasets
-from trainables.checkpoints import TrialCheckpoints
+from trainables.checkpoints import TrialCheckpoints, open_checkpoints
 from trainables.configuration import Configuration, check_last_batch
 from trainables.datasets import DatasetError, Splits
 
@@ -167,7 +168,7 @@ def prepare_launch(
     """
     meter = BudgetMeter(study.budget)  # before data are read: that takes of its hours
     try:
-        checkpoints = TrialCheckpoints(folder.checkpoints)
+        checkpoints = open_checkpoints(folder.checkpoints)
     except (OSError, ValueError) as error:
         raise LaunchRefusedError(f"cannot use the state directory: {error}") from error
 
@@ -199,7 +200,7 @@ def prepare_launch(
         return fingerprint_of(configuration.dataset)
 
     try:
-        search = OptunaStudy(study, folder.optuna)
+        search = open_optuna_study(study, folder.optuna)
         scheduler = StudyScheduler(
             study,
             search,

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from analysis.record import location
 from study.execution.admission import NodeAdmission
 from study.execution.cluster import RayCluster, connect_cluster
-from study.execution.runner import TrialRunner
+from study.execution.runner import TrialRunner, machine_megabytes
 from study.launching import signals
 from study.launching.closing import close_launch
 from study.launching.display import LaunchDisplay
@@ -129,6 +129,7 @@ def _run_under_display(
             launch.scheduler,
             admission,
             scratch=launch.folder.scratch,
+            granted_mb=machine_megabytes(admission.cluster),
             discard=launch.discard_checkpoint,
             on_change=note_change,
             on_notice=display.say_once,

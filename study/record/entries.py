@@ -41,7 +41,7 @@ from study.record.artifacts import copy_artifacts, log_dataset, log_file
 from study.record.errors import MissingFileError
 from study.record.study_run import run_tags
 from study.record.trial_runs import TrialRuns
-from trainables.artifacts import TrialArtifacts
+from trainables.artifacts import open_artifacts
 from trainables.configuration import flatten_settings
 from trainables.diagnostics import DiagnosticsSettings
 from trainables.metrics import EpochMetrics
@@ -160,7 +160,7 @@ class DiagnosticsLeft(_TrialEntry):
             MissingFileError: if a file is neither there nor on record.
         """
         run_id = runs.run_id(self.key)
-        artifacts = TrialArtifacts(self.location)
+        artifacts = open_artifacts(self.location)
         for name in self.names:
             content = artifacts.load(self.key, name)
             if content is not None:

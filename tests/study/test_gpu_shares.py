@@ -22,7 +22,7 @@ from study.scheduling.gpu_shares import (
 )
 from study.scheduling.scheduler import StudyScheduler
 from study.scheduling.share_file import ShareMeasurement
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from study.trials import cost_class
 from trainables import probe
 from trainables.configuration import parse_configuration
@@ -399,7 +399,7 @@ def test_a_trial_is_handed_out_with_the_share_of_its_kind(make, storage):
 
     scheduler = StudyScheduler(
         study,
-        OptunaStudy(study, storage()),
+        open_optuna_study(study, storage()),
         Record(),
         data_of=lambda c: "feed",
         provenance={},
@@ -432,7 +432,7 @@ def test_a_failed_attempt_asks_for_more_of_the_gpu_where_the_gpus_memory_ran_out
     remembered = file.read_text()
     scheduler = StudyScheduler(
         study,
-        OptunaStudy(study, storage()),
+        open_optuna_study(study, storage()),
         Record(),
         data_of=lambda c: "feed",
         provenance={},
@@ -440,7 +440,7 @@ def test_a_failed_attempt_asks_for_more_of_the_gpu_where_the_gpus_memory_ran_out
     )
     ignore = {"discard": lambda key: None, "on_change": lambda: None, "on_notice": lambda say: None}
     here = SimpleNamespace(cluster=SimpleNamespace(existing=True))
-    runner = TrialRunner(scheduler, here, scratch="", **ignore)
+    runner = TrialRunner(scheduler, here, scratch="", granted_mb=None, **ignore)
     trial = runner.by_tune_id["a"] = scheduler.hand_out_trial()
     runner.note_failed("a", failure)
     assert trial.gpus == share

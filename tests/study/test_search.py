@@ -9,7 +9,7 @@ import pytest
 from study.file import points as file_points
 from study.file import space
 from study.file.settings import SearchSettings
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from study.trials import ConfigurationResult
 
 SAMPLERS = [s for s in get_args(get_type_hints(SearchSettings)["sampler"]) if s != "grid"]
@@ -44,7 +44,7 @@ def opened(make, tmp_path, empty):
     def opened(file="optuna.db", **options):
         if not (tmp_path / file).exists():
             shutil.copy(empty, tmp_path / file)
-        return OptunaStudy(make(**options), tmp_path / file)
+        return open_optuna_study(make(**options), tmp_path / file)
 
     return opened
 

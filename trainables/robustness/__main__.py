@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trainables.datasets import DatasetError
-from trainables.devices import be_deterministic, device_name
+from trainables.devices import be_deterministic, device_name, open_device
 from trainables.robustness.scoring import VERSION, NetworkScorer, RobustnessError
 
 
@@ -32,7 +32,7 @@ def main() -> int:
     arguments = parser.parse_args()
     answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
     be_deterministic()
-    scorer = NetworkScorer(arguments.data)
+    scorer = NetworkScorer(arguments.data, open_device())
     for line in sys.stdin:
         print(json.dumps(answer_to(json.loads(line), scorer)), file=answers, flush=True)
     return 0

@@ -13,7 +13,6 @@ from trainables import datasets
 from trainables.batches import PixelNormaliser
 from trainables.configuration import hash_configuration, parse_configuration
 from trainables.datasets import Images, Splits
-from trainables.devices import open_device
 from trainables.evaluation import evaluate_splits
 from trainables.networks import Network
 from trainables.robustness.perturbations import (
@@ -67,18 +66,15 @@ class PerturbedImages:
 class NetworkScorer:
     """Scores networks, one after the other; perturbed images are made once where they fit."""
 
-    def __init__(self, data: Path | str, device: torch.device | str | None = None) -> None:
-        """Open the device.
+    def __init__(self, data: Path | str, device: torch.device) -> None:
+        """Start with no images.
 
         Args:
             data: the folder that holds the data sets.
-            device: by default the current GPU, or the CPU where there is none.
-
-        Raises:
-            DeviceError: if there is no such device.
+            device: an open one (`devices.open_device`).
         """
         self.data = Path(data).absolute()
-        self.device = open_device(device)
+        self.device = device
         self._images: dict[str, PerturbedImages] = {}
 
     def score(
