@@ -24,7 +24,7 @@ from analysis.paper.diagnosed_claims import diagnosed_sentence
 from analysis.paper.findings import figure_finding
 from analysis.paper.reproduction import ComparedCell
 from analysis.paper.table_claims import JudgedClaim
-from analysis.record.names import CONFIGURATION, SEED
+from analysis.record.names import CONFIGURATION, DATASET_NAME, NETWORK_NAME, REGULARIZER_NAME, SEED
 from analysis.report_page import checks
 from analysis.report_page.diagnosed import diagnosed_trials, diagnostic_figures
 from analysis.report_page.headline import headline_of
@@ -50,7 +50,6 @@ SHOWN = MOST_BARE_CURVES
 """Configurations whose curves are drawn."""
 SPREAD = 6
 """Configurations of one method, from the best to the worst, whose curves are drawn."""
-METHOD = "regularizer.name"
 OWN_METHOD = "lamix"
 """The regularizer that the project is about: what it trained is always drawn."""
 
@@ -259,13 +258,13 @@ def _error_figures(
 ) -> Iterator[Figure | None]:
     """Yield the figures that are made from the errors of configurations."""
     objective = objectives[0]
-    if configurations.DATA not in factors:
+    if DATASET_NAME not in factors:
         yield search.pareto_front(table, factors, objectives)
     yield intervals.interval_rows(table, factors, objective=objective)
     yield errors.error_by_factor(
         table, frame, factors, objective=objective, test=test, space=info.space
     )
-    if configurations.DATA not in factors:  # across data sets errors do not compare
+    if DATASET_NAME not in factors:  # across data sets errors do not compare
         shares = factor_importance(table, factors, objective=objective, space=info.space)
         yield figures_curves.importance_bars(shares, caption=IMPORTANCE)
         if info.search.get("sampler") != "grid":
@@ -280,14 +279,14 @@ def _configurations_shown(table: pd.DataFrame, factors: list[str]) -> pd.DataFra
     several networks, are curves apart: the last of them is drawn.
     """
     ran = table[table["n"] > 0]
-    for name in (configurations.DATA, "network.name"):
+    for name in (DATASET_NAME, NETWORK_NAME):
         if name in factors and len(ran):
             ran = ran[ran[name] == ran[name].iloc[-1]]
     if len(ran) <= SHOWN:
         return ran
-    if METHOD in factors and ran[METHOD].nunique() > 1:
-        own = ran[ran[METHOD] == OWN_METHOD].head(SHOWN // 2)
-        chosen = [*own.index, *ran.drop_duplicates(METHOD).index, *ran.index]
+    if REGULARIZER_NAME in factors and ran[REGULARIZER_NAME].nunique() > 1:
+        own = ran[ran[REGULARIZER_NAME] == OWN_METHOD].head(SHOWN // 2)
+        chosen = [*own.index, *ran.drop_duplicates(REGULARIZER_NAME).index, *ran.index]
         kept = set(list(dict.fromkeys(chosen))[:SHOWN])
         return ran[ran.index.isin(kept)]
     places = [round(i * (len(ran) - 1) / (SPREAD - 1)) for i in range(SPREAD)]

@@ -18,6 +18,7 @@ from analysis.record.names import (
     CODE_KEPT,
     COMPLETED,
     DATA_FINGERPRINT,
+    DATASET_NAME,
     DEVICE,
     DIAGNOSTICS,
     DIVERGED,
@@ -46,8 +47,6 @@ from trainables.configuration import flatten_settings
 from trainables.diagnostics import DiagnosticsSettings
 from trainables.metrics import EpochMetrics
 
-DATASET_NAME = "dataset.name"
-"""The param that says which data set a trial is trained on."""
 METRICS_A_BATCH = 1000
 EPOCHS_A_BATCH = METRICS_A_BATCH // len(fields(EpochMetrics))
 PARAMS_A_BATCH = 100
