@@ -29,7 +29,7 @@ from analysis.paper.reproduction import first_trials
 from analysis.record.names import DATASET_NAME, EPOCHS, NETWORK_NAME, SEED
 from analysis.statistics.claims import ClaimVerdict
 from analysis.statistics.summary import paired_difference, summarise_seeds
-from trainables.metrics import TEST_ERROR, TRAIN_LOSS
+from trainables.metrics import EPOCH, TEST_ERROR, TRAIN_LOSS
 
 NUMBERS = {"fig2": "Fig. 2", "fig3": "Fig. 3", "fig5": "Fig. 5", "fig7": "Fig. 7", "fig8": "Fig. 8"}
 NETWORK = "preact_resnet18"
@@ -152,7 +152,7 @@ def _long_training(
     risen: list[float] = []
     for (run, metric), rows in history.groupby(["run_id", "metric"]):
         method = methods.get(labels.get(str(run), ""))
-        curve = rows.sort_values("epoch")["value"]
+        curve = rows.sort_values(EPOCH)["value"]
         if metric == TRAIN_LOSS and method:
             last.setdefault(method, {})[int(seeds[run])] = float(curve.iloc[-1])
         if metric == TEST_ERROR and method == OWN:

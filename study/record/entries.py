@@ -45,7 +45,7 @@ from study.record.trial_runs import TrialRuns
 from trainables.artifacts import open_artifacts
 from trainables.configuration import flatten_settings
 from trainables.diagnostics import DiagnosticsSettings
-from trainables.metrics import EpochMetrics
+from trainables.metrics import EPOCH, EpochMetrics
 
 METRICS_A_BATCH = 1000
 EPOCHS_A_BATCH = METRICS_A_BATCH // len(fields(EpochMetrics))
@@ -130,11 +130,11 @@ class EpochsTrained(_TrialEntry):
         runs.with_device.add(self.key)
 
     def _fresh_metrics(self, epoch: Mapping[str, Any], runs: TrialRuns) -> list[Metric]:
-        number = epoch["epoch"]
+        number = epoch[EPOCH]
         return [
             Metric(name, float(value), self.time, number)
             for name, value in epoch.items()
-            if name != "epoch" and value is not None and number > runs.last_epoch(self.key, name)
+            if name != EPOCH and value is not None and number > runs.last_epoch(self.key, name)
         ]
 
     def _where(self) -> dict[str, str]:
