@@ -207,7 +207,7 @@ def prepare_launch(
             record,
             data_of=data_of,
             provenance=provenance.provenance_tags(),
-            shares=GpuShares(study.resources, folder.shares),
+            shares=GpuShares(study.resources, folder.shares, data_of),
             meter=meter,
         )
         for notice in (*record.notices, *search.notices):
