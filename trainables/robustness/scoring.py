@@ -23,8 +23,6 @@ from trainables.robustness.perturbations import (
     perturb,
 )
 
-VERSION = 1
-"""Of what is measured here; scores of another version are made anew."""
 SPLIT = "test"
 ATTACK_BATCH = 250
 MOST_KEPT_BYTES = 2**30
