@@ -18,8 +18,8 @@ from typing import Any
 import pandas as pd
 
 from analysis import trials
-from analysis.record.errors import BUSY_SECONDS, RecordError, ask_until_answered, is_busy
 from analysis.record.names import CONFIGURATION
+from analysis.record.store_errors import BUSY_SECONDS, RecordError, ask_until_answered, is_busy
 from analysis.reported_error import TEST_CHOICES, add_test_flag
 from analysis.tables import configurations
 from analysis.tables.configurations import by_seed

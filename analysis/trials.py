@@ -29,7 +29,6 @@ from analysis.record.client import (
     with_tags,
 )
 from analysis.record.duplicates import keep_one_run_per_trial
-from analysis.record.errors import UnknownStudyError, unknown_name_message
 from analysis.record.names import (
     ADOPTED_FROM,
     CODE,
@@ -45,6 +44,7 @@ from analysis.record.names import (
     TRIAL_KEY,
     TRIAL_ROLE,
 )
+from analysis.record.store_errors import UnknownStudyError, unknown_name_message
 from analysis.record.study_info import (
     StudyInfo,
     find_experiment,

@@ -33,8 +33,8 @@ from trainables.datasets import load_planned
 from trainables.devices import be_deterministic, device_name
 from trainables.memory import give_back_freed, keep_freed, keep_within
 from trainables.metrics import GAUGES, EpochMetrics
+from trainables.node_checks import refuse_other_versions
 from trainables.own_modules import OwnModule
-from trainables.sight import refuse_other_versions
 from trainables.storage import describe_error
 from trainables.training import Trainer
 from trainables.training_step import StepCache

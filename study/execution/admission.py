@@ -9,7 +9,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.execution.cluster import ClusterError, RayCluster
 from study.scheduling.nodes import ClusterNode, node_faults
-from trainables.sight import NodeQuestion, code_versions, look_around
+from trainables.node_checks import NodeQuestion, code_versions, look_around
 from trainables.storage import open_storage
 
 LOOK_SECONDS = 300.0

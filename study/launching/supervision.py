@@ -27,7 +27,7 @@ from study.scheduling.nodes import ClusterNode, describe_nodes
 from study.scheduling.progress import describe_spent
 from study.scratch import sweep_scratch
 from trainables.datasets import AnySettings
-from trainables.sight import NodeQuestion
+from trainables.node_checks import NodeQuestion
 from trainables.storage import PART
 
 log = logging.getLogger(__name__)

@@ -189,7 +189,7 @@ class GpuShares:
             "mps": gpu.mps,
             "cpus": self.resources.cpus,
             "data": self.data_of(self.samples[kind]),
-            "code": trial_code(self.samples[kind]).digest,
+            "code_digest": trial_code(self.samples[kind]).digest,
         }
 
 

@@ -50,7 +50,7 @@ class ShareConditions(TypedDict):
     """Of a trial."""
     data: str
     """The fingerprint of the data set: the same settings may mean more images than before."""
-    code: str
+    code_digest: str
     """The digest of the code that computes a trial."""
 
 

@@ -17,7 +17,7 @@ from study.state import StateFolder
 from study.trials import cost_class
 from trainables.checkpoints import open_checkpoints
 from trainables.configuration import parse_configuration
-from trainables.sight import NodeSight, code_versions
+from trainables.node_checks import NodeSight, code_versions
 
 BIG = ClusterNode("abcdef0123", "big", cpus=8, gpus=2)
 SMALL = ClusterNode("fedcba9876", "small", cpus=2, gpus=0)

@@ -18,8 +18,8 @@ from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import open_optuna_study
 from study.trials import ConfigurationResult, RecordedTrial
 from tests.study.sample import epochs_of
-from trainables.configuration import hash_configuration
 from trainables.metrics import summarise_trial
+from trainables.trial_key import hash_configuration
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 MEDIAN = {"name": "median", "startup_configurations": 1}

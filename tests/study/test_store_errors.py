@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 from analysis import compare, report, trials
 from analysis.record.client import open_client
-from analysis.record.errors import ask_until_answered, is_store_error
+from analysis.record.store_errors import ask_until_answered, is_store_error
 from study import launch, list
 from study.record.errors import RecordError
 from study.record.opening import open_record

@@ -11,11 +11,11 @@ from scipy import ndimage
 
 from analysis.robustness import worker
 from trainables.batches import PixelNormaliser
-from trainables.configuration import hash_configuration
 from trainables.robustness.corruptions import SEVERITIES, STRENGTHS, corrupt
 from trainables.robustness.perturbations import PERTURBATIONS, attack, occlude
 from trainables.robustness_document import VERSION
 from trainables.training import Trainer
+from trainables.trial_key import hash_configuration
 
 CONFIGURATION = {
     "dataset": {"name": "digits", "train_images": 300, "test_images": 100},

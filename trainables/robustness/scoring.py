@@ -11,7 +11,7 @@ from torch import Tensor
 
 from trainables import datasets
 from trainables.batches import PixelNormaliser
-from trainables.configuration import hash_configuration, parse_configuration
+from trainables.configuration import parse_configuration
 from trainables.datasets import Images, Splits
 from trainables.evaluation import evaluate_splits
 from trainables.networks import Network
@@ -22,6 +22,7 @@ from trainables.robustness.perturbations import (
     depends_on_network,
     perturb,
 )
+from trainables.trial_key import hash_configuration
 
 SPLIT = "test"
 ATTACK_BATCH = 250
