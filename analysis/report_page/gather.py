@@ -24,17 +24,18 @@ from analysis.paper.diagnosed_claims import diagnosed_sentence
 from analysis.paper.findings import figure_finding
 from analysis.paper.reproduction import ComparedCell
 from analysis.paper.table_claims import JudgedClaim
-from analysis.record.names import CONFIGURATION, DATASET_NAME, NETWORK_NAME, REGULARIZER_NAME, SEED
+from analysis.record.names import DATASET_NAME, NETWORK_NAME, REGULARIZER_NAME
 from analysis.report_page import checks
 from analysis.report_page.diagnosed import diagnosed_trials, diagnostic_figures
 from analysis.report_page.headline import headline_of
 from analysis.statistics.importance import CAPTION as IMPORTANCE
 from analysis.statistics.importance import factor_importance
-from analysis.tables import configurations, paired
+from analysis.tables import paired
 from analysis.tables.numeric_factors import StudySensitivity, study_sensitivity
 from analysis.tables.paired import PairedContrast
 from analysis.tables.printed import setting_text
 from analysis.tables.race import RaceStory, race_margin, tell_race
+from analysis.tables.study_table import load_study_table
 from analysis.trials import StudyInfo
 from trainables.metrics import TEST_ERROR, TEST_ERROR_LAST, TRAIN_LOSS, course_metric
 
@@ -104,20 +105,9 @@ def gather_material(
         UnknownStudyError: if the study or the scale is not on record.
     """
     info = trials.study_info(study, scale, tracking_uri)
-    frame = trials.load(study, info.scale, tracking_uri)
-    factors = configurations.factors_of(frame, info.space)
     seeds = len(info.seeds) if info.seeds else None
-    wanted = _seeds_enough(frame, seeds)
-    objectives = [test if name == TEST_ERROR_LAST else name for name in info.objectives]
-    table = configurations.over_configurations(
-        frame,
-        factors,
-        objectives,
-        test=test,
-        seeds=wanted,
-        selects=info.selects,
-        constraints=info.constraints,
-    )
+    held = load_study_table(info, tracking_uri, test=test, whole=True)
+    frame, factors, objectives, table = held.frame, held.factors, held.objectives, held.table
     compared: list[ComparedCell] = []
     claims: list[JudgedClaim] = []
     rows = rows_of_data(info.published_cells)
@@ -238,14 +228,6 @@ def _judged_claims(
 def _in_order(drawn: list[Figure], figure: str | None) -> list[Figure]:
     """Return the figures with the one first that the study is about."""
     return sorted(drawn, key=lambda found: found.name != ABOUT.get(figure or ""))
-
-
-def _seeds_enough(frame: pd.DataFrame, seeds: int | None) -> int | None:
-    """Return how many seeds make a configuration eligible: the study's, once any has them."""
-    if seeds is None or frame.empty:
-        return None
-    most = configurations.completed_trials(frame).groupby(CONFIGURATION)[SEED].nunique().max()
-    return seeds if most >= seeds else None
 
 
 def _error_figures(
