@@ -18,8 +18,8 @@ from typing import Any
 import pandas as pd
 
 from analysis import trials
-from analysis.record.errors import BUSY_SECONDS, RecordError, ask_until_answered, is_busy
 from analysis.record.names import CONFIGURATION
+from analysis.record.store_errors import BUSY_SECONDS, RecordError, ask_until_answered, is_busy
 from analysis.reported_error import TEST_CHOICES, add_test_flag
 from analysis.tables import configurations
 from analysis.tables.configurations import by_seed
@@ -32,6 +32,7 @@ from analysis.tables.counterparts import (
 from analysis.tables.feasibility import none_feasible_sentence
 from analysis.tables.printed import setting_text
 from analysis.tables.rendering import to_text
+from analysis.tables.study_table import load_study_table
 from analysis.terminal import guards_output, plain_text
 from analysis.trials import StudyInfo, UnknownStudyError
 from trainables.metrics import TEST_ERROR_LAST
@@ -111,16 +112,12 @@ def compared_study(
         NoResultError: if no configuration has run in full.
     """
     info = _study_of_label(label, tracking_uri)
-    frame = trials.load(info.study, info.scale, tracking_uri)
-    factors = configurations.factors_of(frame, info.space)
-    objectives = [test if name == TEST_ERROR_LAST else name for name in info.objectives]
-    table = configurations.over_configurations(
-        frame,
-        factors,
-        objectives,
-        test=test,
-        selects=info.selects,
-        constraints=info.constraints,
+    loaded = load_study_table(info, tracking_uri, test=test)
+    frame, factors, objectives, table = (
+        loaded.frame,
+        loaded.factors,
+        loaded.objectives,
+        loaded.table,
     )
     chosen = table[table["best"]].head(1) if info.selects else table[table["n"] > 0]
     if none_feasible := none_feasible_sentence(table):

@@ -18,8 +18,8 @@ from typing import Any
 import pandas as pd
 
 from analysis import trials
-from analysis.record.errors import BUSY_SECONDS, RecordError, ask_until_answered, is_busy
 from analysis.record.names import CONFIGURATION, EVALUATION, SEED, TRIAL_KEY, WEIGHTS_FILE
+from analysis.record.store_errors import BUSY_SECONDS, RecordError, ask_until_answered, is_busy
 from analysis.robustness.grids import corruption_grid, robustness_grid, severity_grid
 from analysis.robustness.scores import RobustnessRecord, read_record, write_record
 from analysis.robustness.worker import RobustnessWorker, WorkerEndedError

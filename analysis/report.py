@@ -14,7 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.record.errors import (
+from analysis.record.names import REPORT
+from analysis.record.quick_reading import refuse_unknown_study
+from analysis.record.store_errors import (
     BUSY_SECONDS,
     RecordError,
     UnknownStudyError,
@@ -22,8 +24,6 @@ from analysis.record.errors import (
     is_busy,
     shown_reason,
 )
-from analysis.record.names import REPORT
-from analysis.record.quick_reading import refuse_unknown_study
 from analysis.reported_error import TEST_CHOICES, add_test_flag
 from analysis.terminal import guards_output, plain_text
 

@@ -14,7 +14,7 @@ import jinja2
 import pandas as pd
 
 from analysis.record.client import open_reader, search_all_experiments
-from analysis.record.errors import UnknownStudyError
+from analysis.record.store_errors import UnknownStudyError
 from analysis.record.study_info import scales_of
 from analysis.report_page.gather import ReportMaterial, gather_material
 from analysis.report_page.page import write_report

@@ -29,7 +29,6 @@ from analysis.record.client import (
     with_tags,
 )
 from analysis.record.duplicates import keep_one_run_per_trial
-from analysis.record.errors import UnknownStudyError, unknown_name_message
 from analysis.record.names import (
     ADOPTED_FROM,
     CODE,
@@ -45,6 +44,7 @@ from analysis.record.names import (
     TRIAL_KEY,
     TRIAL_ROLE,
 )
+from analysis.record.store_errors import UnknownStudyError, unknown_name_message
 from analysis.record.study_info import (
     StudyInfo,
     find_experiment,
@@ -53,7 +53,7 @@ from analysis.record.study_info import (
     study_info,
 )
 from analysis.record.values import is_flag, metric_value, nested_settings, typed_param
-from trainables.metrics import TEST_ERROR, TRAIN_ERROR, TRAIN_LOSS, VALIDATION_ERROR
+from trainables.metrics import EPOCH, TEST_ERROR, TRAIN_ERROR, TRAIN_LOSS, VALIDATION_ERROR
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -151,10 +151,10 @@ def history(
         for metric in metrics
         for point in client.get_metric_history(run_id, metric)
     ]
-    frame = pd.DataFrame(rows, columns=["run_id", "metric", "epoch", "value"])
+    frame = pd.DataFrame(rows, columns=["run_id", "metric", EPOCH, "value"])
     # A trial that went back to its last checkpoint has logged some epochs twice.
-    frame = frame.drop_duplicates(["run_id", "metric", "epoch"], keep="last")
-    return frame.sort_values(["run_id", "metric", "epoch"], ignore_index=True)
+    frame = frame.drop_duplicates(["run_id", "metric", EPOCH], keep="last")
+    return frame.sort_values(["run_id", "metric", EPOCH], ignore_index=True)
 
 
 def scales(study: str, tracking_uri: str | None = None) -> list[str]:

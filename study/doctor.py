@@ -10,7 +10,7 @@ from study import state
 from study.doctoring.checks import NAMES, run_checks
 from study.doctoring.findings import Finding, is_well, plain_findings
 from study.doctoring.machine import DoctorOptions
-from trainables.sight import code_versions
+from trainables.node_checks import code_versions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

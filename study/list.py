@@ -12,9 +12,9 @@ from typing import Any
 from rich.table import Table
 
 from analysis.console import PlainConsole
-from analysis.record.errors import RecordError
 from analysis.record.location import shown_tracking_uri
 from analysis.record.names import STATE_WORDS
+from analysis.record.store_errors import RecordError
 from analysis.terminal import guards_output
 from study import state
 from study.launching.shell_commands import python_command

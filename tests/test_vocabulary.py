@@ -37,6 +37,10 @@ OTHER_ROOM = "study/file/"
 """Looks up the keys of study files."""
 
 
+SETTING = re.compile(r"(dataset|network|regularizer|training|diagnostics)\.[a-z_]+")
+"""A setting's dotted path in the params of the record and the columns of a frame."""
+
+
 def literals(tree: ast.AST) -> Iterator[ast.Constant]:
     """Yield the texts of a module that are no docstrings."""
     docstrings = {
@@ -77,6 +81,20 @@ def compared(tree: ast.AST) -> Iterator[ast.expr]:
             yield node.value
 
 
+def repeated_settings(sources: dict[str, str]) -> dict[str, list[str]]:
+    """Return dotted path of a setting → where it is written out, of those in several places.
+
+    Args:
+        sources: file → its text.
+    """
+    places: dict[str, list[str]] = {}
+    for file, source in sources.items():
+        for node in literals(ast.parse(source)):
+            if SETTING.fullmatch(node.value):
+                places.setdefault(node.value, []).append(f"{file}:{node.lineno}")
+    return {path: where for path, where in places.items() if len(where) > 1}
+
+
 def misplaced(file: str, source: str) -> list[str]:
     """Return the literals of a file that are names of the record, with their lines."""
     tree = ast.parse(source)
@@ -105,6 +123,20 @@ def test_no_name_of_the_record_is_written_out(file):
     if file == "analysis/record/client.py":
         source = source.replace('f"tags.{name} = ', 'f"{name} = ')  # the one place that says so
     assert misplaced(file, source) == []
+
+
+def test_a_setting_that_is_asked_for_in_several_places_is_written_out_in_one():
+    rooms = [file for file in FILES if file.startswith(("analysis/", "study/record/"))]
+    sources = {file: (ROOT / file).read_text(encoding="utf-8") for file in rooms}
+    assert repeated_settings(sources) == {}
+
+
+def test_a_setting_written_out_twice_is_found():
+    once = {"a.py": '"""training.clip"""\nframe["training.clip"]'}
+    assert repeated_settings(once) == {}
+    assert repeated_settings({**once, "b.py": 'x = "training.clip"'}) == {
+        "training.clip": ["a.py:2", "b.py:1"]
+    }
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from trainables.storage import PART, StorageFolder
+from trainables.storage import PART, StorageFolder, open_storage
 
 SUFFIX = ".pt"
 MARK = b"\nblake2b\n"
@@ -28,9 +28,9 @@ class CheckpointError(Exception):
 class TrialCheckpoints:
     """The newest checkpoint of each trial, by trial key."""
 
-    def __init__(self, location: str) -> None:
-        """Open the folder at `location`, an absolute path or a URI such as ``s3://bucket/path``."""
-        self.folder = StorageFolder(location)
+    def __init__(self, folder: StorageFolder) -> None:
+        """Take the folder that holds them."""
+        self.folder = folder
 
     def save(self, key: str, state: Mapping[str, Any]) -> None:
         """Write the trial's state."""
@@ -80,6 +80,19 @@ class TrialCheckpoints:
                 name.endswith(SUFFIX) and name.removesuffix(SUFFIX) in ended
             ):
                 self.folder.delete(name)
+
+
+def open_checkpoints(location: str) -> TrialCheckpoints:
+    """Open the folder of checkpoints, which is made where there is none.
+
+    Args:
+        location: an absolute path or a URI such as ``s3://bucket/path``.
+
+    Raises:
+        OSError: if the place cannot be reached, or the folder not be made.
+        ValueError: if the location is none that is understood.
+    """
+    return TrialCheckpoints(open_storage(location))
 
 
 def _checksum(content: bytes | memoryview) -> bytes:

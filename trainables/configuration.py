@@ -1,8 +1,6 @@
 """A trial's configuration: everything that decides its result but the seed and the data's bytes."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Hashable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any, Self
@@ -196,19 +194,6 @@ def flatten_settings(nested: Mapping[str, Any], prefix: str = "") -> dict[str, A
     return flat
 
 
-def hash_configuration(configuration: Configuration, *, data: str, seed: int | None = None) -> str:
-    """Return the hash of the configuration, the data's fingerprint and, for a trial, the seed.
-
-    Settings that have their default are left out: a setting that a later version adds, whose
-    default is what was done before, leaves the keys of all trials on record as they are.
-    """
-    content: dict[str, Any] = {"configuration": _non_defaults(configuration), "data": data}
-    if seed is not None:
-        content["seed"] = seed
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
-
-
 def without_diagnostics(configuration: Configuration) -> Configuration:
     """Return the configuration of a trial of the same metrics that records nothing beside them."""
     if configuration.diagnostics == DiagnosticsSettings():
@@ -218,14 +203,14 @@ def without_diagnostics(configuration: Configuration) -> Configuration:
 
 def changed_settings(configuration: Configuration) -> dict[str, Any]:
     """Return the settings that are not at their default, by their dotted paths, and all names."""
-    return flatten_settings(_non_defaults(configuration))
+    return flatten_settings(non_default_settings(configuration))
 
 
-def _non_defaults(part: Any) -> dict[str, Any]:
+def non_default_settings(part: Any) -> dict[str, Any]:
     """Return the settings of a part of a configuration that are not at their default."""
     values = {field: getattr(part, field.name) for field in dataclasses.fields(part)}
     return {
-        field.name: _non_defaults(value) if dataclasses.is_dataclass(value) else value
+        field.name: non_default_settings(value) if dataclasses.is_dataclass(value) else value
         for field, value in values.items()
         if field.name == "name" or value != field.default
     }

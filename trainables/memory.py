@@ -17,20 +17,25 @@ CONTEXT_MEGABYTES = 600.0
 
 
 class PeakMemory:
-    """The most memory in use at once since this object was made, of the GPU or of the process."""
+    """The most memory in use at once since `begin_peak`, of the GPU or of the process."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        else:
-            _forget_process_peak()
 
     def megabytes(self) -> float:
         """Return the peak in units of 2^20 bytes."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) / MEGABYTE
         return _process_peak_bytes() / MEGABYTE
+
+
+def begin_peak(device: torch.device) -> PeakMemory:
+    """Forget the peak so far, and return the one from here on."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        _forget_process_peak()
+    return PeakMemory(device)
 
 
 def taken_megabytes(device: torch.device) -> float:

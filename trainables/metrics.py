@@ -2,7 +2,8 @@
 
 The field names here are the metric names everywhere. A metric is one field with its description;
 labels, axes, units, exported gauges, objectives and the value of a diverged trial follow from it.
-The standard library is all that this module needs, so that every room may read it.
+The standard library is all that this module needs, so that every room may read it. It is over 300
+lines because a metric and what it is are one place.
 """
 
 import math
@@ -15,6 +16,8 @@ LARGEST = 1e308
 """MLflow's SQL stores write an infinite metric as the largest float, which is beyond this."""
 PERCENT = "%"
 """The unit of every error: a share of images, 0 to 100."""
+UNIT_WORDS = {PERCENT: "percent"}
+"""What prose calls a unit; a unit that is not here speaks for itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +37,24 @@ class MetricDescription:
     selects: bool = True
     """Whether, as an objective, it chooses a best configuration."""
     gauge: str = ""
-    """What it is described as among the figures that a running trial exports; empty: it is not."""
+    """What it is described as among the figures that a running trial exports, without its unit;
+    empty: it is not exported."""
     worst: float | None = None
     """What the search is told of a trial that diverged; None: the value measured."""
     fewest_classes: int = 0
     """It is None where the data has fewer classes."""
     is_cost: bool = False
     """Whether two runs of one trial differ in it; all others are bitwise equal."""
+
+    def with_unit_word(self, text: str) -> str:
+        """Return the text, followed by the unit in words where there is one."""
+        return f"{text} in {UNIT_WORDS.get(self.unit, self.unit)}" if self.unit else text
+
+    @property
+    def gauge_sentence(self) -> str:
+        """The gauge's description with its unit, as a sentence."""
+        comma = "," if self.unit else ""
+        return f"{self.with_unit_word(self.gauge + comma)}."
 
 
 def described_error(
@@ -80,7 +94,7 @@ class EpochMetrics:
     scores.
     """
 
-    epoch: Annotated[int, MetricDescription(label="epoch", better=None, gauge="Epochs trained.")]
+    epoch: Annotated[int, MetricDescription(label="epoch", better=None, gauge="Epochs trained")]
     """Counted from 1."""
     train_loss: Annotated[
         float,
@@ -90,7 +104,7 @@ class EpochMetrics:
             objective=True,
             selects=False,
             worst=math.inf,
-            gauge="Loss on the training data.",
+            gauge="Loss on the training data",
         ),
     ]
     """Mean over the epoch's mini-batches of the regularizer's own loss."""
@@ -102,13 +116,13 @@ class EpochMetrics:
             "validation error",
             "validation",
             objective=True,
-            gauge="Error on the validation data, in percent.",
+            gauge="Error on the validation data",
         ),
     ] = None
     """On the validation share; None without one."""
     test_error: Annotated[
         float,
-        described_error("test error", "test", gauge="Error on the test data, in percent."),
+        described_error("test error", "test", gauge="Error on the test data"),
     ]
     validation_loss: Annotated[
         float | None, described_score("loss", "validation", worst=math.inf)
@@ -168,7 +182,7 @@ class EpochMetrics:
             label="images per second",
             better="higher",
             is_cost=True,
-            gauge="Training images per second.",
+            gauge="Training images per second",
         ),
     ]
     """Training images over the time spent in training alone."""
@@ -179,7 +193,7 @@ class EpochMetrics:
             unit="MB",
             objective=True,
             is_cost=True,
-            gauge="Most memory in use so far, in MB.",
+            gauge="Most memory in use so far",
         ),
     ]
     """Of the device, or of the process on a CPU, since the trial began; 2^20 bytes."""
@@ -217,7 +231,7 @@ METRICS: Mapping[str, MetricDescription] = {**EPOCH_METRICS, **_descriptions_in(
 """Every metric by its name, in the order of the fields."""
 COSTS = tuple(name for name, metric in METRICS.items() if metric.is_cost)
 """The metrics that differ between two runs of one trial; all others are bitwise equal."""
-GAUGES = {name: metric.gauge for name, metric in METRICS.items() if metric.gauge}
+GAUGES = {name: metric.gauge_sentence for name, metric in METRICS.items() if metric.gauge}
 """What of a running trial is exported, and its description."""
 OBJECTIVES = tuple(
     sorted(
@@ -227,6 +241,9 @@ OBJECTIVES = tuple(
 )
 """What a study may minimise: on validation data, then costs, then what selects nothing."""
 
+EPOCH = "epoch"
+"""Also the column of a history that holds it."""
+LEARNING_RATE = "learning_rate"
 TRAIN_LOSS = "train_loss"
 TRAIN_ERROR = "train_error"
 VALIDATION_ERROR = "validation_error"

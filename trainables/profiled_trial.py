@@ -68,10 +68,10 @@ class ProfiledTrainable(TrialTrainable):
         if self._sampler is None or self._sampler.session is None:
             return
         # Late: a trial without a profile needs no pyinstrument.
-        from trainables.trial_profiles import TrialProfiles
+        from trainables.trial_profiles import open_profiles
 
         try:
-            TrialProfiles(self._profiles).save(self.key, self._sampler.session)
+            open_profiles(self._profiles).save(self.key, self._sampler.session)
         except OSError as error:  # the trial is worth more than its profile
             log.warning("cannot keep the profile of %s: %s", self.assignment["name"], error)
 

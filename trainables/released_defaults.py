@@ -1,6 +1,6 @@
 """The defaults of all settings, as they were released: what a trial's key leaves out.
 
-A key (`configuration.hash_configuration`) leaves a setting out that has its default. With another
+A key (`trial_key.hash_configuration`) leaves a setting out that has its default. With another
 default an old trial would stand for a new one, so the defaults are written down once, in a file
 that gains entries and never changes one.
 """

@@ -16,11 +16,14 @@ class StorageFolder:
     on a local disk also after a loss of power, once the write has returned.
     """
 
-    def __init__(self, location: str, *, create: bool = True) -> None:
-        """Open the folder at `location`, an absolute path or a URI such as ``s3://bucket/path``."""
-        self.files, self.path = fs.FileSystem.from_uri(location)
-        if create:
-            self.files.create_dir(self.path, recursive=True)
+    def __init__(self, files: fs.FileSystem, path: str) -> None:
+        """Take a folder that is open (`open_storage`).
+
+        Args:
+            files: the file system that it is in.
+            path: where in there.
+        """
+        self.files, self.path = files, path
 
     def of(self, name: str) -> str:
         """Return where the file is, for messages."""
@@ -74,6 +77,23 @@ class StorageFolder:
         """Delete the folder with all that is in it, folders too."""
         if self.files.get_file_info(self.path).type != fs.FileType.NotFound:
             self.files.delete_dir(self.path)
+
+
+def open_storage(location: str, *, create: bool = True) -> StorageFolder:
+    """Open a folder.
+
+    Args:
+        location: an absolute path or a URI such as ``s3://bucket/path``.
+        create: whether to make the folder where there is none.
+
+    Raises:
+        OSError: if the place cannot be reached, or the folder not be made.
+        ValueError: if the location is none that is understood.
+    """
+    files, path = fs.FileSystem.from_uri(location)
+    if create:
+        files.create_dir(path, recursive=True)
+    return StorageFolder(files, path)
 
 
 def location_below(location: str, *names: str) -> str:

@@ -19,13 +19,13 @@ from ray import get_runtime_context, tune
 from ray.util.metrics import Gauge
 
 from trainables import plugins
-from trainables.artifacts import TrialArtifacts
+from trainables.artifacts import open_artifacts
 from trainables.assignment import TrialAssignment
 from trainables.checkpoints import (
     CheckpointError,
     SaveCadence,
-    TrialCheckpoints,
     estimated_cost,
+    open_checkpoints,
 )
 from trainables.code_digest import NOT_RECORDED, CodeChangedError, trial_code
 from trainables.configuration import Configuration, parse_configuration
@@ -33,8 +33,8 @@ from trainables.datasets import load_planned
 from trainables.devices import be_deterministic, device_name
 from trainables.memory import give_back_freed, keep_freed, keep_within
 from trainables.metrics import GAUGES, EpochMetrics
+from trainables.node_checks import refuse_other_versions
 from trainables.own_modules import OwnModule
-from trainables.sight import refuse_other_versions
 from trainables.storage import describe_error
 from trainables.training import Trainer
 from trainables.training_step import StepCache
@@ -170,8 +170,8 @@ class TrialTrainable(tune.Trainable):
         plugins.know_shipped(OwnModule(**module) for module in config["own_modules"])
         configuration = parse_configuration(config["configuration"])
         _check_code(configuration, config["code"])
-        self.checkpoints = TrialCheckpoints(config["checkpoints"])
-        self.artifacts = TrialArtifacts(config["checkpoints"])
+        self.checkpoints = open_checkpoints(config["checkpoints"])
+        self.artifacts = open_artifacts(config["checkpoints"])
         vars(self).pop("trainer", None)  # what is not kept of it is free before more is taken
         give_back_freed()
         planned = Path(config["data"]).absolute(), config["fingerprint"]

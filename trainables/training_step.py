@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from trainables.configuration import Configuration, settings_key
 from trainables.cuda_graphs import CudaRecorder, RecordingFailedError, StepRecordings
-from trainables.memory import PeakMemory
+from trainables.memory import PeakMemory, begin_peak
 from trainables.networks import Network
 from trainables.precision import computing_in
 from trainables.recipe import Precision, TrainingSettings
@@ -37,6 +37,7 @@ class TrainingStep:
         *,
         precision: Precision,
         device: torch.device,
+        memory: PeakMemory,
     ) -> None:
         """Take networks at their start, and put them on the device.
 
@@ -46,9 +47,10 @@ class TrainingStep:
             training: the recipe.
             precision: of the forward and backward pass.
             device: where it computes.
+            memory: its peak since before the networks went to the device.
         """
-        self.memory = PeakMemory(device)
-        """Since the step was made: what a recording takes shows only while it is made."""
+        self.memory = memory
+        """Since before the step was made: what a recording takes shows only while it is made."""
         self.precision, self.device = precision, device
         self.batch_size, self.compile = training.batch_size, training.compile
         # Tensor cores are made for this layout; convolutions in fp32 gain nothing by it.
@@ -230,6 +232,7 @@ class StepCache:
                 configuration.training,
                 precision=precision,
                 device=device,
+                memory=begin_peak(device),
             )
             self.key = key
         return self.step

@@ -8,15 +8,15 @@ import json
 
 from pyinstrument.session import Session
 
-from trainables.storage import StorageFolder
+from trainables.storage import StorageFolder, open_storage
 
 
 class TrialProfiles:
     """The profiles that trials of one launch have left."""
 
-    def __init__(self, location: str, *, create: bool = True) -> None:
-        """Open the folder at `location`, an absolute path or a URI such as ``s3://bucket/path``."""
-        self.folder = StorageFolder(location, create=create)
+    def __init__(self, folder: StorageFolder) -> None:
+        """Take the folder that they are in (`open_profiles`)."""
+        self.folder = folder
 
     def save(self, key: str, session: Session) -> None:
         """Write a trial's profile, whole or not at all."""
@@ -32,3 +32,17 @@ class TrialProfiles:
 
 def _file_of(key: str) -> str:
     return f"{key}.json.gz"
+
+
+def open_profiles(location: str, *, create: bool = True) -> TrialProfiles:
+    """Open the folder of profiles of trials.
+
+    Args:
+        location: an absolute path or a URI such as ``s3://bucket/path``.
+        create: whether to make the folder where there is none.
+
+    Raises:
+        OSError: if the place cannot be reached, or the folder not be made.
+        ValueError: if the location is none that is understood.
+    """
+    return TrialProfiles(open_storage(location, create=create))

@@ -15,7 +15,8 @@ from analysis.figures.model import (
     Panel,
 )
 from analysis.statistics.summary import summarise_seeds
-from trainables.metrics import PERCENT, TRAIN_LOSS, VALIDATION_ERROR, description_of
+from analysis.tables.display_names import axis_name
+from trainables.metrics import EPOCH, PERCENT, TRAIN_LOSS, VALIDATION_ERROR, description_of
 
 MOST_CURVES = 6
 """More curves than this in one panel are not told apart with their intervals."""
@@ -76,7 +77,7 @@ def learning_curves(
         if marks:
             ends = [end for mark in marks for end in (mark.low, mark.high) if end is not None]
             scale = measured_axis(metric, [mark.y for mark in marks], ends)
-            panels.append(Panel(marks, Axis("epoch", whole=True), scale))
+            panels.append(Panel(marks, Axis(axis_name(EPOCH), whole=True), scale))
     if not panels:
         return None
     seeds = history.groupby("label")["run_id"].nunique()
@@ -111,7 +112,7 @@ def importance_bars(shares: Mapping[str, float], *, caption: str) -> Figure | No
 
 
 def _mean_curve(history: pd.DataFrame, label: str, style: int, *, errors: bool) -> LineMark:
-    values = history.pivot(index="epoch", columns="run_id", values="value")
+    values = history.pivot(index=EPOCH, columns="run_id", values="value")
     # An epoch that some seeds never reached would break the curve: the rest had other seeds.
     rows = values.notna().all(axis=1)
     kept = values[rows].to_numpy(dtype=float)

@@ -40,6 +40,7 @@ on the fixed batch:
 - `class_names_C`: text; may be left out.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -82,7 +83,7 @@ class SoftTargets:
         Raises:
             BadArtifactError: if an array is missing or of another shape.
         """
-        arrays = _ArrayFile(path)
+        arrays = _read_arrays(path)
         epochs = arrays.take("epochs_E", ndim=1)
         edges, counts = _check_histogram(arrays, "target", len(epochs))
         held = arrays.has("global_counts_EB")
@@ -118,7 +119,7 @@ class ActivationMaps:
         Raises:
             BadArtifactError: if an array is missing or of another shape.
         """
-        arrays = _ArrayFile(path)
+        arrays = _read_arrays(path)
         images = arrays.take("images_NHWC", ndim=4)
         labels = arrays.take("labels_N", ndim=1, length=len(images)).astype(np.int64)
         return cls(
@@ -149,7 +150,7 @@ class EmbeddingRecord:
         Raises:
             BadArtifactError: if an array is missing or of another shape.
         """
-        arrays = _ArrayFile(path)
+        arrays = _read_arrays(path)
         epochs = arrays.take("epochs_E", ndim=1).astype(np.int64)
         points = arrays.take("points_EN2", ndim=3, length=len(epochs))
         labels = arrays.take("labels_N", ndim=1, length=points.shape[1]).astype(np.int64)
@@ -181,7 +182,7 @@ class PredictionRecord:
         Raises:
             BadArtifactError: if an array is missing or of another shape.
         """
-        arrays = _ArrayFile(path)
+        arrays = _read_arrays(path)
         log_p = arrays.take("log_p_NC", ndim=2)
         labels = arrays.take("labels_N", ndim=1, length=len(log_p)).astype(np.int64)
         predicted = arrays.take("predictions_N", ndim=1, length=len(log_p))
@@ -201,13 +202,9 @@ class PredictionRecord:
 class _ArrayFile:
     """The arrays of one file, with errors that name the file and the array."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._path = path
-        try:
-            with np.load(path, allow_pickle=False) as held:
-                self._arrays = {name: held[name] for name in held.files}
-        except (OSError, ValueError) as error:
-            raise BadArtifactError(f"{path} is not a file of named arrays: {error}") from error
+        self._arrays = arrays
 
     def has(self, name: str) -> bool:
         return name in self._arrays
@@ -225,6 +222,14 @@ class _ArrayFile:
         if self.has("class_names_C"):
             return [str(name) for name in self.take("class_names_C", ndim=1)]
         return [f"class {label}" for label in range(int(labels_N.max(initial=0)) + 1)]
+
+
+def _read_arrays(path: Path) -> _ArrayFile:
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            return _ArrayFile(path, {name: held[name] for name in held.files})
+    except (OSError, ValueError) as error:
+        raise BadArtifactError(f"{path} is not a file of named arrays: {error}") from error
 
 
 def _check_histogram(arrays: _ArrayFile, kind: str, epochs: int) -> tuple[Floats, Floats]:

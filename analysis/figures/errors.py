@@ -18,8 +18,8 @@ from analysis.figures.model import (
     Panel,
     PointMarks,
 )
-from analysis.record.names import CONFIGURATION, SEED
-from analysis.tables.configurations import DATA, completed_trials, hashable_value
+from analysis.record.names import CONFIGURATION, DATASET_NAME, SEED
+from analysis.tables.configurations import completed_trials, hashable_value
 from analysis.tables.display_names import (
     axis_name,
     count_text,
@@ -69,7 +69,7 @@ def error_by_factor(
         return None
     runs = tuple(run for ids in table["run_ids"] for run in ids)
     subject = "Error" if _is_error(objective) else with_capital(display_name(objective))
-    if DATA in factors:
+    if DATASET_NAME in factors:
         return _by_data_set(table, frame, factors, test, space, name, runs)
     if len(factors) == 1:
         panels = [
@@ -110,14 +110,14 @@ def _by_data_set(
     runs: tuple[str, ...],
 ) -> Figure | None:
     """Return a panel of test errors per data set, or None where the rest makes too many curves."""
-    rest = [factor for factor in factors if factor != DATA]
-    by = _curve_factor(table, rest, within=[DATA]) if rest else None
+    rest = [factor for factor in factors if factor != DATASET_NAME]
+    by = _curve_factor(table, rest, within=[DATASET_NAME]) if rest else None
     if by is None:
         return None
     others = [factor for factor in rest if factor != by]
     panels = []
-    for data in table[DATA].unique():
-        panel = _curves_by_factor(table[table[DATA] == data], by, others, test, space)
+    for data in table[DATASET_NAME].unique():
+        panel = _curves_by_factor(table[table[DATASET_NAME] == data], by, others, test, space)
         panels.append(replace(panel, title=display_name(str(data))))
     caption = (
         f"{with_capital(display_name(test))}, one panel per data set. {interval_note(table['n'])}"

@@ -23,8 +23,10 @@ from analysis.figures.model import (
 )
 from analysis.statistics.summary import summarise_seeds
 from analysis.tables.display_names import (
+    axis_name,
     with_capital,
 )
+from trainables.metrics import EPOCH
 
 
 def top_targets(targets: Mapping[str, Sequence[SoftTargets]]) -> Figure | None:
@@ -175,6 +177,6 @@ def _distribution_panel(
     return Panel(
         [heat],
         Axis(f"value of the {what}"),
-        Axis("epoch", reverse=True, whole=True),
+        Axis(axis_name(EPOCH), reverse=True, whole=True),
         with_capital(what),
     )

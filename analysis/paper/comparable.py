@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.record.names import BETA, DATASET_NAME, GLOBAL_LABEL, NETWORK_NAME, REGULARIZER_NAME
 from analysis.tables.configurations import hashable_value
 from analysis.tables.display_names import setting_value_text
 from analysis.tables.printed import short_name
@@ -42,12 +43,12 @@ class PaperConfiguration:
     @property
     def dataset(self) -> str:
         """The name of the data set."""
-        return str(self.settings["dataset.name"])
+        return str(self.settings[DATASET_NAME])
 
     @property
     def network(self) -> str:
         """The name of the network."""
-        return str(self.settings["network.name"])
+        return str(self.settings[NETWORK_NAME])
 
 
 @cache
@@ -117,7 +118,7 @@ def nearest_configuration(
     It has the same data set, network and regularizer by name, and of those the fewest settings of
     the regularizer that differ; the first of several.
     """
-    names = ("dataset.name", "network.name", "regularizer.name")
+    names = (DATASET_NAME, NETWORK_NAME, REGULARIZER_NAME)
     alike = [
         wanted
         for wanted in among
@@ -131,10 +132,10 @@ def nearest_configuration(
 def canonical_settings(settings: Settings) -> dict[str, Any]:
     """Return the settings with one spelling for what is the same: no global label is β = 1."""
     found = dict(settings)
-    if found.get("regularizer.name") == "lamix" and (
-        found.get("regularizer.beta") == 1 or found.get("regularizer.global_label") == "none"
+    if found.get(REGULARIZER_NAME) == "lamix" and (
+        found.get(BETA) == 1 or found.get(GLOBAL_LABEL) == "none"
     ):
-        found |= {"regularizer.beta": 1.0, "regularizer.global_label": "none"}
+        found |= {BETA: 1.0, GLOBAL_LABEL: "none"}
     return found
 
 

@@ -26,16 +26,16 @@ from analysis.paper.comparable import difference_text, differing_settings
 from analysis.paper.findings import OVERFITTING, DiagnosedTrials, silhouettes
 from analysis.paper.methods import method_of, method_word
 from analysis.paper.reproduction import first_trials
-from analysis.record.names import SEED
+from analysis.record.names import DATASET_NAME, EPOCHS, NETWORK_NAME, SEED
 from analysis.statistics.claims import ClaimVerdict
 from analysis.statistics.summary import paired_difference, summarise_seeds
-from trainables.metrics import TEST_ERROR, TRAIN_LOSS
+from trainables.metrics import EPOCH, TEST_ERROR, TRAIN_LOSS
 
 NUMBERS = {"fig2": "Fig. 2", "fig3": "Fig. 3", "fig5": "Fig. 5", "fig7": "Fig. 7", "fig8": "Fig. 8"}
 NETWORK = "preact_resnet18"
 CHANGED = {
-    "fig5": ("training.epochs", "dataset.validation"),
-    "fig8": ("training.epochs", "network.name"),
+    "fig5": (EPOCHS, "dataset.validation"),
+    "fig8": (EPOCHS, NETWORK_NAME),
 }
 """Settings in which a figure is not Table 1, or of which the paper says nothing."""
 SECOND_TARGETS = {"cifar100": 0.14, "cifar10": 0.25}
@@ -91,7 +91,7 @@ def _other_setting(figure: str, first: pd.DataFrame) -> str:
     """Return how the trials are not the paper's, in words; nothing where they are."""
     wanted = cells.cell_configurations("table1")
     for _, row in first.iterrows():
-        data, method = str(row.get("dataset.name")), method_of(row)
+        data, method = str(row.get(DATASET_NAME)), method_of(row)
         cell = wanted.get((data, NETWORK, str(method)))
         if cell is None or data not in SECOND_TARGETS:
             name = method_word(method) if method else "such regularizer"
@@ -108,7 +108,7 @@ def _second_targets(
     diagnosed: DiagnosedTrials, frame: pd.DataFrame, labels: Mapping[str, str]
 ) -> list[str]:
     data = {
-        labels[row["run_id"]]: str(row["dataset.name"])
+        labels[row["run_id"]]: str(row[DATASET_NAME])
         for _, row in frame.iterrows()
         if row["run_id"] in labels
     }
@@ -153,7 +153,7 @@ def _long_training(
     risen: list[float] = []
     for (run, metric), rows in history.groupby(["run_id", "metric"]):
         method = methods.get(labels.get(str(run), ""))
-        curve = rows.sort_values("epoch")["value"]
+        curve = rows.sort_values(EPOCH)["value"]
         if metric == TRAIN_LOSS and method:
             last.setdefault(method, {})[int(seeds[run])] = float(curve.iloc[-1])
         if metric == TEST_ERROR and method == OWN:

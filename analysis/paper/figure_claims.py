@@ -23,7 +23,7 @@ import pandas as pd
 
 from analysis.paper.comparable import differing_settings, paper_configurations
 from analysis.paper.reproduction import first_trials
-from analysis.record.names import CONFIGURATION
+from analysis.record.names import BETA, CONFIGURATION, SMOOTHING
 from analysis.statistics.best_set import best_set, values_as_good
 from analysis.statistics.claims import ClaimVerdict
 from analysis.statistics.looks import present_share
@@ -54,8 +54,8 @@ class CurveClaim:
 
 
 CURVE_CLAIMS = {
-    "fig4": CurveClaim("fig4_beta", "regularizer.beta", 0.5, alike=(0.3, 0.8)),
-    "fig6": CurveClaim("fig6_smoothing", "regularizer.smoothing", 0.2, above=LAMIX),
+    "fig4": CurveClaim("fig4_beta", BETA, 0.5, alike=(0.3, 0.8)),
+    "fig6": CurveClaim("fig6_smoothing", SMOOTHING, 0.2, above=LAMIX),
 }
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.figures.diagnostics import ActivationMaps, EmbeddingRecord, Floats, SoftTargets
 from analysis.tables.display_names import count_text, number_text
-from trainables.metrics import TEST_ERROR, TRAIN_LOSS
+from trainables.metrics import EPOCH, TEST_ERROR, TRAIN_LOSS
 
 OVERFITTING = 0.5
 """From how many points above its lowest value on the test error is said to have risen."""
@@ -129,7 +129,7 @@ def long_training(history: pd.DataFrame, labels: Mapping[str, str]) -> str:
 def _mean_curves(history: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, "pd.Series[float]"]:
     named = history.assign(label=history["run_id"].map(dict(labels)))
     return {
-        str(label): rows.groupby("epoch")["value"].mean()
+        str(label): rows.groupby(EPOCH)["value"].mean()
         for label, rows in named.groupby("label", sort=False)
     }
 

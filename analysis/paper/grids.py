@@ -9,7 +9,9 @@ from analysis.paper.verdict import MARKS, CellJudgement, Verdict
 from analysis.tables.display_names import display_name, number_text, with_capital
 from analysis.tables.printed import interval_text, spread_text
 from analysis.tables.rendering import TableCell, TableGrid
-from trainables.metrics import TEST_ERRORS
+from trainables.metrics import METRICS, TEST_ERROR, TEST_ERRORS
+
+ERROR_WORDS = METRICS[TEST_ERROR].with_unit_word(METRICS[TEST_ERROR].label)
 
 TEST_WORDS = dict(zip(TEST_ERRORS, ("last", "last 10", "best"), strict=True))
 """What a table without room calls the ways to give a test error."""
@@ -63,7 +65,7 @@ def detail_grid(compared: Sequence[ComparedCell], *, of: str = "the paper") -> T
     return TableGrid(
         header=[("", name) for name in header],
         rows=rows,
-        title=f"Each cell against {of}: test error in percent, ours − paper",
+        title=f"Each cell against {of}: {ERROR_WORDS}, ours − paper",
         notes=list(_detail_notes(compared)),
         numeric=[False] * words + [True] * (len(header) - words - 2) + [False] * 2,
     )
@@ -178,5 +180,6 @@ def _are_rivals(cell: ComparedCell, other: ComparedCell) -> bool:
 def _grid_legend(compared: Sequence[ComparedCell]) -> str:
     used = {judgement.verdict for cell in compared for judgement in cell.judgements}
     marks = [f"{sign} {verdict}" for verdict, sign in MARKS.items() if sign and verdict in used]
-    start = "Test error in percent, mean ± standard deviation over seeds; bold: lowest of its kind."
+    spread = "mean ± standard deviation over seeds; bold: lowest of its kind."
+    start = f"{with_capital(ERROR_WORDS)}, {spread}"
     return f"{start} {', '.join(marks)}." if marks else start

@@ -15,7 +15,7 @@ from analysis.paper.claims_file import PublishedRow
 from analysis.paper.reproduction import ComparedCell, WantedCell, compared_cell, first_trials
 from analysis.paper.table_claims import JudgedClaim, judge_claim
 from analysis.paper.table_rows import PLAIN_MARGIN, ClaimKind, MethodClaim, MethodRow
-from analysis.record.names import CONFIGURATION, OUTCOME
+from analysis.record.names import CONFIGURATION, DATASET_NAME, NETWORK_NAME, OUTCOME
 from analysis.statistics.published import CellMargin, PublishedCell, equivalence_margin
 from analysis.tables.configurations import LOST, by_seed, hashable_value
 from analysis.tables.display_names import display_name
@@ -115,7 +115,7 @@ def _method_row(frame: pd.DataFrame, group: Sequence[PublishedRow], subject: str
 
 def _matching_trials(frame: pd.DataFrame, row: PublishedRow) -> list["pd.Series[Any]"]:
     """Return one trial of each configuration that has the settings of a published cell."""
-    wanted = {"dataset.name": row.dataset, "network.name": row.network, **row.match}
+    wanted = {DATASET_NAME: row.dataset, NETWORK_NAME: row.network, **row.match}
     return [trial for _, trial in first_trials(frame).iterrows() if _has_settings(trial, wanted)]
 
 

@@ -21,7 +21,7 @@ from analysis.paper.comparable import (
 )
 from analysis.paper.methods import method_of
 from analysis.paper.reproduction import first_trials
-from analysis.record.names import CONFIGURATION, OUTCOME
+from analysis.record.names import CONFIGURATION, DATASET_NAME, NETWORK_NAME, OUTCOME
 from analysis.tables.configurations import LOST, by_seed, hashable_value, settings_of
 from analysis.tables.printed import setting_text
 from trainables.metrics import TEST_ERROR_LAST
@@ -111,7 +111,7 @@ def table_rows(frame: pd.DataFrame, table: str, *, test: str = TEST_ERROR_LAST) 
     for key, (_, row) in zip(keys, first.iterrows(), strict=True):
         groups.setdefault(key, []).append(row)
     varied = [name for i, name in enumerate(names) if len({key[i] for key in groups}) > 1]
-    named = [name for name in ("dataset.name", "network.name") if name in first]
+    named = [name for name in (DATASET_NAME, NETWORK_NAME) if name in first]
     varied = list(dict.fromkeys([*named, *_told_by_the_data(first, varied)]))
     return [_method_row(frame, rows, varied, table, test) for rows in groups.values()]
 
@@ -151,7 +151,7 @@ def _method_row(
     comparable = True
     wanted = cells.cell_configurations(table)
     claimed = {TABLE_CLAIMS[table].subject, *TABLE_CLAIMS[table].rivals}
-    data, network = str(rows[0].get("dataset.name")), str(rows[0].get("network.name"))
+    data, network = str(rows[0].get(DATASET_NAME)), str(rows[0].get(NETWORK_NAME))
     for row in rows:
         method = method_of(row)
         if method is None:

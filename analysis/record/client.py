@@ -14,7 +14,7 @@ from mlflow.entities import Experiment, Run, ViewType
 from mlflow.exceptions import MlflowException
 
 from analysis.record import collector, credentials, location, sqlite_file
-from analysis.record.errors import UnknownStudyError, store_errors_told
+from analysis.record.store_errors import UnknownStudyError, store_errors_told
 
 PAGE = 1000
 """Runs per request."""

@@ -3,7 +3,8 @@
 An experiment is a study. It holds one run per scale (`role: study`), and below each of these one
 run per trial (`role: trial`). `analysis.trials.load` gives a tag's and a param's name to the column
 that holds it, so the names here are names of columns too. The names of metrics stand in
-`trainables.metrics`, the names of settings in the classes of the settings.
+`trainables.metrics`, the names of settings in the classes of the
+settings; those that are asked for by name stand here too.
 """
 
 from typing import Final, Literal, get_args
@@ -108,6 +109,17 @@ MLFLOW_PREFIX = "mlflow."
 # Params; all others are settings, under their dotted paths
 
 SEED = "seed"
+
+# Settings that the analysis or the record asks for by name
+
+DATASET_NAME = "dataset.name"
+NETWORK_NAME = "network.name"
+REGULARIZER_NAME = "regularizer.name"
+EPOCHS = "training.epochs"
+BETA = "regularizer.beta"
+SMOOTHING = "regularizer.smoothing"
+ALPHA = "regularizer.alpha"
+GLOBAL_LABEL = "regularizer.global_label"
 
 PACKAGES_FILE = "provenance/packages.txt"
 """The installed packages with their versions, among the artifacts of the study's run."""

@@ -13,9 +13,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from analysis.record import credentials, sqlite_file
-from analysis.record.errors import UnknownStudyError, store_errors_told, unknown_name_message
 from analysis.record.location import no_record_message, tracking_uri
 from analysis.record.names import ROLE, SCALE, STUDY_ROLE
+from analysis.record.store_errors import UnknownStudyError, store_errors_told, unknown_name_message
 
 COLUMNS = {
     "experiments": {"experiment_id", "name", "lifecycle_stage", "workspace"},

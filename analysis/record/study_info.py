@@ -21,7 +21,6 @@ from analysis.record.client import (
     search_all_runs,
     with_tags,
 )
-from analysis.record.errors import UnknownStudyError, list_names, unknown_name_message
 from analysis.record.looks import StudyLook, read_looks
 from analysis.record.names import (
     MLFLOW_PREFIX,
@@ -33,6 +32,7 @@ from analysis.record.names import (
     STATE_WORDS,
     STUDY_ROLE,
 )
+from analysis.record.store_errors import UnknownStudyError, list_names, unknown_name_message
 from trainables.metrics import VALIDATION_ERROR, is_selecting, ordering_metrics
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,15 @@ from analysis.paper.cells import TABLES
 from analysis.record.names import (
     CONFIGURATION,
     DATA_FINGERPRINT,
+    DATASET_NAME,
     DEVICE,
     DIVERGED,
+    EPOCHS,
     FAILED,
     GIT_COMMIT,
     GIT_DIRTY,
     PYTHON,
+    REGULARIZER_NAME,
     STATE_WORDS,
     STOPPED_EARLY,
 )
@@ -118,7 +121,7 @@ def optimum_at_an_edge(evidence: StudyEvidence) -> Iterator[str]:
 
 def unequal_budgets(evidence: StudyEvidence) -> Iterator[str]:
     """One regularizer was given more configurations to be tuned with than another."""
-    column = "regularizer.name"
+    column = REGULARIZER_NAME
     if column not in evidence.frame or evidence.info.study in TABLES:
         return  # in a table of the paper every configuration is a cell of its own
     counts = evidence.frame.groupby(column)[CONFIGURATION].nunique()
@@ -138,7 +141,7 @@ def mixed_versions(evidence: StudyEvidence) -> Iterator[str]:
         count = _distinct_values(frame, GIT_COMMIT)
         yield f"The trials ran at {count} different commits: {commits}."
     if DATA_FINGERPRINT in frame:
-        sets = frame["dataset.name"] if "dataset.name" in frame else pd.Series("", frame.index)
+        sets = frame[DATASET_NAME] if DATASET_NAME in frame else pd.Series("", frame.index)
         for name, prints in frame.groupby(sets)[DATA_FINGERPRINT]:
             if prints.nunique() > 1:
                 yield (
@@ -177,9 +180,9 @@ def selection_on_test(evidence: StudyEvidence) -> Iterator[str]:
 def unlike_the_paper(evidence: StudyEvidence) -> Iterator[str]:
     """A study of a table of the paper that trains for another time than the paper."""
     layout = TABLES.get(evidence.info.study)
-    if layout is None or evidence.info.scale != "paper" or "training.epochs" not in evidence.frame:
+    if layout is None or evidence.info.scale != "paper" or EPOCHS not in evidence.frame:
         return
-    others = sorted(set(evidence.frame["training.epochs"].dropna()) - {layout.epochs})
+    others = sorted(set(evidence.frame[EPOCHS].dropna()) - {layout.epochs})
     if others:
         listed = ", ".join(setting_value_text(value) for value in others)
         yield f"The paper trained for {layout.epochs} epochs; trials here for {listed}."

@@ -23,18 +23,19 @@ from analysis.paper.diagnosed_claims import diagnosed_sentence
 from analysis.paper.findings import figure_finding
 from analysis.paper.reproduction import ComparedCell
 from analysis.paper.table_claims import JudgedClaim
-from analysis.record.names import CONFIGURATION, SEED
+from analysis.record.names import DATASET_NAME
 from analysis.report_page import checks
 from analysis.report_page.diagnosed import diagnosed_trials, diagnostic_figures
 from analysis.report_page.headline import headline_of
 from analysis.report_page.shown import SHOWN, configurations_shown, names_left_out
 from analysis.statistics.importance import CAPTION as IMPORTANCE
 from analysis.statistics.importance import factor_importance
-from analysis.tables import configurations, paired
+from analysis.tables import paired
 from analysis.tables.numeric_factors import StudySensitivity, study_sensitivity
 from analysis.tables.paired import PairedContrast
 from analysis.tables.printed import setting_text
 from analysis.tables.race import RaceStory, race_margin, tell_race
+from analysis.tables.study_table import load_study_table
 from analysis.trials import StudyInfo
 from trainables.metrics import TEST_ERROR, TEST_ERROR_LAST, TRAIN_LOSS, course_metric
 
@@ -98,21 +99,9 @@ def gather_material(
         UnknownStudyError: if the study or the scale is not on record.
     """
     info = trials.study_info(study, scale, tracking_uri)
-    frame = trials.load(study, info.scale, tracking_uri)
-    factors = configurations.factors_of(frame, info.space)
     seeds = len(info.seeds) if info.seeds else None
-    wanted = _seeds_enough(frame, seeds)
-    objectives = [test if name == TEST_ERROR_LAST else name for name in info.objectives]
-    table = configurations.over_configurations(
-        frame,
-        factors,
-        objectives,
-        test=test,
-        seeds=wanted,
-        selects=info.selects,
-        constraints=info.constraints,
-        looks=info.looks_at,
-    )
+    held = load_study_table(info, tracking_uri, test=test, whole=True)
+    frame, factors, objectives, table = held.frame, held.factors, held.objectives, held.table
     compared: list[ComparedCell] = []
     claims: list[JudgedClaim] = []
     rows = rows_of_data(info.published_cells)
@@ -249,14 +238,6 @@ def _in_order(drawn: list[Figure], figure: str | None) -> list[Figure]:
     return sorted(drawn, key=lambda found: found.name != ABOUT.get(figure or ""))
 
 
-def _seeds_enough(frame: pd.DataFrame, seeds: int | None) -> int | None:
-    """Return how many seeds make a configuration eligible: the study's, once any has them."""
-    if seeds is None or frame.empty:
-        return None
-    most = configurations.completed_trials(frame).groupby(CONFIGURATION)[SEED].nunique().max()
-    return seeds if most >= seeds else None
-
-
 def _error_figures(
     info: StudyInfo,
     frame: pd.DataFrame,
@@ -267,13 +248,13 @@ def _error_figures(
 ) -> Iterator[Figure | None]:
     """Yield the figures that are made from the errors of configurations."""
     objective = objectives[0]
-    if configurations.DATA not in factors:
+    if DATASET_NAME not in factors:
         yield search.pareto_front(table, factors, objectives)
     yield intervals.interval_rows(table, factors, objective=objective)
     yield errors.error_by_factor(
         table, frame, factors, objective=objective, test=test, space=info.space
     )
-    if configurations.DATA not in factors:  # across data sets errors do not compare
+    if DATASET_NAME not in factors:  # across data sets errors do not compare
         shares = factor_importance(table, factors, objective=objective, space=info.space)
         yield figures_curves.importance_bars(shares, caption=IMPORTANCE)
         if info.search.get("sampler") != "grid":

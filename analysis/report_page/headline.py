@@ -10,15 +10,10 @@ from analysis.paper import reproduction
 from analysis.paper.claim_words import claim_sentence
 from analysis.paper.reproduction import ComparedCell
 from analysis.paper.table_claims import JudgedClaim
+from analysis.record.names import DATASET_NAME
 from analysis.statistics.best_set import range_sentence
 from analysis.statistics.summary import SeedSummary
-from analysis.tables.configurations import (
-    DATA,
-    MAY_BE_BEST,
-    PARTS,
-    data_sets,
-    hashable_value,
-)
+from analysis.tables.configurations import MAY_BE_BEST, PARTS, data_sets, hashable_value
 from analysis.tables.display_names import SYMBOLS, count_text, display_name, number_text
 from analysis.tables.feasibility import (
     feasible_rows,
@@ -258,9 +253,9 @@ def _subject_of(name: str) -> str:
 
 
 def _on_data(row: "pd.Series[Any]", factors: Sequence[str], objective: str) -> str:
-    rest = [name for name in factors if name != DATA]
+    rest = [name for name in factors if name != DATASET_NAME]
     reached = _with_unit(_error_summary(row, objective), objective)
-    return f"on {display_name(str(row[DATA]))} {reached} with {setting_text(row, rest)}"
+    return f"on {display_name(str(row[DATASET_NAME]))} {reached} with {setting_text(row, rest)}"
 
 
 def _next_best(contrasts: Sequence[PairedContrast]) -> str:

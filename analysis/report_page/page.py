@@ -16,7 +16,9 @@ from analysis.record.names import (
     ADOPTED_FROM,
     CODE,
     DATA_FINGERPRINT,
+    DATASET_NAME,
     DEVICE,
+    EPOCHS,
     GIT_COMMIT,
     GIT_DIRTY,
     OUTCOME,
@@ -192,11 +194,11 @@ def _fact_lines(material: ReportMaterial) -> list[tuple[str, str]]:
         facts.append(("seeds", f"{rule['first']} to {rule['most']}, by a race"))
     if info.search.get("sampler"):
         facts.append(("sampler", str(info.search["sampler"])))
-    if "dataset.name" in frame and len(frame):
-        names = [display_name(str(name)) for name in frame["dataset.name"].unique()]
+    if DATASET_NAME in frame and len(frame):
+        names = [display_name(str(name)) for name in frame[DATASET_NAME].unique()]
         facts.append(("data", ", ".join(names) if len(names) < 3 else f"{len(names)} data sets"))
-    if {EPOCH_SECONDS, "training.epochs"} <= set(frame.columns):
-        hours = (frame[EPOCH_SECONDS] * frame["training.epochs"]).sum() / 3600
+    if {EPOCH_SECONDS, EPOCHS} <= set(frame.columns):
+        hours = (frame[EPOCH_SECONDS] * frame[EPOCHS]).sum() / 3600
         facts.append(("training time", f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"))
     return facts
 

@@ -3,14 +3,13 @@
 import pandas as pd
 
 from analysis.figures.curves import MOST_BARE_CURVES
-from analysis.tables import configurations
+from analysis.record.names import DATASET_NAME, NETWORK_NAME, REGULARIZER_NAME
 from analysis.tables.printed import setting_text
 
 SHOWN = MOST_BARE_CURVES
 """Configurations whose curves are drawn."""
 SPREAD = 6
 """Configurations of one method, from the best to the worst, whose curves are drawn."""
-METHOD = "regularizer.name"
 OWN_METHOD = "lamix"
 """The regularizer that the project is about: what it trained is always drawn."""
 
@@ -23,14 +22,14 @@ def configurations_shown(table: pd.DataFrame, factors: list[str]) -> pd.DataFram
     several networks, are curves apart: the last of them is drawn.
     """
     ran = table[table["n"] > 0]
-    for name in (configurations.DATA, "network.name"):
+    for name in (DATASET_NAME, NETWORK_NAME):
         if name in factors and len(ran):
             ran = ran[ran[name] == ran[name].iloc[-1]]
     if len(ran) <= SHOWN:
         return ran
-    if METHOD in factors and ran[METHOD].nunique() > 1:
-        own = ran[ran[METHOD] == OWN_METHOD].head(SHOWN // 2)
-        chosen = [*own.index, *ran.drop_duplicates(METHOD).index, *ran.index]
+    if REGULARIZER_NAME in factors and ran[REGULARIZER_NAME].nunique() > 1:
+        own = ran[ran[REGULARIZER_NAME] == OWN_METHOD].head(SHOWN // 2)
+        chosen = [*own.index, *ran.drop_duplicates(REGULARIZER_NAME).index, *ran.index]
         kept = set(list(dict.fromkeys(chosen))[:SHOWN])
         return ran[ran.index.isin(kept)]
     places = [round(i * (len(ran) - 1) / (SPREAD - 1)) for i in range(SPREAD)]

@@ -12,8 +12,7 @@ from analysis.tables.display_names import with_unit
 from analysis.tables.printed import setting_text, spread_text
 from analysis.tables.rendering import TableCell, TableGrid
 from trainables.metrics import TEST_ERROR
-
-CLEAN, FGSM, CORRUPTION, OCCLUSION = "clean", "fgsm", "corruption", "occlusion"
+from trainables.robustness_document import CLEAN, CORRUPTION, FGSM, OCCLUSION, PERTURBATION_KEYS
 
 Chosen = Callable[[pd.DataFrame], "pd.Series[bool]"]
 
@@ -54,11 +53,11 @@ def severity_grid(rows: pd.DataFrame, frame: pd.DataFrame, factors: Sequence[str
     lines = []
     for key, held in rows.groupby(CONFIGURATION, sort=False):
         what = _words_of(str(key), frame, factors)
-        for where, part in held.groupby(["kind", "name", "severity"], sort=False):
+        for where, part in held.groupby(list(PERTURBATION_KEYS), sort=False):
             cells = [what, *map(str, where)]
             summary = summarise_seeds(part[ERROR])
             lines.append([*map(TableCell, cells), _cell_of(summary)])
-    header = ["configuration", "kind", "name", "severity", with_unit(TEST_ERROR)]
+    header = ["configuration", *PERTURBATION_KEYS, with_unit(TEST_ERROR)]
     return TableGrid([("", name) for name in header], lines, numeric=[False] * 3 + [True] * 2)
 
 

@@ -7,7 +7,7 @@ perturbation is.
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,13 @@ import pandas as pd
 
 from analysis import trials
 from analysis.record.names import EVALUATION, ROBUSTNESS_FILE, ROBUSTNESS_NAME, TRIAL_KEY
+from trainables.robustness_document import (
+    PERTURBATION_KEYS,
+    VERSION,
+    PerturbationScores,
+    TrialScores,
+)
 
-VERSION = 1
-"""Of what is measured, as in `trainables.robustness`; scores of another version do not count."""
 ERROR = "error"
 """The score that tables show, in percent."""
 
@@ -31,8 +35,8 @@ class RobustnessRecord:
     """The trial's."""
     version: int
     device: str
-    scores: list[dict[str, Any]]
-    """One per perturbation: `kind`, `name`, `severity` and, by name, its `scores`."""
+    scores: list[PerturbationScores]
+    """One per perturbation."""
 
     @property
     def is_current(self) -> bool:
@@ -42,7 +46,7 @@ class RobustnessRecord:
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield one flat row per perturbation."""
         for each in self.scores:
-            where = {name: each[name] for name in ("kind", "name", "severity")}
+            where = {name: value for name, value in each.items() if name in PERTURBATION_KEYS}
             yield {**where, **each["scores"]}
 
 
@@ -65,7 +69,7 @@ def read_record(trial: "pd.Series[Any]", tracking_uri: str | None) -> Robustness
 
 
 def write_record(
-    trial: "pd.Series[Any]", answer: Mapping[str, Any], tracking_uri: str | None
+    trial: "pd.Series[Any]", answer: TrialScores, tracking_uri: str | None
 ) -> RobustnessRecord:
     """Put a trial's scores on record beside it, and return them.
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from trainables.robustness_document import ScoreRequest
+
 MODULE = "trainables.robustness"
 ROOT = Path(__file__).parents[2]
 """Where the packages lie: the process finds them there, from any working directory."""
@@ -72,7 +74,7 @@ class RobustnessWorker:
         """
         process = self._begun()
         assert process.stdin is not None and process.stdout is not None
-        request = {"settings": settings, "weights": str(weights), "seed": seed, "key": key}
+        request = ScoreRequest(settings=settings, weights=str(weights), seed=seed, key=key)
         try:
             process.stdin.write(f"{json.dumps(request)}\n")
             process.stdin.flush()

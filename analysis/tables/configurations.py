@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from analysis.record.names import (
     COMPLETED,
     CONFIGURATION,
+    DATASET_NAME,
     DIVERGED,
     FAILED,
     OUTCOME,
@@ -34,7 +35,6 @@ from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, descr
 
 LOST = (DIVERGED, FAILED)
 """Outcomes after which a trial has no number and will not get one."""
-DATA = "dataset.name"
 PARTS = ("n", "mean", "sd", "low", "high")
 MAY_BE_BEST = "may_be_best"
 """The column that tells which configurations are not excluded as the best of their data set."""
@@ -166,8 +166,8 @@ def errors_by_seed(
 
 def data_sets(table: pd.DataFrame) -> "pd.Series[Any]":
     """Return the data set of each configuration; errors on different ones are not compared."""
-    if DATA in table:
-        return table[DATA].astype(str)
+    if DATASET_NAME in table:
+        return table[DATASET_NAME].astype(str)
     return pd.Series([""] * len(table), index=table.index, dtype=object)
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.record.names import DATA_FINGERPRINT
+from analysis.record.names import DATA_FINGERPRINT, DATASET_NAME
 from analysis.record.study_info import StudyInfo
 from analysis.statistics.summary import summarise_seeds
 from analysis.tables import paired
-from analysis.tables.configurations import DATA, hashable_value
+from analysis.tables.configurations import hashable_value
 from analysis.tables.display_names import (
     count_text,
     display_name,
@@ -114,7 +114,7 @@ def _key(item: ComparedConfiguration, names: Sequence[str]) -> tuple[Any, ...]:
 
 def _shares_data_set(pair: _Counterparts) -> bool:
     """Return whether both have the same data set by name; errors on others do not compare."""
-    return _key(pair.reference, [DATA]) == _key(pair.other, [DATA])
+    return _key(pair.reference, [DATASET_NAME]) == _key(pair.other, [DATASET_NAME])
 
 
 def _what_keeps_apart(entries: Sequence[ComparedStudy]) -> str:

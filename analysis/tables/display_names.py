@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.record.names import ALPHA, BETA, SMOOTHING
 from trainables.metrics import description_of
 
 WORDS = {
@@ -38,15 +39,15 @@ WORDS = {
 
 
 SYMBOLS = {
-    "regularizer.beta": "β",
-    "regularizer.smoothing": "ε",
-    "regularizer.alpha": "α",
+    BETA: "β",
+    SMOOTHING: "ε",
+    ALPHA: "α",
 }
 """What the papers call a setting."""
 AXES = {
-    "regularizer.beta": "β, share of the local label (regularizer.beta)",
-    "regularizer.smoothing": "ε of label smoothing (regularizer.smoothing)",
-    "regularizer.alpha": "α of λ ~ Beta(α, α) (regularizer.alpha)",
+    BETA: f"β, share of the local label ({BETA})",
+    SMOOTHING: f"ε of label smoothing ({SMOOTHING})",
+    ALPHA: f"α of λ ~ Beta(α, α) ({ALPHA})",
 }
 """What stands along an axis for a setting whose name alone says little."""
 

@@ -18,7 +18,7 @@ from study.doctoring.findings import Finding
 from study.doctoring.machine import DoctorOptions
 from study.scratch import lend_scratch
 from trainables import probe, regularizers
-from trainables.checkpoints import TrialCheckpoints
+from trainables.checkpoints import open_checkpoints
 from trainables.configuration import parse_configuration
 from trainables.devices import be_deterministic, device_name, first_gpu
 from trainables.failures import error_cause
@@ -203,7 +203,7 @@ def check_resume(options: DoctorOptions, device: str = "cuda") -> Iterator[Findi
     steps = iter(range(len(before.images) // 2))
     before.train_epoch(pause=lambda: next(steps, None) is None)
     with lend_scratch("doctor") as folder:
-        store = TrialCheckpoints(folder)
+        store = open_checkpoints(folder)
         store.save("doctor", before.state_dict())
         after = small_trial(settings, device=device)
         after.load_state_dict(store.load("doctor") or {})

@@ -9,8 +9,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from study.execution.cluster import ClusterError, RayCluster
 from study.scheduling.nodes import ClusterNode, node_faults
-from trainables.sight import NodeQuestion, code_versions, look_around
-from trainables.storage import StorageFolder
+from trainables.node_checks import NodeQuestion, code_versions, look_around
+from trainables.storage import open_storage
 
 LOOK_SECONDS = 300.0
 """How long a node is given to look at the data sets; it may have to fetch the code first."""
@@ -51,14 +51,14 @@ class NodeAdmission:
     def __enter__(self) -> Self:
         if self.cluster.existing:
             try:
-                StorageFolder(self.question.checkpoints).write(self.question.token, b"")
+                open_storage(self.question.checkpoints).write(self.question.token, b"")
             except OSError as error:
                 raise ClusterError(f"cannot write to the state directory: {error}") from error
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self.cluster.existing:
-            StorageFolder(self.question.checkpoints).delete(self.question.token)
+            open_storage(self.question.checkpoints).delete(self.question.token)
 
     def check_nodes(self) -> list[str]:
         """Look at the nodes that are there at the start; return what speaks against which."""

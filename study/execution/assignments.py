@@ -8,7 +8,7 @@ from study.scheduling.early_stopping import rungs_of
 from study.trials import Trial, describe_point
 from trainables.assignment import TrialAssignment
 from trainables.configuration import as_dict
-from trainables.sight import code_versions
+from trainables.node_checks import code_versions
 
 
 def assignment_of(trial: Trial, study: ResolvedStudy, admission: NodeAdmission) -> TrialAssignment:

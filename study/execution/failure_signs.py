@@ -2,7 +2,7 @@
 
 from trainables.code_digest import CodeChangedError
 from trainables.datasets import DataChangedError
-from trainables.sight import OtherVersionsError
+from trainables.node_checks import OtherVersionsError
 
 NODE_LOST = ("node has died", "node died", "NodeDiedError")
 """Ray's words for a trial whose node is known to be lost."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import ray
 
-from trainables.sight import code_versions
+from trainables.node_checks import code_versions
 
 STORE_BYTES = 100 * 2**20
 """For objects; a check needs none to speak of."""

@@ -11,7 +11,7 @@ from ray.tune.search import Searcher
 
 from study.execution.admission import NodeAdmission
 from study.execution.assignments import assignment_of
-from study.execution.cluster import Answer, Arguments, log
+from study.execution.cluster import Answer, Arguments, RayCluster, log
 from study.execution.failure_signs import NODE_LOST, PROCESS_LOST, change_in, other_versions_in
 from study.execution.tune_adapters import new_tuner
 from study.execution.usable_nodes import UsableNodes
@@ -23,7 +23,7 @@ from study.trials import Trial
 from trainables.assignment import TrialAssignment
 from trainables.failures import failure_cause
 from trainables.metrics import EpochMetrics
-from trainables.storage import StorageFolder
+from trainables.storage import open_storage
 
 
 def _ends_the_run(
@@ -44,6 +44,11 @@ def _ends_the_run(
     return hear
 
 
+def machine_megabytes(cluster: RayCluster) -> float | None:
+    """Return the memory of this machine that the launch is granted; None of an existing cluster."""
+    return None if cluster.existing else granted_megabytes()
+
+
 class TrialRunner:
     """One run of Ray Tune over a scheduler's trials."""
 
@@ -53,6 +58,7 @@ class TrialRunner:
         admission: NodeAdmission,
         *,
         scratch: str,
+        granted_mb: float | None,
         discard: Callable[[str], None],
         on_change: Callable[[], None],
         on_notice: Callable[[str], None],
@@ -64,6 +70,7 @@ class TrialRunner:
             scheduler: says what to run and hears what happened.
             admission: knows the nodes, the data and where trials save themselves.
             scratch: for Ray Tune's own files, seen by all nodes: an absolute path or a URI.
+            granted_mb: the memory of this machine that the launch is granted; None of a cluster.
             discard: deletes the checkpoint of a trial by its key, once it has ended.
             on_change: called after everything that happened.
             on_notice: called with what the user should know, perhaps again and again.
@@ -83,11 +90,7 @@ class TrialRunner:
         self.stop_between_epochs = True
         """Whether a trial that is to stop may finish its epoch first."""
         self.nodes = UsableNodes(scheduler, admission, on_notice=on_notice)
-        self._watch = TrialWatch(
-            scheduler,
-            on_notice,
-            granted_mb=None if admission.cluster.existing else granted_megabytes(),
-        )
+        self._watch = TrialWatch(scheduler, on_notice, granted_mb=granted_mb)
 
     @property
     def is_stopping(self) -> bool:
@@ -139,7 +142,7 @@ class TrialRunner:
             with lend_scratch("tune") as folder:
                 yield folder
             return
-        shared = StorageFolder(self.scratch)
+        shared = open_storage(self.scratch)
         try:
             yield self.scratch
         finally:

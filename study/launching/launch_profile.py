@@ -143,20 +143,20 @@ class LaunchProfile:
 
     def _left_session(self, trial: "Trial", say: Callable[[str], None]) -> Session | None:
         # Late: what it loads is part of a launch that has trials.
-        from trainables.trial_profiles import TrialProfiles
+        from trainables.trial_profiles import open_profiles
 
         try:
-            return TrialProfiles(self.profiles, create=False).load(trial.key)
+            return open_profiles(self.profiles, create=False).load(trial.key)
         except (OSError, ValueError, EOFError) as error:
             say(f"A profile in {self.profiles} cannot be read: {error}")
             return None
 
     def _remove_profiles(self, say: Callable[[str], None]) -> None:
         # Late, as above.
-        from trainables.storage import StorageFolder
+        from trainables.storage import open_storage
 
         try:
-            StorageFolder(self.profiles, create=False).destroy()
+            open_storage(self.profiles, create=False).destroy()
         except OSError as error:
             say(f"{self.profiles} cannot be deleted: {error}")
 

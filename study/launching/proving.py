@@ -4,7 +4,7 @@ import logging
 import os
 
 from study.execution.admission import NodeAdmission
-from study.execution.runner import TrialRunner
+from study.execution.runner import TrialRunner, machine_megabytes
 from study.launching import signals
 from study.launching.code_review import describe_failure, describe_proofs, refusal_of
 from study.launching.exit_status import INTERRUPTED
@@ -66,6 +66,7 @@ def _train_samples(launch: StudyLaunch, admission: NodeAdmission) -> dict[str, T
         scheduler,
         admission,
         scratch=launch.folder.scratch,
+        granted_mb=machine_megabytes(admission.cluster),
         discard=launch.checkpoints.discard,
         on_change=lambda: None,
         on_notice=notices.setdefault,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,30 +14,29 @@ from study.file.resolved import ResolvedStudy
 from study.launching import provenance
 from study.launching.code_review import CodeReview
 from study.launching.data_messages import tell_data_messages
+from study.launching.found_elsewhere import look_elsewhere
 from study.launching.missing_data import recorded_fingerprints
 from study.launching.objectives import check_objectives
 from study.lock import HeldLock
 from study.record.code_history import CodeHistory
 from study.record.errors import RecordError
 from study.record.opening import open_record
-from study.record.same_metrics import is_diagnosed
 from study.record.writer import StudyRecord
 from study.scheduling.budget import BudgetMeter
 from study.scheduling.code_rules import (
     CodePolicy,
-    TrialsElsewhere,
     decide_by_code,
-    sort_by_code,
 )
 from study.scheduling.gpu_shares import GpuShares
 from study.scheduling.proof_scheduler import PREFIX
 from study.scheduling.reconcile import ReconciledStudy, reconcile_study
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy, SearchError
+from study.search.opened_storage import SearchError
+from study.search.optuna_study import OptunaStudy, open_optuna_study
 from study.state import StateFolder
 from study.trials import RecordedTrial
 from trainables import datasets
-from trainables.checkpoints import TrialCheckpoints
+from trainables.checkpoints import TrialCheckpoints, open_checkpoints
 from trainables.configuration import Configuration, check_last_batch
 from trainables.datasets import DatasetError, Splits
 
@@ -175,7 +174,7 @@ def prepare_launch(
     """
     meter = BudgetMeter(study.budget)  # before data are read: that takes of its hours
     try:
-        checkpoints = TrialCheckpoints(folder.checkpoints)
+        checkpoints = open_checkpoints(folder.checkpoints)
     except (OSError, ValueError) as error:
         raise LaunchRefusedError(f"cannot use the state directory: {error}") from error
 
@@ -207,14 +206,14 @@ def prepare_launch(
         return fingerprint_of(configuration.dataset)
 
     try:
-        search = OptunaStudy(study, folder.optuna)
+        search = open_optuna_study(study, folder.optuna)
         scheduler = StudyScheduler(
             study,
             search,
             record,
             data_of=data_of,
             provenance=provenance.provenance_tags(),
-            shares=GpuShares(study.resources, folder.shares),
+            shares=GpuShares(study.resources, folder.shares, data_of),
             meter=meter,
         )
         for notice in (*record.notices, *search.notices):
@@ -224,7 +223,7 @@ def prepare_launch(
         found = reconcile_study(scheduler, search, recorded)
         review = CodeReview(
             decision,
-            _look_elsewhere(scheduler, search, record),
+            look_elsewhere(scheduler, search, record),
             CodeHistory(record),
             frozenset(code for trial in record.trials().values() for code in trial.codes),
         )
@@ -250,28 +249,6 @@ def prepare_launch(
         if isinstance(error, SearchError):
             raise LaunchRefusedError(str(error)) from error
         raise
-
-
-def _look_elsewhere(
-    scheduler: StudyScheduler, search: OptunaStudy, record: StudyRecord
-) -> TrialsElsewhere:
-    """Return what is finished of the trials to do elsewhere, or with other diagnostics."""
-    strangers = [trial for key, trial in record.trials().items() if key not in scheduler.trials]
-    diagnosed = list(filter(is_diagnosed, strangers))
-    record.others.know_own(diagnosed)
-    if not diagnosed and not record.others.are_there():
-        return TrialsElsewhere()
-    coming = scheduler.known.planned_trials(search.upcoming(scheduler.unasked))
-    todo = {trial.key: trial for trial in scheduler.queue.waiting if not trial.recorded}
-    todo |= {trial.key: trial for trial in coming if trial.key not in scheduler.trials}
-    whole = record.others.finished_among(todo)
-    alike = record.others.alike_among(todo.values())
-    for key, runs in alike.items():
-        serving = [run.recorded for run in runs if not run.lacking]
-        whole[key] = [*whole.get(key, ()), *serving]
-    lacking = {key: runs[0].lacking for key, runs in alike.items() if not whole[key]}
-    sorted_runs = sort_by_code(todo.values(), whole, scheduler.known.is_measured)
-    return replace(sorted_runs, lacking=lacking)
 
 
 def _read_data(

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from analysis.record import location
 from study.execution.admission import NodeAdmission
 from study.execution.cluster import RayCluster, connect_cluster
-from study.execution.runner import TrialRunner
+from study.execution.runner import TrialRunner, machine_megabytes
 from study.launching import signals
 from study.launching.closing import close_launch
 from study.launching.display import LaunchDisplay
@@ -27,7 +27,7 @@ from study.scheduling.nodes import ClusterNode, describe_nodes
 from study.scheduling.progress import describe_spent
 from study.scratch import sweep_scratch
 from trainables.datasets import AnySettings
-from trainables.sight import NodeQuestion
+from trainables.node_checks import NodeQuestion
 from trainables.storage import PART
 
 log = logging.getLogger(__name__)
@@ -131,6 +131,7 @@ def _run_under_display(
             launch.scheduler,
             admission,
             scratch=launch.folder.scratch,
+            granted_mb=machine_megabytes(admission.cluster),
             discard=launch.discard_checkpoint,
             on_change=note_change,
             on_notice=display.say_once,

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from analysis.record.errors import is_store_error
 from analysis.record.names import LEASE_PREFIX
+from analysis.record.store_errors import is_store_error
 from study.processes import ProcessIdentity
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from analysis.record.names import (
     CODE_KEPT,
     COMPLETED,
     DATA_FINGERPRINT,
+    DATASET_NAME,
     DEVICE,
     DIAGNOSTICS,
     DIVERGED,
@@ -41,13 +42,11 @@ from study.record.artifacts import copy_artifacts, log_dataset, log_file
 from study.record.errors import MissingFileError
 from study.record.study_run import run_tags
 from study.record.trial_runs import TrialRuns
-from trainables.artifacts import TrialArtifacts
+from trainables.artifacts import open_artifacts
 from trainables.configuration import flatten_settings
 from trainables.diagnostics import DiagnosticsSettings
-from trainables.metrics import EpochMetrics
+from trainables.metrics import EPOCH, EpochMetrics
 
-DATASET_NAME = "dataset.name"
-"""The param that says which data set a trial is trained on."""
 METRICS_A_BATCH = 1000
 EPOCHS_A_BATCH = METRICS_A_BATCH // len(fields(EpochMetrics))
 PARAMS_A_BATCH = 100
@@ -131,11 +130,11 @@ class EpochsTrained(_TrialEntry):
         runs.with_device.add(self.key)
 
     def _fresh_metrics(self, epoch: Mapping[str, Any], runs: TrialRuns) -> list[Metric]:
-        number = epoch["epoch"]
+        number = epoch[EPOCH]
         return [
             Metric(name, float(value), self.time, number)
             for name, value in epoch.items()
-            if name != "epoch" and value is not None and number > runs.last_epoch(self.key, name)
+            if name != EPOCH and value is not None and number > runs.last_epoch(self.key, name)
         ]
 
     def _where(self) -> dict[str, str]:
@@ -160,7 +159,7 @@ class DiagnosticsLeft(_TrialEntry):
             MissingFileError: if a file is neither there nor on record.
         """
         run_id = runs.run_id(self.key)
-        artifacts = TrialArtifacts(self.location)
+        artifacts = open_artifacts(self.location)
         for name in self.names:
             content = artifacts.load(self.key, name)
             if content is not None:

@@ -1,11 +1,11 @@
-"""The errors of writing the record; those of the store itself are in `analysis.record.errors`."""
+"""The errors of writing the record; the store's own are in `analysis.record.store_errors`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import requests
 
-from analysis.record.errors import (
+from analysis.record.store_errors import (
     BUSY_SECONDS,
     RecordError,
     ask_until_answered,

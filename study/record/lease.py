@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 
 from mlflow import MlflowClient
 
-from analysis.record.errors import RecordError, store_errors_told
+from analysis.record.store_errors import RecordError, store_errors_told
 from study.lock import StudyHeldError
 from study.processes import is_gone, is_running, this_process
 from study.record.claims import LeaseClaim, read_claims, withdraw_claim, write_claim

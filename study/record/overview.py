@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from analysis.record.duplicates import oldest_run, sort_runs
-from analysis.record.errors import BUSY_SECONDS, ask_until_answered, is_busy
 from analysis.record.location import is_begun, shown_tracking_uri
 from analysis.record.names import (
     OUTCOME,
@@ -23,6 +22,7 @@ from analysis.record.quick_reading import (
     StoredTags,
     read_quickly,
 )
+from analysis.record.store_errors import BUSY_SECONDS, ask_until_answered, is_busy
 from analysis.record.values import is_flag
 from study.processes import is_gone
 from study.record.claims import parse_claims

@@ -21,10 +21,10 @@ from study.trials import TRAINED_TO_THE_END, RecordedTrial, Trial
 from trainables.configuration import (
     Configuration,
     changed_settings,
-    hash_configuration,
     parse_configuration,
     without_diagnostics,
 )
+from trainables.trial_key import hash_configuration
 
 
 @dataclass(frozen=True)

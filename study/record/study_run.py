@@ -21,7 +21,6 @@ from analysis.record.client import (
     with_tags,
 )
 from analysis.record.duplicates import oldest_run
-from analysis.record.errors import RecordError
 from analysis.record.looks import StudyLook, read_looks
 from analysis.record.names import (
     DESCRIPTION,
@@ -41,6 +40,7 @@ from analysis.record.names import (
     WRITABLE,
     WRITTEN_FILE,
 )
+from analysis.record.store_errors import RecordError
 from analysis.record.study_info import parse_resolved
 from study.file.resolved import ResolvedStudy
 from study.record.trials_view import trials_view

@@ -13,13 +13,20 @@ from analysis.record.names import COMPLETED
 from analysis.record.values import metric_value
 from study.scheduling.code_rules import OtherCodeTrial, ProofGroup
 from trainables.configuration import Configuration
-from trainables.metrics import COSTS, EPOCH_METRICS, EpochMetrics, TrialSummary, summarise_trial
+from trainables.metrics import (
+    COSTS,
+    EPOCH,
+    EPOCH_METRICS,
+    LEARNING_RATE,
+    EpochMetrics,
+    TrialSummary,
+    summarise_trial,
+)
 
 PROOF_EPOCHS = 2
 """How many epochs of a trial are trained anew, at most."""
-COMPARED = tuple(name for name in EPOCH_METRICS if name != "epoch" and name not in COSTS)
+COMPARED = tuple(name for name in EPOCH_METRICS if name != EPOCH and name not in COSTS)
 """The metrics by epoch that two runs of one trial have bitwise equal."""
-LEARNING_RATE = "learning_rate"
 
 RecordedEpochs = Mapping[int, Mapping[str, float]]
 """Epoch → metric → value, as on record."""
@@ -157,7 +164,7 @@ def _whole_history(recorded: RecordedEpochs) -> list[EpochMetrics]:
     numbers = sorted(recorded)
     if numbers != list(range(1, len(numbers) + 1)):
         return []
-    names = [name for name in EPOCH_METRICS if name != "epoch"]
+    names = [name for name in EPOCH_METRICS if name != EPOCH]
     try:
         return [
             EpochMetrics(epoch=number, **{n: v for n, v in recorded[number].items() if n in names})

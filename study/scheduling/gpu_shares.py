@@ -17,6 +17,7 @@ from study.scheduling.share_file import (
     ShareMeasurement,
 )
 from study.trials import CostClass, cost_class, describe_point
+from trainables.code_digest import trial_code
 from trainables.configuration import Configuration
 from trainables.devices import GpuDevice
 from trainables.failures import error_cause
@@ -92,8 +93,12 @@ class GpuShares:
     resources: ResourceSettings
     file: Path | None = None
     """Where figures are remembered."""
+    data_of: Callable[[Configuration], str] = lambda configuration: ""
+    """Gives the fingerprint of a configuration's data; figures are of these data alone."""
     figures: dict[CostClass, Figures] = field(default_factory=dict)
     """What was measured on the bench."""
+    samples: dict[CostClass, Configuration] = field(default_factory=dict)
+    """One configuration of each class of the figures."""
     bench: GpuBench | None = None
     """The GPU that shares are for, if they are measured and there is one."""
 
@@ -148,8 +153,9 @@ class GpuShares:
                 "alike and other processes' memory for the trials'; they are measured anew."
             )
         by_class = {cost_class(each): each for each in configurations}
+        self.samples |= by_class
         for kind, name in class_names(by_class).items():
-            figures = ShareFile(self.file).read_figures(kind, **self._conditions(bench))
+            figures = ShareFile(self.file).read_figures(kind, **self._conditions(kind, bench))
             self.figures[kind] = figures
             while (count := next_to_measure(figures, bench)) is not None:
                 say(f"Measuring {name}: {count} on one GPU …")
@@ -171,15 +177,19 @@ class GpuShares:
             self._remember(kind, self.bench)
 
     def _remember(self, kind: CostClass, bench: GpuBench) -> None:
-        ShareFile(self.file).write_figures(kind, self.figures[kind], **self._conditions(bench))
+        ShareFile(self.file).write_figures(
+            kind, self.figures[kind], **self._conditions(kind, bench)
+        )
 
-    def _conditions(self, bench: GpuBench) -> ShareConditions:
+    def _conditions(self, kind: CostClass, bench: GpuBench) -> ShareConditions:
         gpu = bench.gpu
         return {
             "gpu": gpu.name,
             "driver": gpu.driver,
             "mps": gpu.mps,
             "cpus": self.resources.cpus,
+            "data": self.data_of(self.samples[kind]),
+            "code_digest": trial_code(self.samples[kind]).digest,
         }
 
 

@@ -11,7 +11,7 @@ import torch
 
 from study.scheduling.gpu_shares import GpuBench
 from study.scheduling.granted import granted_cpus
-from trainables.sight import NodeSight, different_versions
+from trainables.node_checks import NodeSight, different_versions
 
 
 @dataclass(frozen=True)

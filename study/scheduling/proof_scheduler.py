@@ -9,7 +9,7 @@ from study.scheduling.code_proof import PROOF_EPOCHS, TrainedSample
 from study.scheduling.failed_attempts import RETRIES
 from study.scheduling.gpu_shares import GpuShares
 from study.trials import Trial
-from trainables.artifacts import TrialArtifacts
+from trainables.artifacts import open_artifacts
 from trainables.metrics import EpochMetrics
 
 PREFIX = "proof-"
@@ -95,7 +95,7 @@ class ProofScheduler:
         self, trial: Trial, names: Sequence[str], *, location: str, missing: Sequence[str] = ()
     ) -> None:
         """Delete the files that the trial has left: nothing of a proof is a result."""
-        artifacts = TrialArtifacts(location)
+        artifacts = open_artifacts(location)
         for name in names:
             artifacts.discard(trial.key, name)
 

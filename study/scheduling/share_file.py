@@ -12,10 +12,12 @@ import torch
 
 from study.trials import CostClass
 
-FORMAT = 3
+FORMAT = 4
 """Of the file. The first format named the regularizer and the data set of a trial and left out
 their settings, so its figures may be those of other trials. The second counted the memory of all
-processes on the GPU as the trials', and knew neither the driver nor whether MPS was in use."""
+processes on the GPU as the trials', and knew neither the driver nor whether MPS was in use. The
+third knew nothing of the data's content and of the code. Figures of these formats count as not
+measured."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class ShareConditions(TypedDict):
     """Whether the trials share the GPU by NVIDIA's multi-process service."""
     cpus: float
     """Of a trial."""
+    data: str
+    """The fingerprint of the data set: the same settings may mean more images than before."""
+    code_digest: str
+    """The digest of the code that computes a trial."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from study.trials import (
     Trial,
 )
 from trainables.code_digest import trial_code
-from trainables.configuration import Configuration, hash_configuration
+from trainables.configuration import Configuration
 from trainables.metrics import TEST_ERROR_LAST, TrialSummary, judged_value
+from trainables.trial_key import hash_configuration
 
 
 class StudyTrials:

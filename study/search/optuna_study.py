@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from study.file import points, space
 from study.file.resolved import ResolvedStudy
 from study.file.samplers import SAMPLERS
 from study.file.space import Point
 from study.search.new_points import draw_new_point
+from study.search.opened_storage import (
+    OpenedStorage,
+    open_optuna_storage,
+    open_whole_storage,
+    optuna_name,
+)
 from study.search.optuna_trials import (
     OPTUNA_STATES,
     TrialChooser,
@@ -26,76 +30,41 @@ from study.search.optuna_trials import (
     known_attributes,
     result_of_trial,
 )
-from study.search.samplers import GENERATION_ATTRIBUTE, build_pruner, build_sampler
-from study.search.sequences import SequenceCursor, build_sequence
-from study.search.storage_file import is_damage, set_aside, sqlite_url, write_storage
+from study.search.samplers import GENERATION_ATTRIBUTE, build_sampler
+from study.search.sequences import PointSequence, SequenceCursor, build_sequence
+from study.search.storage_file import write_storage
 from study.trials import ConfigurationResult, Suggestion
 from trainables.metrics import course_metric
 
 RULES_ATTRIBUTE = "early_stopping"
 """Where the Optuna study keeps the rule of early stopping."""
-QUESTION_ATTRIBUTE = "question"  # for whoever opens the study in Optuna's dashboard
 RUNG_PREFIX = "completed_rung_"
 """Begins the names under which Optuna's pruners note how a configuration did at a rung."""
-
-
-class SearchError(Exception):
-    """Optuna's storage cannot be used; nothing was started."""
 
 
 class OptunaStudy:
     """The configurations of one study at one scale."""
 
-    def __init__(self, study: ResolvedStudy, storage: Path) -> None:
-        """Open the storage, a SQLite file, or create it.
+    def __init__(
+        self, study: ResolvedStudy, opened: OpenedStorage, *, sequence: PointSequence | None
+    ) -> None:
+        """Take a storage that is open (`open_optuna_study`).
 
-        Raises:
-            SearchError: if that is not possible.
+        Args:
+            study: the study file at one scale.
+            opened: its storage.
+            sequence: of its sampler; None of one that learns.
         """
         self.study = study
-        self.path = storage
-        self.name = f"{study.name}-{study.scale}"
-        self.sequence = build_sequence(study)
+        self.path = opened.path
+        self.sequence = sequence
         self.distributions = {
             path: [distribution_of(domain) for domain in domains]
             for path, domains in space.domains_by_path(study.space).items()
         }
-        self.notices: list[str] = []
+        self.notices = opened.notices
         """What was odd about the storage, in sentences."""
-        try:
-            self._open_whole()
-        except (StorageInternalError, SQLAlchemyError) as error:
-            reason = str(error).splitlines()[0]
-            raise SearchError(f"cannot use Optuna's storage {storage}: {reason}") from error
-
-    def _open_whole(self) -> None:
-        """Open the storage; a damaged one is set aside, for the record holds all that matters."""
-        try:
-            self._open()
-            self._optuna.get_trials(deepcopy=False)
-        except (StorageInternalError, SQLAlchemyError) as error:
-            if not is_damage(error):
-                raise
-            aside = set_aside(self.path)
-            self.notices.append(
-                f"Optuna's storage {self.path} is damaged. It is kept as {aside.name}, and a new "
-                "one is made from the record."
-            )
-            self._open()
-
-    def _open(self) -> None:
-        self._storage = optuna.storages.RDBStorage(sqlite_url(self.path))
-        self._optuna = optuna.create_study(
-            study_name=self.name,
-            storage=self._storage,
-            directions=["minimize"] * len(self.study.search.objectives),
-            pruner=build_pruner(self.study),
-            load_if_exists=True,
-        )
-        if not self._optuna.metric_names:
-            self._optuna.set_metric_names(list(self.study.search.objectives))
-        if self._optuna.user_attrs.get(QUESTION_ATTRIBUTE) != self.study.question:
-            self._optuna.set_user_attr(QUESTION_ATTRIBUTE, self.study.question)
+        self._storage, self._optuna = opened.storage, opened.found
         self._cursor: SequenceCursor | None = None
 
     def asked(self) -> list[Suggestion]:
@@ -259,9 +228,13 @@ class OptunaStudy:
             for point, judgement in configurations
         ]
         fresh = self.path.with_suffix(".new")
-        write_storage(fresh, self.name, trials, objectives=len(self.study.search.objectives))
+        write_storage(
+            fresh, optuna_name(self.study), trials, objectives=len(self.study.search.objectives)
+        )
         os.replace(fresh, self.path)
-        self._open()
+        opened = open_optuna_storage(self.study, self.path)
+        self._storage, self._optuna = opened.storage, opened.found
+        self._cursor = None
 
     def _notes(self) -> dict[str, dict[str, Any]]:
         """Return by point what samplers and pruners have noted of it and what still holds.
@@ -280,6 +253,20 @@ class OptunaStudy:
             if points.is_point_of(trial.params, self.study.space)
             and trial.distributions == distributions_of(trial.params, self.study)
         }
+
+
+def open_optuna_study(study: ResolvedStudy, file: Path) -> OptunaStudy:
+    """Open the Optuna study of a study, or create it.
+
+    Args:
+        study: the study file at one scale.
+        file: the storage, a SQLite file. A damaged one is set aside.
+
+    Raises:
+        SearchError: if that is not possible.
+    """
+    opened = open_whole_storage(study, file)
+    return OptunaStudy(study, opened, sequence=build_sequence(study))
 
 
 def _stopping_rules(study: ResolvedStudy) -> dict[str, Any] | None:

@@ -73,14 +73,20 @@ class SampledSequence:
     A draw that repeats an earlier one is passed over.
     """
 
-    def __init__(self, study: ResolvedStudy) -> None:
+    def __init__(self, study: ResolvedStudy, memory: optuna.Study) -> None:
+        """Begin with no point drawn.
+
+        Args:
+            study: says which sampler, and with which seed.
+            memory: an Optuna study in memory with no trials.
+        """
         self.study = study
         self.enqueued = study.enqueued()
         self.points: list[Point] = []
         self.words: set[str] = set()
         self.draws = 0
         self.size = points.space_size(study.space)
-        self.memory = optuna.create_study()
+        self.memory = memory
         if study.search.sampler == "qmc":
             self.memory.sampler = optuna.samplers.QMCSampler(
                 scramble=True,
@@ -126,4 +132,6 @@ def build_sequence(study: ResolvedStudy) -> PointSequence | None:
         return None
     if study.design:
         return DesignSequence(study)
-    return GridSequence(study) if study.search.sampler == "grid" else SampledSequence(study)
+    if study.search.sampler == "grid":
+        return GridSequence(study)
+    return SampledSequence(study, optuna.create_study())

@@ -12,8 +12,8 @@ from mlflow import MlflowClient
 
 from analysis.record import quick_reading
 from analysis.record.client import search_all_experiments, search_all_runs
-from analysis.record.errors import RecordError, UnknownStudyError
 from analysis.record.quick_reading import read_quickly, refuse_unknown_study
+from analysis.record.store_errors import RecordError, UnknownStudyError
 from study.record import overview
 from tests.analysis.record_writer import BASE, start_study
 

@@ -199,7 +199,7 @@ from types import SimpleNamespace
 from study.file.resolved import load_study
 from study.record.opening import open_record
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from trainables import datasets
 from trainables.devices import be_deterministic
 from trainables.training import Trainer
@@ -209,7 +209,7 @@ record = open_record(study, Path("records.jsonl"))
 data = Path("data").absolute()
 scheduler = StudyScheduler(
     study,
-    OptunaStudy(study, Path("optuna.db")),
+    open_optuna_study(study, Path("optuna.db")),
     record,
     data_of=lambda c: datasets.load(c.dataset, data).fingerprint,
     provenance={},

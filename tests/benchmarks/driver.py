@@ -31,7 +31,7 @@ from study.record.opening import open_record
 from study.record.writer import StudyRecord
 from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import OptunaStudy, open_optuna_study
 from study.trials import Trial
 from tests.benchmarks.overhead import study_of
 from trainables.metrics import EpochMetrics
@@ -169,7 +169,7 @@ def opened(study: ResolvedStudy) -> tuple[StudyScheduler, OptunaStudy, StudyReco
     """Return a study's machinery, reconciled with what is on record."""
     folder = Path(study.source).parent
     record = open_record(study, folder / f"{study.name}.jsonl")
-    search = OptunaStudy(study, folder / f"{study.name}.db")
+    search = open_optuna_study(study, folder / f"{study.name}.db")
     scheduler = StudyScheduler(
         study, search, record, data_of=lambda c: "feed", provenance={"a": "b"}
     )
@@ -243,7 +243,7 @@ def look_up(study: ResolvedStudy) -> dict[str, float]:
         return result
 
     record = timed("record opened", lambda: open_record(study, folder / f"{study.name}.jsonl"))
-    search = timed("search opened", lambda: OptunaStudy(study, folder / f"{study.name}.db"))
+    search = timed("search opened", lambda: open_optuna_study(study, folder / f"{study.name}.db"))
     recorded = record.trials()  # as they were read with the record
     scheduler = StudyScheduler(study, search, record, data_of=lambda c: "feed", provenance={})
     timed("reconciled", lambda: reconcile_study(scheduler, search, recorded))

@@ -32,7 +32,7 @@ from trainables import datasets, networks, randomness, regularizers
 from trainables.batches import TrainingImages
 from trainables.cuda_graphs import STEPS_BEFORE_RECORDING
 from trainables.datasets import Images, Splits
-from trainables.memory import keep_within
+from trainables.memory import begin_peak, keep_within
 from trainables.networks import Network
 from trainables.recipe import Precision, TrainingSettings
 from trainables.training_step import TrainingStep
@@ -95,7 +95,12 @@ class Contender:
         )
         training = TrainingSettings(compile=compiled)
         self.step = TrainingStep(
-            module, regularizer, training, precision=precision, device=self.device
+            module,
+            regularizer,
+            training,
+            precision=precision,
+            device=self.device,
+            memory=begin_peak(self.device),
         )
         if not recorded:
             self.step.recordings = None

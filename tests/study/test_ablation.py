@@ -13,7 +13,7 @@ from study.file.problems import StudyFileError
 from study.file.resolved import load_study
 from tests.study.sample import study_data
 from tests.study.test_reconcile import Lab
-from trainables.configuration import hash_configuration
+from trainables.trial_key import hash_configuration
 
 TABLES = Path(__file__).resolve().parents[2] / "search_spaces" / "paper"
 PARTS = ["regularizer.beta", "regularizer.original_batches", "regularizer.global_label"]

@@ -7,7 +7,7 @@ from study.execution.addresses import refuse_address
 from study.execution.failure_signs import change_in, other_versions_in
 from study.state import StateFolder
 from tests.study.services import free_port
-from trainables.sight import OtherVersionsError, code_versions, refuse_other_versions
+from trainables.node_checks import OtherVersionsError, code_versions, refuse_other_versions
 from trainables.storage import location_below
 
 

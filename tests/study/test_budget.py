@@ -13,7 +13,7 @@ from study.scheduling.budget import BudgetMeter
 from study.scheduling.failed_attempts import RETRIES
 from study.scheduling.progress import describe_left, describe_spent, trial_counts
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from tests.study.sample import epochs_of
 from tests.study.test_scheduler import ListedRecord, finish, run
 
@@ -35,7 +35,7 @@ def begun(make, storage):
         study, clock = make(**options), Clock()
         scheduler = StudyScheduler(
             study,
-            OptunaStudy(study, storage()),
+            open_optuna_study(study, storage()),
             ListedRecord(),
             data_of=lambda configuration: "feed",
             provenance={},

@@ -10,7 +10,7 @@ from study.file.problems import StudyFileError
 from study.file.resolved import load_study
 from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from study.trials import ConfigurationResult, RecordedTrial
 from tests.study.sample import study_data
 from tests.study.test_scheduler import ListedRecord, finish
@@ -92,7 +92,7 @@ def begun(make, storage):
 
     def begun(recorded=None, **options):
         study = make(**{"configurations": 3, "seeds": 2, "constraints": [QUICK], **options})
-        search = OptunaStudy(study, file)
+        search = open_optuna_study(study, file)
         scheduler = StudyScheduler(
             study, search, ListedRecord(), data_of=lambda configuration: "feed", provenance={}
         )
@@ -174,7 +174,7 @@ def test_a_sampler_that_learns_keeps_to_the_feasible_part(make, storage, sampler
         study = make(
             sampler=sampler, space=space, configurations=count, constraints=constraints, seeds=1
         )
-        search = OptunaStudy(study, storage())
+        search = open_optuna_study(study, storage())
         found = []
         for _ in range(count):
             asked = search.ask()

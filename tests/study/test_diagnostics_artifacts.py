@@ -20,7 +20,7 @@ from study.record.trial_runs import recorded_trial
 from study.record.writer import StudyRecord
 from study.trials import RecordedTrial
 from tests.study.launching import STUDY, Folder
-from trainables.artifacts import TrialArtifacts
+from trainables.artifacts import open_artifacts
 
 EMBEDDED = (
     STUDY.replace("name: lenet", "name: preact_resnet18_bottleneck2d, width: 2")
@@ -155,7 +155,7 @@ def recorded(record: StudyRecord, run_id: str, folder: Path) -> dict[str, bytes]
 
 
 def test_a_file_is_deleted_once_it_is_on_record(record, tmp_path):
-    artifacts = TrialArtifacts(str(tmp_path / "checkpoints"))
+    artifacts = open_artifacts(str(tmp_path / "checkpoints"))
     artifacts.save("a", "cam.npz", npz(1.0))
     begin(record)
     record.add_diagnostics("a", ["cam.npz"], location=str(tmp_path / "checkpoints"))
@@ -167,7 +167,7 @@ def test_a_file_is_deleted_once_it_is_on_record(record, tmp_path):
 def test_a_record_delivered_twice_changes_nothing(record, tmp_path):
     """The process died after the delivery and before the spool was told."""
     location = str(tmp_path / "checkpoints")
-    artifacts = TrialArtifacts(location)
+    artifacts = open_artifacts(location)
     artifacts.save("a", "cam.npz", npz(1.0))
     begin(record)
     entry = {"kind": "diagnostics", "key": "a", "names": ["cam.npz"], "location": location}
@@ -184,7 +184,7 @@ def test_a_file_stays_until_the_store_answers_also_over_a_crash(record, tmp_path
     monkeypatch.setattr(RecordSpool, "RETRY_SECONDS", (0.05,))
     location = str(tmp_path / "checkpoints")
     for name in ("cam.npz", "soft_targets.npz"):
-        TrialArtifacts(location).save("a", name, npz(1.0))
+        open_artifacts(location).save("a", name, npz(1.0))
     begin(record)
     run_id = run_id_of(record)
 
@@ -222,7 +222,7 @@ def test_the_record_says_which_files_a_trial_could_not_leave(record):
 
 def test_an_adopted_trial_has_the_artifacts_of_its_source(record, tmp_path):
     location = str(tmp_path / "checkpoints")
-    TrialArtifacts(location).save("a", "cam.npz", npz(1.0))
+    open_artifacts(location).save("a", "cam.npz", npz(1.0))
     begin(record)
     record.add_diagnostics("a", ["cam.npz"], location=location)
     record.end("a", "completed", None)
@@ -241,7 +241,7 @@ def test_an_adopted_trial_has_the_artifacts_of_its_source(record, tmp_path):
 def test_the_errors_of_the_store_are_told_apart(record, monkeypatch, tmp_path):
     """A disk that is full is asked again; the spool never waits for what can never succeed."""
     location = str(tmp_path / "checkpoints")
-    TrialArtifacts(location).save("a", "cam.npz", npz(1.0))
+    open_artifacts(location).save("a", "cam.npz", npz(1.0))
     begin(record)
     run_id_of(record)
     entry = {"kind": "diagnostics", "key": "a", "names": ["cam.npz"], "location": location}
@@ -258,4 +258,4 @@ def test_the_errors_of_the_store_are_told_apart(record, monkeypatch, tmp_path):
     monkeypatch.setattr(record.client, "log_artifact", fails(ImportError("no boto3")))
     with pytest.raises(ImportError):
         record.spool.deliver(entry)
-    assert TrialArtifacts(location).load("a", "cam.npz") == npz(1.0)
+    assert open_artifacts(location).load("a", "cam.npz") == npz(1.0)

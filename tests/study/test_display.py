@@ -7,7 +7,7 @@ from rich.console import Console
 
 from study.launching.display import LaunchDisplay, duration_text
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from study.trials import describe_point
 from tests.study.sample import epochs_of
 
@@ -60,7 +60,7 @@ def begun(make, storage):
 
     def begun(record):
         study = make(configurations=2, seeds=2)
-        search = OptunaStudy(study, storage())
+        search = open_optuna_study(study, storage())
         return StudyScheduler(study, search, record, data_of=lambda c: "feed", provenance={})
 
     return begun
@@ -149,7 +149,11 @@ def test_no_pace_is_given_of_less_than_a_trial(begun):
 def test_without_a_terminal_there_are_plain_lines(make, storage):
     study = make(configurations=2, seeds=2, enqueue=[{"regularizer.beta": 0.5}])
     scheduler = StudyScheduler(
-        study, OptunaStudy(study, storage()), NoRecord(), data_of=lambda c: "feed", provenance={}
+        study,
+        open_optuna_study(study, storage()),
+        NoRecord(),
+        data_of=lambda c: "feed",
+        provenance={},
     )
     written = io.StringIO()
     console = Console(file=written, force_terminal=False, width=40)

@@ -6,7 +6,7 @@ from study.launching import estimate
 from study.launching.missing_data import recorded_fingerprints
 from study.scheduling.nodes import ClusterNode, StudyPlace
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from study.trials import RecordedTrial, cost_class
 from trainables.probe import TrialProbe
 
@@ -34,7 +34,7 @@ def planned(make, storage):
 
     def planned(space):
         study = make(sampler="grid", seeds=1, epochs=10, space=space)
-        search = OptunaStudy(study, storage())
+        search = open_optuna_study(study, storage())
         scheduler = StudyScheduler(
             study, search, NoRecord(), data_of=lambda c: "feed", provenance={}
         )

@@ -11,7 +11,7 @@ from analysis.record.names import ROBUSTNESS_FILE
 from analysis.robustness.scores import read_record
 from analysis.robustness.worker import RobustnessWorker
 from study.scheduling.study_trials import StudyTrials
-from trainables.artifacts import TrialArtifacts
+from trainables.artifacts import open_artifacts
 from trainables.configuration import as_dict, flatten_settings
 from trainables.metrics import summarise_trial
 from trainables.robustness.perturbations import PERTURBATIONS
@@ -37,7 +37,7 @@ def train(record, location):
         record.add_epochs(trial.key, epochs, device="cpu")
         files = trainer.diagnostics.files()
         for name, content in files.items():
-            TrialArtifacts(location).save(trial.key, name, content)
+            open_artifacts(location).save(trial.key, name, content)
         if files:
             record.add_diagnostics(trial.key, list(files), location=location)
         record.end(trial.key, "completed", summarise_trial(epochs))

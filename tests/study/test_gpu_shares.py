@@ -1,5 +1,6 @@
 """Shares of GPUs: the decision by hand, the measuring on the CPU and, where there is one, a GPU."""
 
+import json
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from study.file.settings import ResourceSettings
+from study.scheduling import gpu_shares
 from study.scheduling.gpu_shares import (
     GpuBench,
     GpuShares,
@@ -22,7 +24,7 @@ from study.scheduling.gpu_shares import (
 )
 from study.scheduling.scheduler import StudyScheduler
 from study.scheduling.share_file import ShareMeasurement
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from study.trials import cost_class
 from trainables import probe
 from trainables.configuration import parse_configuration
@@ -292,6 +294,39 @@ def test_another_driver_and_another_way_to_share_are_measured_anew(tmp_path, car
     assert again.asked == []  # the figures of both are kept
 
 
+def shares_of_data(file, data, cards):
+    shares = GpuShares(AUTO, file, lambda configuration: data)
+    shares.measure_missing([SMALL], bench(run=cards, most=1), say=lambda _: None)
+    return cards.asked
+
+
+def test_data_that_have_grown_are_measured_anew(tmp_path):
+    file = tmp_path / "shares.json"
+    assert shares_of_data(file, "a few images", Cards(speed)) == [("lenet", 1)]
+    assert shares_of_data(file, "many images", Cards(speed)) == [("lenet", 1)]
+    assert shares_of_data(file, "a few images", Cards(speed)) == []
+
+
+def test_code_that_was_edited_is_measured_anew(tmp_path, monkeypatch):
+    file = tmp_path / "shares.json"
+    assert shares_of_data(file, "images", Cards(speed)) == [("lenet", 1)]
+    edited = SimpleNamespace(digest="of edited code")
+    monkeypatch.setattr(gpu_shares, "trial_code", lambda configuration: edited)
+    assert shares_of_data(file, "images", Cards(speed)) == [("lenet", 1)]
+    monkeypatch.undo()
+    assert shares_of_data(file, "images", Cards(speed)) == []
+
+
+def test_a_file_that_knows_neither_data_nor_code_counts_as_not_measured(tmp_path):
+    file = tmp_path / "shares.json"
+    settled(file, run=Cards(speed), configurations=[SMALL], most=1)
+    written = json.loads(file.read_text())
+    file.write_text(json.dumps({**written, "format": 3}))
+    cards = Cards(speed)
+    settled(file, run=cards, configurations=[SMALL], most=1)
+    assert cards.asked == [("lenet", 1)]
+
+
 @pytest.mark.parametrize("setting", [{"precision": "tf32"}, {"compile": True}])
 def test_another_precision_and_compiled_steps_are_measured_anew(tmp_path, setting):
     file, training = tmp_path / "shares.json", {"batch_size": 32, "epochs": 50, "milestones": []}
@@ -399,7 +434,7 @@ def test_a_trial_is_handed_out_with_the_share_of_its_kind(make, storage):
 
     scheduler = StudyScheduler(
         study,
-        OptunaStudy(study, storage()),
+        open_optuna_study(study, storage()),
         Record(),
         data_of=lambda c: "feed",
         provenance={},
@@ -432,7 +467,7 @@ def test_a_failed_attempt_asks_for_more_of_the_gpu_where_the_gpus_memory_ran_out
     remembered = file.read_text()
     scheduler = StudyScheduler(
         study,
-        OptunaStudy(study, storage()),
+        open_optuna_study(study, storage()),
         Record(),
         data_of=lambda c: "feed",
         provenance={},
@@ -440,7 +475,7 @@ def test_a_failed_attempt_asks_for_more_of_the_gpu_where_the_gpus_memory_ran_out
     )
     ignore = {"discard": lambda key: None, "on_change": lambda: None, "on_notice": lambda say: None}
     here = SimpleNamespace(cluster=SimpleNamespace(existing=True))
-    runner = TrialRunner(scheduler, here, scratch="", **ignore)
+    runner = TrialRunner(scheduler, here, scratch="", granted_mb=None, **ignore)
     trial = runner.by_tune_id["a"] = scheduler.hand_out_trial()
     runner.note_failed("a", failure)
     assert trial.gpus == share

@@ -13,7 +13,7 @@ from study.launching import estimate
 from study.launching.display import LaunchDisplay, trial_lines
 from study.scheduling.nodes import ClusterNode, StudyPlace
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from study.trials import cost_class
 from tests.analysis.test_tables import trial as trial_row
 from tests.study.sample import epochs_of
@@ -37,7 +37,7 @@ class NoRecord:
 @pytest.fixture
 def scheduler(make, storage):
     study = make(configurations=2, seeds=2)
-    search = OptunaStudy(study, storage())
+    search = open_optuna_study(study, storage())
     return StudyScheduler(study, search, NoRecord(), data_of=lambda c: "feed", provenance={})
 
 

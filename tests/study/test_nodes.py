@@ -15,9 +15,9 @@ from study.scheduling.nodes import (
 )
 from study.state import StateFolder
 from study.trials import cost_class
-from trainables.checkpoints import TrialCheckpoints
+from trainables.checkpoints import open_checkpoints
 from trainables.configuration import parse_configuration
-from trainables.sight import NodeSight, code_versions
+from trainables.node_checks import NodeSight, code_versions
 
 BIG = ClusterNode("abcdef0123", "big", cpus=8, gpus=2)
 SMALL = ClusterNode("fedcba9876", "small", cpus=2, gpus=0)
@@ -104,7 +104,7 @@ def test_checkpoints_may_lie_in_a_store_and_the_drivers_own_files_beside_it(tmp_
     state = StateFolder.open(f"file://{tmp_path}/store/", "small", "quick")
     assert state.folder == tmp_path / "state/small/quick"
     assert state.checkpoints == f"file://{tmp_path}/store/small/quick/checkpoints"
-    checkpoints = TrialCheckpoints(state.checkpoints)
+    checkpoints = open_checkpoints(state.checkpoints)
     checkpoints.save("key", {"epoch": 3})
     assert (tmp_path / "store/small/quick/checkpoints/key.pt").exists()
     assert checkpoints.load("key") == {"epoch": 3}

@@ -10,7 +10,7 @@ from analysis.record.study_info import study_info
 from study.record.overview import read_overview
 from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from tests.study.records import KEY, PARAMS, TAGS, trial_runs, write
 from tests.study.sample import epochs_of
 
@@ -149,7 +149,7 @@ def test_a_trial_with_a_damaged_tag_ends_no_launch(client, opened, storage, dama
         odd = double(client, record, f"{name:0<16}", status="FINISHED", outcome="completed")
         client.delete_tag(odd, name)
     record = opened("b.jsonl", configurations=2, seeds=1)
-    search = OptunaStudy(record.study, storage())
+    search = open_optuna_study(record.study, storage())
     scheduler = StudyScheduler(
         record.study, search, record, data_of=lambda c: "feed", provenance={}
     )
@@ -194,7 +194,7 @@ def test_a_damaged_storage_is_set_aside_and_made_anew_from_the_record(
 
     def launch(spool):
         record = opened(spool, configurations=2, seeds=1)
-        search = OptunaStudy(record.study, path)
+        search = open_optuna_study(record.study, path)
         scheduler = StudyScheduler(
             record.study, search, record, data_of=lambda c: "feed", provenance={}
         )

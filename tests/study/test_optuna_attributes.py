@@ -7,7 +7,7 @@ import pytest
 
 from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from tests.study.sample import epochs_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -28,7 +28,7 @@ class NoRecord:
 
 def train_all(study, file):
     """Train every trial of a study, and return the scheduler that did."""
-    search = OptunaStudy(study, file)
+    search = open_optuna_study(study, file)
     scheduler = StudyScheduler(study, search, NoRecord(), data_of=lambda c: "feed", provenance={})
     reconcile_study(scheduler, search, {})
     while (trial := scheduler.hand_out_trial()) is not None:
@@ -77,7 +77,7 @@ def test_a_single_seed_has_no_spread(make, storage):
 
 def test_the_study_shows_its_question(make, storage):
     study, file = make(), storage()
-    OptunaStudy(study, file)
+    open_optuna_study(study, file)
     assert shown(study, file).user_attrs["question"] == study.question
 
 
@@ -85,6 +85,6 @@ def test_attributes_outlive_a_storage_that_is_written_anew(make, storage):
     study, file = make(configurations=2, seeds=2), storage()
     train_all(study, file)
     before = [json.dumps(trial.user_attrs) for trial in shown(study, file).trials]
-    search = OptunaStudy(study, file)
+    search = open_optuna_study(study, file)
     search.rebuild([(asked.point, asked.judgement) for asked in search.asked()])
     assert [json.dumps(trial.user_attrs) for trial in shown(study, file).trials] == before

@@ -546,6 +546,7 @@ def test_a_proof_goes_through_the_runner_and_the_actor_that_train_all_trials(mak
         scheduler,
         admission,
         scratch=str(tmp_path),
+        granted_mb=None,
         discard=discarded.append,
         on_change=lambda: None,
         on_notice=lambda text: None,

@@ -15,8 +15,8 @@ from tests.own_components import NOISE, TWO_MORE
 from tests.study.launching import Folder
 from tests.study.sample import study_data
 from trainables import plugins
+from trainables.node_checks import NodeQuestion, look_around
 from trainables.own_modules import OwnModule
-from trainables.sight import NodeQuestion, look_around
 
 
 @pytest.fixture(autouse=True)

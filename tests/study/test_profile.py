@@ -23,7 +23,7 @@ from tests.json_documents import checked
 from tests.study.launching import SHORT_STUDY, Folder
 from trainables.configuration import parse_configuration
 from trainables.sampling import ThreadSampler, thinned_samples
-from trainables.trial_profiles import TrialProfiles
+from trainables.trial_profiles import open_profiles
 
 KINDS = """
 study: small
@@ -229,7 +229,7 @@ def test_the_profiles_of_trials_are_collected_and_their_folder_is_deleted(profil
         work_meanwhile()
     for trial in (left, died):
         folder = profile.profiles_of(trial)
-    TrialProfiles(folder).save(left.key, sampler.session)
+    open_profiles(folder).save(left.key, sampler.session)
     profile.note_running(1)
     work_before()
     profile.note_running(0)
@@ -245,7 +245,7 @@ def test_what_a_killed_launch_has_left_is_not_collected(profile):
     sampler = ThreadSampler()
     with sampler.stretch():
         work_meanwhile()
-    TrialProfiles(profile.profiles).save(trial.key, sampler.session)
+    open_profiles(profile.profiles).save(trial.key, sampler.session)
     profile.profiles_of(trial)
     document, told = saved(profile)
     assert list(checked_profiles(document)) == ["launch"]

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from study.file.points import is_point_of
 from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from study.trials import ConfigurationResult, RecordedTrial
 from tests.study.sample import epochs_of
-from trainables.configuration import hash_configuration
 from trainables.metrics import summarise_trial
+from trainables.trial_key import hash_configuration
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 MEDIAN = {"name": "median", "startup_configurations": 1}
@@ -99,7 +99,7 @@ class Lab:
     def launch(self, **options):
         """Look up what is on record, and keep the scheduler, the search and what was found."""
         study = self.make(**options)
-        self.search = OptunaStudy(study, self.path)
+        self.search = open_optuna_study(study, self.path)
         self.scheduler = StudyScheduler(
             study, self.search, self.record, data_of=lambda c: "feed", provenance={}
         )
@@ -472,7 +472,7 @@ def run_as_left(study, point, seed, left, *, number, retired):
 def leave(lab, data, options):
     """Leave a storage in any state, and a record of trials that need not agree with it."""
     study = lab.make(**options)
-    search = OptunaStudy(study, lab.path)
+    search = open_optuna_study(study, lab.path)
     states = st.sampled_from(["running", "complete", "pruned", "failed"])
     for state in data.draw(st.lists(states, max_size=options["configurations"])):
         asked = search.ask()

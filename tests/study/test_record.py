@@ -21,7 +21,7 @@ from study.record.opening import open_record
 from study.record.spool import RecordSpool
 from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from tests.study.records import KEY, PARAMS, TAGS, history, runs, trial_runs, write
 from tests.study.sample import epochs_of
 from trainables.metrics import EpochMetrics, summarise_trial
@@ -579,7 +579,7 @@ def test_a_study_on_mlflow_and_optuna_is_done_once(client, opened, storage):
 
     def launch(spool, **options):
         record = opened(spool, configurations=2, seeds=2, **options)
-        search = OptunaStudy(record.study, path)
+        search = open_optuna_study(record.study, path)
         scheduler = StudyScheduler(
             record.study, search, record, data_of=lambda c: "feed", provenance={}
         )

@@ -18,7 +18,7 @@ from study.file.resolved import load_study
 from study.state import StateFolder
 from tests.study.launching import Folder
 from tests.study.services import BIN, Postgres, free_port, wait_for
-from trainables.checkpoints import CheckpointError, TrialCheckpoints
+from trainables.checkpoints import CheckpointError, open_checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "sw0rdfish-9c1"
@@ -154,7 +154,7 @@ class Bomb:
 
 
 def test_a_checkpoint_runs_no_code(tmp_path):
-    checkpoints = TrialCheckpoints(str(tmp_path / "checkpoints"))
+    checkpoints = open_checkpoints(str(tmp_path / "checkpoints"))
     checkpoints.folder.write("key.pt", pickle.dumps(Bomb(tmp_path / "ran")))
     with pytest.raises(CheckpointError):
         checkpoints.load("key")

@@ -5,9 +5,9 @@ import pytest
 from study.record.same_metrics import configuration_on_record, is_diagnosed
 from study.scheduling.scheduler import StudyScheduler
 from study.scheduling.study_trials import StudyTrials
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from tests.study.sample import epochs_of
-from trainables.artifacts import TrialArtifacts
+from trainables.artifacts import open_artifacts
 from trainables.code_digest import trial_code
 from trainables.configuration import as_dict, flatten_settings
 from trainables.metrics import summarise_trial
@@ -40,7 +40,7 @@ def trained(opened, tmp_path):
         names = [n for n in trial.configuration.diagnostics.files if n not in (*left_out, *missing)]
         location = str(tmp_path / "checkpoints")
         for file in names:
-            TrialArtifacts(location).save(trial.key, file, file.encode())
+            open_artifacts(location).save(trial.key, file, file.encode())
         if names:
             record.add_diagnostics(trial.key, names, location=location)
         if missing:
@@ -143,7 +143,7 @@ def test_another_seed_data_set_or_setting_is_another_trial(trained, opened):
 def scheduled(record, storage):
     return StudyScheduler(
         record.study,
-        OptunaStudy(record.study, storage()),
+        open_optuna_study(record.study, storage()),
         record,
         data_of=lambda configuration: "feed",
         provenance={},

@@ -6,7 +6,7 @@ import pytest
 from study.scheduling.code_rules import proof_key
 from study.scheduling.failed_attempts import RETRIES
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from study.trials import ConfigurationResult, RecordedTrial
 from tests.study.sample import epochs_of, study_data
 from trainables.code_digest import trial_code
@@ -66,7 +66,7 @@ def begun(make, storage):
         study = make(**options)
         return StudyScheduler(
             study,
-            OptunaStudy(study, storage()),
+            open_optuna_study(study, storage()),
             record or ListedRecord(),
             data_of=lambda configuration: "feed",
             provenance=PROVENANCE,

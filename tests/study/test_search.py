@@ -9,7 +9,7 @@ from study.file import points as file_points
 from study.file import space
 from study.file.problems import StudyFileError
 from study.file.samplers import NOT_LEARNING_SAMPLERS, SAMPLER_NAMES, SAMPLERS, SamplerDescription
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from study.trials import ConfigurationResult
 
 DRAWING_SAMPLERS = [name for name in SAMPLER_NAMES if name != "grid"]
@@ -44,7 +44,7 @@ def opened(make, tmp_path, empty):
     def opened(file="optuna.db", **options):
         if not (tmp_path / file).exists():
             shutil.copy(empty, tmp_path / file)
-        return OptunaStudy(make(**options), tmp_path / file)
+        return open_optuna_study(make(**options), tmp_path / file)
 
     return opened
 

@@ -13,7 +13,7 @@ from study.scheduling.nodes import StudyPlace, this_machine
 from study.scheduling.progress import describe_settled, trial_counts
 from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from study.search.settling import FEWEST
 from study.trials import RecordedTrial
 from tests.study.test_scheduler import ListedRecord, finish, run
@@ -39,7 +39,7 @@ def begun(make, storage):
 
     def begun(recorded=None, **options):
         study = make(**{"seeds": 3, "configurations": UNTIL, "epochs": 1, **options})
-        search = OptunaStudy(study, file)
+        search = open_optuna_study(study, file)
         scheduler = StudyScheduler(
             study, search, ListedRecord(), data_of=lambda configuration: "feed", provenance={}
         )

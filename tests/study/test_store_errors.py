@@ -13,11 +13,11 @@ from mlflow import MlflowClient
 
 from analysis import compare, report, trials
 from analysis.record.client import open_client
-from analysis.record.errors import ask_until_answered, is_store_error
+from analysis.record.store_errors import ask_until_answered, is_store_error
 from study import launch, list
 from study.record.errors import RecordError
 from study.record.opening import open_record
-from study.search.optuna_study import OptunaStudy
+from study.search.optuna_study import open_optuna_study
 from tests.study.records import KEY, PARAMS, TAGS, trial_runs, write
 from tests.study.sample import study_data
 
@@ -230,8 +230,8 @@ def test_optunas_storage_lies_in_its_folder_whatever_the_folder_is_called(
     folder.mkdir()
     shutil.copy(empty, folder / "optuna.db")
     study = make(configurations=2)
-    point = OptunaStudy(study, folder / "optuna.db").ask().point
-    again = OptunaStudy(study, folder / "optuna.db")
+    point = open_optuna_study(study, folder / "optuna.db").ask().point
+    again = open_optuna_study(study, folder / "optuna.db")
     assert [asked.point for asked in again.asked()] == [point]
     again.rebuild([(each.point, each.judgement) for each in again.asked()])
     assert [entry.name for entry in folder.iterdir()] == ["optuna.db"]

@@ -15,11 +15,11 @@ import torch
 
 from trainables import datasets
 from trainables.assignment import TrialAssignment
-from trainables.checkpoints import MARK, SUM_BYTES, CheckpointError, TrialCheckpoints
+from trainables.checkpoints import MARK, SUM_BYTES, CheckpointError, open_checkpoints
 from trainables.code_digest import CodeChangedError, trial_code
 from trainables.configuration import as_dict, parse_configuration
 from trainables.metrics import COSTS
-from trainables.storage import StorageFolder
+from trainables.storage import open_storage
 from trainables.trainable import TrialTrainable
 from trainables.training import Trainer
 
@@ -126,7 +126,7 @@ def test_a_whole_checkpoint_is_gone_on_from_without_a_word(
 def test_a_checkpoint_of_other_code_is_gone_on_from_only_if_the_code_is_proven_equal(
     saved: Path, tmp_path: Path, undisturbed: list[dict[str, Any]], code: str | None, named: str
 ) -> None:
-    store = TrialCheckpoints(str(saved.parent))
+    store = open_checkpoints(str(saved.parent))
     state = store.load("key")
     assert state is not None and state.pop("code") == present_code()
     store.save("key", state if code is None else {**state, "code": code})
@@ -148,7 +148,7 @@ def test_torch_reads_a_checkpoint_as_it_is(saved: Path) -> None:
 
 
 def test_no_flipped_bit_is_loaded(tmp_path: Path) -> None:
-    store = TrialCheckpoints(str(tmp_path))
+    store = open_checkpoints(str(tmp_path))
     state = {"weights": torch.arange(40.0), "history": [{"epoch": 1}]}
     store.save("key", state)
     file = tmp_path / "key.pt"
@@ -202,7 +202,7 @@ def test_a_flipped_bit_in_a_checkpoint_of_an_earlier_version_is_noticed(
     saved.write_bytes(without_checksum(saved.read_bytes()))
     flip(saved, weights_bit(saved))
     with pytest.raises(CheckpointError, match="is wrong"):
-        TrialCheckpoints(str(tmp_path / "checkpoints")).load("key")
+        open_checkpoints(str(tmp_path / "checkpoints")).load("key")
 
 
 def torch_file(content: object) -> bytes:
@@ -236,7 +236,7 @@ def test_a_checkpoint_half_of_which_fits_leaves_nothing_of_itself(
     saved: Path, tmp_path: Path, undisturbed: list[dict[str, Any]]
 ) -> None:
     """Its weights are loaded before what is missing shows."""
-    store = TrialCheckpoints(str(saved.parent))
+    store = open_checkpoints(str(saved.parent))
     state = store.load("key")
     assert state is not None
     del state["history"]
@@ -252,7 +252,7 @@ def test_the_checkpoint_of_another_trial_is_not_gone_on_from(
     other = Trainer(CHOSEN, seed=5)
     other.train_epoch()
     state = {**other.state_dict(), "code": present_code()}
-    TrialCheckpoints(str(saved.parent)).save("key", state)
+    open_checkpoints(str(saved.parent)).save("key", state)
     epochs, _, notices = to_the_end(actor_in(tmp_path))
     assert epochs == undisturbed and "seed must be the trial's" in notices
 
@@ -297,7 +297,7 @@ def test_content_and_name_of_a_file_are_on_disk_in_this_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real calls, noted in their order."""
-    folder = StorageFolder(str(tmp_path))
+    folder = open_storage(str(tmp_path))
     calls = []
     fsync, replace = os.fsync, os.replace
 
@@ -319,7 +319,7 @@ def test_content_and_name_of_a_file_are_on_disk_in_this_order(
 
 @pytest.mark.parametrize("name", ["a b", "ü", "a&b", "[x]", "100%", "%20", "#?", "日本", "a\nb"])
 def test_a_folder_of_checkpoints_may_have_any_name(name: str, tmp_path: Path) -> None:
-    store = TrialCheckpoints(str(tmp_path / name))
+    store = open_checkpoints(str(tmp_path / name))
     store.save("key", {"value": 1})
     assert (tmp_path / name / "key.pt").is_file()
-    assert TrialCheckpoints(str(tmp_path / name)).load("key") == {"value": 1}
+    assert open_checkpoints(str(tmp_path / name)).load("key") == {"value": 1}

@@ -112,7 +112,7 @@ def test_another_process_compiles_the_same(tmp_path: Path) -> None:
 
 
 def test_whoever_compiles_is_another_trial() -> None:
-    from trainables.configuration import hash_configuration
+    from trainables.trial_key import hash_configuration
 
     keys = {
         hash_configuration(trainer(compiled=c).configuration, data="d", seed=0)

@@ -15,7 +15,7 @@ from analysis.figures import diagnostics as formats
 from lamix_study.testing.networks import small_options
 from lamix_study.testing.operations import Taken
 from trainables import networks, plugins, regularizers
-from trainables.checkpoints import TrialCheckpoints
+from trainables.checkpoints import open_checkpoints
 from trainables.configuration import as_dict, flatten_settings, parse_configuration
 from trainables.datasets import DatasetError, Images
 from trainables.diagnostics import DiagnosticsSettings, soft_targets
@@ -167,7 +167,7 @@ def test_the_files_are_as_the_analysis_reads_them(undisturbed, tmp_path):
 
 
 def test_a_trial_resumed_in_mid_epoch_ends_with_the_same_diagnostics(undisturbed, tmp_path):
-    store = TrialCheckpoints(str(tmp_path))
+    store = open_checkpoints(str(tmp_path))
     trainer = Trainer(asking(ALL), seed=1)
     while not trainer.finished:
         steps = iter(range(1, 100))

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from trainables.configuration import Configuration, hash_configuration, parse_configuration
+from trainables.configuration import Configuration, parse_configuration
 from trainables.released_defaults import (
     ChangedDefaultError,
     current_defaults,
     read_defaults,
     with_new_defaults,
 )
+from trainables.trial_key import hash_configuration
 
 DEFAULTS = Path(__file__).with_name("defaults.json")
 

@@ -10,9 +10,10 @@ import pytest
 from tests.own_components import NOISE, TWO_MORE
 from trainables import networks, plugins, regularizers
 from trainables.code_digest import trial_code
-from trainables.configuration import hash_configuration, parse_configuration, settings_key
+from trainables.configuration import parse_configuration, settings_key
 from trainables.own_modules import OwnComponentError, OwnModule, find_file, find_module
 from trainables.plugins import OwnSet, know_only, know_shipped, set_with
+from trainables.trial_key import hash_configuration
 
 TRIAL = {
     "dataset": {"name": "halves"},

@@ -14,7 +14,7 @@ from trainables.configuration import parse_configuration
 from trainables.metrics import COSTS
 from trainables.profiled_trial import ProfiledTrainable
 from trainables.trainable import TrialTrainable
-from trainables.trial_profiles import TrialProfiles
+from trainables.trial_profiles import open_profiles
 
 CHOSEN = trial({"name": "lamix"}, epochs=2)
 
@@ -40,7 +40,7 @@ def actor_leaving(folder: Path, profiles: str, **changed: Any) -> ProfiledTraina
 
 
 def functions_left(profiles: Path, key: str = "key-0") -> set[str]:
-    session = TrialProfiles(str(profiles)).load(key)
+    session = open_profiles(str(profiles)).load(key)
     assert session is not None
     return {frame.partition("\x00")[0] for stack, _ in session.frame_records for frame in stack}
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from lamix_study.testing.contract import seeded
 from lamix_study.testing.regularizers import CLASSES, make, make_batch
 from tests.trainables.test_training import train
-from trainables.checkpoints import TrialCheckpoints
+from trainables.checkpoints import open_checkpoints
 from trainables.mixing import cutmix, cutmix_box
 from trainables.regularizers.confidence_penalty import mean_entropy
 from trainables.regularizers.fmix import largest_share, low_frequency_image
@@ -176,7 +176,7 @@ def test_a_trial_restored_anywhere_equals_one_that_ran_through(
     left = iter(range(steps - 1))
     if steps:
         assert before.train_epoch(pause=lambda: next(left, None) is None) is None
-    store = TrialCheckpoints(str(tmp_path))
+    store = open_checkpoints(str(tmp_path))
     store.save("key", before.state_dict())
     after = Trainer(config, seed=1)
     after.load_state_dict(store.load("key"))

@@ -9,13 +9,13 @@ import pytest
 import torch
 from scipy import ndimage
 
-from analysis.robustness import scores, worker
+from analysis.robustness import worker
 from trainables.batches import PixelNormaliser
-from trainables.configuration import hash_configuration
-from trainables.robustness import scoring
 from trainables.robustness.corruptions import SEVERITIES, STRENGTHS, corrupt
 from trainables.robustness.perturbations import PERTURBATIONS, attack, occlude
+from trainables.robustness_document import VERSION
 from trainables.training import Trainer
+from trainables.trial_key import hash_configuration
 
 CONFIGURATION = {
     "dataset": {"name": "digits", "train_images": 300, "test_images": 100},
@@ -148,7 +148,7 @@ def test_kept_weights_are_scored_by_a_process_of_its_own(trained, tmp_path):
         weights.write_bytes(b"no weights")
         damaged = process.ask(**wanted)
     assert answer == again
-    assert answer["version"] == scores.VERSION == scoring.VERSION
+    assert answer["version"] == VERSION
     where = [(each["kind"], each["name"], each["severity"]) for each in answer["scores"]]
     assert where == [(p.kind, p.name, p.severity) for p in PERTURBATIONS]
     errors = {

@@ -10,7 +10,8 @@ import torch
 from lamix_study.testing import NetworkContract
 from trainables import networks
 from trainables.code_digest import trial_code
-from trainables.configuration import hash_configuration, parse_configuration
+from trainables.configuration import parse_configuration
+from trainables.trial_key import hash_configuration
 
 SMALL_VIT = {"patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2}
 

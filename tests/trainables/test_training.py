@@ -12,7 +12,7 @@ import torch
 
 from trainables import precision
 from trainables.batches import TrainingImages, evenly_chosen
-from trainables.checkpoints import CheckpointError, SaveCadence, TrialCheckpoints
+from trainables.checkpoints import CheckpointError, SaveCadence, open_checkpoints
 from trainables.datasets import Images, Splits
 from trainables.metrics import COSTS, EpochMetrics, has_diverged, summarise_trial
 from trainables.recipe import TrainingSettings
@@ -55,7 +55,7 @@ def test_a_trial_restored_after_any_epoch_equals_one_that_ran_through(epoch, und
     before = Trainer(CONFIGURATION, seed=1)
     for _ in range(epoch):
         before.train_epoch()
-    store = TrialCheckpoints(str(tmp_path))
+    store = open_checkpoints(str(tmp_path))
     store.save("key", before.state_dict())
     after = Trainer(CONFIGURATION, seed=1)
     after.load_state_dict(store.load("key"))
@@ -70,7 +70,7 @@ def test_a_trial_restored_in_the_middle_of_an_epoch_equals_one_that_ran_through(
     steps = iter(range(100))
     assert before.train_epoch(pause=lambda: next(steps) == 3) is None
     assert not before.between_epochs
-    store = TrialCheckpoints(str(tmp_path))
+    store = open_checkpoints(str(tmp_path))
     store.save("key", before.state_dict())
     after = Trainer(CONFIGURATION, seed=1)
     after.load_state_dict(store.load("key"))
@@ -144,7 +144,7 @@ def test_precision_auto_equals_the_precision_that_it_chooses(monkeypatch):
 def test_a_trial_in_bf16_restored_in_the_middle_of_an_epoch_equals_one_that_ran_through(tmp_path):
     before = Trainer(narrow("bf16"), seed=1)
     assert before.train_epoch(pause=lambda: True) is None
-    store = TrialCheckpoints(str(tmp_path))
+    store = open_checkpoints(str(tmp_path))
     store.save("key", before.state_dict())
     after = Trainer(narrow("bf16"), seed=1)
     after.load_state_dict(store.load("key"))
@@ -293,7 +293,7 @@ def test_only_the_last_ten_epochs_count_for_their_median():
 
 
 def test_a_checkpoint_cut_short_is_named(tmp_path):
-    store = TrialCheckpoints(str(tmp_path))
+    store = open_checkpoints(str(tmp_path))
     store.save("key", {"a": torch.ones(3)})
     file = tmp_path / "key.pt"
     file.write_bytes(file.read_bytes()[:50])
@@ -303,7 +303,7 @@ def test_a_checkpoint_cut_short_is_named(tmp_path):
 
 
 def test_a_save_leaves_nothing_but_the_checkpoint(tmp_path):
-    store = TrialCheckpoints(str(tmp_path))
+    store = open_checkpoints(str(tmp_path))
     for value in range(3):
         store.save("key", {"value": value})
     assert [file.name for file in Path(tmp_path).iterdir()] == ["key.pt"]
@@ -314,7 +314,7 @@ def test_a_save_leaves_nothing_but_the_checkpoint(tmp_path):
 
 
 def test_a_sweep_deletes_what_ended_and_what_was_cut_short(tmp_path):
-    store = TrialCheckpoints(str(tmp_path))
+    store = open_checkpoints(str(tmp_path))
     for key in ("ended", "unfinished"):
         store.save(key, {"value": 1})
     (tmp_path / "unfinished.pt.123.part").write_bytes(b"half")
@@ -324,7 +324,7 @@ def test_a_sweep_deletes_what_ended_and_what_was_cut_short(tmp_path):
 
 
 def test_a_save_that_finds_the_disk_full_leaves_the_old_checkpoint_and_no_half(tmp_path):
-    store = TrialCheckpoints(str(tmp_path))
+    store = open_checkpoints(str(tmp_path))
     store.save("key", {"value": 1})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))

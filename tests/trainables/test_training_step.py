@@ -11,7 +11,7 @@ from lamix_study.testing.contract import title
 from tests.trainables.tape import Tape
 from tests.trainables.test_regularizers import SETTINGS
 from trainables import cuda_graphs
-from trainables.checkpoints import TrialCheckpoints
+from trainables.checkpoints import open_checkpoints
 from trainables.cuda_graphs import StepRecordings
 from trainables.metrics import COSTS
 from trainables.mixing import transport
@@ -140,7 +140,7 @@ def test_a_recorded_trial_goes_on_unrecorded_and_the_other_way_round(
         before, done = first(config, device), iter(range(1, 100))
         while next(done) <= steps:
             before.train_epoch(pause=lambda: True)
-        store = TrialCheckpoints(str(tmp_path))
+        store = open_checkpoints(str(tmp_path))
         store.save("key", before.state_dict())
         after = then(config, device)
         after.load_state_dict(store.load("key"))

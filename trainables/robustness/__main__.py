@@ -11,14 +11,18 @@ process by closing its input.
 import argparse
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from trainables.datasets import DatasetError
-from trainables.devices import be_deterministic, device_name
-from trainables.robustness.scoring import VERSION, NetworkScorer, RobustnessError
+from trainables.devices import be_deterministic, device_name, open_device
+from trainables.robustness.scoring import NetworkScorer, RobustnessError, RobustnessScore
+from trainables.robustness_document import (
+    VERSION,
+    PerturbationScores,
+    RefusedTrial,
+    ScoreRequest,
+    TrialScores,
+)
 
 
 def main() -> int:
@@ -32,13 +36,13 @@ def main() -> int:
     arguments = parser.parse_args()
     answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints is no answer
     be_deterministic()
-    scorer = NetworkScorer(arguments.data)
+    scorer = NetworkScorer(arguments.data, open_device())
     for line in sys.stdin:
         print(json.dumps(answer_to(json.loads(line), scorer)), file=answers, flush=True)
     return 0
 
 
-def answer_to(request: Mapping[str, Any], scorer: NetworkScorer) -> dict[str, Any]:
+def answer_to(request: ScoreRequest, scorer: NetworkScorer) -> TrialScores | RefusedTrial:
     """Return the scores of a request, or why there are none."""
     try:
         weights = Path(request["weights"]).read_bytes()
@@ -48,7 +52,17 @@ def answer_to(request: Mapping[str, Any], scorer: NetworkScorer) -> dict[str, An
     return {
         "version": VERSION,
         "device": device_name(scorer.device),
-        "scores": [{**asdict(each.perturbation), "scores": dict(each.scores)} for each in found],
+        "scores": list(map(_scores_of, found)),
+    }
+
+
+def _scores_of(score: RobustnessScore) -> PerturbationScores:
+    which = score.perturbation
+    return {
+        "kind": which.kind,
+        "name": which.name,
+        "severity": which.severity,
+        "scores": dict(score.scores),
     }
 
 

@@ -10,7 +10,6 @@
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -20,8 +19,7 @@ from trainables.batches import PixelNormaliser
 from trainables.networks import Network
 from trainables.robustness import corruptions
 from trainables.robustness.corruptions import SEVERITIES, STRENGTHS
-
-Kind = Literal["clean", "fgsm", "corruption", "occlusion"]
+from trainables.robustness_document import CLEAN, CORRUPTION, FGSM, OCCLUSION, Kind
 
 FGSM_PIXELS = (4, 8)
 """ε of the attacks, of 255."""
@@ -41,23 +39,23 @@ class Perturbation:
 
 
 PERTURBATIONS: tuple[Perturbation, ...] = (
-    Perturbation("clean"),
-    *(Perturbation("fgsm", severity=pixels) for pixels in FGSM_PIXELS),
-    *(Perturbation("corruption", name, severity) for name in STRENGTHS for severity in SEVERITIES),
-    *(Perturbation("occlusion", severity=severity) for severity in SEVERITIES),
+    Perturbation(CLEAN),
+    *(Perturbation(FGSM, severity=pixels) for pixels in FGSM_PIXELS),
+    *(Perturbation(CORRUPTION, name, severity) for name in STRENGTHS for severity in SEVERITIES),
+    *(Perturbation(OCCLUSION, severity=severity) for severity in SEVERITIES),
 )
 
 
 def depends_on_network(perturbation: Perturbation) -> bool:
     """Return whether each network gets images of its own."""
-    return perturbation.kind == "fgsm"
+    return perturbation.kind == FGSM
 
 
 def perturb(bytes_NCHW: Tensor, perturbation: Perturbation) -> Tensor:
     """Return the images that every network gets, as bytes."""
-    if perturbation.kind == "corruption":
+    if perturbation.kind == CORRUPTION:
         return corruptions.corrupt(bytes_NCHW, perturbation.name, perturbation.severity)
-    if perturbation.kind == "occlusion":
+    if perturbation.kind == OCCLUSION:
         return occlude(bytes_NCHW, perturbation.severity)
     return bytes_NCHW
 

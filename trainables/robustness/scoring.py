@@ -11,9 +11,8 @@ from torch import Tensor
 
 from trainables import datasets
 from trainables.batches import PixelNormaliser
-from trainables.configuration import hash_configuration, parse_configuration
+from trainables.configuration import parse_configuration
 from trainables.datasets import Images, Splits
-from trainables.devices import open_device
 from trainables.evaluation import evaluate_splits
 from trainables.networks import Network
 from trainables.robustness.perturbations import (
@@ -23,9 +22,8 @@ from trainables.robustness.perturbations import (
     depends_on_network,
     perturb,
 )
+from trainables.trial_key import hash_configuration
 
-VERSION = 1
-"""Of what is measured here; scores of another version are made anew."""
 SPLIT = "test"
 ATTACK_BATCH = 250
 MOST_KEPT_BYTES = 2**30
@@ -67,18 +65,15 @@ class PerturbedImages:
 class NetworkScorer:
     """Scores networks, one after the other; perturbed images are made once where they fit."""
 
-    def __init__(self, data: Path | str, device: torch.device | str | None = None) -> None:
-        """Open the device.
+    def __init__(self, data: Path | str, device: torch.device) -> None:
+        """Start with no images.
 
         Args:
             data: the folder that holds the data sets.
-            device: by default the current GPU, or the CPU where there is none.
-
-        Raises:
-            DeviceError: if there is no such device.
+            device: an open one (`devices.open_device`).
         """
         self.data = Path(data).absolute()
-        self.device = open_device(device)
+        self.device = device
         self._images: dict[str, PerturbedImages] = {}
 
     def score(

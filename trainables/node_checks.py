@@ -17,7 +17,7 @@ from trainables import datasets, plugins
 from trainables.datasets import DatasetError
 from trainables.own_modules import OwnComponentError, OwnModule
 from trainables.settings import parse_settings
-from trainables.storage import PART, StorageFolder
+from trainables.storage import PART, open_storage
 
 PACKAGES = ("torch", "torchvision", "numpy", "ray")
 """What must be the same on all nodes, besides Python and this project."""
@@ -126,7 +126,7 @@ def different_versions(there: Mapping[str, str], here: Mapping[str, str]) -> lis
 
 def _checkpoint_fault(question: NodeQuestion) -> str:
     try:
-        folder = StorageFolder(question.checkpoints, create=False)
+        folder = open_storage(question.checkpoints, create=False)
         if folder.read(question.token) is None:
             return "is another folder there than here"
         reply = f"{question.token.removesuffix(PART)}-{platform.node()}{PART}"
