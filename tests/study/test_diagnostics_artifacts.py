@@ -67,7 +67,9 @@ def in_one_line(output: str) -> str:
 
 
 def test_a_launch_trains_again_only_for_files_that_are_not_on_record(launched):
-    less = ("--set", "trial.diagnostics={cam: true, images: 10}", "--set", "study=less")
+    left_out = ("weights=false", "soft_targets=false", "embedding_epochs=[]")
+    less = [word for part in left_out for word in ("--set", f"trial.diagnostics.{part}")]
+    less += ["--set", "study=less"]
     planned = in_one_line(launched.launch("--plan", *less))
     words = "Adopted: 2 trials finished with other diagnostics, which change no metric."
     assert words in planned and "0 done, 0 cut off, 2 to adopt, 0 to do" in planned
@@ -81,10 +83,9 @@ def test_a_launch_trains_again_only_for_files_that_are_not_on_record(launched):
         assert run.data.params["diagnostics.weights"] == "False"
     own = in_one_line(launched.launch("--plan", "--set", "trial.diagnostics=null"))
     assert words in own and "2 to adopt, 0 to do" in own
-    more = launched.launch(
-        "--plan", "--set", "trial.diagnostics={cam: true, images: 11}", "--set", "study=more"
-    )
-    words = "Trained for their diagnostics: 2 trials whose metrics are on record without cam.npz."
+    more = launched.launch("--plan", "--set", "trial.diagnostics.images=11", "--set", "study=more")
+    files = "cam.npz, soft_targets.npz"
+    words = f"Trained for their diagnostics: 2 trials whose metrics are on record without {files}."
     assert words in in_one_line(more) and "0 done, 0 cut off, 2 to do" in more
 
 
