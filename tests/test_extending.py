@@ -196,6 +196,7 @@ def test_the_new_flag_is_there(extended: ProjectCopy) -> None:
     assert "--no-wait" in extended.run("-m", "study.stop", "--help")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)  # tests within a test: half a minute, more on a busy machine
 def test_the_checks_that_the_page_names_hold_the_new_components_to_their_contracts(
     extended: ProjectCopy,

@@ -29,7 +29,7 @@ def test_the_index_leads_to_the_report_of_every_study_and_scale(written):
     assert len(links) == 3
     assert all((written.parent / link).is_file() for link in links)
     assert page.count("Lowest validation error") == 3
-    assert page.count("finished · 4 trials · 20") == 3
+    assert page.count("done · 4 trials · 20") == 3
     assert "<other>" not in page and "&lt;other&gt;" in page
 
 

@@ -485,6 +485,7 @@ def test_a_failed_attempt_asks_for_more_of_the_gpu_where_the_gpus_memory_ran_out
 # The measuring
 
 
+@pytest.mark.slow
 def test_trials_are_measured_while_all_of_them_train(tmp_path):
     few = trial(training={"batch_size": 32, "epochs": 100_000, "milestones": []})
 

@@ -63,6 +63,7 @@ def compilations() -> int:
     return int(counters["stats"]["unique_graphs"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("regularizer", EACH, ids=lambda settings: "-".join(map(str, settings)))
 def test_compiled_passes_compute_the_same_but_for_rounding(regularizer: dict) -> None:
     plain = trainer(compiled=False, regularizer=regularizer)
