@@ -23,12 +23,17 @@ def sensitivity_curves(curves: Sequence[FactorCurve], *, metric: str) -> Figure 
     panels = [_curve_panel(each, metric) for each in curves]
     level = f"{100 * curves[0].curve.level:.0f}%"
     within = f"within {number_text(curves[0].curve.margin)} points"
+    spanned = (
+        f"The line below spans the values that do as well as the best, {within}, all at once with "
+        f"{level}. "
+        if any(each.curve.shown_as_good for each in curves)
+        else ""
+    )
     caption = (
         "Curves of Gaussian processes through the values tested, with the seeds' own noise. The "
         f"band holds the whole curve with a probability of {level}; it leaves out what the seeds "
-        "do to all values alike, which the intervals of the values do not. The line below spans "
-        f"the values that do as well as the best, {within}, all at once with {level}. Further "
-        "trials would tell most at the mark on the curve."
+        "do to all values alike, which the intervals of the values do not. "
+        f"{spanned}Further trials would tell most at the mark on the curve."
     )
     runs = tuple(run for each in curves for ids in each.rows["run_ids"] for run in ids)
     names = ", ".join(dict.fromkeys(each.name for each in curves))

@@ -164,11 +164,7 @@ def good_sentence(each: FactorCurve) -> str:
     shown = _ranges_text(curve.shown_as_good, each)
     if shown:
         return f"Any {each.name} {shown} does as well as the best, {within} {share}{of_case}."
-    may_be = _ranges_text(curve.may_be_good, each) or f"near {_value_text(curve.best, each)}"
-    return (
-        f"No range of {each.name} is shown to do as well as the best, {within}; "
-        f"values {may_be} may {share}{of_case}."
-    )
+    return f"No range of {each.name} is shown to do as well as the best, {within} {share}{of_case}."
 
 
 def next_sentence(each: FactorCurve) -> str:

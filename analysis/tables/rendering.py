@@ -234,6 +234,7 @@ LATEX = {
     "±": r"$\pm$", "−": r"$-$", "–": "--", "∞": r"$\infty$", "…": r"\dots{}", "≠": r"$\neq$",
     "β": r"$\beta$", "λ": r"$\lambda$", "ε": r"$\varepsilon$", "α": r"$\alpha$",
     "<": r"\textless{}", ">": r"\textgreater{}", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$",
+    "≈": r"$\approx$", "→": r"$\rightarrow$", "½": r"$\frac12$",
 }  # fmt: skip
 """What pdfLaTeX does not take as it stands."""
 

@@ -24,6 +24,8 @@ from trainables.devices import driver_version
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN_FILE = Path(__file__).resolve()
+CODE = ("lamix_study", "study", "trainables", "analysis", "pyproject.toml")
+"""What a trial's code can lie in; a user's studies and data beside it are no change of it."""
 LARGEST_DIFF = 2_000_000
 """Characters of a diff that are kept; what is longer is no change of code."""
 
@@ -36,7 +38,8 @@ def provenance_tags() -> dict[str, str]:
     environment they lie within that project's repository, whose commit says nothing of them.
     """
     commit = _ask_git("rev-parse", "HEAD") if is_tracked() else None
-    dirty = flag_text(bool(_ask_git("status", "--porcelain"))) if commit else "unknown"
+    changes = _ask_git("status", "--porcelain", "--", *CODE) if commit else None
+    dirty = flag_text(bool(changes)) if commit else "unknown"
     return {
         GIT_COMMIT: commit or "unknown",
         GIT_DIRTY: dirty,
