@@ -84,14 +84,14 @@ class SoftTargets:
             BadArtifactError: if an array is missing or of another shape.
         """
         arrays = _read_arrays(path)
-        epochs = arrays.take("epochs_E", ndim=1)
+        epochs = arrays.take_integers("epochs_E")
         edges, counts = _check_histogram(arrays, "target", len(epochs))
         held = arrays.has("global_counts_EB")
         global_edges, global_counts = (
             _check_histogram(arrays, "global", len(epochs)) if held else (None, None)
         )
         return cls(
-            epochs_E=epochs.astype(np.int64),
+            epochs_E=epochs,
             top_targets_EK=arrays.take("top_targets_EK", ndim=2, length=len(epochs)),
             target_edges=edges,
             target_counts_EB=counts,
@@ -121,12 +121,12 @@ class ActivationMaps:
         """
         arrays = _read_arrays(path)
         images = arrays.take("images_NHWC", ndim=4)
-        labels = arrays.take("labels_N", ndim=1, length=len(images)).astype(np.int64)
+        labels = arrays.take_integers("labels_N", length=len(images))
         return cls(
             images_NHWC=images.astype(np.uint8),
             cam_NHW=arrays.take("cam_NHW", ndim=3, length=len(images)),
             labels_N=labels,
-            predictions_N=arrays.take("predictions_N", ndim=1, length=len(images)).astype(np.int64),
+            predictions_N=arrays.take_integers("predictions_N", length=len(images)),
             class_names_C=arrays.class_names(labels),
         )
 
@@ -151,9 +151,9 @@ class EmbeddingRecord:
             BadArtifactError: if an array is missing or of another shape.
         """
         arrays = _read_arrays(path)
-        epochs = arrays.take("epochs_E", ndim=1).astype(np.int64)
+        epochs = arrays.take_integers("epochs_E")
         points = arrays.take("points_EN2", ndim=3, length=len(epochs))
-        labels = arrays.take("labels_N", ndim=1, length=points.shape[1]).astype(np.int64)
+        labels = arrays.take_integers("labels_N", length=points.shape[1])
         errors = arrays.has("train_error_E")
         return cls(
             epochs_E=epochs,
@@ -184,11 +184,10 @@ class PredictionRecord:
         """
         arrays = _read_arrays(path)
         log_p = arrays.take("log_p_NC", ndim=2)
-        labels = arrays.take("labels_N", ndim=1, length=len(log_p)).astype(np.int64)
-        predicted = arrays.take("predictions_N", ndim=1, length=len(log_p))
+        labels = arrays.take_integers("labels_N", length=len(log_p))
         return cls(
             log_p_NC=log_p.astype(np.float64),
-            predictions_N=predicted.astype(np.int64),
+            predictions_N=arrays.take_integers("predictions_N", length=len(log_p)),
             labels_N=labels,
             class_names_C=arrays.class_names(labels),
         )
@@ -217,6 +216,9 @@ class _ArrayFile:
             wanted = f"{ndim} dimensions" + (f", the first {length}" if length is not None else "")
             raise BadArtifactError(f"`{name}` must have {wanted}, but its shape is {array.shape}")
         return array
+
+    def take_integers(self, name: str, *, length: int | None = None) -> Ints:
+        return self.take(name, ndim=1, length=length).astype(np.int64)
 
     def class_names(self, labels_N: Ints) -> list[str]:
         if self.has("class_names_C"):

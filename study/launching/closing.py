@@ -161,6 +161,7 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     story = race.tell_race(frame, table, factors, search, objective=objectives[0])
     if status != INTERRUPTED:
         looks = with_look(looks, _look_of(table, objectives[0], story))
+    looked_at = [look.seeds for look in looks]
     raced = story.sentences if story else ()
     grid = printed.configuration_grid(
         table,
@@ -173,9 +174,7 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     _say_table(launch, grid)
     texts = {name: render(grid) for name, render in RENDERINGS.items()} | launch.digest_texts()
     if trained and status == DONE:
-        for sentence in sensitivity_words(
-            study, frame, table, factors, [look.seeds for look in looks]
-        ):
+        for sentence in sensitivity_words(study, frame, table, factors, looked_at):
             launch.say(sentence)
     effects = _effects_of(study, frame)
     if effects is not None:
@@ -188,13 +187,11 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
         plots = _save_plots(study, table, frame, factors, objectives[0], folder)
     more = []
     if status != INTERRUPTED and len(objectives) == 1:
-        more = more_seeds(launch, frame, table, factors, [look.seeds for look in looks])
+        more = more_seeds(launch, frame, table, factors, looked_at)
     return DrawnResult(
         texts=texts,
         plots=plots,
-        description=result_note(
-            study, frame, table, factors, objectives, [look.seeds for look in looks]
-        ),
+        description=result_note(study, frame, table, factors, objectives, looked_at),
         values=best_values(table, factors, objectives),
         more=more,
     )

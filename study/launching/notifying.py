@@ -14,11 +14,10 @@ from analysis.record.credentials import hide_logins
 from study.file.notify_targets import TargetError, filled_target, shown_target
 from study.launching.exit_status import DONE, FAILED
 from study.launching.study_launch import StudyLaunch
+from study.launching.watching import watch_meanwhile
 from study.scheduling.progress import describe_left, describe_settled, describe_spent
 from study.scheduling.scheduler import StudyScheduler
 
-WATCH_SECONDS = 1.0
-"""Between two looks at what there is to tell."""
 SEND_SECONDS = 15.0
 """How long a launch waits for an address that takes no word."""
 ENDS = {DONE: "done", FAILED: "done, but some trials failed"}
@@ -35,23 +34,17 @@ def watch_news(launch: StudyLaunch, say: Callable[[str], None]) -> Iterator[None
     if not launch.study.notify:
         yield
         return
-    ended = threading.Event()
+    told: set[str] = set()
 
-    def watch() -> None:
-        told: set[str] = set()
-        while not ended.wait(WATCH_SECONDS):
-            for news in _news_of(launch.scheduler):
-                if news not in told:
-                    told.add(news)
-                    tell(launch, news.partition(":")[0], news, say=say)
+    def look() -> bool:
+        for news in _news_of(launch.scheduler):
+            if news not in told:
+                told.add(news)
+                tell(launch, news.partition(":")[0], news, say=say)
+        return True
 
-    thread = threading.Thread(target=watch, name="news", daemon=True)
-    thread.start()
-    try:
+    with watch_meanwhile(look, name="news"):
         yield
-    finally:
-        ended.set()
-        thread.join(timeout=WATCH_SECONDS)
 
 
 def tell_end(launch: StudyLaunch, status: int) -> None:

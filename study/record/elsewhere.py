@@ -18,6 +18,7 @@ from analysis.record.names import PARENT_RUN, ROLE, STUDY_ROLE, TRIAL_KEY, TRIAL
 from study.record.finished_index import FinishedIndex
 from study.record.same_metrics import (
     SameMetrics,
+    keys_of,
     metrics_key,
     same_metrics,
     same_metrics_filter,
@@ -66,8 +67,8 @@ class OtherStudies:
         self.index = FinishedIndex(self._find_experiments, self._search_ended, trials=trials)
         self._asking = threading.Thread()
         """Asks who else has trained a trial; alive while the server owes an answer."""
-        self._own: list[RecordedTrial] = []
-        """Trials that the study has trained and no longer holds."""
+        self._own: dict[str, list[RecordedTrial]] = {}
+        """Trials that the study has trained and no longer holds, by the keys that find them."""
         self._experiments: list[str] = []
         """The experiments that hold other studies, as last looked up."""
         self._looked_up = float("-inf")
@@ -105,19 +106,25 @@ class OtherStudies:
 
     def know_own(self, trials: Iterable[RecordedTrial]) -> None:
         """Note trials that the study itself has trained and no longer holds."""
-        self._own = [trial for trial in trials if trial.outcome in TRAINED_TO_THE_END]
+        self._own = {}
+        for trial in trials:
+            if trial.outcome in TRAINED_TO_THE_END:
+                for key in keys_of(trial):
+                    self._own.setdefault(key, []).append(trial)
 
     def runs_alike(self, trial: Trial) -> list[SameMetrics]:
         """Return the finished trials that differ in their diagnostics alone; see `finished`."""
         self.index.keep_fresh()
-        known = self.index.run_ids(metrics_key(trial)) if self.index.is_fresh else None
+        key = metrics_key(trial)
+        own = self._own.get(key, [])
+        known = self.index.run_ids(key) if self.index.is_fresh else None
 
         def search() -> list[SameMetrics]:
-            others = [*self._own, *self._candidates(trial, known)]
+            others = [*own, *self._candidates(trial, known)]
             found = (same_metrics(self.client, other, trial) for other in others)
             return [same for same in found if same is not None]
 
-        is_worth_asking = self._own or (self.are_there() if known is None else known)
+        is_worth_asking = own or (self.are_there() if known is None else known)
         return self._ask(search) if is_worth_asking else []
 
     def _candidates(self, trial: Trial, known: Sequence[str] | None) -> list[RecordedTrial]:

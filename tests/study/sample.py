@@ -1,8 +1,13 @@
 """Made-up studies and what their trials report."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from study.file.problems import StudyFileError
+from study.file.resolved import load_study
 from trainables.metrics import EpochMetrics
 
 
@@ -67,3 +72,10 @@ def epochs_of(errors: Sequence[float], *, losses: Sequence[float] = ()) -> list[
         )
         for number, error in enumerate(errors, start=1)
     ]
+
+
+def refusal(file: Path, **options: Any) -> str:
+    """Load a study file that must be refused, and return in which words it is."""
+    with pytest.raises(StudyFileError) as error:
+        load_study(file, **options)
+    return str(error.value)

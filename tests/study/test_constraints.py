@@ -8,12 +8,10 @@ import yaml
 
 from study.file.problems import StudyFileError
 from study.file.resolved import load_study
-from study.scheduling.reconcile import reconcile_study
-from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import open_optuna_study
 from study.trials import ConfigurationResult, RecordedTrial
 from tests.study.sample import study_data
-from tests.study.test_scheduler import ListedRecord, finish
+from tests.study.test_scheduler import begun_scheduler, finish
 
 QUICK = {"metric": "epoch_seconds", "at_most": 2.0}
 
@@ -91,13 +89,11 @@ def begun(make, storage):
     file = storage()
 
     def begun(recorded=None, **options):
-        study = make(**{"configurations": 3, "seeds": 2, "constraints": [QUICK], **options})
-        search = open_optuna_study(study, file)
-        scheduler = StudyScheduler(
-            study, search, ListedRecord(), data_of=lambda configuration: "feed", provenance={}
+        return begun_scheduler(
+            make(**{"configurations": 3, "seeds": 2, "constraints": [QUICK], **options}),
+            file,
+            recorded,
         )
-        reconcile_study(scheduler, search, recorded or {})
-        return scheduler
 
     return begun
 

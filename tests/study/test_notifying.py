@@ -13,13 +13,12 @@ import pytest
 import yaml
 
 from study.file.notify_targets import hide_targets, shown_target, with_hidden_targets
-from study.file.problems import StudyFileError
 from study.file.reading import read_study
 from study.file.resolved import load_study
 from study.launching.exit_status import DONE
 from study.launching.notifying import send_words, tell_end, watch_news
 from tests.study.launching import STUDY, environment
-from tests.study.sample import study_data
+from tests.study.sample import refusal, study_data
 from tests.study.services import wait_for
 from tests.study.test_reconcile import Lab
 
@@ -72,12 +71,6 @@ def written(tmp_path):
         return file
 
     return written
-
-
-def refusal(file, **options):
-    with pytest.raises(StudyFileError) as error:
-        load_study(file, **options)
-    return str(error.value)
 
 
 def test_a_word_reaches_every_address(server):

@@ -8,12 +8,11 @@ import yaml
 
 from analysis import report
 from study import launch, schema
-from study.file.problems import StudyFileError
 from study.file.resolved import load_study
 from study.file.schema import json_schema
 from tests.own_components import NOISE, TWO_MORE
 from tests.study.launching import Folder
-from tests.study.sample import study_data
+from tests.study.sample import refusal, study_data
 from trainables import plugins
 from trainables.node_checks import NodeQuestion, look_around
 from trainables.own_modules import OwnModule
@@ -47,12 +46,6 @@ def written(tmp_path):
         return file
 
     return written
-
-
-def refusal(file, **options):
-    with pytest.raises(StudyFileError) as error:
-        load_study(file, **options)
-    return str(error.value)
 
 
 def test_an_own_component_and_its_fields_are_validated_as_any_other(written):

@@ -5,6 +5,7 @@ import pytest
 
 from study.scheduling.code_rules import proof_key
 from study.scheduling.failed_attempts import RETRIES
+from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import open_optuna_study
 from study.trials import ConfigurationResult, RecordedTrial
@@ -56,6 +57,16 @@ class ListedRecord:
 
     def of(self, kind):
         return [call for call in self.calls if call[0] == kind]
+
+
+def begun_scheduler(study, file, recorded=None):
+    """Begin a study on a storage of Optuna's; its trials are what the record holds."""
+    search = open_optuna_study(study, file)
+    scheduler = StudyScheduler(
+        study, search, ListedRecord(), data_of=lambda configuration: "feed", provenance={}
+    )
+    reconcile_study(scheduler, search, recorded or {})
+    return scheduler
 
 
 @pytest.fixture

@@ -11,12 +11,9 @@ from study.file.problems import StudyFileError
 from study.launching.planning import print_plan
 from study.scheduling.nodes import StudyPlace, this_machine
 from study.scheduling.progress import describe_settled, trial_counts
-from study.scheduling.reconcile import reconcile_study
-from study.scheduling.scheduler import StudyScheduler
-from study.search.optuna_study import open_optuna_study
 from study.search.settling import FEWEST
 from study.trials import RecordedTrial
-from tests.study.test_scheduler import ListedRecord, finish, run
+from tests.study.test_scheduler import begun_scheduler, finish, run
 
 UNTIL = {"most": 60, "until": "settled"}
 
@@ -38,13 +35,9 @@ def begun(make, storage):
     file = storage()
 
     def begun(recorded=None, **options):
-        study = make(**{"seeds": 3, "configurations": UNTIL, "epochs": 1, **options})
-        search = open_optuna_study(study, file)
-        scheduler = StudyScheduler(
-            study, search, ListedRecord(), data_of=lambda configuration: "feed", provenance={}
+        return begun_scheduler(
+            make(**{"seeds": 3, "configurations": UNTIL, "epochs": 1, **options}), file, recorded
         )
-        reconcile_study(scheduler, search, recorded or {})
-        return scheduler
 
     return begun
 
