@@ -17,13 +17,20 @@ from analysis.record.names import (
     DIVERGED,
     MISSING_DIAGNOSTICS,
     POINT,
+    SEED,
     Outcome,
 )
 from analysis.record.values import digests_of
 from study.file.evidence import MetricBound
 from study.file.space import Point
 from trainables.code_digest import NOT_RECORDED
-from trainables.configuration import Configuration, SettingsKey, settings_key
+from trainables.configuration import (
+    Configuration,
+    SettingsKey,
+    as_dict,
+    flatten_settings,
+    settings_key,
+)
 from trainables.metrics import TEST_ERROR_LAST, TRAIN_LOSS, EpochMetrics
 
 ResultState = Literal["running", "complete", "pruned", "failed"]
@@ -202,6 +209,10 @@ class Trial:
     def name(self) -> str:
         """What people call it: the searched values and the seed."""
         return f"{describe_point(self.point)} seed={self.seed}".strip()
+
+    def settings(self) -> dict[str, Any]:
+        """Return all settings and the seed: values by path, as they are put on record."""
+        return {**flatten_settings(as_dict(self.configuration)), SEED: self.seed}
 
     @property
     def tags(self) -> dict[str, str]:

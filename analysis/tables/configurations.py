@@ -21,6 +21,7 @@ from analysis.record.names import (
     COMPLETED,
     CONFIGURATION,
     DATASET_NAME,
+    DIAGNOSTICS,
     DIVERGED,
     FAILED,
     OUTCOME,
@@ -62,7 +63,10 @@ def factors_of(frame: pd.DataFrame, space: Space | None = None) -> list[str]:
     """
     settings = settings_of(frame)
     varied = [
-        name for name in settings if frame[name].map(hashable_value).nunique(dropna=False) > 1
+        name
+        for name in settings
+        if not name.startswith(f"{DIAGNOSTICS}.")  # what a trial keeps changes no number
+        and frame[name].map(hashable_value).nunique(dropna=False) > 1
     ]
     varied = [name for name in varied if not _is_implied(frame, name, varied)]
     searched = [

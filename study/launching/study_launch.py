@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -121,8 +121,22 @@ class StudyLaunch:
             self.checkpoints.discard(key)
         self.record.supersede(superseded)
         self.record.tag_trials(self.code.tags())
+        self.record.add_settings(self.settings_since())
         self.record.retire(self.found.retired)
         self.record.restore(self.found.restored)
+
+    def settings_since(self) -> dict[str, dict[str, Any]]:
+        """Return the settings that are younger than a trial on record, values by path, by its key.
+
+        The trial has them at their defaults; without them a table would tell it from others.
+        """
+        missing = {}
+        for key, recorded in self.recorded.items():
+            trial = self.scheduler.trials.get(key)
+            if trial is not None and recorded.params and recorded.code != trial.code:
+                settings = trial.settings()
+                missing[key] = {p: settings[p] for p in settings if p not in recorded.params}
+        return {key: found for key, found in missing.items() if found}
 
     def digest_texts(self) -> dict[str, str]:
         """Return the file that says what the digests of code stand for, by its name."""

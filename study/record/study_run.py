@@ -89,6 +89,17 @@ class StudyRun:
             self.experiment_id = open_experiment(self.client, self.study.name, create=True)
             self.run_id = _create_run(self.client, self.study, self.experiment_id)
 
+    def take_back(self) -> None:
+        """Delete a run that was made and never begun; a store that is away keeps it."""
+        if not self.run_id:
+            return
+        try:
+            self.client.delete_run(self.run_id)
+        except Exception as error:
+            log.warning("the study's run %s stays on record: %s", self.run_id, error)
+        else:
+            self.run_id = ""
+
     def begin(self, tags: Mapping[str, str], texts: Mapping[str, str]) -> None:
         """Put the study file on record as written and as resolved, and mark the run as running.
 

@@ -41,7 +41,8 @@ class StudyWriter:
     def begin_study(self, tags: Mapping[str, str], texts: Mapping[str, str] | None = None) -> None:
         """Mark the study as running, with the study file as written and as resolved.
 
-        The study's run is made here, so that a launch that is refused leaves none.
+        The study's run is made here, and taken back if it cannot be begun, so that a launch that
+        is refused leaves none.
 
         Args:
             tags: of the study's run.
@@ -58,7 +59,13 @@ class StudyWriter:
             self.runs.end_running()
             self.study_run.begin(tags, texts or {})
 
-        self._ask(begin, failed="cannot put the study on record")
+        is_new = not self.study_run.run_id
+        try:
+            self._ask(begin, failed="cannot put the study on record")
+        except BaseException:
+            if is_new:
+                self.study_run.take_back()
+            raise
 
     def resolved_before(self) -> dict[str, Any] | None:
         """Return the study as the last launch resolved it, or None where that is not known.

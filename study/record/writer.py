@@ -107,8 +107,7 @@ class StudyRecord:
         self, key: str, *, name: str, params: Mapping[str, Any], tags: Mapping[str, str]
     ) -> None:
         """Record that a trial begins, or goes on under the run it has."""
-        texts = {path: param_text(value) for path, value in params.items()}
-        now = milliseconds_now()
+        texts, now = _param_texts(params), milliseconds_now()
         self._append(TrialBegun(key=key, time=now, name=name, params=texts, tags=dict(tags)))
 
     def add_epochs(
@@ -163,6 +162,12 @@ class StudyRecord:
         for key, own in tags.items():
             self._append(TrialTagged(key=key, time=milliseconds_now(), tags=dict(own)))
 
+    def add_settings(self, settings: Mapping[str, Mapping[str, Any]]) -> None:
+        """Add settings that the runs of trials lack: values by path, by trial key."""
+        for key, missing in settings.items():
+            params = _param_texts(missing)
+            self._append(TrialTagged(key=key, time=milliseconds_now(), tags={}, params=params))
+
     def supersede(self, runs: Mapping[str, str]) -> None:
         """Make the runs of trials history: the trials begin anew, under new runs.
 
@@ -212,15 +217,19 @@ class StudyRecord:
         source: RecordedTrial,
         *,
         name: str,
+        settings: Mapping[str, Any],
         tags: Mapping[str, str],
         diagnostics: DiagnosticsSettings | None = None,
     ) -> None:
         """Record a trial that another study has finished: same params, metrics and tags.
 
+        Settings that are younger than the source are added: the trial has them at their defaults.
+
         Args:
             key: the trial's.
             source: its run.
             name: what people call the trial.
+            settings: of the trial, values by path.
             tags: of the trial in this study.
             diagnostics: of the trial in this study, where the source has others.
         """
@@ -233,6 +242,7 @@ class StudyRecord:
                 name=name,
                 tags=dict(tags),
                 params=params,
+                settings=_param_texts(settings),
                 files=files,
             )
         )
@@ -251,3 +261,7 @@ class StudyRecord:
         if self.lease:
             self.lease.release()
         return written
+
+
+def _param_texts(settings: Mapping[str, Any]) -> dict[str, str]:
+    return {path: param_text(value) for path, value in settings.items()}

@@ -155,6 +155,7 @@ class RecordLike(Protocol):
         source: RecordedTrial,
         *,
         name: str,
+        settings: Mapping[str, Any],
         tags: Mapping[str, str],
         diagnostics: DiagnosticsSettings | None,
     ) -> None:

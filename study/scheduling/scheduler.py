@@ -8,7 +8,7 @@ looks at what is done, the watch over rungs, the ends of trials and their failed
 
 from collections.abc import Callable, Mapping, Sequence
 
-from analysis.record.names import CODE, FAILED, SEED
+from analysis.record.names import CODE, FAILED
 from study.file.resolved import ResolvedStudy
 from study.scheduling.adoption import AdoptionRule
 from study.scheduling.budget import BudgetMeter
@@ -22,7 +22,7 @@ from study.scheduling.study_trials import StudyTrials
 from study.scheduling.trial_ends import TrialEnds
 from study.scheduling.trial_queue import TrialQueue
 from study.trials import ConfigurationResult, ConfigurationTrials, Trial
-from trainables.configuration import Configuration, as_dict, flatten_settings
+from trainables.configuration import Configuration
 from trainables.metrics import EpochMetrics
 
 
@@ -144,7 +144,14 @@ class StudyScheduler:
             return False
         tags = {**trial.tags, **self.adoption.proof_tags(trial, source)}
         diagnostics = trial.configuration.diagnostics if source.key != trial.key else None
-        self.record.adopt(trial.key, source, name=trial.name, tags=tags, diagnostics=diagnostics)
+        self.record.adopt(
+            trial.key,
+            source,
+            name=trial.name,
+            settings=trial.settings(),
+            tags=tags,
+            diagnostics=diagnostics,
+        )
         self.known.note_recorded(trial, source)
         self.rungs.recall_course(trial, source)
         self.judge.judge_holders(trial)
@@ -153,9 +160,8 @@ class StudyScheduler:
 
     def note_begun(self, trial: Trial) -> None:
         """Note that the trial begins, or goes on."""
-        params = {**flatten_settings(as_dict(trial.configuration)), SEED: trial.seed}
         tags = {**trial.tags, CODE: trial.code, **self.provenance}
-        self.record.begin(trial.key, name=trial.name, params=params, tags=tags)
+        self.record.begin(trial.key, name=trial.name, params=trial.settings(), tags=tags)
         trial.recorded, trial.state = True, "running"
         self.meter.note_begun(trial)
 

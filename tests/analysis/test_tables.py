@@ -102,6 +102,7 @@ def test_factors_are_the_settings_that_vary_the_searched_first():
             "regularizer.name": ["lamix", "lamix", "vanilla"],
             "regularizer.beta": [0.1, 0.2, None],
             "training.milestones": [[1, 2], [1, 2], [1, 2]],
+            "diagnostics.weights": [True, None, False],  # what a trial keeps changes no number
             "seed": [0, 1, 2],
         }
     )

@@ -38,7 +38,7 @@ PATHS = {SoftTargets.PATH, ActivationMaps.PATH, EmbeddingRecord.PATH, WEIGHTS}
 
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory) -> Folder:
-    folder = Folder(tmp_path_factory.mktemp("launched"), EMBEDDED)
+    folder = Folder(tmp_path_factory.mktemp("launched"), EMBEDDED, ray=False)
     folder.launch()
     return folder
 
@@ -231,7 +231,7 @@ def test_an_adopted_trial_has_the_artifacts_of_its_source(record, tmp_path):
     other = open_record(tmp_path, "other")
     source = other.finished_elsewhere("a")
     assert isinstance(source, RecordedTrial)
-    other.adopt("a", source, name="beta=0.3", tags={})
+    other.adopt("a", source, name="beta=0.3", settings={}, tags={})
     run_id = run_id_of(other)
     assert run_id != source.run_id
     assert recorded(other, run_id, tmp_path) == {"cam.npz": npz(1.0)}

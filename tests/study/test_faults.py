@@ -87,7 +87,7 @@ def test_two_interrupts_stop_at_once(tmp_path):
 
 
 def test_a_trial_that_diverges_is_an_outcome_and_the_worst_value(tmp_path):
-    folder = Folder(tmp_path)
+    folder = Folder(tmp_path, ray=False)
     folder.launch("--set", "trial.training.learning_rate=1e9", "--set", "search.seeds=1")
     runs = folder.runs()
     assert {run.data.tags["outcome"] for run in runs} == {"diverged"}
@@ -95,6 +95,7 @@ def test_a_trial_that_diverges_is_an_outcome_and_the_worst_value(tmp_path):
     assert [t.value for t in folder.optuna().trials] == [100.0, 100.0]
 
 
+@pytest.mark.slow
 def test_images_that_are_gone_since_the_launch_has_read_them_end_it_in_order(tmp_path):
     for part in ("train", "test"):
         for name in ("black", "white"):

@@ -63,7 +63,7 @@ class KeptRecord:
     def finished_alike(self, trial, accept):
         return None
 
-    def adopt(self, key, source, *, name, tags, diagnostics):
+    def adopt(self, key, source, *, name, settings, tags, diagnostics):
         raise AssertionError
 
     def trials(self):

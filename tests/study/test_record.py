@@ -485,6 +485,9 @@ def test_a_server_that_does_not_answer_is_named(make, tmp_path, monkeypatch):
 # Adoption
 
 
+YOUNGER = {"regularizer.beta": 7, "training.younger": False}
+
+
 def test_an_adopted_trial_is_a_copy_that_says_where_it_comes_from(client, opened):
     source = opened("a.jsonl", name="first")
     write(source)
@@ -493,11 +496,12 @@ def test_an_adopted_trial_is_a_copy_that_says_where_it_comes_from(client, opened
     assert found.run_id == source.trials()[KEY].run_id
     assert found.is_finished
     tags = {**TAGS, "configuration_number": "0"}
-    record.adopt(KEY, found, name="beta=0.3 seed=1", tags=tags)
+    record.adopt(KEY, found, name="beta=0.3 seed=1", settings=YOUNGER, tags=tags)
     assert record.spool.drain(20)
     assert record.spool.refused == []
     (original,), (copy,) = trial_runs(client, source), trial_runs(client, record)
-    assert copy.data.params == original.data.params
+    added = {"training.younger": "False"}  # the setting that was there then stays as it was
+    assert copy.data.params == {**original.data.params, **added}
     assert copy.data.metrics == original.data.metrics
     for name in original.data.metrics:
         assert history(client, copy, name) == history(client, original, name)
@@ -516,7 +520,7 @@ def test_an_adopted_trial_that_is_adopted_again_names_the_first(client, opened):
     write(source)
     for name in ("second", "third"):
         record = opened(f"{name}.jsonl", name=name)
-        record.adopt(KEY, record.finished_elsewhere(KEY), name="x", tags=TAGS)
+        record.adopt(KEY, record.finished_elsewhere(KEY), name="x", settings={}, tags=TAGS)
         assert record.spool.drain(20)
         assert record.trials()[KEY].tags["adopted_from"] == source.trials()[KEY].run_id
 

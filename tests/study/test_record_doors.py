@@ -118,9 +118,24 @@ def test_a_server_whose_artifacts_this_machine_cannot_write_is_told_before_a_tri
         assert "study.yaml: cannot put the study on record: " in said and "occupied" in said
         assert "Traceback" not in said
         assert statuses("trial") == []
-        assert "RUNNING" not in statuses("study")
+        assert statuses("study") == []  # a refused launch leaves nothing
         occupied.unlink()
         assert launch_in_process(["study.yaml"]) == 0
+        assert "deleted" not in capsys.readouterr().out
         assert statuses("trial") == ["FINISHED"] * 2 and statuses("study") == ["FINISHED"]
     finally:
         server.stop()
+
+
+def test_a_trial_that_is_older_than_a_setting_has_its_default(database, capsys):
+    """Without it a table would tell the older trials from the others by that setting."""
+    assert launch_in_process(["study.yaml"]) == 0
+    execute(database, "DELETE FROM params WHERE key = 'training.weight_decay'")
+    execute(database, "UPDATE tags SET value = 'older' WHERE key = 'code'")
+    assert launch_in_process(["study.yaml", "--code", "keep", "--set", "search.seeds=2"]) == 0
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("small")
+    found = client.search_runs([experiment.experiment_id], "tags.role = 'trial'")
+    assert len(found) == 4
+    assert {run.data.params["training.weight_decay"] for run in found} == {"0.0001"}
+    assert "weight_decay" not in capsys.readouterr().out

@@ -52,7 +52,7 @@ class ListedRecord:
     def finished_alike(self, trial, accept):
         return None
 
-    def adopt(self, key, source, *, name, tags, diagnostics):
+    def adopt(self, key, source, *, name, settings, tags, diagnostics):
         self.calls.append(("adopt", key, source.run_id, name, tags))
 
     def of(self, kind):
