@@ -22,7 +22,7 @@ from analysis.record.names import (
 )
 from analysis.record.values import digests_of
 from study.file.evidence import MetricBound
-from study.file.space import Point
+from study.file.space import Point, describe_point
 from trainables.code_digest import NOT_RECORDED
 from trainables.configuration import (
     Configuration,
@@ -161,8 +161,7 @@ class Trial:
     proved: frozenset[str] = frozenset()
     """Digests of other code whose results for this trial are proven to be the same."""
     gpus: float = 0.0
-    """The trial's share of a GPU, once it is handed out. The share grows when the trial runs out of
-    memory."""
+    """The trial's share of a GPU, once it is handed out; it grows when memory runs out."""
     state: Literal["todo", "assigned", "running", "done"] = "todo"
     """An assigned trial is handed out for execution; an actor has taken up a running one."""
     outcome: Outcome | None = None
@@ -174,8 +173,7 @@ class Trial:
     """Epochs that were trained before this launch took the trial up."""
     history: list[EpochMetrics] = field(default_factory=list)
     course: dict[int, float | None] = field(default_factory=dict)
-    """Epoch → what early stopping goes by, those of earlier launches included; None where an older
-    version did not measure it. Empty without early stopping."""
+    """Epoch → what early stopping goes by, those of earlier launches included; empty without it."""
     values: tuple[float, ...] = ()
     """One per objective, once done."""
     bounded: tuple[float, ...] = ()
@@ -300,12 +298,3 @@ class ConfigurationTrials:
         for trial in self.trials:
             if trial.state == "done":
                 trial.history, trial.course = [], {}
-
-
-def describe_point(point: Mapping[str, object]) -> str:
-    """Return a point as people write it: ``beta=0.3``; the last part of a path is enough."""
-    parts = []
-    for path, value in point.items():
-        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-        parts.append(f"{path.rpartition('.')[2]}={shown}")
-    return " ".join(parts)

@@ -4,8 +4,9 @@ from dataclasses import asdict
 
 from study.execution.admission import NodeAdmission
 from study.file.resolved import ResolvedStudy
+from study.file.space import describe_point
 from study.scheduling.early_stopping import rungs_of
-from study.trials import Trial, describe_point
+from study.trials import Trial
 from trainables.assignment import TrialAssignment
 from trainables.configuration import as_dict
 from trainables.node_checks import code_versions

@@ -240,3 +240,12 @@ def count_values(path: str, domain: Domain) -> int:
     if domain.step is None and not domain.integer:
         raise SpaceError(path, "a grid needs a `step` or a list of values, but got a range")
     return domain.size
+
+
+def describe_point(point: Mapping[str, object]) -> str:
+    """Return a point as people write it: ``beta=0.3``; the last part of a path is enough."""
+    parts = []
+    for path, value in point.items():
+        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+        parts.append(f"{path.rpartition('.')[2]}={shown}")
+    return " ".join(parts)

@@ -15,9 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.record.names import FAILED
+from study.file.space import describe_point
 from study.scheduling.progress import is_settled, trial_counts
 from study.scheduling.scheduler import StudyScheduler
-from study.trials import ConfigurationTrials, Trial, describe_point
+from study.trials import ConfigurationTrials, Trial
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from study.file.resolved import ResolvedStudy
-from study.file.space import Point
+from study.file.space import Point, describe_point
 from study.launching.estimate import (
     StudyEstimate,
     costs_by_class,
@@ -24,7 +24,7 @@ from study.scheduling.gpu_shares import ShareError
 from study.scheduling.nodes import StudyPlace, describe_nodes
 from study.scheduling.progress import describe_settled
 from study.scheduling.scheduler import StudyScheduler
-from study.trials import ConfigurationTrials, RecordedTrial, Trial, describe_point
+from study.trials import ConfigurationTrials, RecordedTrial, Trial
 from trainables.configuration import Configuration
 
 SHOWN = 30

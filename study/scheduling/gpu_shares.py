@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from study.file.settings import ResourceSettings
+from study.file.space import describe_point
 from study.scheduling.share_file import (
     Figures,
     ShareConditions,
     ShareFile,
     ShareMeasurement,
 )
-from study.trials import CostClass, cost_class, describe_point
+from study.trials import CostClass, cost_class
 from trainables.code_digest import trial_code
 from trainables.configuration import Configuration
 from trainables.devices import GpuDevice
