@@ -173,7 +173,7 @@ class Trial:
     """Epochs that were trained before this launch took the trial up."""
     history: list[EpochMetrics] = field(default_factory=list)
     course: dict[int, float | None] = field(default_factory=dict)
-    """Epoch → what early stopping goes by, those of earlier launches included; empty without it."""
+    """Epoch → what early stopping goes by; None where an older version did not measure it."""
     values: tuple[float, ...] = ()
     """One per objective, once done."""
     bounded: tuple[float, ...] = ()
