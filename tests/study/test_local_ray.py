@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import torch
 from ray._private import services
 
 from study.execution import cluster, local_ray
@@ -127,6 +128,13 @@ def test_a_ray_that_is_slow_to_start_is_started_again(monkeypatch):
     monkeypatch.setattr(cluster.ray, "init", lambda **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cluster._try_to_start_ray()
+
+
+@pytest.mark.parametrize(("found", "told"), [(3, 3), (0, None)])
+def test_a_local_ray_is_told_of_the_gpus_that_pytorch_finds(monkeypatch, found, told):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: found)
+    monkeypatch.setattr(cluster.ray, "init", lambda **options: options)
+    assert cluster._try_to_start_ray()["num_gpus"] == told
 
 
 def test_a_probe_leaves_an_interrupt_to_its_launch():
