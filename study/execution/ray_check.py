@@ -6,6 +6,7 @@ from typing import Any
 import ray
 import torch
 
+from study.execution.local_ray import likely_cause
 from study.scheduling.nodes import this_machine
 from trainables.node_checks import code_versions
 
@@ -31,19 +32,11 @@ def try_local_ray(folder: str) -> str:
         folder: empty, for its files.
 
     Raises:
-        RuntimeError: if an actor sees other versions than this process, or not the GPU it is given.
-        Exception: whatever keeps Ray from starting or an actor from answering.
+        RuntimeError: if Ray does not start, or an actor sees other versions than this process, or
+            not the GPU that it is given.
+        Exception: whatever keeps an actor from answering.
     """
-    ray.init(
-        address="local",
-        num_cpus=1,
-        num_gpus=int(this_machine().gpus) or None,  # as a launch tells it
-        object_store_memory=STORE_BYTES,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        _temp_dir=folder,
-    )
+    _start_ray(folder)
     try:
         gpus = ray.cluster_resources().get("GPU", 0)
         given = min(1, int(gpus))
@@ -58,3 +51,19 @@ def try_local_ray(folder: str) -> str:
     if found != given:
         raise RuntimeError(f"an actor that is given {given} of {gpus:g} GPUs finds {found}")
     return f"Ray {ray.__version__} started, ran an actor and ended; it counts {gpus:g} GPUs"
+
+
+def _start_ray(folder: str) -> None:
+    try:
+        ray.init(
+            address="local",
+            num_cpus=1,
+            num_gpus=int(this_machine().gpus) or None,  # as a launch tells it
+            object_store_memory=STORE_BYTES,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            _temp_dir=folder,
+        )
+    except Exception as error:  # a bare one
+        raise RuntimeError(likely_cause(error)) from error
