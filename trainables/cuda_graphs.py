@@ -89,7 +89,10 @@ class CudaRecorder:
             first = error.__context__ or error
             reason = str(first).partition("\n")[0]
             if "gpu_memory" in (error_cause(first), error_cause(error)):
-                raise torch.OutOfMemoryError(f"while a step was recorded: {reason}") from error
+                raise torch.OutOfMemoryError(
+                    "while a step was recorded, which takes memory of its own "
+                    f"(`training.graphs: false` does without): {reason}"
+                ) from error
             raise RecordingFailedError(reason) from error
         return graph.replay
 
@@ -99,7 +102,9 @@ class CudaRecorder:
         The allocator would believe for ever that a capture is under way, and return no memory.
         """
         device = torch.cuda.current_device()
-        with contextlib.suppress(RuntimeError):  # the capture did end, and this was done
+        # The capture did end, and this was done; or the names, which are private, are gone: then
+        # the process holds the memory of one capture to its end.
+        with contextlib.suppress(RuntimeError, AttributeError, TypeError):
             torch._C._cuda_endAllocateToPool(device, self.pool)
             torch._C._cuda_releasePool(device, self.pool)
         graph.reset()

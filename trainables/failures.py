@@ -5,42 +5,37 @@ trials side by side. CUDA's libraries say the first in words of their own, and R
 for the second with an error whose name is much like PyTorch's.
 """
 
+import re
 from typing import Literal
 
 FailureCause = Literal["gpu_memory", "host_memory", "other"]
 
-HOST_MEMORY = (
-    "ray.exceptions.OutOfMemoryError",
-    "Task was killed due to the node running low on memory",
-    "worker(s) were killed due to the node running low on memory",
-    "DefaultCPUAllocator: can't allocate memory",
-    "DefaultCPUAllocator: not enough memory",
-    "Cannot allocate memory",
-    "MemoryError",
+GPU_MEMORY = re.compile(
+    r"torch\.(cuda\.)?OutOfMemoryError"
+    r"|\b(CUDA|HIP)\b[^\n]{0,20}out of memory"
+    r"|cudaErrorMemoryAllocation|CUDA_ERROR_OUT_OF_MEMORY"
+    r"|\bCU[A-Z]+_\w*(?<!HOST_)ALLOC(ATION)?_FAILED"
+)
+"""Words of PyTorch, of Triton and of CUDA, and of each of CUDA's libraries its own error."""
+HOST_MEMORY = re.compile(
+    r"ray\.exceptions\.OutOfMemoryError"
+    r"|killed due to the node running low on memory"
+    r"|DefaultCPUAllocator: (can't allocate|not enough) memory"
+    r"|Cannot allocate memory"
+    r"|MemoryError"
+    r"|\bCU[A-Z]+_\w*HOST_ALLOC(ATION)?_FAILED"
 )
 """Words of Ray, of PyTorch on a CPU, of the system and of Python."""
-GPU_MEMORY = (
-    "torch.OutOfMemoryError",
-    "torch.cuda.OutOfMemoryError",
-    "CUDA out of memory",
-    "CUDA error: out of memory",
-    "cudaErrorMemoryAllocation",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "CUSOLVER_STATUS_ALLOC_FAILED",
-    "CUFFT_ALLOC_FAILED",
-    "HIP out of memory",
-)
-"""Words of PyTorch and of CUDA's libraries."""
-GPU_MEMORY_MAYBE = (
-    "CUBLAS_STATUS_NOT_INITIALIZED",
-    "CUDNN_STATUS_NOT_INITIALIZED",
-    "CUDNN_STATUS_INTERNAL_ERROR",
-    "Unable to find a valid cuDNN algorithm",
-    "unable to find an engine to execute this computation",
+GPU_MEMORY_MAYBE = re.compile(
+    r"\bCU[A-Z]+_STATUS_NOT_INITIALIZED"
+    r"|CUDNN_STATUS_INTERNAL_ERROR"
+    r"|[Uu]nable to find a valid cuDNN algorithm"
+    r"|unable to find an engine to execute this computation"
+    r"|NVML_SUCCESS == [^\n]* INTERNAL ASSERT FAILED [^\n]*CUDACachingAllocator"
 )
 """Words of libraries that find no memory for a handle or a workspace, among other causes: a larger
-share mends the one and does no harm to the others."""
+share mends the one and does no harm to the others. PyTorch's allocator, when it is refused memory,
+asks the driver who holds the rest, and fails of that where the driver does not say (on MIG)."""
 
 
 def failure_cause(failure: str) -> FailureCause:
@@ -49,12 +44,12 @@ def failure_cause(failure: str) -> FailureCause:
     Args:
         failure: the traceback, or what else is known, such as an error's text.
     """
-    if any(words in failure for words in GPU_MEMORY):
+    if GPU_MEMORY.search(failure):
         return "gpu_memory"
     # After the GPU's: PyTorch's own error ends in the words of Python's, `MemoryError`.
-    if any(words in failure for words in HOST_MEMORY):
+    if HOST_MEMORY.search(failure):
         return "host_memory"
-    if any(words in failure for words in GPU_MEMORY_MAYBE):
+    if GPU_MEMORY_MAYBE.search(failure):
         return "gpu_memory"
     return "other"
 

@@ -29,6 +29,8 @@ def draw_beta(
     # Beta(α, α) = G1 / (G1 + G2) with G1, G2 ~ Gamma(α). In float64, since for a small α the
     # gammas underflow float32 and would give 0 / 0.
     alphas = torch.full((2, *shape), alpha, dtype=torch.float64, device=generator.device)
+    # Private, and there for as long as `torch.distributions.Gamma`, which is made of it and takes
+    # no generator.
     first, second = torch._standard_gamma(alphas, generator=generator)
     share: torch.Tensor = first / (first + second)
     return share.float()

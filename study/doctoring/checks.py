@@ -22,7 +22,7 @@ NAMES = (*MACHINE_CHECKS, *SERVICE_CHECKS, *GPU_CHECKS)
 SECONDS = 180.0
 """For each of Ray and the record."""
 GPU_SECONDS = 240.0
-"""For all checks of GPUs together; on a recent one they take half of it."""
+"""For each check of GPUs."""
 END_SECONDS = 10.0
 """How long a process is given to end after its last word."""
 
@@ -53,7 +53,13 @@ def _found_by(name: str, options: DoctorOptions) -> Iterator[Finding]:
 
 
 def run_apart(names: Sequence[str], options: DoctorOptions, *, seconds: float) -> Iterator[Finding]:
-    """Yield what checks find in a process of their own; those without an answer have failed."""
+    """Yield what checks find in a process of their own; one without an answer has failed.
+
+    Args:
+        names: of the checks; those after one without an answer are skipped.
+        options: of the doctor.
+        seconds: for each check; the first has its process started within them.
+    """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(there, list(names), options))
@@ -67,6 +73,7 @@ def run_apart(names: Sequence[str], options: DoctorOptions, *, seconds: float) -
                 yield told
             else:
                 left.remove(told)
+                deadline = time.monotonic() + seconds
     except EOFError:
         yield _without_answer(left.pop(0), "its process ended")
     finally:

@@ -26,8 +26,7 @@ from study.execution.local_ray import (
     shielded_processes,
 )
 from study.scheduling.gpu_shares import GpuBench
-from study.scheduling.granted import granted_cpus
-from study.scheduling.nodes import ClusterNode, room_for
+from study.scheduling.nodes import ClusterNode, room_for, this_machine
 from trainables.configuration import Configuration
 from trainables.devices import first_gpu
 from trainables.probe import ProbedTrial, TrialProbe, side_by_side
@@ -153,13 +152,17 @@ def _try_to_start_ray() -> Any:
 
     Ray gives its processes 30 s and no more.
     """
+    here = this_machine()
     for attempt in range(1, START_ATTEMPTS + 1):
         try:
             with shielded_processes():
                 return ray.init(
                     # Not None: that would be whatever Ray was started last on this machine.
                     address="local",
-                    num_cpus=granted_cpus(),
+                    num_cpus=int(here.cpus),
+                    # Those that trials will find, also where Ray by itself finds none. Where
+                    # PyTorch finds none Ray looks, and a trial that asks for one is told.
+                    num_gpus=int(here.gpus) or None,
                     include_dashboard=True,
                     **QUIETLY,
                 )

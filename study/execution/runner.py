@@ -263,8 +263,14 @@ class TrialRunner:
             self.nodes.note_process_lost(trial, node)
         if trial.state == "assigned":  # its setup failed: what failed should have a run
             self.scheduler.note_begun(trial)
+        share = trial.gpus
         if not self.scheduler.note_failed(trial, failure, out_of_memory=cause == "gpu_memory"):
             self.discard(trial.key)
+        if trial.gpus > share:
+            self.on_notice(
+                f"{trial.name}: {share:g} of a GPU's memory does not suffice; it is tried again "
+                f"with {trial.gpus:g}."
+            )
         self.on_change()
 
     def look_for_news(self) -> list[str]:

@@ -31,7 +31,7 @@ from tests.benchmarks.timing import ratios, spread, warm_up
 from trainables import datasets, networks, randomness, regularizers
 from trainables.batches import TrainingImages
 from trainables.cuda_graphs import STEPS_BEFORE_RECORDING
-from trainables.datasets import Images, Splits
+from trainables.datasets import Images, Splits, digits
 from trainables.memory import begin_peak, keep_within
 from trainables.networks import Network
 from trainables.recipe import Precision, TrainingSettings
@@ -63,7 +63,7 @@ MPS = "nvidia-cuda-mps-control"
 @cache
 def images() -> Splits:
     """Return the digits, in three channels and as often as fills an epoch of CIFAR-10."""
-    splits = datasets.load(datasets.digits.Settings(), Path())
+    splits = datasets.load(digits.Settings(), Path())
     count, held = BATCHES * BATCH, splits.train
     again_N = torch.arange(count) % len(held)
     colours_NCHW = held.images_NCHW[again_N].expand(-1, 3, -1, -1).contiguous()

@@ -1,5 +1,8 @@
 """What of the GPU's benchmarks can be known without one."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -17,6 +20,12 @@ def test_an_epoch_is_that_of_cifar10_without_its_smaller_batch():
     assert splits.train.images_NCHW.shape == (391 * 128, 3, 32, 32)
     assert len(splits.train.labels_N) == 391 * 128
     assert len(splits.mean) == len(splits.std) == 3
+
+
+def test_the_images_are_there_in_a_process_that_has_loaded_nothing_else():
+    code = "from tests.benchmarks import gpu; print(len(gpu.images().train))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.split() == [str(391 * 128)], done.stderr
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from lamix_study.testing.contract import title
-from tests.benchmarks import gpu as benchmark
+from tests.study.launching import Folder
 from tests.trainables.test_regularizers import SETTINGS
 from trainables import probe
 from trainables.configuration import parse_configuration
@@ -159,6 +159,25 @@ def test_a_step_that_waits_for_the_device_goes_on_unrecorded_and_says_so(monkeyp
     trainer.train_epoch()
     assert "cannot be recorded as a CUDA graph" in trainer.notice
     torch.cuda.empty_cache()  # raises while the allocator believes in a capture
+
+
+@pytest.mark.parametrize("name", ["_cuda_endAllocateToPool", "_cuda_releasePool"])
+def test_a_trial_goes_on_unrecorded_without_torchs_private_names(name):
+    program = (
+        "import torch\n"
+        "from tests.cuda_host.test_cuda_host import configuration\n"
+        "from trainables.training import Trainer\n"
+        f"del torch._C.{name}\n"
+        "trainer = Trainer(configuration({'name': 'vanilla'}, epochs=1))\n"
+        "loss_of = trainer.regularizer.loss_of\n"
+        "def waiting(*args):\n"
+        "    torch.cuda.synchronize()\n"
+        "    return loss_of(*args)\n"
+        "trainer.regularizer.loss_of = waiting\n"
+        "trainer.train_epoch()\n"
+        "print(trainer.notice)"
+    )
+    assert "cannot be recorded as a CUDA graph" in run(program)
 
 
 def test_memory_that_runs_out_while_recording_is_told_as_that(monkeypatch):
@@ -337,16 +356,60 @@ def test_the_doctor_fails_on_a_gpu_that_computes_nothing():
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_the_benchmark_runs_to_its_end_and_keeps_no_figures(monkeypatch, capsys, tmp_path):
+def test_the_benchmark_runs_to_its_end_and_keeps_no_figures(tmp_path):
     out = tmp_path / "results.md"
-    monkeypatch.setattr(benchmark, "STEPS", {"preact_resnet18": 3, "lenet": 3})
-    monkeypatch.setattr(benchmark, "BASELINE_STEPS", 2)
-    monkeypatch.setattr(benchmark, "SIDE_BY_SIDE", (1, 2))
-    monkeypatch.setattr(benchmark, "MOST", 2)
-    monkeypatch.setattr(benchmark, "MATRIX", 256)
-    monkeypatch.setattr(sys, "argv", ["gpu", "--short", "--out", str(out)])
-    benchmark.main()
-    said = capsys.readouterr().out
+    program = (
+        "import sys\n"
+        "from tests.benchmarks import gpu\n"
+        "gpu.STEPS = {'preact_resnet18': 3, 'lenet': 3}\n"
+        "gpu.BASELINE_STEPS, gpu.SIDE_BY_SIDE, gpu.MOST, gpu.MATRIX = 2, (1, 2), 2, 256\n"
+        "in_turns = gpu.in_turns\n"
+        "gpu.in_turns = lambda measures, *, repeats: in_turns(measures, repeats=1)\n"
+        f"sys.argv = ['gpu', '--short', '--out', {str(out)!r}]\n"
+        "gpu.main()"
+    )
+    said = run(program)  # a process that has loaded nothing yet, as the command's own
     assert said.startswith("This GPU computes nothing")
     assert "## The cap of memory" in said and "asked for beyond its share, refused" in said
     assert not out.exists()
+
+
+# Studies
+
+
+STUDY = """
+study: small
+question: Do trials share a GPU?
+trial:
+  dataset: {name: digits, validation: 0.2, train_images: 120, test_images: 30}
+  network: {name: lenet}
+  regularizer: {name: vanilla}
+  training: {epochs: 1, batch_size: 20, milestones: []}
+search:
+  sampler: grid
+  seeds: 1
+  space: {training.learning_rate: [0.05]}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(
+    ("share", "memory_mb", "refused"), [("0.5", "80000", 0), ("0.25", "800", 1)]
+)
+def test_a_study_trains_on_a_share_of_the_gpu_and_on_a_larger_one_where_memory_ran_out(
+    tmp_path, monkeypatch, share, memory_mb, refused
+):
+    monkeypatch.setenv("CUDA_HOST_MEMORY_MB", memory_mb)
+    folder = Folder(tmp_path, STUDY)
+    output = folder.launch("--set", f"resources.gpus={share}")
+    log = (folder.state("full") / "log.txt").read_text()
+    assert log.count("torch.OutOfMemoryError: CUDA out of memory") == refused
+    assert output.count("0.25 of a GPU's memory does not suffice") == refused
+    (trial,) = folder.runs()
+    told = {name: trial.data.tags[name] for name in ("device", "precision", "outcome")}
+    assert told == {
+        "device": "no GPU (CUDA on the host)",
+        "precision": "fp32",
+        "outcome": "completed",
+    }

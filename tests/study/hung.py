@@ -4,11 +4,19 @@ import os
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 
 def answer_never(*args: object) -> None:
     """Hang."""
     time.sleep(600)
+
+
+def answer_after_a_while(connection: Any, names: list[str], options: object) -> None:
+    """Answer each check half a second after the one before."""
+    for name in names:
+        time.sleep(0.5)
+        connection.send(name)
 
 
 def die(*args: object) -> None:

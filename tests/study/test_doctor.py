@@ -1,10 +1,12 @@
 """The doctor: what it says, in which words, and what it leaves behind."""
 
+import itertools
 import json
 import multiprocessing
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -182,6 +184,14 @@ def test_a_check_that_gives_no_answer_has_failed_and_those_after_it_are_skipped(
         ("store", "skipped"),
     ]
     assert "no answer within 1 s" in findings[0].said and "--only ray" in findings[0].remedy
+
+
+def test_a_check_has_its_own_time_however_long_those_before_it_took(monkeypatch):
+    monkeypatch.setattr(checks, "_answer", hung.answer_after_a_while)
+    # On this clock a check takes 40 of the 60 seconds that each has.
+    clock = SimpleNamespace(monotonic=itertools.count(0, 20).__next__)
+    monkeypatch.setattr(checks, "time", clock)
+    assert list(checks.run_apart(["gpu", "cap", "bf16", "resume"], OPTIONS, seconds=60)) == []
 
 
 def test_what_a_hung_check_has_started_ends_with_it(monkeypatch, tmp_path):

@@ -473,12 +473,16 @@ def test_a_failed_attempt_asks_for_more_of_the_gpu_where_the_gpus_memory_ran_out
         provenance={},
         shares=shares,
     )
-    ignore = {"discard": lambda key: None, "on_change": lambda: None, "on_notice": lambda say: None}
+    ignore, notices = {"discard": lambda key: None, "on_change": lambda: None}, []
     here = SimpleNamespace(cluster=SimpleNamespace(existing=True))
-    runner = TrialRunner(scheduler, here, scratch="", granted_mb=None, **ignore)
+    runner = TrialRunner(
+        scheduler, here, scratch="", granted_mb=None, on_notice=notices.append, **ignore
+    )
     trial = runner.by_tune_id["a"] = scheduler.hand_out_trial()
     runner.note_failed("a", failure)
     assert trial.gpus == share
+    more = f"{trial.name}: 0.25 of a GPU's memory does not suffice; it is tried again with 0.5."
+    assert notices == ([more] if share == 0.5 else [])
     assert (file.read_text() == remembered) == (share == 0.25)
 
 

@@ -8,12 +8,14 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+import torch
 from ray._private import services
 
-from study.execution import cluster, local_ray
+from study.execution import cluster, local_ray, ray_check
 from study.execution.local_ray import (
     RayStartError,
     check_ray_folder,
@@ -127,6 +129,46 @@ def test_a_ray_that_is_slow_to_start_is_started_again(monkeypatch):
     monkeypatch.setattr(cluster.ray, "init", lambda **options: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cluster._try_to_start_ray()
+
+
+def fail_to_start(**options: object) -> None:
+    raise Exception(f"The current node {cluster.TOO_SLOW}.")
+
+
+def test_the_doctors_ray_that_does_not_start_is_told_with_its_likely_cause(monkeypatch):
+    monkeypatch.setattr(os, "getloadavg", lambda: (1000.0, 0.0, 0.0))
+    monkeypatch.setattr(ray_check.ray, "init", fail_to_start)
+    with pytest.raises(RuntimeError, match="timed out during startup; the machine is loaded"):
+        ray_check.try_local_ray("folder")
+
+
+@pytest.mark.parametrize(("found", "said"), [(1, "it counts 2 GPUs"), (0, "1 of 2 GPUs finds 0")])
+def test_the_doctors_actor_must_find_the_gpu_that_it_is_given(monkeypatch, found, said):
+    shares = []
+
+    def actor(**share):
+        shares.append(share)
+        calls = {"versions": ray_check.code_versions, "gpus": lambda: found}
+        methods = {name: SimpleNamespace(remote=call) for name, call in calls.items()}
+        return lambda witness: SimpleNamespace(remote=lambda: SimpleNamespace(**methods))
+
+    monkeypatch.setattr(ray_check.ray, "init", lambda **options: None)
+    monkeypatch.setattr(ray_check.ray, "cluster_resources", lambda: {"GPU": 2.0})
+    monkeypatch.setattr(ray_check.ray, "remote", actor)
+    monkeypatch.setattr(ray_check.ray, "get", lambda answer, timeout: answer)
+    if found:
+        assert said in ray_check.try_local_ray("folder")
+    else:
+        with pytest.raises(RuntimeError, match=said):
+            ray_check.try_local_ray("folder")
+    assert {"num_cpus": 1, "num_gpus": 1} in shares  # Ray's own modules have actors too
+
+
+@pytest.mark.parametrize(("found", "told"), [(3, 3), (0, None)])
+def test_a_local_ray_is_told_of_the_gpus_that_pytorch_finds(monkeypatch, found, told):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: found)
+    monkeypatch.setattr(cluster.ray, "init", lambda **options: options)
+    assert cluster._try_to_start_ray()["num_gpus"] == told
 
 
 def test_a_probe_leaves_an_interrupt_to_its_launch():

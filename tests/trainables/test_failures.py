@@ -19,6 +19,13 @@ from trainables.failures import error_cause, failure_cause
         "RuntimeError: CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate`",
         "RuntimeError: FIND was unable to find an engine to execute this computation",
         "RuntimeError: Unable to find a valid cuDNN algorithm to run convolution",
+        "RuntimeError: cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+        "RuntimeError: CUDA error: CUSPARSE_STATUS_ALLOC_FAILED when calling `cusparseCreate`",
+        "RuntimeError: CURAND_STATUS_ALLOCATION_FAILED",
+        "RuntimeError: CUDA driver error: out of memory",
+        "RuntimeError: Triton Error [CUDA]: out of memory",
+        "RuntimeError: CUDA ran out of memory outside PyTorch's allocator. If this workload …",
+        'RuntimeError: NVML_SUCCESS == r INTERNAL ASSERT FAILED at "…/CUDACachingAllocator.cpp"',
     ],
 )
 def test_the_gpus_memory_ran_out(text):
@@ -34,6 +41,7 @@ def test_the_gpus_memory_ran_out(text):
         "MemoryError",
         "numpy._core._exceptions._ArrayMemoryError: Unable to allocate 8. TiB: MemoryError",
         "OSError: [Errno 12] Cannot allocate memory",
+        "RuntimeError: cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
     ],
 )
 def test_the_machines_memory_ran_out(text):
@@ -46,6 +54,8 @@ def test_the_machines_memory_ran_out(text):
         "ValueError: the memory of an elephant",
         "RuntimeError: CUDA error: device-side assert triggered",
         "RuntimeError: CUDA error: an illegal memory access was encountered",
+        'RuntimeError: NVML_SUCCESS == r INTERNAL ASSERT FAILED at "…/PeerToPeerAccess.cpp":83',
+        "triton.runtime.errors.OutOfResources: out of resource: shared memory, Required: 262144",
         "ray.exceptions.ActorDiedError: The actor died unexpectedly before finishing this task.",
         "its process died",
         "",
