@@ -100,6 +100,8 @@ def _further(judged: JudgedClaim) -> Iterator[str]:
         better = sum(row.judgement.better is ClaimVerdict.SUPPORTED for row in judged.rows)
         yield f"It is shown to err less than every rival in {better} of {len(judged.rows)}."
         yield f"On par means less than {margins_text(judged)}."
+    if absent := _missing_rivals(judged):
+        yield f"No trial of {_listed(absent)} has finished: without them nothing is decided."
     if judged.lost:
         yield _lost_text(judged.lost)
     if judged.unfinished:
@@ -163,12 +165,16 @@ def margins_text(judged: JudgedClaim) -> str:
 
 
 def _rivals_text(judged: JudgedClaim) -> str:
-    held = [
+    return _listed([method_word(rival) for rival in judged.claim.rivals])
+
+
+def _missing_rivals(judged: JudgedClaim) -> list[str]:
+    """Return the rivals of which no row has a finished seed."""
+    return [
         method_word(rival)
         for rival in judged.claim.rivals
-        if any(rival in row.row.errors for row in judged.rows)
+        if not any(len(row.row.errors.get(rival, ())) for row in judged.rows)
     ]
-    return _listed(held)
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -104,6 +104,12 @@ def questions_of(space: Mapping[str, Any]) -> tuple[tuple[OpenQuestion, ...], Op
     return axes, OpenQuestion(METHODS, tuple(methods))
 
 
+def places_of_method(methods: OpenQuestion | None, name: str) -> list[int]:
+    """Return the places of the alternatives that have a method's name."""
+    options = methods.options if methods else ()
+    return [place for place, option in enumerate(options) if option.get(NAME) == name]
+
+
 def case_text(case: Case, questions: Sequence[OpenQuestion]) -> str:
     """Return a case, or a reading, in words: its values where there are several."""
     told = [

@@ -29,10 +29,10 @@ from analysis.paper.filled_places import (
 )
 from analysis.paper.open_questions import (
     METHODS,
-    NAME,
     Case,
     OpenQuestion,
     case_text,
+    places_of_method,
     questions_of,
 )
 from analysis.paper.table_claims import JudgedClaim, judge_claim
@@ -101,6 +101,13 @@ class JudgedReadings:
         return tuple(question for question in self.questions if question.is_reading)
 
 
+def asks_for_readings(space: Mapping[str, Any]) -> bool:
+    """Return whether a space sets LaMix beside one Mixup and one CutMix, in a grid."""
+    _, methods = questions_of(space)
+    rivals = [len(places_of_method(methods, name)) for name in RIVALS]
+    return bool(places_of_method(methods, SUBJECT)) and rivals == [1] * len(RIVALS)
+
+
 def judge_readings(
     frame: pd.DataFrame,
     space: Mapping[str, Any],
@@ -119,15 +126,11 @@ def judge_readings(
         forecast: whether to say what would decide the undecided.
     """
     axes, methods = questions_of(space)
-    if methods is None or frame.empty:
+    own = places_of_method(methods, SUBJECT)
+    rival_places = [place for name in RIVALS for place in places_of_method(methods, name)]
+    if methods is None or frame.empty or not asks_for_readings(space):
         return None
     places = fill_places(frame, axes, methods, test=test)
-    own = [n for n, option in enumerate(methods.options) if option.get(NAME) == SUBJECT]
-    rivals = {name: [n for n, option in enumerate(methods.options) if option.get(NAME) == name]
-              for name in RIVALS}  # fmt: skip
-    if not own or any(len(found) != 1 for found in rivals.values()):
-        return None
-    rival_places = [rivals[name][0] for name in RIVALS]
     alternatives = OpenQuestion(METHODS, tuple(methods.options[n] for n in own))
     questions = (*axes, alternatives)
     cases = list(product(*(range(len(question.options)) for question in questions)))

@@ -56,7 +56,7 @@ def headline_of(
         selects: whether the study chooses a best configuration.
     """
     if answered.about_readings:
-        return answered.about_readings
+        return " ".join([answered.about_readings, *answered.remarks])
     answers = [claim_sentence(claim) for claim in answered.claims]
     if any(cell.reached for cell in compared):
         answers.append(reproduction.tally_sentence(compared, of=of))
@@ -66,7 +66,7 @@ def headline_of(
         # An ablation asks for effects: which of its configurations is lowest is no answer.
         answers.append(shortfall_sentence(table))
     if answers:
-        return " ".join(filter(None, answers))
+        return " ".join(filter(None, [*answers, *answered.remarks]))
     return _lowest_text(table, factors, contrasts, objective=objective, test=test, selects=selects)
 
 
@@ -167,7 +167,13 @@ def _lowest_by_case(
     groups = order.groupby(keys, dropna=False)
     # What the case already says, such as a loss that its recipe fixes, names no method.
     told = [n for n in methods if (groups[n].agg(_count_values) > 1).any()] or list(methods)
-    lowest = [case[case[f"{test}_mean"] == case[f"{test}_mean"].min()] for _, case in groups]
+    present = [case for _, case in groups]
+    compared = [case for case in present if len(case) > 1]
+    alone = f"In {len(present) - len(compared)} of {count_text(len(present), 'case')} "
+    alone += "one method alone has a number."
+    if not compared:
+        return f"compares nothing. {alone}"
+    lowest = [case[case[f"{test}_mean"] == case[f"{test}_mean"].min()] for case in compared]
     counts = Counter(setting_text(c.iloc[0], told) for c in lowest if len(c) == 1)
     parts = _counted(counts)
     if tied := sum(len(case) > 1 for case in lowest):
@@ -176,6 +182,9 @@ def _lowest_by_case(
     named = ", ".join(map(_subject_of, cases))
     several = order["n"].max() > 1
     chance = "" if several else " With one seed for each nothing tells a difference from chance."
+    chance += f" {alone}" if len(compared) < len(present) else ""
+    if fewer := sum(len(case) < max(map(len, compared)) for case in compared):
+        chance += f" In {fewer} of these cases some methods have no number."
     return (
         f"is lowest {', '.join(parts)} (a case: {named})"
         f"{_not_excluded(order, told, cases)}.{chance}"
