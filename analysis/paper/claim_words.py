@@ -91,7 +91,7 @@ def _finding(judged: JudgedClaim) -> str:
     shown = judged.count(ClaimVerdict.SUPPORTED)
     return (
         f"that {claim_text(judged)}, is shown in {shown} of {count_text(total, 'case')} and "
-        f"contradicted in none{_outlook_text(judged)}."
+        f"contradicted in none{outlook_text(judged)}."
     )
 
 
@@ -99,7 +99,9 @@ def _further(judged: JudgedClaim) -> Iterator[str]:
     if judged.claim.kind is ClaimKind.ON_PAR:
         better = sum(row.judgement.better is ClaimVerdict.SUPPORTED for row in judged.rows)
         yield f"It is shown to err less than every rival in {better} of {len(judged.rows)}."
-        yield f"On par means less than {_margins_text(judged)}."
+        yield f"On par means less than {margins_text(judged)}."
+    if absent := _missing_rivals(judged):
+        yield f"No trial of {_listed(absent)} has finished: without them nothing is decided."
     if judged.lost:
         yield _lost_text(judged.lost)
     if judged.unfinished:
@@ -129,7 +131,7 @@ def _lost_text(lost: Sequence[int]) -> str:
     return f"{count_text(sum(lost), 'seed')} diverged or failed: {whose} {cases} undecided."
 
 
-def _outlook_text(judged: JudgedClaim) -> str:
+def outlook_text(judged: JudgedClaim) -> str:
     """Return what would decide the case that is furthest from it, where seeds are known to."""
     outlooks = [row.judgement.outlook for row in judged.rows if row.judgement.outlook]
     known = [o for o in outlooks if o.more is not None]
@@ -153,7 +155,8 @@ def _worst_text(row: JudgedRow, judged: JudgedClaim) -> str:
     )
 
 
-def _margins_text(judged: JudgedClaim) -> str:
+def margins_text(judged: JudgedClaim) -> str:
+    """Return what counts as on par: ``0.52 points more``, or a range by case."""
     margins = sorted({round(row.judgement.margin, 2) for row in judged.rows})
     ends = [number_text(margins[0]), number_text(margins[-1])]
     if len(margins) == 1:
@@ -162,12 +165,16 @@ def _margins_text(judged: JudgedClaim) -> str:
 
 
 def _rivals_text(judged: JudgedClaim) -> str:
-    held = [
+    return _listed([method_word(rival) for rival in judged.claim.rivals])
+
+
+def _missing_rivals(judged: JudgedClaim) -> list[str]:
+    """Return the rivals of which no row has a finished seed."""
+    return [
         method_word(rival)
         for rival in judged.claim.rivals
-        if any(rival in row.row.errors for row in judged.rows)
+        if not any(len(row.row.errors.get(rival, ())) for row in judged.rows)
     ]
-    return _listed(held)
 
 
 def _listed(words: Sequence[str]) -> str:

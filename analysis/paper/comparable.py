@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SETTINGS = Path(__file__).with_name("settings.json")
 PRECISION_SETTING = "training.precision"
-IGNORED = (PRECISION_SETTING, "training.compile", "training.recipe")
+RECIPE_SETTING = "training.recipe"
+IGNORED = (PRECISION_SETTING, "training.compile", RECIPE_SETTING)
 """`recipe` acts through the settings that it fills in, and those are compared."""
 IGNORED_PART = "diagnostics."
 PARTS = ("dataset", "network", "regularizer", "training")

@@ -16,9 +16,11 @@ from analysis.paper.reproduction import ComparedCell, WantedCell, compared_cell,
 from analysis.paper.table_claims import JudgedClaim, judge_claim
 from analysis.paper.table_rows import PLAIN_MARGIN, ClaimKind, MethodClaim, MethodRow
 from analysis.record.names import CONFIGURATION, DATASET_NAME, NETWORK_NAME, OUTCOME
+from analysis.statistics.pairs import RESOLUTION
 from analysis.statistics.published import CellMargin, PublishedCell, equivalence_margin
 from analysis.tables.configurations import LOST, by_seed, hashable_value
 from analysis.tables.display_names import display_name
+from analysis.tables.test_images import image_share
 
 
 def layout_of(rows: Sequence[PublishedRow]) -> TableLayout:
@@ -94,10 +96,12 @@ def judge_rows(
 def _method_row(frame: pd.DataFrame, group: Sequence[PublishedRow], subject: str) -> MethodRow:
     errors: dict[str, Any] = {}
     lost: dict[str, int] = {}
+    shares: list[float] = []
     for row in group:
         matching = _matching_trials(frame, row)
         if len(matching) != 1:
             continue
+        shares.append(image_share(matching[0]))
         key = str(matching[0][CONFIGURATION])
         errors[row.method] = by_seed(frame, key, row.metric)
         own = frame[frame[CONFIGURATION] == key]
@@ -110,6 +114,7 @@ def _method_row(frame: pd.DataFrame, group: Sequence[PublishedRow], subject: str
         margin=_margin(best, group).points if best else PLAIN_MARGIN,
         lost=lost,
         comparable=True,
+        resolution=max(shares, default=RESOLUTION),
     )
 
 

@@ -7,6 +7,7 @@ The margin of a row of the paper is that of its best rival's cell (`cells.margin
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -24,21 +25,12 @@ from analysis.paper.reproduction import first_trials
 from analysis.record.names import CONFIGURATION, DATASET_NAME, NETWORK_NAME, OUTCOME
 from analysis.tables.configurations import LOST, by_seed, hashable_value, settings_of
 from analysis.tables.printed import setting_text
+from analysis.tables.test_images import image_share
 from trainables.metrics import TEST_ERROR_LAST
 
 PLAIN_MARGIN = 0.5
 """Points of percent that count as on par where no published row says how far errors spread."""
 LOSS = "regularizer.loss"
-TEST_IMAGES = {
-    "mnist": 10_000,
-    "fashion_mnist": 10_000,
-    "svhn": 26_032,
-    "cifar10": 10_000,
-    "cifar100": 10_000,
-    "tiny_imagenet": 10_000,
-    "digits": 360,
-}
-"""Sizes of the test sets: an error cannot be finer than one image."""
 
 
 class ClaimKind(StrEnum):
@@ -167,9 +159,7 @@ def _method_row(
             continue
         asked = wanted.get((data, network, method))
         comparable &= asked is not None and not differing_settings(row, asked)
-    published, margin = _published_row(table, data, network)
-    chosen: Any = rows[0].get("dataset.test_images")
-    images = TEST_IMAGES.get(data, 10_000) if hashable_value(chosen) is None else chosen
+    published, margin = published_row(table, data, network)
     return MethodRow(
         label=setting_text(rows[0], [name for name in varied if name in rows[0].index]),
         errors=errors,
@@ -177,12 +167,20 @@ def _method_row(
         margin=margin,
         lost=lost,
         comparable=comparable,
-        resolution=100 / float(images),
+        resolution=image_share(rows[0]),
     )
 
 
-def _published_row(table: str, dataset: str, network: str) -> tuple[dict[str, float], float]:
-    """Return the published means of a row, and the margin of its best rival's cell."""
+@cache
+def published_row(table: str, dataset: str, network: str) -> tuple[Mapping[str, float], float]:
+    """Return the published means of a row, and the margin of its best rival's cell.
+
+    Args:
+        table: `table1` to `table8`.
+        dataset: a data set's name.
+        network: a network's name. Where the table has no such row, there are no means, and the
+            margin is `PLAIN_MARGIN`.
+    """
     held = cells.table_cells(table)
     row = held[(held["dataset"] == dataset) & (held["network"] == network)]
     rivals = row[row["method"].isin(TABLE_CLAIMS[table].rivals)]

@@ -10,17 +10,11 @@ from analysis.figures import curves as figures_curves
 from analysis.figures import errors, intervals, search
 from analysis.figures import sensitivity as figures_sensitivity
 from analysis.figures.model import Figure
-from analysis.paper import (
-    cells,
-    figure_claims,
-    published_table,
-    reproduction,
-    table_claims,
-    table_rows,
-)
+from analysis.paper import cells, figure_claims, published_table, reproduction
 from analysis.paper.claims_file import rows_of_data
 from analysis.paper.diagnosed_claims import diagnosed_sentence
 from analysis.paper.findings import figure_finding
+from analysis.paper.readings import JudgedReadings
 from analysis.paper.reproduction import ComparedCell
 from analysis.paper.table_claims import JudgedClaim
 from analysis.record.names import DATASET_NAME
@@ -28,6 +22,7 @@ from analysis.report_page import checks
 from analysis.report_page.diagnosed import diagnosed_trials, diagnostic_figures
 from analysis.report_page.headline import headline_of
 from analysis.report_page.shown import SHOWN, configurations_shown, names_left_out
+from analysis.report_page.study_answers import study_answers
 from analysis.statistics.importance import CAPTION as IMPORTANCE
 from analysis.statistics.importance import factor_importance
 from analysis.tables import paired
@@ -69,6 +64,8 @@ class ReportMaterial:
     """How the published table that stands beside ours is laid out."""
     source: str = "the paper"
     """Where the published numbers are from."""
+    readings: JudgedReadings | None = None
+    """Of the study of the readings: the conclusion in each of them."""
     race: RaceStory | None = None
     sensitivity: StudySensitivity = StudySensitivity()
     """What is known of the numbers that were searched."""
@@ -103,13 +100,11 @@ def gather_material(
     held = load_study_table(info, tracking_uri, test=test, whole=True)
     frame, factors, objectives, table = held.frame, held.factors, held.objectives, held.table
     compared: list[ComparedCell] = []
-    claims: list[JudgedClaim] = []
     rows = rows_of_data(info.published_cells)
     layout = cells.TABLES.get(study)
     if rows:
         layout = published_table.layout_of(rows)
         compared = published_table.compare_rows(frame, rows, seeds=seeds, looks=info.looks_at)
-        claims = published_table.judge_rows(frame, rows, looks=info.looks_at)
     elif layout is not None:
         compared = reproduction.compare_table(
             frame,
@@ -120,9 +115,11 @@ def gather_material(
             elsewhere=_trials_elsewhere(study, info.scale, tracking_uri),
             looks=info.looks_at,
         )
-        claims = _judged_claims(frame, study, info.scale, test, info.looks_at)
+    answered = study_answers(
+        study, info.scale, info.resolved, frame, test=test, looks=info.looks_at
+    )
     # In a table of the paper each configuration is a cell of its own, and none is the best.
-    judged = bool(claims) or any(cell.reached for cell in compared)
+    judged = bool(answered.claims) or any(cell.reached for cell in compared)
     contrasts = (
         []
         if judged
@@ -171,7 +168,7 @@ def gather_material(
             factors,
             contrasts,
             compared,
-            claims=claims,
+            answered=answered,
             of=published_table.sources_of(rows) or "the paper",
             objective=objectives[0],
             test=test,
@@ -190,7 +187,8 @@ def gather_material(
         factors=factors,
         contrasts=contrasts,
         compared=compared,
-        claims=claims,
+        claims=answered.claims,
+        readings=answered.readings,
         figures=_in_order([found for found in drawn if found is not None], figure),
         warnings=checks.warnings_of(evidence) + problems,
         race=story,
@@ -218,19 +216,6 @@ def _trials_elsewhere(study: str, scale: str, tracking_uri: str | None) -> dict[
         except trials.UnknownStudyError:
             continue
     return found
-
-
-def _judged_claims(
-    frame: pd.DataFrame, study: str, scale: str, test: str, looks: Sequence[int]
-) -> list[JudgedClaim]:
-    expected = table_rows.expected_rows(study) if scale == reproduction.PAPER_SCALE else 0
-    judged = table_claims.judge_claim(
-        table_rows.table_rows(frame, study, test=test),
-        table_rows.TABLE_CLAIMS[study],
-        expected=expected,
-        looks=looks,
-    )
-    return [judged] if judged else []
 
 
 def _in_order(drawn: list[Figure], figure: str | None) -> list[Figure]:

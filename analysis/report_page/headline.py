@@ -9,12 +9,12 @@ import pandas as pd
 from analysis.paper import reproduction
 from analysis.paper.claim_words import claim_sentence
 from analysis.paper.reproduction import ComparedCell
-from analysis.paper.table_claims import JudgedClaim
 from analysis.record.names import DATASET_NAME
-from analysis.statistics.best_set import range_sentence
+from analysis.report_page.contenders import contender_sentence
+from analysis.report_page.study_answers import StudyAnswers
 from analysis.statistics.summary import SeedSummary
 from analysis.tables.configurations import MAY_BE_BEST, PARTS, data_sets, hashable_value
-from analysis.tables.display_names import SYMBOLS, count_text, display_name, number_text
+from analysis.tables.display_names import count_text, display_name, number_text
 from analysis.tables.feasibility import (
     feasible_rows,
     infeasible_sentence,
@@ -25,6 +25,7 @@ from analysis.tables.printed import setting_text, spread_text
 from analysis.tables.shortfall import no_answer_sentence, shortfall_sentence
 from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
+NOTHING_ANSWERED = StudyAnswers()
 MOST_NAMED = 3
 """Methods that a sentence names; the table has all."""
 
@@ -35,7 +36,7 @@ def headline_of(
     contrasts: Sequence[PairedContrast],
     compared: Sequence[ComparedCell] = (),
     *,
-    claims: Sequence[JudgedClaim] = (),
+    answered: StudyAnswers = NOTHING_ANSWERED,
     of: str = "the paper",
     objective: str = VALIDATION_ERROR,
     test: str = TEST_ERROR_LAST,
@@ -48,17 +49,37 @@ def headline_of(
         factors: what names a configuration.
         contrasts: the others against the best one, the next best first.
         compared: the published cells, if the study is held against any.
-        claims: what is claimed there, judged on the study's own trials.
+        answered: what a study of a kind of its own answers.
         of: where the cells are from.
         objective: the metric that selects.
         test: the metric that is reported.
         selects: whether the study chooses a best configuration.
     """
-    answers = [claim_sentence(claim) for claim in claims]
+    if answered.about_readings:
+        return " ".join([answered.about_readings, *answered.remarks])
+    answers = [claim_sentence(claim) for claim in answered.claims]
     if any(cell.reached for cell in compared):
         answers.append(reproduction.tally_sentence(compared, of=of))
+    if answered.about_parts:
+        answers.append(answered.about_parts)
+    if answered.about_parts and len(answers) == 1:
+        # An ablation asks for effects: which of its configurations is lowest is no answer.
+        answers.append(shortfall_sentence(table))
     if answers:
-        return " ".join(answers)
+        return " ".join(filter(None, [*answers, *answered.remarks]))
+    return _lowest_text(table, factors, contrasts, objective=objective, test=test, selects=selects)
+
+
+def _lowest_text(
+    table: pd.DataFrame,
+    factors: Sequence[str],
+    contrasts: Sequence[PairedContrast],
+    *,
+    objective: str,
+    test: str,
+    selects: bool,
+) -> str:
+    """Return which configuration is lowest, and what may be the best beside it."""
     rest = f" {shortfall_sentence(table)}".rstrip()
     if not selects and (table["n"] > 0).any():
         return f"{_list_methods(table[table['n'] > 0], factors, test)}{rest}"
@@ -102,42 +123,6 @@ def headline_of(
     return f"{text}{_next_best(contrasts)}.{contenders}{left_out}"
 
 
-def contender_sentence(table: pd.DataFrame, factors: Sequence[str], metric: str) -> str:
-    """Return which configurations may be the best, with a space before; nothing where unknown.
-
-    Of a single numeric factor the values that may be, as ranges. One seed for each tells nothing,
-    and that is said.
-
-    Args:
-        table: as for `headline_of`.
-        factors: likewise.
-        metric: by which the configurations were compared.
-    """
-    if (ran := table[table["n"] > 0])["n"].max() == 1 and len(ran) > 1:
-        return " With one seed for each nothing tells a difference from chance."
-    known = table[table[MAY_BE_BEST].notna()] if MAY_BE_BEST in table else table.iloc[:0]
-    kept = [bool(flag) for flag in known[MAY_BE_BEST]]
-    if len(known) < 2:
-        return ""
-    what, _, which = display_name(metric).partition(", ")
-    by = f"By {what}{f' ({which})' if which else ''}"
-    if len(factors) == 1 and (values := _numbers_of(known[factors[0]])):
-        name = SYMBOLS.get(factors[0], factors[0])
-        told = range_sentence(values, kept, name)
-        said = f" {by} {told[0].lower()}{told[1:]}"
-    elif all(kept):
-        said = f" None of {count_text(len(known), 'configuration')} is told apart from the best."
-    elif sum(kept) == 1:
-        others = f"the other {len(known) - 1} are" if len(known) > 2 else "the other is"
-        name = setting_text(known[known[MAY_BE_BEST].map(bool)].iloc[0], factors)
-        said = f" {by} {name} may be the best, and {others} shown to be worse (95%)."
-    else:
-        said = (
-            f" {by} {sum(kept)} of {count_text(len(known), 'configuration')} may be the best (95%)."
-        )
-    return f"{said}{_named_is_out(known)}"
-
-
 def _choice_remark(objective: str) -> str:
     chosen_on_test = description_of(objective).split == "test"
     return " (chosen on test data, so too low)" if chosen_on_test else ""
@@ -150,20 +135,6 @@ def _among(table: pd.DataFrame, objective: str) -> str:
     if not (below & feasible_rows(table)).any():
         return ""
     return f" of those with {count_text(int(best['n']), 'seed')}"
-
-
-def _named_is_out(known: pd.DataFrame) -> str:
-    """Return that the one called lowest is not among those that may be the best, where so."""
-    named = known[known["best"]]
-    out = len(named) == 1 and not named[MAY_BE_BEST].iloc[0]
-    return " The one named first is none of these: others with fewer seeds are lower." * out
-
-
-def _numbers_of(values: "pd.Series[Any]") -> list[float]:
-    """Return the values where they are numbers without repeats, else nothing."""
-    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-    whole = len(numbers) == len(values) and len(set(numbers)) == len(numbers)
-    return [float(v) for v in numbers] if whole and not any(v != v for v in numbers) else []
 
 
 def _list_methods(table: pd.DataFrame, factors: Sequence[str], test: str) -> str:
@@ -196,7 +167,13 @@ def _lowest_by_case(
     groups = order.groupby(keys, dropna=False)
     # What the case already says, such as a loss that its recipe fixes, names no method.
     told = [n for n in methods if (groups[n].agg(_count_values) > 1).any()] or list(methods)
-    lowest = [case[case[f"{test}_mean"] == case[f"{test}_mean"].min()] for _, case in groups]
+    present = [case for _, case in groups]
+    compared = [case for case in present if len(case) > 1]
+    alone = f"In {len(present) - len(compared)} of {count_text(len(present), 'case')} "
+    alone += "one method alone has a number."
+    if not compared:
+        return f"compares nothing. {alone}"
+    lowest = [case[case[f"{test}_mean"] == case[f"{test}_mean"].min()] for case in compared]
     counts = Counter(setting_text(c.iloc[0], told) for c in lowest if len(c) == 1)
     parts = _counted(counts)
     if tied := sum(len(case) > 1 for case in lowest):
@@ -205,6 +182,9 @@ def _lowest_by_case(
     named = ", ".join(map(_subject_of, cases))
     several = order["n"].max() > 1
     chance = "" if several else " With one seed for each nothing tells a difference from chance."
+    chance += f" {alone}" if len(compared) < len(present) else ""
+    if fewer := sum(len(case) < max(map(len, compared)) for case in compared):
+        chance += f" In {fewer} of these cases some methods have no number."
     return (
         f"is lowest {', '.join(parts)} (a case: {named})"
         f"{_not_excluded(order, told, cases)}.{chance}"

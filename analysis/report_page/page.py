@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from analysis.figures import draw_matplotlib, draw_plotly
 from analysis.figures.words import figure_words
-from analysis.paper import cells, claim_words, grids
+from analysis.paper import cells, claim_words, grids, reading_words
 from analysis.record.addresses import LOCAL_UI
 from analysis.record.names import (
     ADOPTED_FROM,
@@ -40,6 +40,8 @@ from trainables.metrics import EPOCH_SECONDS
 MOST_ROWS = 25
 """Configurations shown in the page; the tables beside it hold all."""
 TEMPLATE = "report.html"
+CASES = "reading-cases"
+"""The table of every reading on every data set: hundreds of rows, so that the page has none."""
 LIBRARY = "plotly.min.js"
 """Lies beside the page: without it the page shows the figures as they are printed."""
 
@@ -80,7 +82,7 @@ def render_page(material: ReportMaterial) -> str:
         remarks=_table_remarks(material),
     )
     html = {name: Markup(rendering.to_html(grid, link=link))
-            for name, grid in report_grids(material).items()}  # fmt: skip
+            for name, grid in report_grids(material).items() if name != CASES}  # fmt: skip
     reached = any(cell.reached for cell in material.compared)
     return environment.get_template(TEMPLATE).render(
         info=info,
@@ -93,6 +95,7 @@ def render_page(material: ReportMaterial) -> str:
         claim_table=Markup("").join(
             table for name, table in html.items() if name.startswith("claim")
         ),
+        readings=html.get("readings", ""),
         test_words=display_name(material.test),
         paper_note=""
         if reached
@@ -141,9 +144,14 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
             remarks=_table_remarks(material),
         )
     }
-    effects = effect_grid(material.frame, info.resolved) if info.resolved.get("ablate") else None
-    if effects is not None:
-        found["effects"] = effects
+    if info.resolved.get("ablate"):
+        effects = effect_grid(
+            material.frame, info.resolved, material.test, looks=material.info.looks_at
+        )
+        found |= {"effects": effects} if effects is not None else {}
+    if material.readings is not None:
+        found["readings"] = reading_words.readings_grid(material.readings)
+        found[CASES] = reading_words.cases_grid(material.readings)
     if material.contrasts:
         several = configurations.data_sets(material.table).nunique() > 1
         best = setting_text(material.table.iloc[0], material.factors)

@@ -29,7 +29,7 @@ from scipy import special
 
 from analysis.statistics.intervals import possible_difference
 from analysis.statistics.p_values import holm_adjusted
-from analysis.statistics.pairs import PRIOR_DF, Floats
+from analysis.statistics.pairs import PRIOR_DF, RESOLUTION, Floats
 
 Design = Literal["one_out", "one_in", "path", "factorial", "fraction"]
 Term = tuple[str, ...]
@@ -95,6 +95,7 @@ def part_effects(
     design: Design,
     *,
     level: float = 0.95,
+    resolution: float = RESOLUTION,
 ) -> tuple[PartEffect, ...]:
     """Return the effects that a design's errors show: parts first, interactions after them.
 
@@ -103,14 +104,17 @@ def part_effects(
         errors: shape (points, seeds), in percent; NaN for what is missing.
         design: the design that the points are of.
         level: of each interval.
+        resolution: points of percent that one test image is worth (see `pairs`).
     """
     array = np.asarray(errors, dtype=np.float64)
     parts = tuple(points[0])
     signs = np.array([[1.0 if point[part] else -1.0 for part in parts] for point in points])
     terms, contrasts, aliases = _contrasts(parts, signs, design)
     seeds, means, variances = _over_seeds(contrasts, array)
+    # Seeds whose differences are equal to the image would prove anything.
+    variances = np.maximum(variances, resolution**2 / 12 * (contrasts**2).sum(-1))
     df = np.where(seeds > 1, seeds - 1, np.nan)
-    variances, df = _shared_variance(variances, df, whole=design in ("factorial", "fraction"))
+    variances, df = shared_variance(variances, df, whole=design in ("factorial", "fraction"))
     error = np.sqrt(variances / seeds)
     half = special.stdtrit(df, 0.5 + level / 2) * error
     t = np.divide(-np.abs(means), error, out=np.full_like(means, -np.inf), where=error > 0)
@@ -162,8 +166,14 @@ def _over_seeds(contrasts: Floats, array: Floats) -> tuple[Floats, Floats, Float
         return seeds, means, np.where(seeds > 1, squares / (seeds - 1), np.nan)
 
 
-def _shared_variance(variances: Floats, df: Floats, *, whole: bool) -> tuple[Floats, Floats]:
-    """Return variances and degrees of freedom: pooled as a whole, or drawn towards the pool."""
+def shared_variance(variances: Floats, df: Floats, *, whole: bool) -> tuple[Floats, Floats]:
+    """Return variances and degrees of freedom: pooled as a whole, or drawn towards the pool.
+
+    Args:
+        variances: of effects; NaN for what is not known.
+        df: the degrees of freedom of each.
+        whole: whether all have one variance.
+    """
     known = np.isfinite(variances)
     if known.sum() < 2:
         return variances, df

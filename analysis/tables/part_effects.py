@@ -4,7 +4,7 @@ Where the space holds settings beside the ablation, such as data sets and networ
 effects of its own: they are not averaged over settings, which are no sample of anything.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,14 +14,18 @@ import pandas as pd
 from analysis.record.names import SEED
 from analysis.statistics.ablated_parts import part_switches, switched_point
 from analysis.statistics.effects import PartEffect, Term, design_points, part_effects
+from analysis.statistics.looks import present_share
 from analysis.statistics.p_values import holm_adjusted
 from analysis.tables.configurations import completed_trials, factors_of, hashable_value
 from analysis.tables.display_names import display_name, number_text, setting_value_text
 from analysis.tables.paired import p_text
 from analysis.tables.printed import interval_text
 from analysis.tables.rendering import TableCell, TableGrid
+from analysis.tables.test_images import image_share
 from trainables.metrics import TEST_ERROR_LAST
 
+LEVEL = 0.95
+"""Of each interval."""
 ORDER_MATTERS = {
     "one_out": "Each part against all parts: the error with it minus the error without it.",
     "one_in": "Each part alone against none: the error with it minus the error without it.",
@@ -41,16 +45,24 @@ class SettingEffects:
 
 
 def effects_of(
-    frame: pd.DataFrame, resolved: Mapping[str, Any], metric: str = TEST_ERROR_LAST
+    frame: pd.DataFrame,
+    resolved: Mapping[str, Any],
+    metric: str = TEST_ERROR_LAST,
+    *,
+    looks: Sequence[int] = (),
+    level: float = LEVEL,
 ) -> list[SettingEffects]:
     """Return what each part does to a metric, setting by setting; empty where no trial has it.
 
-    Holm's correction is over the effects of all settings together.
+    Holm's correction is over the effects of all settings together. Intervals and p have the share
+    of the level that the present look has.
 
     Args:
         frame: the trials.
         resolved: the resolved study, with its ablation and its space.
         metric: an error.
+        looks: numbers of seeds at which the study was looked at.
+        level: of each interval, over all looks.
     """
     full = completed_trials(frame)
     if metric not in full or full.empty:
@@ -61,7 +73,8 @@ def effects_of(
     found = []
     for setting, values in shown.items():
         within = full[[each == setting for each in settings]]
-        found.append(SettingEffects(values, _effects_within(within, resolved["ablate"], metric)))
+        effects = _effects_within(within, resolved["ablate"], metric, looks, level)
+        found.append(SettingEffects(values, effects))
     return _corrected_together(found)
 
 
@@ -80,7 +93,11 @@ def setting_columns(frame: pd.DataFrame, resolved: Mapping[str, Any]) -> list[st
 
 
 def _effects_within(
-    trials: pd.DataFrame, ablate: Mapping[str, Any], metric: str
+    trials: pd.DataFrame,
+    ablate: Mapping[str, Any],
+    metric: str,
+    looks: Sequence[int],
+    level: float,
 ) -> tuple[PartEffect, ...]:
     switches = part_switches(ablate)
     points = design_points([switch.label for switch in switches], ablate["design"])
@@ -92,7 +109,15 @@ def _effects_within(
         row = rows.get(tuple(hashable_value(trial.get(path)) for path in ablate["to"]))
         if row is not None:
             errors[row, seeds[trial[SEED]]] = float(trial[metric])
-    return part_effects(points, errors, ablate["design"])
+    share = present_share(looks, len(seeds)) if len(seeds) > 1 else 1.0
+    effects = part_effects(
+        points,
+        errors,
+        ablate["design"],
+        level=1 - (1 - level) * share,
+        resolution=image_share(trials.iloc[0]),
+    )
+    return tuple(replace(effect, p=min(effect.p / share, 1.0)) for effect in effects)
 
 
 def _corrected_together(found: list[SettingEffects]) -> list[SettingEffects]:
@@ -107,13 +132,17 @@ def _corrected_together(found: list[SettingEffects]) -> list[SettingEffects]:
 
 
 def effect_grid(
-    frame: pd.DataFrame, resolved: Mapping[str, Any], metric: str = TEST_ERROR_LAST
+    frame: pd.DataFrame,
+    resolved: Mapping[str, Any],
+    metric: str = TEST_ERROR_LAST,
+    *,
+    looks: Sequence[int] = (),
 ) -> TableGrid | None:
     """Return the effects as a table to be printed, or None where no trial has the metric.
 
     Arguments as for `effects_of`.
     """
-    found = effects_of(frame, resolved, metric)
+    found = effects_of(frame, resolved, metric, looks=looks)
     if not found:
         return None
     settings = setting_columns(completed_trials(frame), resolved)

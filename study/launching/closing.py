@@ -1,5 +1,6 @@
 """The end of a launch: records written, the table published, failures shown."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from analysis.record.names import (
     CONFIGURATION,
     EFFECTS_MARKDOWN,
     LOOKS_FILE,
+    READINGS_MARKDOWN,
     TABLE_CSV,
     TABLE_MARKDOWN,
 )
@@ -35,6 +37,8 @@ from study.scratch import lend_scratch
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from analysis.report_page.study_answers import StudyAnswers
 
 RECORDS_SECONDS = 60.0
 """How long the end of a launch waits for a tracking server that takes no record."""
@@ -141,6 +145,7 @@ class DrawnResult:
 def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: bool) -> DrawnResult:
     """Show the table; return what of it goes on record, with plots where the record has none."""
     # Late: the paper's numbers and the claims' statistics, which the answer needs, take a second.
+    from analysis.report_page.study_answers import study_answers
     from study.launching.result_note import best_values, result_note
 
     study = launch.study
@@ -171,15 +176,18 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
         standing=story.standing if story else None,
         remarks=[*filter(None, [describe_settled(launch.scheduler)]), *raced, *code_remarks(frame)],
     )
-    _say_table(launch, grid)
+    answered = study_answers(study.name, study.scale, study.as_dict(), frame, looks=looked_at)
+    if answered.readings is None:
+        _say_table(launch, grid)
     texts = {name: render(grid) for name, render in RENDERINGS.items()} | launch.digest_texts()
     if trained and status == DONE:
         for sentence in sensitivity_words(study, frame, table, factors, looked_at):
             launch.say(sentence)
-    effects = _effects_of(study, frame)
-    if effects is not None:
-        _say_table(launch, effects)
-        texts[EFFECTS_MARKDOWN] = to_markdown(effects)
+    for name, own in _own_tables(study, frame, answered, looked_at):
+        _say_table(launch, own)
+        texts[name] = to_markdown(own)
+    for sentence in filter(None, (answered.about_readings, answered.about_parts)):
+        launch.say(sentence)
     texts[LOOKS_FILE] = looks_text(looks)
     plots = []
     # An earlier launch may have died between its last trial and its last plot.
@@ -191,7 +199,9 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     return DrawnResult(
         texts=texts,
         plots=plots,
-        description=result_note(study, frame, table, factors, objectives, looked_at),
+        description=result_note(
+            study, frame, table, factors, objectives, looked_at, answered=answered
+        ),
         values=best_values(table, factors, objectives),
         more=more,
     )
@@ -219,9 +229,18 @@ def _say_table(launch: StudyLaunch, grid: TableGrid) -> None:
         launch.say(f"\n{text}\n")
 
 
-def _effects_of(study: ResolvedStudy, frame: "pd.DataFrame") -> TableGrid | None:
-    """Return the table of an ablation's effects, or None of another study."""
-    return part_effects.effect_grid(frame, study.as_dict()) if study.ablation else None
+def _own_tables(
+    study: ResolvedStudy, frame: "pd.DataFrame", answered: "StudyAnswers", looks: Sequence[int]
+) -> Iterator[tuple[str, TableGrid]]:
+    """Yield the tables of a study of a kind of its own, each with its name on record."""
+    from analysis.paper.reading_words import readings_grid  # late: as all that it needs
+
+    if study.ablation:
+        effects = part_effects.effect_grid(frame, study.as_dict(), looks=looks)
+        if effects is not None:
+            yield EFFECTS_MARKDOWN, effects
+    if answered.readings is not None:
+        yield READINGS_MARKDOWN, readings_grid(answered.readings)
 
 
 def _look_of(table: "pd.DataFrame", objective: str, story: race.RaceStory | None) -> StudyLook:

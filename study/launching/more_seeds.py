@@ -41,6 +41,8 @@ def more_seeds(
     bare = SEEDS_FLAG.sub("", launch.command)
     if search.race is not None:
         return _further_look(launch, frame, table, factors, bare, search.race)
+    if not search.selects:
+        return []  # nothing is the best of a comparison: two of its rows lie lowest by chance
     if search.seeds != len(search.seed_list):
         return []  # a list of chosen seeds has no next one
     (objective,) = trials.shown_objectives(search.objectives)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.report_page.headline import headline_of
+from analysis.report_page.headline import NOTHING_ANSWERED, headline_of
+from analysis.report_page.study_answers import StudyAnswers
 from analysis.tables.paired import contrasts_with_best
 from analysis.tables.printed import configuration_grid
 from analysis.tables.rendering import to_markdown
@@ -27,6 +28,8 @@ def result_note(
     factors: Sequence[str],
     objectives: Sequence[str],
     looks: Sequence[int] = (),
+    *,
+    answered: StudyAnswers = NOTHING_ANSWERED,
 ) -> str:
     """Return question, answer and table in Markdown.
 
@@ -37,12 +40,14 @@ def result_note(
         factors: what names a configuration.
         objectives: the metrics that order configurations.
         looks: numbers of seeds at which the study was looked at.
+        answered: what a study of a kind of its own answers.
     """
     selects = study.search.selects
     answer = headline_of(
         table,
         factors,
         contrasts_with_best(frame, table, factors, looks=looks),
+        answered=answered,
         objective=objectives[0],
         selects=selects,
     )

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from analysis.report_page.headline import headline_of
+from analysis.report_page.study_answers import study_answers
 from analysis.tables import configurations
 from analysis.tables.paired import contrasts_with_best
 
@@ -167,3 +168,73 @@ def test_a_difference_seen_at_the_third_look_is_not_told_apart_for_that():
     alone, often = chosen(near), chosen(near, looks=(2, 3, 4, 5))
     assert "β = 0.1 is the best of 2 tested" in alone
     assert "none of the 2 values of β is told apart from the best" in often
+
+
+def test_a_method_without_a_rival_in_its_case_is_not_called_lowest_there():
+    factors = ["network.name", "regularizer.name"]
+    rows = [("lenet", "mixup", 5.0), ("lenet", "lamix", 4.0), ("resnet50", "mixup", 3.0)]
+    text = said(factors, *rows)
+    assert "is lowest with LaMix in 1 of 1 case (a case: network)." in text
+    assert text.endswith("In 1 of 2 cases one method alone has a number.")
+    alone = said(factors, ("lenet", "mixup", 5.0), ("resnet50", "lamix", 3.0))
+    assert alone.endswith("compares nothing. In 2 of 2 cases one method alone has a number.")
+
+
+def test_a_case_in_which_methods_are_missing_says_so():
+    factors = ["network.name", "regularizer.name"]
+    rows = [
+        *(("lenet", name, 5.0 + n) for n, name in enumerate(("mixup", "lamix", "cutmix"))),
+        *(("resnet50", name, 5.0 + n) for n, name in enumerate(("mixup", "lamix"))),
+    ]
+    assert "In 1 of these cases some methods have no number." in said(factors, *rows)
+
+
+LEARNED = {
+    "ablate": {"from": {BETA: 1.0}, "to": {BETA: 0.5}, "parts": [BETA], "design": "one_out"},
+    "search": {"space": {BETA: [1.0, 0.5]}},
+}
+
+
+def answered(name="parts", *, test="test_error_last", **columns):
+    """Return the answer of an ablation of β whose trials have further columns."""
+    rows = [
+        {
+            BETA: beta,
+            "configuration": str(beta),
+            "seed": seed,
+            "outcome": "completed",
+            "run_id": f"{beta}-{seed}",
+            "test_error_last": 5 + beta + 0.01 * seed,
+            "test_error_best": 4 + beta + 0.01 * seed,
+            **columns,
+        }
+        for beta in (0.5, 1.0)
+        for seed in range(3)
+    ]
+    frame = pd.DataFrame(rows)
+    table = configurations.over_configurations(frame, [BETA], test, test=test, selects=False)
+    found = study_answers(name, "quick", LEARNED, frame, test=test)
+    return headline_of(table, [BETA], [], answered=found, objective=test, test=test, selects=False)
+
+
+def test_a_verdict_on_trials_of_other_code_says_that_nothing_proves_them():
+    assert "computed by other code" not in answered()
+    text = answered(code="0123", code_kept="4567")
+    assert text.endswith(
+        "6 trials were computed by other code (digest 0123) and kept: nothing proves that the "
+        "present code computes the same."
+    )
+
+
+def test_a_verdict_by_another_test_error_says_by_which():
+    assert "chosen on test data" not in answered()
+    text = answered(test="test_error_best")
+    assert text.endswith("The test error is that of the best epoch, which is chosen on test data.")
+
+
+def test_a_verdict_on_the_papers_numbers_says_in_which_precision_the_trials_ran():
+    assert "bf16" not in answered("own", precision="bf16")
+    assert answered("table7", precision="bf16").endswith(
+        "6 of 6 trials ran in bf16, where the paper's setting is fp32."
+    )
+    assert "fp32" not in answered("table7", precision="fp32")

@@ -169,7 +169,7 @@ def test_a_table_of_the_paper_stands_beside_ours(here, store):
     folder = here / "reports" / "table6-paper"
     text = text_of(folder)
     assert "Of 8 cells of the paper: 1 reproduced, 1 not reproduced, 6 incomplete." in text
-    assert "Not decided: that LaMix is on par with Mixup, or better" in text
+    assert "Not decided: that LaMix is on par with Vanilla, Mixup and CutMix, or better" in text
     assert "1 case of the paper have" not in text and "1 case of the paper has not run" in text
     assert "39.09 ± 0.28" in text and "35.00 ± 0.16 ≠" in text
     markdown = (folder / "tables" / "paper.md").read_text()
@@ -189,7 +189,7 @@ def test_at_another_scale_the_paper_stands_for_reference(here, store):
     run("table6", "--scale", "small")
     text = text_of(here / "reports" / "table6-small")
     assert "its numbers stand for reference" in text
-    assert "that LaMix is on par with Mixup, or better, is shown in" in text
+    assert "that LaMix is on par with Vanilla, Mixup and CutMix, or better, is shown in" in text
     assert "The setting is not the paper" in text
 
 

@@ -230,6 +230,12 @@ def test_a_missing_rival_leaves_a_row_undecided():
     assert found.verdict is ClaimVerdict.UNDECIDED
 
 
+def test_a_rival_that_has_not_run_anywhere_is_named():
+    text = claim_sentence(judged(table("table1", PLACE, {"lamix": 19.0, "mixup": 25.0}), "table1"))
+    assert text.startswith("Not decided: that LaMix is on par with Vanilla, Mixup and CutMix")
+    assert "No trial of Vanilla and CutMix has finished: without them nothing is decided." in text
+
+
 def test_of_a_hundred_null_tables_hardly_any_say_that_the_subject_is_better():
     rng = np.random.default_rng(5)
     claim = MethodClaim("a", ("b", "c", "d"), ClaimKind.BETTER)

@@ -44,6 +44,10 @@ def test_no_command_is_offered_where_all_is_told(offered):
     assert said == ["The best is told from the next, and more seeds are not needed for that."]
 
 
+def test_a_study_that_compares_has_no_best_that_more_seeds_would_tell(offered):
+    assert offered(*NEAR, seeds=5, objective="train_loss") == ([], [])
+
+
 def test_a_list_of_seeds_has_no_next_one(offered):
     assert offered(*NEAR, seeds=[3, 1, 4, 0, 2]) == ([], [])
 
