@@ -163,7 +163,8 @@ def effect_grid(
         header=[("", name) for name in header],
         rows=rows,
         notes=[
-            f"Differences of {display_name(metric)}, seed by seed; below 0 the part helps. "
+            f"Differences of {display_name(metric)}, seed by seed: with a part as under "
+            "`to` minus as under `from`; below 0 the part helps as it is under `to`. "
             f"{ORDER_MATTERS[resolved['ablate']['design']]}"
         ],
         numeric=[name in numbers for name in header],

@@ -229,9 +229,15 @@ class LaunchError(Exception):
     """A launch did not end as it should."""
 
 
-def in_fork(folder: Path, action: Callable[[], int]) -> int:
-    """Run in a process forked from this one; return its exit status, negative of a signal."""
-    return wait_for_fork(start_in_fork(folder, action))
+def in_fork(folder: Path, action: Callable[[], int], *, longest: float = LONGEST_SECONDS) -> int:
+    """Run in a process forked from this one; return its exit status, negative of a signal.
+
+    Args:
+        folder: where it runs.
+        action: returns the exit status.
+        longest: seconds after which it counts as hung.
+    """
+    return wait_for_fork(start_in_fork(folder, action), longest=longest)
 
 
 def start_in_fork(folder: Path, action: Callable[[], int], *, output: str = OUTPUT) -> int:
@@ -248,9 +254,9 @@ def start_in_fork(folder: Path, action: Callable[[], int], *, output: str = OUTP
     return pid
 
 
-def wait_for_fork(pid: int) -> int:
+def wait_for_fork(pid: int, *, longest: float = LONGEST_SECONDS) -> int:
     """Return the exit status of a process, negative of a signal; one that hangs is killed."""
-    until = time.monotonic() + LONGEST_SECONDS
+    until = time.monotonic() + longest
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:

@@ -70,6 +70,8 @@ WITHIN = 0.25
 """By how much a prediction may miss, as a share of it."""
 REGULARIZERS = ("vanilla", "mixup", "cutmix", "resizemix", "lamix")
 INTERRUPTED = 130
+LONGEST = 7200.0
+"""Seconds after which a launch counts as hung: one of a hundred trials may be slow."""
 SPENT = Path("spent.txt")
 """Holds the hours that a launch has spent."""
 
@@ -119,7 +121,7 @@ class RaceLab(CrashLab):
         folder = into or self.copied(self.blank, f"launch-{time.monotonic_ns()}")
         (folder / STUDY_FILE).write_text(yaml.safe_dump(study, sort_keys=False))
         began = time.monotonic()
-        found = in_fork(folder, _launch_noting_hours)
+        found = in_fork(folder, _launch_noting_hours, longest=LONGEST)
         seconds = time.monotonic() - began
         if found != status:
             raise LaunchError(f"exit status {found}: {(folder / 'output.txt').read_text()[-1500:]}")

@@ -259,7 +259,7 @@ def test_the_table_says_what_an_effect_is(ablation):
     text = to_text(grid)
     assert "Effects of the parts" in text
     assert "-3.00" in text or "−3.00" in text
-    assert "below 0 the part helps" in text
+    assert "below 0 the part helps as it is under `to`" in text
 
 
 def test_without_trials_there_is_no_table(ablation):
