@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from study.file.space import describe_point
 from study.launching.display import LaunchDisplay, duration_text
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import open_optuna_study
-from study.file.space import describe_point
 from tests.study.sample import epochs_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
