@@ -5,6 +5,7 @@ from typing import Any
 
 import ray
 
+from analysis.counted import count_text
 from trainables.node_checks import code_versions
 
 STORE_BYTES = 100 * 2**20
@@ -47,4 +48,7 @@ def try_local_ray(folder: str) -> str:
     if seen != code_versions():
         other = sorted(name for name in seen if seen[name] != code_versions()[name])
         raise RuntimeError(f"an actor sees other versions of {', '.join(other)}")
-    return f"Ray {ray.__version__} started, ran an actor and ended; it counts {gpus:g} GPUs"
+    return (
+        f"Ray {ray.__version__} started, ran an actor and ended; it counts "
+        f"{count_text(gpus, 'GPU')}"
+    )

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis import trials
+from analysis.console import prose_width
+from analysis.counted import agreeing, count_text
 from analysis.record import credentials
 from analysis.record.looks import StudyLook, looks_text, with_look
 from analysis.record.names import (
@@ -20,7 +22,7 @@ from analysis.tables import configurations, part_effects, printed, race
 from analysis.tables.code_remarks import code_remarks
 from analysis.tables.csv_rendering import to_csv
 from analysis.tables.fitting import fit_text
-from analysis.tables.rendering import TableGrid, to_markdown, to_text
+from analysis.tables.rendering import TableGrid, to_markdown
 from analysis.trials import UnknownStudyError
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS, incomplete_status
@@ -65,10 +67,13 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
             launch.say(str(error))
             status = incomplete_status(status)
     else:
+        waiting = len(launch.record.spool)
         launch.say(
-            f"{len(launch.record.spool)} records wait in {launch.folder.spool}: the tracking "
-            f"server does not take them ({launch.record.spool.away_because}). The same command "
-            "writes them when it does."
+            f"{count_text(waiting, 'record')} {agreeing(waiting, 'waits', 'wait')} in "
+            f"{launch.folder.spool}: the tracking server does not take "
+            f"{agreeing(waiting, 'it', 'them')} ({launch.record.spool.away_because}). The "
+            "same command "
+            f"writes {agreeing(waiting, 'it', 'them')} when it does."
         )
         status = incomplete_status(status)
     launch.record.close(timeout=0)
@@ -173,9 +178,10 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     )
     _say_table(launch, grid)
     texts = {name: render(grid) for name, render in RENDERINGS.items()} | launch.digest_texts()
-    if trained and status == DONE:
-        for sentence in sensitivity_words(study, frame, table, factors, looked_at):
-            launch.say(sentence)
+    if status == DONE:
+        said = sensitivity_words(study, frame, table, factors, looked_at)
+        if said:
+            launch.say("\n".join(["", *said]))
     effects = _effects_of(study, frame)
     if effects is not None:
         _say_table(launch, effects)
@@ -212,11 +218,9 @@ def _read_trials(launch: StudyLaunch) -> "pd.DataFrame":
 
 
 def _say_table(launch: StudyLaunch, grid: TableGrid) -> None:
-    """Print a table that has rows; on a terminal, fitted to its width."""
-    console = launch.console
+    """Print a table that has rows, fitted to the terminal, below an empty line."""
     if grid.rows:
-        text = fit_text(grid, console.width) if console.is_terminal else to_text(grid)
-        launch.say(f"\n{text}\n")
+        launch.say(f"\n{fit_text(grid, prose_width(launch.console)).rstrip()}")
 
 
 def _effects_of(study: ResolvedStudy, frame: "pd.DataFrame") -> TableGrid | None:
@@ -256,8 +260,10 @@ def _save_plots(
 def _say_what_went_wrong(launch: StudyLaunch) -> None:
     if left := launch.scheduler.adoption.left_out & launch.scheduler.trials.keys():
         launch.say(
-            f"{len(left)} trials were finished in other studies too, by other code that is not "
-            "proven equal, and are trained here."
+            f"{count_text(len(left), 'trial')} {agreeing(len(left), 'was', 'were')} "
+            "finished in other "
+            "studies too, by other code that is not proven equal, and "
+            f"{agreeing(len(left), 'is', 'are')} trained here."
         )
     for refused in launch.record.spool.refused:
         reason = credentials.hide_logins(refused)

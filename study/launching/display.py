@@ -14,7 +14,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from analysis.console import print_prose, prose_width
+from analysis.counted import count_text
 from analysis.record.names import FAILED
+from analysis.terminal import wrapped
 from study.scheduling.progress import is_settled, trial_counts
 from study.scheduling.scheduler import StudyScheduler
 from study.trials import ConfigurationTrials, Trial, describe_point
@@ -27,6 +30,8 @@ LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal."""
 WIDEST_BAR = 40
 NARROWEST_BAR = 8
+LABEL = 10
+"""The width of labels and of a line's time, in characters."""
 NARROW = 70
 """In a narrower terminal the speed of a trial is left out."""
 SHORTEST_NAME = 12
@@ -78,7 +83,8 @@ class LaunchDisplay:
 
     def __enter__(self) -> Self:
         for label, text in self.facts:
-            line = Text.assemble((f"{label:<10}", "dim"), text)
+            shown = wrapped(f"{label:<{LABEL}}{text}", prose_width(self.console), hanging=LABEL)
+            line = Text.assemble((shown[:LABEL], "dim"), shown[LABEL:])
             self.console.print(line, highlight=False, soft_wrap=True)
         if self.console.is_terminal:
             self._live.start()
@@ -104,7 +110,7 @@ class LaunchDisplay:
 
     def say(self, text: str) -> None:
         """Show a sentence above the display, and keep it there."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        print_prose(self.console, text)
 
     def say_later(self, text: str) -> None:
         """Show a sentence from another thread: this one may be writing when a signal comes."""
@@ -120,7 +126,7 @@ class LaunchDisplay:
         self._last_line = time.monotonic()
         stamp = time.strftime("%H:%M:%S")
         line = _shown_or(lambda: " · ".join([self._counts_text(), *self._remarks()]), "…")
-        self.console.print(f"{stamp}  {line}", highlight=False, markup=False, soft_wrap=True)
+        print_prose(self.console, f"{stamp}  {line}", hanging=LABEL)
 
     def _latest_picture(self) -> RenderableType:
         began = time.monotonic()
@@ -155,7 +161,10 @@ class LaunchDisplay:
         done, total = trial_counts(self.scheduler)
         running = len(self.scheduler.running)
         failed = sum(trial.outcome == FAILED for trial in self.scheduler.trials.values())
-        text = f"{done} of {total} trials done · {running} running · {total - done - running} to do"
+        text = (
+            f"{done} of {count_text(total, 'trial')} done · {running} running · "
+            f"{total - done - running} to do"
+        )
         return f"{text} · {failed} failed" if failed else text
 
     def _best_text(self) -> str:

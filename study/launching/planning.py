@@ -7,6 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from analysis.console import print_prose
+from analysis.counted import count_text
 from study.file.resolved import ResolvedStudy
 from study.file.space import Point
 from study.launching.estimate import (
@@ -29,6 +31,8 @@ from trainables.configuration import Configuration
 
 SHOWN = 30
 """Configurations listed one by one."""
+LABEL = 16
+"""The width of the labels, in characters."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ def print_plan(
     _print_lines(console, lines)
     _print_configurations(scheduler.configurations, upcoming, console)
     if not todo and not more:
-        console.print("Nothing to do: every trial of the study is done.")
+        print_prose(console, "Nothing to do: every trial of the study is done.")
         return StudyPlan(scheduler, upcoming, counts, None)
     todo = [trial for trial in todo if trial.key not in adoptable]
     configurations = [t.configuration for t in todo]
@@ -152,14 +156,14 @@ def print_plan(
     else:
         configurations += [c for c in _stand_ins(study, unasked) for _ in seeds]
     if not configurations:
-        console.print("Nothing to train: what is missing is adopted from other studies.")
+        print_prose(console, "Nothing to train: what is missing is adopted from other studies.")
         return StudyPlan(scheduler, upcoming, counts, None)
     costs = costs_by_class(
         configurations,
         recorded,
         scheduler,
         data,
-        say=lambda sentence: console.print(sentence, highlight=False, markup=False),
+        say=lambda sentence: print_prose(console, sentence),
     )
     _print_lines(console, estimate_lines(scheduler, todo, configurations, costs, place))
     estimate = estimate_study(scheduler, todo, configurations, costs, place)
@@ -191,7 +195,10 @@ def _race_lines(scheduler: StudyScheduler) -> list[tuple[str, str]]:
         return []
     settings = study.search
     fewest, most = settings.judging_seeds, len(settings.seed_list)
-    bounds = f"{study.configurations * fewest:,} to {study.configurations * most:,} trials in all"
+    bounds = (
+        f"{study.configurations * fewest:,} to "
+        f"{count_text(study.configurations * most, 'trial')} in all"
+    )
     state = race.describe_state() or "the trials above are those before the first look"
     return [("race", f"{bounds}; {state}")]
 
@@ -208,11 +215,9 @@ def _print_configurations(
     rows = [(each.point, _trial_states(each)) for each in configurations]
     rows += [(point, "to do") for point in upcoming]
     for number, (point, states) in enumerate(rows[:SHOWN]):
-        console.print(
-            f"  {number:>4}  {describe_point(point):<32} {states}", highlight=False, markup=False
-        )
+        print_prose(console, f"  {number:>4}  {describe_point(point):<32} {states}", hanging=6)
     if len(rows) > SHOWN:
-        console.print(f"        and {len(rows) - SHOWN} more", highlight=False)
+        print_prose(console, f"        and {len(rows) - SHOWN} more")
 
 
 def _trial_states(configuration: ConfigurationTrials) -> str:
@@ -231,4 +236,4 @@ def _trial_state(trial: Trial, configuration: ConfigurationTrials) -> str:
 
 def _print_lines(console: Console, lines: Iterable[tuple[str, str]]) -> None:
     for label, text in lines:
-        console.print(f"{label:<16}{text}", highlight=False, markup=False)
+        print_prose(console, f"{label:<{LABEL}}{text}", hanging=LABEL)

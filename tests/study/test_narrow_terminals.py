@@ -1,6 +1,7 @@
 """What a launch shows on narrow terminals, and before and after its trials run."""
 
 import io
+import re
 import time
 
 import pandas as pd
@@ -60,8 +61,7 @@ def the_grid():
 @pytest.mark.parametrize("width", [50, 80, 120])
 def test_the_table_fits_the_terminal_and_keeps_every_configuration_and_its_error(width):
     text = fit_text(the_grid(), width)
-    body = text[: text.index("Each 95%")]  # the notes are prose
-    lines = body.splitlines()
+    lines = re.split("Each 95%|May be best:|[*] best", text)[0].splitlines()  # notes are prose
     assert max(map(len, lines)) <= width
     assert len(lines) == 6  # two headings, a rule, three configurations
     assert "mean ± sd" in lines[1] and "beta" in lines[1]
@@ -71,7 +71,31 @@ def test_the_table_fits_the_terminal_and_keeps_every_configuration_and_its_error
 def test_what_the_table_leaves_out_is_said_and_intervals_go_first():
     wide, narrow = fit_text(the_grid(), 200), fit_text(the_grid(), 80)
     assert "Left out" not in wide and wide.partition("Each 95%")[0].count("95% interval") == 2
-    assert "Left out for want of room" in narrow and "95% interval" in narrow.splitlines()[-1]
+    assert "Left out for want of room" in narrow
+    assert "95% interval" in narrow.partition("Left out")[2]
+
+
+@pytest.mark.parametrize("width", [50, 80])
+def test_a_note_goes_with_the_column_that_it_explains(width):
+    grid, text = the_grid(), fit_text(the_grid(), width)
+    assert "Each 95% interval is for itself." in fit_text(grid, 200)
+    assert "Each 95%" not in text
+    narrow = fit_text(grid, 30)
+    assert "may be best" in narrow.partition("Left out")[2]
+    assert "May be best:" not in narrow
+
+
+def test_one_seed_has_no_interval_and_no_note_on_it():
+    rows = [trial_row(str(i), 0, 5.0 + i, regularizer__beta=i / 10) for i in range(3)]
+    table = configurations.over_configurations(pd.DataFrame(rows), ["regularizer.beta"])
+    text = fit_text(printed.configuration_grid(table, ["regularizer.beta"]), None)
+    assert "Each 95%" not in text and "Bold" not in text
+
+
+@pytest.mark.parametrize("width", [50, 80])
+def test_the_sentences_below_a_table_are_no_wider_than_the_terminal(width):
+    lines = fit_text(the_grid(), width).splitlines()
+    assert max(map(len, lines)) <= width
 
 
 @pytest.mark.parametrize("width", [50, 80])
