@@ -69,6 +69,8 @@ class LaunchDisplay:
         """Asked at each drawing how the nodes are used; empty if there is nothing to say."""
         self.noticed: set[str] = set()
         self.started = time.monotonic()
+        """When the first trial of this launch began; until then, when the display did."""
+        self._has_begun = False
         self._last_line = float("-inf")
         self._drawn: RenderableType = ""
         self._next_drawing = float("-inf")
@@ -105,6 +107,8 @@ class LaunchDisplay:
 
     def note_change(self) -> None:
         """Take note that something happened."""
+        if not self._has_begun and self.scheduler.running:
+            self._has_begun, self.started = True, time.monotonic()
         if not self.console.is_terminal and time.monotonic() - self._last_line >= LINE_SECONDS:
             self._print_line()
 
@@ -197,14 +201,28 @@ class LaunchDisplay:
     def _time_left_text(self) -> str:
         elapsed = time.monotonic() - self.started
         trained = sum(map(_epochs_trained_here, self.scheduler.trials.values()))
-        if elapsed < EARLY or trained <= 0:
-            return ""
+        if self.scheduler.stopping or not (trained or self.scheduler.running):
+            return ""  # nothing that is left begins in this launch, or nothing has begun
+        if elapsed < EARLY or not self._is_pace_known():
+            return "no estimate of the time left yet"
         _, total = trial_counts(self.scheduler)
         typical = statistics.fmean(t.epochs for t in self.scheduler.trials.values())
         left = max(0.0, total * typical - self._epochs_done())
-        if not left or self.scheduler.stopping:  # nothing that is left begins in this launch
+        if not left:
             return ""
         return f"about {duration_text(left * elapsed / trained)} left"
+
+    def _is_pace_known(self) -> bool:
+        """Return whether a trial has ended here, or all that run have two epochs behind them.
+
+        The first epoch of a trial, with what comes before it, takes longer than any other.
+        """
+        trained = [_epochs_trained_here(trial) for trial in self.scheduler.running]
+        ended = any(
+            trial.state == "done" and _epochs_trained_here(trial) > 0
+            for trial in self.scheduler.trials.values()
+        )
+        return ended or (bool(trained) and min(trained) >= 2)
 
     def _epochs_done(self) -> float:
         return sum(

@@ -64,6 +64,7 @@ def costs_by_class(
     """
     costs: dict[CostClass, TrialCost] = {}
     known = scheduler.trials
+    announced: set[str] = set()
     for configuration in configurations:
         kind = cost_class(configuration)
         if kind in costs:
@@ -81,7 +82,10 @@ def costs_by_class(
         elif kind in scheduler.shares.figures:
             cost = _from_figures(kind, scheduler.shares)
         else:
-            say(f"Measuring {probe_words(configuration)} for some seconds …")
+            # Several kinds of trials may have the same method, network and data set.
+            if (words := probe_words(configuration)) not in announced:
+                announced.add(words)
+                say(f"Measuring {words} for some seconds …")
             cost = _from_probe(configuration, scheduler, data)
         costs[kind] = cost
     return costs

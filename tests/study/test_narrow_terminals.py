@@ -1,5 +1,6 @@
 """What a launch shows on narrow terminals, and before and after its trials run."""
 
+import dataclasses
 import io
 import re
 import time
@@ -136,6 +137,33 @@ def test_time_is_left_before_one(scheduler):
     assert "left" in last_line(scheduler, stopping=False)
 
 
+@pytest.mark.parametrize(("epochs", "known"), [(0, False), (1, False), (2, True)])
+def test_no_time_is_estimated_before_all_that_run_have_more_than_their_first_epoch(
+    scheduler, epochs, known
+):
+    written = io.StringIO()
+    with LaunchDisplay(scheduler, Console(file=written, force_terminal=False), facts=[]) as display:
+        begin(scheduler, 3)
+        begin(scheduler, epochs)
+        display.started = time.monotonic() - 3600
+    line = written.getvalue().splitlines()[-1]
+    assert ("no estimate of the time left yet" in line) is not known
+    assert ("about" in line) is known
+
+
+def test_the_time_in_which_no_trial_ran_is_no_part_of_the_pace(scheduler):
+    written = io.StringIO()
+    with LaunchDisplay(scheduler, Console(file=written, force_terminal=False), facts=[]) as display:
+        display.started = time.monotonic() - 3600  # Ray takes an hour to start
+        display.note_change()
+        begin(scheduler, 3)
+        display.note_change()
+        assert time.monotonic() - display.started < 60
+        before = display.started
+        display.note_change()
+        assert display.started == before
+
+
 def test_a_plan_where_nothing_has_room_names_no_time_and_no_trials_side_by_side(scheduler):
     configuration = scheduler.study.configuration({"regularizer.beta": 0.5})
     cost = estimate.TrialCost(1.0, 0.0, 100.0, "a probe")
@@ -157,3 +185,15 @@ def test_a_probe_is_announced_before_it_begins(scheduler, monkeypatch, tmp_path)
     configuration = scheduler.study.configuration({"regularizer.beta": 0.5})
     estimate.costs_by_class([configuration], {}, scheduler, tmp_path, say=said.append)
     assert said
+
+
+def test_kinds_of_one_name_are_announced_once(scheduler, monkeypatch, tmp_path):
+    said = []
+    probes = [estimate.probe.TrialProbe(1.0, 0.5, 300.0, 300.0, "a CPU")]
+    monkeypatch.setattr(estimate.probe, "side_by_side", lambda *arguments, **named: probes)
+    one = scheduler.study.configuration({"regularizer.beta": 0.5})
+    training = dataclasses.replace(one.training, batch_size=one.training.batch_size + 1)
+    kinds = [one, dataclasses.replace(one, training=training)]
+    costs = estimate.costs_by_class(kinds, {}, scheduler, tmp_path, say=said.append)
+    assert len(costs) == 2
+    assert said == ["Measuring lamix with lenet on digits for some seconds …"]
