@@ -47,14 +47,23 @@ def _print_table(studies: "Sequence[StudyOverview]", root: Path) -> None:
     from analysis.console import PlainConsole
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("study", "scale", "state", "done", "cut off", "failed", "last change"):
+    for heading in (
+        "study",
+        "scale",
+        "state",
+        "done",
+        "running",
+        "cut off",
+        "failed",
+        "last change",
+    ):
         table.add_column(heading, justify="right" if heading in COUNTS else "left")
     for study in studies:
         table.add_row(
             study.study,
             study.scale,
             _state_words(study, root),
-            *(str(count) for count in (study.done, study.cut_off, study.failed)),
+            *(str(count) for count in (study.done, study.running, study.cut_off, study.failed)),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(study.changed)),
         )
     PlainConsole().print(table)
@@ -69,7 +78,7 @@ def _say_how_to_begin() -> None:
     print(plain_text(wrapped(said, line_width(sys.stdout))))
 
 
-COUNTS = ("done", "cut off", "failed")
+COUNTS = ("done", "running", "cut off", "failed")
 
 
 def _list_document(studies: Sequence[StudyOverview], root: Path) -> dict[str, Any]:
