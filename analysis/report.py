@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.command_line import CommandParser, speaker
 from analysis.record.names import REPORT
 from analysis.record.quick_reading import refuse_unknown_study
 from analysis.record.store_errors import (
@@ -25,7 +26,7 @@ from analysis.record.store_errors import (
     shown_reason,
 )
 from analysis.reported_error import TEST_CHOICES, add_test_flag
-from analysis.terminal import guards_output, plain_text
+from analysis.terminal import guards_output, plain_text, print_error
 
 if TYPE_CHECKING:
     from analysis.record.study_info import StudyInfo
@@ -43,11 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             ),
             failed="cannot read the record",
             seconds=BUSY_SECONDS,
-            say=lambda text: print(f"analysis.report: {text}", file=sys.stderr),
+            say=lambda text: print_error(f"{speaker('analysis.report')}: {text}"),
             may_pass=is_busy,
         )
     except (UnknownStudyError, RecordError) as error:
-        print(f"analysis.report: {error}", file=sys.stderr)
+        print_error(f"{speaker('analysis.report')}: {error}")
         return 2
     # Late: it draws. The materials have loaded most of it.
     from analysis.report_page.page import write_report
@@ -96,18 +97,20 @@ def _attach_report(info: "StudyInfo", folder: Path) -> None:
     try:
         trials.attach(info.run_id, folder, name=REPORT, tracking_uri=info.tracking_uri)
     except Exception as error:  # the report is written; a server that is away must not undo that
-        print(
-            f"analysis.report: not attached to the study's run: {shown_reason(error)}",
-            file=sys.stderr,
+        print_error(
+            f"{speaker('analysis.report')}: not attached to the study's run: {shown_reason(error)}"
         )
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis.report",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = CommandParser(
+        "analysis.report",
+        description="Write the report of a study: one HTML page that opens without a network, its "
+        "tables and figures.\n\n"
+        "Into the folder STUDY-SCALE of the reports go report.html, tables/ (.csv, .md, .tex) and "
+        "figures/ (.png, .pdf). A study that is not finished gets a report too, which says what "
+        "is missing.",
     )
     parser.add_argument("study", help="its name, the MLflow experiment's")
     parser.add_argument("--scale", help="of the study; without it every scale on record")

@@ -7,102 +7,36 @@ for each study and scale. Any web host can serve it.
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-import pandas as pd
-
-from analysis.record.client import open_reader, search_all_experiments
+from analysis.command_line import CommandParser, speaker
 from analysis.record.store_errors import UnknownStudyError
-from analysis.record.study_info import scales_of
-from analysis.report_page.gather import ReportMaterial, gather_material
-from analysis.report_page.page import write_report
-
-TEMPLATES = Path(__file__).parent / "report_page"
-TEMPLATE = "site.html"
+from analysis.terminal import guards_output, plain_text, print_error
 
 
-@dataclass(frozen=True)
-class SiteEntry:
-    """What the index says of a study at one scale."""
-
-    study: str
-    scale: str
-    question: str
-    answer: str
-    state: str
-    changed: str
-    """The day on which a trial last began or ended; empty without trials."""
-    trials: int
-    link: str
-    """To the report, from the index."""
-
-
+@guards_output
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 2 where nothing is on record."""
     arguments = build_parser().parse_args(argv)
+    # Late: what draws takes 9 s; help and a mistake are told before.
+    from analysis.report_page.site import write_site
+
     try:
         file = write_site(Path(arguments.folder))
     except UnknownStudyError as error:
-        print(f"analysis.site: {error}", file=sys.stderr)
+        print_error(f"{speaker('analysis.site')}: {error}")
         return 2
-    print(file)
+    print(plain_text(str(file)))
     return 0
-
-
-def write_site(folder: Path, tracking_uri: str | None = None) -> Path:
-    """Write the reports of all studies and the index to them; return the index.
-
-    Args:
-        folder: of the site; what else it holds stays.
-        tracking_uri: where the record is; None means what MLflow means by it.
-
-    Raises:
-        UnknownStudyError: if no study is on record.
-    """
-    client = open_reader(tracking_uri)
-    entries = []
-    for experiment in search_all_experiments(client):
-        for scale in scales_of(client, experiment):
-            material = gather_material(experiment.name, scale, tracking_uri)
-            entries.append(_entry_of(material, write_report(material, folder)))
-    if not entries:
-        raise UnknownStudyError("no study is on record")
-    entries.sort(key=lambda entry: (entry.changed, entry.study), reverse=True)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    page = environment.get_template(TEMPLATE).render(entries=entries)
-    index = folder / "index.html"
-    index.write_text(page, encoding="utf-8")
-    return index
-
-
-def _entry_of(material: ReportMaterial, report: Path) -> SiteEntry:
-    info, frame = material.info, material.frame
-    last = pd.NaT if frame.empty else frame[["start_time", "end_time"]].max().max()
-    return SiteEntry(
-        study=info.study,
-        scale=info.scale,
-        question=info.question,
-        answer=material.answer,
-        state=info.state,
-        changed="" if pd.isna(last) else f"{last:%Y-%m-%d}",
-        trials=len(frame),
-        link=f"{report.name}/report.html",
-    )
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis.site",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = CommandParser(
+        "analysis.site",
+        description="Write a static site of all studies on record.\n\n"
+        "Into the folder go index.html, with each study's answer, state and date, and the folder "
+        "of a report for each study and scale. Any web host can serve it.",
     )
     parser.add_argument("folder", metavar="DIR", help="of the site")
     return parser

@@ -9,12 +9,14 @@ output has gone away, as with ``| head``, the command goes on and its output goe
 import codecs
 import os
 import sys
+import textwrap
+import unicodedata
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import wraps
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, ParamSpec, TextIO
+from typing import IO, Any, ParamSpec, TextIO
 
 SUBSTITUTES = {
     "±": "+-",
@@ -52,6 +54,64 @@ def plain_text(text: str) -> str:
     if text.isprintable():  # the most common case, and the quickest to see
         return text
     return "".join(_written_out(character) for character in text)
+
+
+def text_width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(bool(unicodedata.combining(char)) for char in text)
+
+
+def line_width(stream: IO[str]) -> int | None:
+    """Return how wide the lines of prose are: the terminal's width, or what COLUMNS says.
+
+    None for a pipe or a file without COLUMNS: there a sentence is one line.
+    """
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (AttributeError, OSError, ValueError):  # no terminal, or a stream of Python's alone
+        return None
+
+
+def wrapped(text: str, width: int | None, *, hanging: int = 0) -> str:
+    """Return a text with lines of whole words that are at most so wide.
+
+    A word that is wider, such as a path or an address, keeps its line for itself. Lines that go on
+    are indented as the line that they go on with.
+
+    Args:
+        text: lines, each of which is wrapped for itself.
+        width: in columns; None leaves the text as it is.
+        hanging: by how much lines that go on are indented further.
+    """
+    if width is None:
+        return text
+    return "\n".join(
+        line if text_width(line) <= width else _wrap_line(line, width, hanging)
+        for line in text.split("\n")
+    )
+
+
+def _wrap_line(line: str, width: int, hanging: int) -> str:
+    indent = line[: len(line) - len(line.lstrip())] + " " * hanging
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=indent if len(indent) < width // 2 else "",
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+    )
+
+
+def print_error(text: str) -> None:
+    """Print a text on the standard error, in lines that fit the terminal."""
+    print(wrapped(text, line_width(sys.stderr)), file=sys.stderr, flush=True)
 
 
 def _written_out(character: str) -> str:

@@ -39,6 +39,7 @@ from study.launching.planning import plan_study
 from study.launching.running import run_study
 from study.launching.study_launch import LaunchRefusedError
 from study.lock import StudyHeldError
+from study.record.own_trials import trials_of_study
 
 __all__ = ["LaunchRefusedError", "Study", "StudyFileError", "StudyHeldError", "load"]
 
@@ -168,8 +169,11 @@ class Study:
         return json_documents.launch_document(launch, status)
 
     def frame(self, tracking_uri: str | None = None) -> pd.DataFrame:
-        """Return the trials on record, one a row, as `analysis.trials.load` does."""
-        return trials.load(self.name, self.scale, tracking_uri)
+        """Return the trials on record that are of this study, with its overrides, one a row.
+
+        The columns are those of `analysis.trials.load`, which returns whatever is on record.
+        """
+        return trials_of_study(self.resolved, trials.load(self.name, self.scale, tracking_uri))
 
     def report(self, output: Path | str = "reports") -> Path:
         """Write the report and return its page.

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from analysis.command_line import CommandDoor, CommandParser, entered_through
+
 PROGRAM = "lamix-study"
 
 
@@ -42,19 +44,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What follows a command is the command's own: its parser knows it, this one need not.
     options = _build_parser().parse_args(given[:1])
     command = COMMANDS[options.command]
-    module = importlib.import_module(command.module)
-    status: int = module.main([*command.first, *given[1:]])
-    return status
+    modules = {each.module: name for name, each in COMMANDS.items() if not each.first}
+    with entered_through(CommandDoor(PROGRAM, options.command, modules)):
+        module = importlib.import_module(command.module)
+        status: int = module.main([*command.first, *given[1:]])
+        return status
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def _build_parser() -> CommandParser:
     width = max(map(len, COMMANDS))
     listed = "\n".join(f"  {name:<{width}}  {each.purpose}" for name, each in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
+        "study.cli",
         prog=PROGRAM,
         description="Hyperparameter studies for regularizers that mix inputs and soften targets.",
-        epilog=f"commands:\n{listed}\n\n`{PROGRAM} COMMAND --help` says more of each.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"commands:\n\n{listed}\n\n{PROGRAM} COMMAND --help says more of each.",
         usage=f"{PROGRAM} [--help] [--version] COMMAND …",
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {_own_version()}")

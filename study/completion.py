@@ -12,6 +12,7 @@ from typing import Any
 
 import shtab
 
+from analysis.command_line import CommandParser
 from study import cli
 from study.file.locate import shipped_files
 from study.file.names import DEFAULT_SCALE, PAPER_SCALE
@@ -33,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m study.completion",
+    parser = CommandParser(
+        "study.completion",
         description="Print what makes a shell complete the commands, flags and shipped studies of "
         f"{cli.PROGRAM}.",
         epilog=f'bash: put eval "$({cli.PROGRAM} completion bash)" into ~/.bashrc. '

@@ -6,16 +6,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from analysis.command_line import CommandParser, command_name
+from analysis.terminal import guards_output
 from study import state
-from study.doctoring.checks import NAMES, run_checks
-from study.doctoring.findings import Finding, is_well, plain_findings
-from study.doctoring.machine import DoctorOptions
-from trainables.node_checks import code_versions
+from study.doctoring.findings import NAMES, Finding, is_well, plain_findings
 
 
+@guards_output
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 1 if a check has failed."""
     options = build_parser().parse_args(arguments)
+    # Late: PyTorch takes 4 s, which help and a mistake need not wait for.
+    from study.doctoring.checks import run_checks
+    from study.doctoring.machine import DoctorOptions
+    from trainables.node_checks import code_versions
+
     names = options.only or NAMES
     findings: list[Finding] = []
     for finding in run_checks(names, DoctorOptions(options.data, options.state)):
@@ -31,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m study.doctor",
+    parser = CommandParser(
+        "study.doctor",
         description=f"{__doc__} What it makes it removes again. Checks: {', '.join(NAMES)}.",
     )
     parser.add_argument(
@@ -43,9 +48,18 @@ def build_parser() -> argparse.ArgumentParser:
         help="a check to run, and no other; may be given again",
     )
     parser.add_argument(
-        "--data", type=Path, default=Path("data"), metavar="DIR", help="as of study.launch"
+        "--data",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help=f"as of {command_name('study.launch')}",
     )
-    parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
+    parser.add_argument(
+        "--state",
+        default=state.DEFAULT,
+        metavar="DIR",
+        help=f"as of {command_name('study.launch')}",
+    )
     parser.add_argument("--json", action="store_true", help="one object, for programs")
     return parser
 

@@ -12,9 +12,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.terminal import guards_output, keep_output_in
+from analysis.command_line import CommandParser
+from analysis.terminal import guards_output, keep_output_in, print_error
 from study import state
-from study.file.names import DEFAULT_SCALE, PAPER_SCALE
+from study.file.names import DEFAULT_SCALE
 from study.launching import signals
 from study.launching.exit_status import BAD_INPUT, DONE, INTERRUPTED
 
@@ -92,13 +93,14 @@ def _announce_and_launch(
     given: Sequence[str],
     profile: "LaunchProfile | None",
 ) -> int:
-    # Late: help and mistakes need neither.
+    # Late: help and mistakes need none of them.
     from analysis.console import PlainConsole
+    from study.launching.announcement import announce_study
     from study.lock import StudyHeldError
 
     # With --json the standard output is the document's alone.
     console = PlainConsole(soft_wrap=True, file=sys.stderr if options.json else sys.stdout)
-    _announce_study(study, console, named=options.scale is not None)
+    announce_study(study, console, named=options.scale is not None)
     try:
         return _launch_study(study, options, console, given=given, profile=profile)
     except StudyHeldError as error:
@@ -118,7 +120,7 @@ def _launch_study(
     from study.launching.opened_launch import open_launch
     from study.launching.planning import plan_study
     from study.launching.running import run_study
-    from study.launching.shell_commands import python_command
+    from study.launching.shell_commands import shell_command
     from study.launching.study_launch import LaunchRefusedError
 
     try:
@@ -135,7 +137,7 @@ def _launch_study(
         console,
         folder=folder,
         data=options.data.absolute(),
-        command=python_command("study.launch", given),
+        command=shell_command("study.launch", given),
         code=options.code,
         planning=options.plan,
         profile=profile,
@@ -169,8 +171,8 @@ def _log_to(file: Path) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m study.launch",
+    parser = CommandParser(
+        "study.launch",
         description="Make a study true: run what is missing, go on with what was cut off.",
         epilog="Exit status: 0 all trials ended as planned; 1 some failed for good; 2 bad input, "
         "or results of other code that do not hold, nothing started; 130 interrupted, resumable by "
@@ -236,56 +238,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _announce_study(study: "ResolvedStudy", console: "Console", *, named: bool) -> None:
-    """Say which study and scale this is and, if none was named, what the paper's is."""
-    judged = ", ".join(study.search.objectives)
-    for bound in study.search.constraints:
-        judged += f"; {bound}"
-    console.print(
-        f"{study.name} · scale {study.scale}: {study.question}\n"
-        f"{_study_size(study)}, sampler {study.search.sampler}, judged by {judged}"
-        + (f"\n{study.used_up}" if study.used_up else ""),
-    )
-    if not named and PAPER_SCALE in study.scales:
-        # Late, as above: here they are loaded already.
-        from study.file.problems import StudyFileError
-        from study.file.resolved import load_study
-
-        try:
-            size = _study_size(load_study(Path(study.source), scale=PAPER_SCALE))
-        except StudyFileError as error:
-            size = f"it has mistakes: {error}"
-        console.print(
-            f"No --scale is given, so this is the {study.scale} one. The paper's setting is "
-            f"--scale paper ({size}); --scale paper --plan says what that costs.",
-            style="dim",
-        )
-
-
-def _study_size(study: "ResolvedStudy") -> str:
-    """Return how many trials of which length on which networks and data sets a study has."""
-    search, count = study.search, study.configurations
-    seeds, trials = f"{len(search.seed_list)}", f"{count * len(search.seed_list)}"
-    if search.race is not None:
-        seeds = f"{search.judging_seeds} to {seeds}"
-        trials = f"{count * search.judging_seeds} to {trials}"
-    extremes = study.extremes()
-    epochs, networks, datasets = (
-        ", ".join(dict.fromkeys(map(str, values)))
-        for values in (
-            [configuration.training.epochs for configuration in extremes],
-            [configuration.network.name for configuration in extremes],
-            [configuration.dataset.name for configuration in extremes],
-        )
-    )
-    return (
-        f"{study.at_most}{count} configurations x {seeds} seeds = {trials} trials of {epochs} "
-        f"epochs, {networks} on {datasets}"
-    )
-
-
 def _print_refusal(message: str, options: argparse.Namespace) -> int:
-    print(message, file=sys.stderr)
+    print_error(message)
     if options.json:
         # Late: it loads what a launch needs.
         from study.launching import json_documents

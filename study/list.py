@@ -9,15 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
-from analysis.console import PlainConsole
+from analysis.command_line import CommandParser, command_name
 from analysis.record.location import shown_tracking_uri
 from analysis.record.names import STATE_WORDS
 from analysis.record.store_errors import RecordError
-from analysis.terminal import guards_output
+from analysis.terminal import guards_output, line_width, plain_text, print_error, wrapped
 from study import state
-from study.launching.shell_commands import python_command
+from study.launching.shell_commands import shell_command
 from study.lock import read_holder
 from study.record.overview import StudyOverview, read_overview
 
@@ -26,45 +24,61 @@ from study.record.overview import StudyOverview, read_overview
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     options = build_parser().parse_args(arguments)
-    console = PlainConsole()
     try:
-        studies = read_overview(lambda text: print(text, file=sys.stderr))
+        studies = read_overview(print_error)
     except RecordError as error:
-        print(error, file=sys.stderr)
+        print_error(str(error))
         return 2
     if options.json:
         print(json.dumps(_list_document(studies, state.local_folder(options.state)), indent=2))
         return 0
     if not studies:
-        _say_how_to_begin(console)
+        _say_how_to_begin()
         return 0
+    _print_table(studies, state.local_folder(options.state))
+    return 0
+
+
+def _print_table(studies: "Sequence[StudyOverview]", root: Path) -> None:
+    # Late, as is what reads the record: help and a mistake need not wait for Rich.
+    from rich.table import Table
+
+    # As late.
+    from analysis.console import PlainConsole
+
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("study", "scale", "state", "done", "cut off", "failed", "last change"):
+    for heading in (
+        "study",
+        "scale",
+        "state",
+        "done",
+        "running",
+        "cut off",
+        "failed",
+        "last change",
+    ):
         table.add_column(heading, justify="right" if heading in COUNTS else "left")
     for study in studies:
         table.add_row(
             study.study,
             study.scale,
-            _state_words(study, state.local_folder(options.state)),
-            *(str(count) for count in (study.done, study.cut_off, study.failed)),
+            _state_words(study, root),
+            *(str(count) for count in (study.done, study.running, study.cut_off, study.failed)),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(study.changed)),
         )
-    console.print(table)
-    return 0
+    PlainConsole().print(table)
 
 
-def _say_how_to_begin(console: PlainConsole) -> None:
-    begin = python_command("study.launch", ["beta"])
-    console.print(
+def _say_how_to_begin() -> None:
+    begin = shell_command("study.launch", ["beta"])
+    said = (
         f"No studies on record in {shown_tracking_uri()}. Begin one with: {begin}\n"
-        "(Studies that ran in another folder are listed there, or with MLFLOW_TRACKING_URI set.)",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        "(Studies that ran in another folder are listed there, or with MLFLOW_TRACKING_URI set.)"
     )
+    print(plain_text(wrapped(said, line_width(sys.stdout))))
 
 
-COUNTS = ("done", "cut off", "failed")
+COUNTS = ("done", "running", "cut off", "failed")
 
 
 def _list_document(studies: Sequence[StudyOverview], root: Path) -> dict[str, Any]:
@@ -92,10 +106,13 @@ def _state_words(study: StudyOverview, root: Path) -> str:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m study.list", description="Show the studies on record and their state."
+    parser = CommandParser("study.list", description="Show the studies on record and their state.")
+    parser.add_argument(
+        "--state",
+        default=state.DEFAULT,
+        metavar="DIR",
+        help=f"as of {command_name('study.launch')}",
     )
-    parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser
 

@@ -8,39 +8,37 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from study.file.own_plugins import find_plugin
-from study.file.schema import json_schema
-from study.file.schema_sharing import dense_json
-from study.file.shipped_settings import settings_text, shipped_settings
+from analysis.command_line import CommandParser
+from analysis.terminal import guards_output, print_error
 from study.launching.exit_status import BAD_INPUT
-from trainables import plugins
-from trainables.own_modules import OwnComponentError
-from trainables.plugins import OwnSet
-from trainables.released_defaults import (
-    ChangedDefaultError,
-    current_defaults,
-    defaults_text,
-    read_defaults,
-    with_new_defaults,
-)
+
+if TYPE_CHECKING:
+    from trainables.plugins import OwnSet
 
 
+@guards_output
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     if options.plugins is not None and options.defaults is not None:
         parser.error("--defaults is of this project's own components: leave out --plugins")
+    # Late, here and below: PyTorch takes 4 s, which help and a mistake need not wait for.
+    from trainables import plugins
+    from trainables.own_modules import OwnComponentError
+    from trainables.released_defaults import ChangedDefaultError
+
     try:
         plugins.know_only(_wanted_components(options.plugins))
     except OwnComponentError as error:
-        print(error, file=sys.stderr)
+        print_error(str(error))
         return BAD_INPUT
     try:
         texts = _wanted_texts(options.file, options.defaults, options.paper)
     except ChangedDefaultError as error:
-        print(f"{options.defaults}: {error}", file=sys.stderr)
+        print_error(f"{options.defaults}: {error}")
         return 1
     if options.check:
         return _report_stale(texts)
@@ -49,19 +47,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _wanted_components(names: Sequence[str] | None) -> OwnSet:
+def _wanted_components(names: Sequence[str] | None) -> "OwnSet":
     """Return the own components for the schema: none, unless they are asked for.
 
     Raises:
         OwnComponentError: if one of them is wrong.
     """
+    # Late, as above: here they are loaded already.
+    from study.file.own_plugins import find_plugin
+    from trainables import plugins
+
     if names is None:
-        return OwnSet()
+        return plugins.OwnSet()
     modules = [find_plugin(name, Path()) for name in names]
     return plugins.set_with(modules, beside=plugins.installed_set())
 
 
 def _wanted_texts(schema: Path, defaults: Path | None, paper: Path | None) -> dict[Path, str]:
+    # Late, as above.
+    from study.file.schema import json_schema
+    from study.file.schema_sharing import dense_json
+    from study.file.shipped_settings import settings_text, shipped_settings
+    from trainables.released_defaults import (
+        current_defaults,
+        defaults_text,
+        read_defaults,
+        with_new_defaults,
+    )
+
     texts = {schema: f"{dense_json(json_schema())}\n"}
     if defaults is not None:
         texts[defaults] = defaults_text(
@@ -80,13 +93,13 @@ def _report_stale(texts: dict[Path, str]) -> int:
         if not file.exists() or file.read_text(encoding="utf-8") != text
     ]
     for file in stale:
-        print(f"{file} is not up to date; write it with `make schema`", file=sys.stderr)
+        print_error(f"{file} is not up to date; write it with `make schema`")
     return 1 if stale else 0
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m study.schema", description=__doc__)
+    parser = CommandParser("study.schema", description=__doc__ or "")
     parser.add_argument(
         "file", type=Path, help="the schema, for example search_spaces/study.schema.json"
     )

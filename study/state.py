@@ -12,11 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from study.scratch import lend_scratch
-from trainables.storage import location_below
 
 DEFAULT = "state"
 CHECKPOINTS = "checkpoints"
 """The folder of the trials' checkpoints."""
+
+
+def _below(root: str, *parts: str) -> str:
+    """Return a place below a path or a URI; see `trainables.storage.location_below`."""
+    # Late: pyarrow takes .3 s, which the help of commands need not wait for.
+    from trainables import storage
+
+    return storage.location_below(root, *parts)
 
 
 def local_folder(root: str) -> Path:
@@ -48,7 +55,9 @@ class StateFolder:
         folder = local_folder(root) / study / scale
         made = tuple(one for one in (folder, *folder.parents) if not one.exists())
         folder.mkdir(parents=True, exist_ok=True)
-        shared = location_below(root, study, scale) if "://" in root else str(folder)
+        shared = str(folder)
+        if "://" in root:
+            shared = _below(root, study, scale)
         return cls(folder, shared, made=made)
 
     @contextmanager
@@ -105,19 +114,24 @@ class StateFolder:
     @property
     def checkpoints(self) -> str:
         """Checkpoints of unfinished trials: an absolute path or a URI."""
-        return location_below(self.shared, CHECKPOINTS)
+        return _below(self.shared, CHECKPOINTS)
 
     @property
     def scratch(self) -> str:
         """Ray Tune's own files, which nobody reads: an absolute path or a URI."""
-        return location_below(self.shared, "tune")
+        return _below(self.shared, "tune")
 
     @property
     def profiles(self) -> str:
         """Profiles of trials, while a launch takes them: an absolute path or a URI."""
-        return location_below(self.shared, "profiles")
+        return _below(self.shared, "profiles")
 
     @property
     def log(self) -> Path:
         """What Ray and the libraries had to say."""
         return self.folder / "log.txt"
+
+    @property
+    def kept_log(self) -> Path:
+        """The log that stays, to be named to the user: of a copy, that of its original."""
+        return (self.kept or self.folder) / self.log.name

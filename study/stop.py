@@ -8,7 +8,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from analysis.terminal import guards_output
+from analysis.command_line import CommandParser, command_name
+from analysis.terminal import guards_output, print_error
 from study import state
 from study.lock import read_holder
 
@@ -27,11 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         which = f" at scale {options.scale}" if options.scale else ""
         many = f"runs at several scales: {', '.join(running)}; name one with --scale"
         none = f"does not run{which} (looked in {folder})"
-        print(f"{options.study} {many if running else none}", file=sys.stderr)
+        print_error(f"{options.study} {many if running else none}")
         return 2
     ((scale, held),) = running.items()
     if held["host"] != socket.gethostname():
-        print(f"{options.study} runs on {held['host']}: stop it there", file=sys.stderr)
+        print_error(f"{options.study} runs on {held['host']}: stop it there")
         return 2
     os.kill(int(held["pid"]), signal.SIGTERM if options.now else signal.SIGINT)
     print(f"Stopping {options.study}, scale {scale}, process {held['pid']} …", flush=True)
@@ -43,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m study.stop",
+    parser = CommandParser(
+        "study.stop",
         description="Stop a running study; the command that launched it goes on with it later.",
     )
     parser.add_argument("study", help="the study's name")
@@ -52,7 +53,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--now", action="store_true", help="save in the middle of an epoch rather than finish it"
     )
-    parser.add_argument("--state", default=state.DEFAULT, metavar="DIR", help="as of study.launch")
+    parser.add_argument(
+        "--state",
+        default=state.DEFAULT,
+        metavar="DIR",
+        help=f"as of {command_name('study.launch')}",
+    )
     return parser
 
 

@@ -36,8 +36,10 @@ PYTHON = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "
 """The folders of Python's own modules."""
 NOT_RECORDED = "not recorded"
 """Stands for the digest of trials from before digests were recorded."""
-NAMED = 4
-"""How many parts of a changed module are named."""
+NAMED = 3
+"""How many parts of a changed module are named in a sentence."""
+MODULES = 5
+"""How many changed modules a sentence names."""
 
 
 class CodeChangedError(RuntimeError):
@@ -72,11 +74,13 @@ class TrialCode:
         parts = {module: dict(hashes) for module, hashes in self.parts.items()}
         return {"modules": dict(self.modules), "versions": dict(self.versions), "parts": parts}
 
-    def differences(self, before: Mapping[str, Any]) -> list[str]:
+    def differences(self, before: Mapping[str, Any], *, brief: bool = False) -> list[str]:
         """Return what differs from an earlier trial's code, in words.
 
         Args:
             before: as from `as_dict`; empty where the earlier code is not known.
+            brief: whether a sentence has to hold it: the first modules and names, and counts of the
+                others.
         """
         old_modules, old_versions = before.get("modules", {}), before.get("versions", {})
         if not old_modules:
@@ -85,11 +89,18 @@ class TrialCode:
         changed = [name for name in changed if self.modules[name] != old_modules[name]]
         old_parts = before.get("parts", {})
         words = [
-            f"{name} changed{_changed_parts(self.parts.get(name, {}), old_parts.get(name, {}))}"
+            f"{name} changed"
+            + _changed_parts(self.parts.get(name, {}), old_parts.get(name, {}), brief=brief)
             for name in sorted(changed)
         ]
         words += [f"{name} is new" for name in sorted(self.modules.keys() - old_modules.keys())]
         words += [f"{name} is gone" for name in sorted(old_modules.keys() - self.modules.keys())]
+        if brief and (more := len(words) - MODULES) > 0:
+            words = [
+                f"{len(words)} modules changed, are new or gone",
+                *words[:MODULES],
+                "and 1 more module" if more == 1 else f"and {more} more modules",
+            ]
         for name, now in sorted(self.versions.items()):
             then = old_versions.get(name, "unknown")
             if then != now:
@@ -97,7 +108,7 @@ class TrialCode:
         return words
 
 
-def _changed_parts(now: Mapping[str, str], then: Mapping[str, str]) -> str:
+def _changed_parts(now: Mapping[str, str], then: Mapping[str, str], *, brief: bool) -> str:
     """Return which parts of a module changed, in brackets; nothing where that is not known."""
     if not now or not then:
         return ""
@@ -105,7 +116,7 @@ def _changed_parts(now: Mapping[str, str], then: Mapping[str, str]) -> str:
     words += [f"{name} is new" for name in now.keys() - then.keys()]
     words += [f"{name} is gone" for name in then.keys() - now.keys()]
     words.sort()
-    if len(words) > NAMED:
+    if brief and len(words) > NAMED:
         words = [*words[:NAMED], f"and {len(words) - NAMED} more"]
     return f" ({', '.join(words) or 'the order of its parts'})"
 

@@ -40,7 +40,8 @@ def open_device(device: torch.device | str | None = None) -> torch.device:
         return found
     count = torch.cuda.device_count()
     if (found.index or 0) >= count:
-        raise DeviceError(f"there is no device {found}: PyTorch finds {count or 'no'} GPUs here")
+        gpus = "1 GPU" if count == 1 else f"{count or 'no'} GPUs"
+        raise DeviceError(f"there is no device {found}: PyTorch finds {gpus} here")
     torch.cuda.init()  # calls that take a numbered device do not start CUDA by themselves
     return torch.device("cuda", torch.cuda.current_device() if found.index is None else found.index)
 

@@ -11,11 +11,14 @@ import importlib.metadata
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import pydantic
+from pydantic.fields import FieldInfo
 
 from trainables.own_modules import (
     OwnComponentError,
@@ -182,6 +185,9 @@ def _checked_component(cls: type, module: OwnModule) -> OwnComponent:
         )
     for fault in _faults(cls, kind):
         raise refuse(fault)
+    for field, fault in wrong_defaults(cls):
+        where = _place_of(cls, field)
+        raise refuse(fault)
     return OwnComponent(kind, name, cls, module, where)
 
 
@@ -233,6 +239,24 @@ def _faults(cls: type, kind: Kind) -> Iterator[str]:
             yield f"its settings must be hashable, so a list is `tuple[…, ...]`: {error}"
 
 
+def wrong_defaults(cls: type) -> Iterator[tuple[str, str]]:
+    """Yield each setting whose default is not what it takes, with what is wrong with it."""
+    fields: Mapping[str, FieldInfo] = getattr(cls, "__pydantic_fields__", {})
+    for name, info in fields.items():
+        if info.is_required():
+            continue
+        value = info.get_default(call_default_factory=True, validated_data={})
+        taken: Any = info.annotation
+        for mark in info.metadata:
+            taken = Annotated[taken, mark]
+        try:
+            pydantic.TypeAdapter(taken).validate_python(value)
+        except pydantic.ValidationError as error:
+            said = error.errors()[0]["msg"]
+            rule = f"{said[0].lower()}{said[1:]}".removeprefix("input ")
+            yield name, f"the default of `{name}` {rule}, but is {value!r}"
+
+
 def _signature_faults(
     cls: type, kind: Kind, method: str, keywords: tuple[str, ...]
 ) -> Iterator[str]:
@@ -254,12 +278,18 @@ def _signature_faults(
         yield f"`{method}` must be `{wanted}`, but is `{method}{signature}`"
 
 
-def _place_of(cls: type) -> str:
-    """Return the file and the line of a class."""
+def _place_of(cls: type, field: str = "") -> str:
+    """Return the file and the line of a class, or of a field that it declares itself."""
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None) or cls.__module__
     text = source_of(module) if module is not None else ""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ClassDef) and node.name == cls.__name__:
-            return f"{Path(file)}:{node.lineno}"
+            declared = [part for part in node.body if isinstance(part, ast.AnnAssign)]
+            lines = [
+                part.lineno
+                for part in declared
+                if isinstance(part.target, ast.Name) and part.target.id == field
+            ]
+            return f"{Path(file)}:{lines[0] if lines else node.lineno}"
     return str(file)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.figures.axes import measured_axis
 from analysis.figures.curves import MOST_CURVES, interval_note
 from analysis.figures.model import (
@@ -22,7 +23,6 @@ from analysis.record.names import CONFIGURATION, DATASET_NAME, SEED
 from analysis.tables.configurations import completed_trials, hashable_value
 from analysis.tables.display_names import (
     axis_name,
-    count_text,
     display_name,
     setting_value_text,
     with_capital,

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.figures.axes import measured_axis
 from analysis.figures.curves import interval_note
 from analysis.figures.model import Axis, Figure, Panel, PointMarks
-from analysis.tables.display_names import count_text, display_name
+from analysis.tables.display_names import display_name
 from analysis.tables.printed import setting_text
 from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analysis.counted import count_text
 from analysis.figures import model
-from analysis.tables.display_names import count_text
 
 MOST_POINTS = 20
 """Points that are named one by one."""

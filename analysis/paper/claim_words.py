@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
+from analysis.counted import count_text
 from analysis.paper.methods import method_word
 from analysis.paper.table_claims import JudgedClaim, JudgedRow
 from analysis.paper.table_rows import PLAIN_MARGIN, ClaimKind
 from analysis.statistics.claims import ClaimVerdict, RivalComparison
 from analysis.statistics.prediction import MOST_SEEDS
-from analysis.tables.display_names import count_text, number_text
+from analysis.tables.display_names import number_text
 from analysis.tables.paired import p_text
 from analysis.tables.printed import interval_text
 from analysis.tables.rendering import TableCell, TableGrid

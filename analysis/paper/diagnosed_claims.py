@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.figures.diagnostics import ActivationMaps, EmbeddingRecord, SoftTargets
 from analysis.paper import cells
 from analysis.paper.comparable import difference_text, differing_settings
@@ -187,7 +188,8 @@ def _narrow_maps(maps: Mapping[str | None, ActivationMaps]) -> list[str]:
         verdict = _sign_verdict(found.low, found.high)
         parts.append(
             f"that LaMix's maps are narrower than those of {method_word(rival)} is {verdict} for "
-            f"these two networks (by {found.mean:.1f} points of the image over {found.n} images)"
+            f"these two networks (by {found.mean:.1f} points of the image over "
+            f"{count_text(found.n, 'image')})"
         )
     return parts
 
@@ -220,4 +222,4 @@ def _trials_text(count: int) -> str:
 
 
 def _seeds_text(count: int) -> str:
-    return "1 seed" if count == 1 else f"{count} seeds"
+    return count_text(count, "seed")

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.paper.comparable import differing_settings, paper_configurations
 from analysis.paper.reproduction import first_trials
 from analysis.record.names import BETA, CONFIGURATION, SMOOTHING
@@ -30,7 +31,7 @@ from analysis.statistics.looks import present_share
 from analysis.statistics.pairs import Floats
 from analysis.statistics.published import PublishedCell, welch_half_width
 from analysis.tables.configurations import errors_by_seed
-from analysis.tables.display_names import SYMBOLS, count_text
+from analysis.tables.display_names import SYMBOLS
 from trainables.metrics import TEST_ERROR_LAST
 
 LEVEL = 0.05

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.figures.diagnostics import ActivationMaps, EmbeddingRecord, Floats, SoftTargets
-from analysis.tables.display_names import count_text, number_text
+from analysis.tables.display_names import number_text
 from trainables.metrics import EPOCH, TEST_ERROR, TRAIN_LOSS
 
 OVERFITTING = 0.5
@@ -123,7 +124,7 @@ def long_training(history: pd.DataFrame, labels: Mapping[str, str]) -> str:
     seeds = history["run_id"].map(dict(labels)).groupby(history["run_id"]).first().value_counts()
     fewest, most = int(seeds.min()), int(seeds.max())
     over = f"{fewest} to {most} seeds" if fewest < most else count_text(most, "seed")
-    return f"After {last} epochs {'; '.join(parts)} (over {over})."
+    return f"After {count_text(last, 'epoch')} {'; '.join(parts)} (over {over})."
 
 
 def _mean_curves(history: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, "pd.Series[float]"]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from analysis.counted import count_text
 from analysis.paper.claim_words import claims_grid, margins_text, outlook_text
 from analysis.paper.filled_places import SUBJECT
 from analysis.paper.methods import method_word
@@ -9,7 +10,7 @@ from analysis.paper.open_questions import Case, case_text
 from analysis.paper.readings import RIVALS, JudgedReadings, JudgedValue
 from analysis.statistics.averaged_effects import AveragedEffect
 from analysis.statistics.claims import ClaimVerdict
-from analysis.tables.display_names import count_text, number_text
+from analysis.tables.display_names import number_text
 from analysis.tables.printed import interval_text
 from analysis.tables.rendering import TableCell, TableGrid
 

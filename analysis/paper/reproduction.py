@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.paper import cells
 from analysis.paper.cells import IndependentNumber
 from analysis.paper.comparable import (
@@ -24,7 +25,6 @@ from analysis.record.names import CONFIGURATION, OUTCOME, PRECISION
 from analysis.statistics.published import CellMargin, PublishedCell
 from analysis.statistics.summary import SeedSummary, summarise_seeds
 from analysis.tables.configurations import LOST, by_seed, completed_trials, hashable_value
-from analysis.tables.display_names import count_text
 from trainables.metrics import TEST_ERROR_LAST, TEST_ERRORS
 
 PAPER_SCALE = "paper"

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from analysis.counted import agreeing, count_text
 from analysis.statistics import published
 from analysis.statistics.claims import LEVEL, ClaimVerdict
 from analysis.statistics.looks import present_share
@@ -94,11 +95,12 @@ def judge_values(
     if differing:
         return CellJudgement(Verdict.NOT_COMPARED, differing, n)
     if failed:
-        reason = f"{failed} of {planned} seeds diverged or failed"
+        reason = f"{failed} of {count_text(planned, 'seed')} diverged or failed"
         return CellJudgement(Verdict.FAILED, reason, n)
     if n == 0 or n < planned:
-        wanted = f" of {planned}" if planned else ""
-        return CellJudgement(Verdict.INCOMPLETE, f"{n}{wanted} seeds have run in full", n)
+        ran = f"{n} of {count_text(planned, 'seed')}" if planned else count_text(n, "seed")
+        said = f"{ran} {agreeing(n, 'has', 'have')} run in full"
+        return CellJudgement(Verdict.INCOMPLETE, said, n)
     level = LEVEL * (present_share(looks, n) if n > 1 else 1.0)
     found = published.judge_cell(values, cell, margin, level=level)
     outlook = found.outlook.sentence if found.outlook else ""

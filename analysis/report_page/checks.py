@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.paper.cells import TABLES
 from analysis.record.names import (
     CONFIGURATION,
@@ -25,7 +26,7 @@ from analysis.record.names import (
 )
 from analysis.tables.code_remarks import code_remarks
 from analysis.tables.configurations import factors_of, settings_of
-from analysis.tables.display_names import count_text, display_name, setting_value_text
+from analysis.tables.display_names import display_name, setting_value_text
 from analysis.tables.race import race_of_search
 from analysis.trials import StudyInfo
 from trainables.metrics import TEST_ERROR_BEST, TEST_ERROR_LAST, description_of

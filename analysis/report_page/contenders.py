@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.statistics.best_set import range_sentence
 from analysis.tables.configurations import MAY_BE_BEST
-from analysis.tables.display_names import SYMBOLS, count_text, display_name
+from analysis.tables.display_names import SYMBOLS, display_name
 from analysis.tables.printed import setting_text
 
 

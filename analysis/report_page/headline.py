@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.paper import reproduction
 from analysis.paper.claim_words import claim_sentence
 from analysis.paper.reproduction import ComparedCell
@@ -14,7 +15,7 @@ from analysis.report_page.contenders import contender_sentence
 from analysis.report_page.study_answers import StudyAnswers
 from analysis.statistics.summary import SeedSummary
 from analysis.tables.configurations import MAY_BE_BEST, PARTS, data_sets, hashable_value
-from analysis.tables.display_names import count_text, display_name, number_text
+from analysis.tables.display_names import display_name, number_text
 from analysis.tables.feasibility import (
     feasible_rows,
     infeasible_sentence,
@@ -200,8 +201,7 @@ def _counted(counts: "Counter[str]") -> list[str]:
     ordered = counts.most_common()
     parts = [f"with {name} in {count}" for name, count in ordered[:MOST_NAMED]]
     if rest := ordered[MOST_NAMED:]:
-        others = "1 other" if len(rest) == 1 else f"{len(rest)} others"
-        parts.append(f"with {others} in {sum(count for _, count in rest)}")
+        parts.append(f"with {count_text(len(rest), 'other')} in {sum(count for _, count in rest)}")
     return parts
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from analysis.counted import count_text
 from analysis.figures import draw_matplotlib, draw_plotly
 from analysis.figures.words import figure_words
 from analysis.paper import cells, claim_words, grids, reading_words
@@ -30,7 +31,7 @@ from analysis.report_page.gather import ReportMaterial
 from analysis.tables import configurations, paired, printed, rendering
 from analysis.tables.code_remarks import code_remarks
 from analysis.tables.csv_rendering import to_csv
-from analysis.tables.display_names import count_text, display_name, number_text, setting_value_text
+from analysis.tables.display_names import display_name, number_text, setting_value_text
 from analysis.tables.part_effects import effect_grid
 from analysis.tables.printed import setting_text
 from analysis.tables.race import race_of_search

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.paper import cells, published_table, reproduction, table_claims, table_rows
 from analysis.paper.claims_file import rows_of_data
 from analysis.paper.reading_words import NOTHING_COMMON, readings_sentence
@@ -22,7 +23,7 @@ from analysis.paper.table_claims import JudgedClaim
 from analysis.record.names import PRECISION
 from analysis.tables.code_remarks import code_remarks
 from analysis.tables.configurations import completed_trials
-from analysis.tables.display_names import count_text, display_name
+from analysis.tables.display_names import display_name
 from analysis.tables.part_words import parts_sentence
 from trainables.metrics import TEST_ERROR_BEST, TEST_ERROR_LAST
 

@@ -28,6 +28,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from analysis.counted import count_text
 from analysis.statistics.intervals import delta_interval
 
 # scipy.stats is imported where it is used: a study prints its table through this module, and
@@ -87,10 +88,12 @@ class PairedDifference:
             return "no seed in common: nothing to pair"
         if self.smallest_p <= 0.05:
             return ""
-        pairs = "1 pair" if self.n == 1 else f"{self.n} pairs"
         smallest = f"{self.smallest_p:.4f}".rstrip("0").lstrip("0")
         smallest = smallest if self.smallest_p < 1 else "1"
-        text = f"with {pairs} an exact two-sided test cannot go below p = {smallest}"
+        text = (
+            f"with {count_text(self.n, 'pair')} an exact two-sided test cannot go below p = "
+            f"{smallest}"
+        )
         if self.n == 1:
             return text
         return f"{text}; the paired t can, and relies on normal differences"

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.record.names import CODE, CODE_KEPT
-from analysis.tables.display_names import count_text
 
 UNKNOWN = "not recorded"
 """Stands for the digest in records from before there was one."""

@@ -10,13 +10,13 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.record.names import DATA_FINGERPRINT, DATASET_NAME
 from analysis.record.study_info import StudyInfo
 from analysis.statistics.summary import summarise_seeds
 from analysis.tables import paired
 from analysis.tables.configurations import hashable_value
 from analysis.tables.display_names import (
-    count_text,
     display_name,
     setting_value_text,
     with_capital,

@@ -103,8 +103,3 @@ def setting_value_text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return display_name(str(value))
-
-
-def count_text(count: int, noun: str) -> str:
-    """Return ``1 seed``, ``5 seeds``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.tables.display_names import count_text, display_name, setting_value_text
+from analysis.counted import count_text
+from analysis.tables.display_names import display_name, setting_value_text
 from trainables.metrics import description_of
 
 INFEASIBLE = "infeasible"

@@ -4,21 +4,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from analysis.tables.rendering import TableCell, TableGrid, text_width, to_text
+from analysis.tables.rendering import INTERVAL, TableCell, TableGrid, to_text
+from analysis.terminal import text_width, wrapped
 
 Item = TypeVar("Item")
 
 LEAST = 8
 """Characters that a column of names keeps at least."""
-INTERVAL = "95% interval"
-"""The heading of the columns that a narrow table can do without first."""
 
 
-def fit_text(grid: TableGrid, width: int) -> str:
+def fit_text(grid: TableGrid, width: int | None) -> str:
     """Return the table as plain text that is at most so wide, where that is possible at all.
 
-    What is left out is said below the table.
+    What is left out is said below the table. None leaves the table as wide as it is.
     """
+    if width is None:
+        return to_text(grid)
     fitted, left_out = _short_names(grid), []
     while _is_too_wide(fitted, width) and (column := _least_important(fitted)) is not None:
         left_out.append(fitted.names[column])
@@ -28,7 +29,8 @@ def fit_text(grid: TableGrid, width: int) -> str:
     if left_out:
         said = f"Left out for want of room: {', '.join(reversed(left_out))}."
         fitted = replace(fitted, notes=[*fitted.notes, said])
-    return to_text(fitted)
+    notes = [wrapped(note, width) for note in fitted.notes]
+    return to_text(replace(fitted, notes=notes))
 
 
 def _is_too_wide(grid: TableGrid, width: int) -> bool:
@@ -69,9 +71,13 @@ def _without(grid: TableGrid, column: int) -> TableGrid:
     def rest(items: Sequence[Item]) -> list[Item]:
         return [item for i, item in enumerate(items) if i != column]
 
+    header = rest(grid.header)
+    names = {name for _, name in header}
+    orphans = [note for name, note in grid.explained.items() if name not in names]
     return replace(
         grid,
-        header=rest(grid.header),
+        header=header,
+        notes=[note for note in grid.notes if note not in orphans],
         rows=[rest(row) for row in grid.rows],
         numeric=rest(grid.numeric),
     )

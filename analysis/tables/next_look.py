@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from analysis.counted import count_text
 from analysis.record.names import CONFIGURATION
 from analysis.statistics.looks import look_shares
 from analysis.statistics.pairs import Booleans, Floats
 from analysis.statistics.prediction import probability_decided, seeds_to_decide
 from analysis.statistics.repeated_pairs import difference_over_looks
 from analysis.tables.configurations import by_seed, data_sets
-from analysis.tables.display_names import count_text
 from analysis.tables.feasibility import feasible_rows
 
 MOST_FURTHER = 20

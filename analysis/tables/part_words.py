@@ -6,11 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.statistics.ablated_parts import PartSwitch, part_switches
 from analysis.statistics.effects import PartEffect, Term
 from analysis.tables.configurations import hashable_value
 from analysis.tables.display_names import (
-    count_text,
     display_name,
     number_text,
     setting_value_text,

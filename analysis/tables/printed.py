@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.counted import agreeing, count_text
 from analysis.record.names import CONFIGURATION, STOPPED_EARLY
 from analysis.statistics.summary import SeedSummary
 from analysis.tables.configurations import (
@@ -22,12 +23,14 @@ from analysis.tables.configurations import (
 )
 from analysis.tables.display_names import display_name, number_text, setting_value_text, with_unit
 from analysis.tables.feasibility import INFEASIBLE, feasible_rows
-from analysis.tables.rendering import TableCell, TableGrid, to_text
+from analysis.tables.rendering import INTERVAL, TableCell, TableGrid, to_text
 from trainables.metrics import TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
 NOTHING_SELECTED = (
     "Nothing is selected: the study compares, and no number here is the best of many."
 )
+CONTENDER = "may be best"
+"""The name of the column that says so."""
 CONTENDER_WORDS = {True: "yes", False: "no"}
 WORDED = ("race", INFEASIBLE)
 """Columns to the right that hold words."""
@@ -70,9 +73,9 @@ def configuration_grid(
     troubles = [name for name in TROUBLES if (table[name] > 0).any()]
     header = [("", display_name(name)) for name in factors]
     for name in metrics:
-        header += [(with_unit(name), "mean ± sd"), (with_unit(name), "95% interval")]
+        header += [(with_unit(name), "mean ± sd"), (with_unit(name), INTERVAL)]
     marked = MAY_BE_BEST in table and bool(table[MAY_BE_BEST].notna().any())
-    header += [("", "may be best")] if marked else []
+    header += [("", CONTENDER)] if marked else []
     header += [("", "seeds"), *(("", TROUBLES[name]) for name in troubles)]
     shown = table if most is None else table.head(most)
     rows = [
@@ -88,21 +91,27 @@ def configuration_grid(
         for cells, violated in zip(rows, shown[INFEASIBLE], strict=True):
             cells.append(TableCell(violated))
     several = data_sets(table).nunique() > 1
-    notes = ["Each 95% interval is for itself."] if len(table) > 1 else []
+    explained = {}
+    if len(table) > 1 and any(table[f"{name}_low"].notna().any() for name in metrics):
+        explained[INTERVAL] = "Each 95% interval is for itself."
     if marked:
         cases = cases_of(table, factors).nunique() > 1
         group = "data set" if several and selects else "case" if cases and not selects else ""
-        notes.append(_contender_note(objectives[0], group))
+        explained[CONTENDER] = _contender_note(objectives[0], group)
+    notes = [*explained.values()]
     notes.append(_selection_note(objectives, several=several) if selects else NOTHING_SELECTED)
     notes += [INFEASIBLE_NOTE] if constrained else []
-    if len(shown) < len(table):
-        notes.append(f"{len(table) - len(shown)} more configurations are left out.")
+    if left := len(table) - len(shown):
+        notes.append(
+            f"{count_text(left, 'more configuration')} {agreeing(left, 'is', 'are')} left out."
+        )
     notes += remarks
     return TableGrid(
         title=title,
         header=header,
         rows=rows,
         notes=notes,
+        explained=explained,
         numeric=[
             index >= len(factors) and name not in WORDED for index, (_, name) in enumerate(header)
         ],

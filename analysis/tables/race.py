@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.record.names import (
     COMPLETED,
     CONFIGURATION,
@@ -28,7 +29,7 @@ from analysis.statistics.pairs import Floats
 from analysis.statistics.race_outlook import LookOutlook, next_look_outlook
 from analysis.statistics.race_rule import STUDY_LEVEL, RaceRule, study_rule
 from analysis.statistics.racing import RaceDecision, decide_race
-from analysis.tables.display_names import count_text, display_name, number_text
+from analysis.tables.display_names import display_name, number_text
 from analysis.tables.printed import setting_text
 from trainables.metrics import PERCENT, description_of, judged_value
 
@@ -92,7 +93,10 @@ def tell_race(
     missing = max(0, int(planned or 0) - len(keys) - len(out))
     begun = len(keys) and np.isfinite(errors[:, : looks[0]]).all() and not missing
     if not begun:
-        text = f"The race has not begun: all configurations get {looks[0]} seeds before a look."
+        text = (
+            f"The race has not begun: all configurations get {count_text(looks[0], 'seed')} "
+            "before a look."
+        )
         if out and not keys:
             text = "No configuration is left in the race."
         return RaceStory("not begun", (text, *_out_sentences(out, names)), out)
@@ -189,26 +193,32 @@ def _decision_sentences(
     lowest = np.flatnonzero(np.isclose(means, means[decision.leader], rtol=0, atol=1e-9))
     leader = f" Lowest mean: {names[decision.leader]}." if len(lowest) < 2 else ""
     if len(names) == 1:
-        return [f"Only {names[0]} is left in the race, after {seeds} seeds, and was not compared."]
+        return [
+            f"Only {names[0]} is left in the race, after {count_text(seeds, 'seed')}, and "
+            "was not compared."
+        ]
     if decision.verdict == "best":
         text = (
-            f"Best by {what}: {names[decision.best or 0]}, after {seeds} seeds; {beaten}, at level "
+            f"Best by {what}: {names[decision.best or 0]}, after "
+            f"{count_text(seeds, 'seed')}; {beaten}, at level "
             f"{level} over all looks and configurations."
         )
     elif decision.verdict == "equivalent":
         text = (
             f"Equivalent by {what}: {listed(decision.equivalent)} are within {margin} of the best, "
-            f"after {seeds} seeds; {beaten}, at level {level} over all looks and configurations."
+            f"after {count_text(seeds, 'seed')}; {beaten}, at level {level} over all looks "
+            "and configurations."
         )
     elif decision.verdict == "undecided":
         text = (
-            f"Undecided at the cap of {rule.most} seeds: {listed(decision.going_on)} are not told "
+            f"Undecided at the cap of {count_text(rule.most, 'seed')}: "
+            f"{listed(decision.going_on)} are not told "
             f"apart by {what}; {beaten}.{leader}"
         )
     else:
         text = (
             f"The race goes on: {listed(decision.going_on)} are not told apart by {what}; "
-            f"{beaten}; the next look is at {decision.next_look} seeds."
+            f"{beaten}; the next look is at {count_text(decision.next_look or 0, 'seed')}."
         )
     return [text]
 
@@ -227,9 +237,11 @@ def _reference_sentences(
         )
         if rows
     ]
-    after = f"the next look is at {decision.next_look} seeds"
+    after = f"the next look is at {count_text(decision.next_look or 0, 'seed')}"
     if decision.next_look is None:
-        after = f"after {seeds} seeds, at level {number_text(STUDY_LEVEL)} over all looks"
+        after = (
+            f"after {count_text(seeds, 'seed')}, at level {number_text(STUDY_LEVEL)} over all looks"
+        )
     return [f"Against {names[rule.against]}: {'; '.join(parts)}; {after}."]
 
 

@@ -1,12 +1,15 @@
 """A table as text for the terminal, Markdown, LaTeX (booktabs) and HTML, from one `Grid`."""
 
 import html
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 from analysis.tables.display_names import with_symbols
+from analysis.terminal import text_width, wrapped
+
+INTERVAL = "95% interval"
+"""The name of the columns that a narrow table can do without first."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class TableGrid:
     notes: Sequence[str] = ()
     numeric: Sequence[bool] = field(default_factory=list)
     """For each column whether it holds numbers, which are set flush right."""
+    explained: Mapping[str, str] = field(default_factory=dict)
+    """A column's name → the one of `notes` that explains it, and goes where the column goes."""
 
     @property
     def names(self) -> list[str]:
@@ -64,7 +69,7 @@ def to_text(grid: TableGrid, *, width: int | None = None) -> str:
 
     Args:
         grid: the table.
-        width: cut lines to it, for a terminal; None leaves them whole.
+        width: cut rows to it and wrap notes, for a terminal; None leaves them whole.
     """
     starred = any(cell.strong for row in grid.rows for cell in row)
     body = [
@@ -92,7 +97,7 @@ def to_text(grid: TableGrid, *, width: int | None = None) -> str:
     lines += [line(header), "  ".join("─" * size for size in widths), *map(line, body)]
     if width is not None:
         lines = [text if text_width(text) <= width else text[: width - 1] + "…" for text in lines]
-    notes = [note.replace("Bold:", "*") for note in grid.notes]
+    notes = [wrapped(note.replace("Bold:", "*"), width) for note in grid.notes]
     return "\n".join([*lines, *notes]) + "\n"
 
 
@@ -205,12 +210,6 @@ def _group_line(groups: list[tuple[str, int]], widths: list[int], column: int) -
 def plain_line(cell: TableCell) -> str:
     """Return what stands in a cell, in one line."""
     return f"{cell.text} ({cell.under})" if cell.under else cell.text
-
-
-def text_width(text: str) -> int:
-    """Return how many columns of a terminal a text takes."""
-    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
-    return len(text) + wide - sum(bool(unicodedata.combining(char)) for char in text)
 
 
 def _pad_cell(text: str, width: int, right: bool) -> str:

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from analysis.counted import count_text
 from analysis.record.names import DIVERGED, FAILED, STOPPED_EARLY
 from analysis.tables.configurations import LOST
-from analysis.tables.display_names import count_text
 
 WORDS = {
     "unfinished": "not finished",

@@ -13,12 +13,13 @@ from multiprocessing.connection import Connection
 
 import psutil
 
-from study.doctoring.findings import Finding
+from study.doctoring.findings import NAMES, Finding
 from study.doctoring.gpu import GPU_CHECKS, run_gpu_check
 from study.doctoring.machine import MACHINE_CHECKS, DoctorOptions
 from study.doctoring.services import SERVICE_CHECKS
 
-NAMES = (*MACHINE_CHECKS, *SERVICE_CHECKS, *GPU_CHECKS)
+CHECKS = {**MACHINE_CHECKS, **SERVICE_CHECKS, **GPU_CHECKS}
+assert tuple(CHECKS) == NAMES
 SECONDS = 180.0
 """For each of Ray and the record."""
 GPU_SECONDS = 240.0

@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+NAMES = (
+    "python", "packages", "cpus", "memory", "disk", "shm", "data", "cache",
+    "ray", "store",
+    "gpu", "recorded", "beside", "cap", "resume", "bf16", "throughput",
+)  # fmt: skip
+"""Of all checks, in their order: of the machine, of services, of GPUs."""
 FindingState = Literal["ok", "warning", "failed", "skipped"]
 SCHEMA_VERSION = 1
 """Of the plain data; it rises when a key is taken away or changes its meaning."""

@@ -14,6 +14,7 @@ import psutil
 from packaging.requirements import Requirement
 
 import study
+from analysis.counted import count_text
 from study.doctoring.findings import Finding, FindingState
 from trainables import datasets
 from trainables.datasets import cache_folder, digits
@@ -218,7 +219,8 @@ def check_cache(options: DoctorOptions) -> Iterator[Finding]:
     size = sum(file.stat().st_size for file in entries) / GIGABYTE
     split = datasets.load(digits.Settings(), options.data.absolute())
     yield Finding(
-        "cache", "ok", f"{len(entries)} files of {size:.2f} GiB in {folder}; digits read, "
+        "cache", "ok", 
+            f"{count_text(len(entries), 'file')} of {size:.2f} GiB in {folder}; digits read, "
         f"{len(split.train):,} training images"
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ from ray.exceptions import GetTimeoutError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import trainables
+from analysis.counted import count_text
 from analysis.record import credentials
 from study.execution.addresses import check_port, refuse_address
 from study.execution.local_ray import (
@@ -239,9 +240,12 @@ class RayCluster:
         deadline = time.monotonic() + (JOIN_SECONDS if self.existing else 0)
         while not room_for(nodes := self.nodes(), cpus, gpus):
             if time.monotonic() >= deadline:
-                have = "; ".join(f"{n.cpus:g} CPUs and {n.gpus:g} GPUs" for n in nodes)
+                have = "; ".join(
+                    f"{count_text(n.cpus, 'CPU')} and {count_text(n.gpus, 'GPU')}" for n in nodes
+                )
                 raise ClusterError(
-                    f"a trial asks for {cpus:g} CPUs and {gpus:g} GPUs (`resources` in the study "
+                    f"a trial asks for {count_text(cpus, 'CPU')} and "
+                    f"{count_text(gpus, 'GPU')} (`resources` in the study "
                     f"file), but no node of the cluster has them: {have}"
                 )
             time.sleep(1)

@@ -21,6 +21,8 @@ from typing import Any, ClassVar
 
 from ray._private import services
 
+from analysis.counted import count_text
+
 STARTER = "ConsolePopen"
 """The class by which Ray's module `services` starts processes: private, so that a test names it."""
 SHIELDED = frozenset({signal.SIGTERM, signal.SIGHUP})
@@ -175,7 +177,10 @@ def likely_cause(error: BaseException) -> str:
     causes = []
     load, cpus = os.getloadavg()[0], len(os.sched_getaffinity(0))
     if load > 2 * cpus:
-        causes.append(f"the machine is loaded ({load:.0f} processes want {cpus} CPUs): try later")
+        causes.append(
+            f"the machine is loaded ({load:.0f} processes want {count_text(cpus, 'CPU')}): "
+            "try later"
+        )
     free = _free_megabytes(ray_folder())
     if free is not None and free < 100:
         causes.append(f"the disk of {ray_folder()} is full ({free:.0f} MB are free)")

@@ -6,6 +6,7 @@ from typing import Any
 import ray
 import torch
 
+from analysis.counted import count_text
 from study.execution.local_ray import likely_cause
 from study.scheduling.nodes import this_machine
 from trainables.node_checks import code_versions
@@ -50,7 +51,10 @@ def try_local_ray(folder: str) -> str:
         raise RuntimeError(f"an actor sees other versions of {', '.join(other)}")
     if found != given:
         raise RuntimeError(f"an actor that is given {given} of {gpus:g} GPUs finds {found}")
-    return f"Ray {ray.__version__} started, ran an actor and ended; it counts {gpus:g} GPUs"
+    return (
+        f"Ray {ray.__version__} started, ran an actor and ended; it counts "
+        f"{count_text(gpus, 'GPU')}"
+    )
 
 
 def _start_ray(folder: str) -> None:

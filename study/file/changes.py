@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from analysis.counted import count_text
 from trainables.configuration import flatten_settings
 
 MEANING = {
@@ -36,7 +37,7 @@ def _flatten_study(resolved: Mapping[str, Any]) -> dict[str, Any]:
     space = search.pop("space", {})
     rest = {**resolved, "search": search}
     if isinstance(claims := rest.get("claims"), Mapping):
-        rest["claims"] = f"{claims['file']}, {len(claims['cells'])} cells"
+        rest["claims"] = f"{claims['file']}, {count_text(len(claims['cells']), 'cell')}"
     return {
         **flatten_settings(rest),
         **{f"search.space.{path}": value for path, value in space.items()},

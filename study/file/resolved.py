@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from analysis.counted import count_text
 from analysis.paper.claims_file import PublishedRow, rows_as_data
 from study.file import document, own_plugins, space
 from study.file import points as file_points
@@ -114,8 +115,7 @@ class ResolvedStudy:
         asked, found = self.search.most_configurations, self.configurations
         if asked is None or asked <= found:
             return ""
-        points = "1 point" if found == 1 else f"{found} points"
-        return f"The space has {points}; configurations: {asked} → {found}."
+        return f"The space has {count_text(found, 'point')}; configurations: {asked} → {found}."
 
     def enqueued(self) -> list[Point]:
         """Return the points to try first, perhaps incomplete, as the space itself writes them.

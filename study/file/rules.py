@@ -7,6 +7,7 @@ from typing import Any
 
 import pydantic
 
+from analysis.counted import count_text
 from study.file import document, space
 from study.file import points as file_points
 from study.file.ablation import ablation_problems, with_ablation
@@ -147,7 +148,8 @@ def _search_problems(
     if seeds * (search.most_configurations or 0) > MOST_TRIALS:
         rule = f"a study has at most {MOST_TRIALS:,} trials"
         yield problem(
-            "configurations", f"{rule}, but got {search.most_configurations} x {seeds} seeds"
+            "configurations",
+            f"{rule}, but got {search.most_configurations} x {count_text(seeds, 'seed')}",
         )
     if len(set(search.seed_list)) < len(search.seed_list):
         yield problem("seeds", f"must be distinct, but got {_shorten(search.seed_list)}")
@@ -227,7 +229,7 @@ def _validation_problems(
     epochs = min((c.training.epochs for c in configurations), default=math.inf)
     grace = search.early_stopping.grace_period
     if grace >= epochs:
-        rule = f"must be below the {epochs} epochs of a trial, but got `{grace}`"
+        rule = f"must be below the {count_text(epochs, 'epoch')} of a trial, but got `{grace}`"
         yield problem_at(resolved, "search.early_stopping.grace_period", rule)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis import trials
+from analysis.console import prose_width
+from analysis.counted import agreeing, count_text
 from analysis.record import credentials
 from analysis.record.looks import StudyLook, looks_text, with_look
 from analysis.record.names import (
@@ -22,7 +24,7 @@ from analysis.tables import configurations, part_effects, printed, race
 from analysis.tables.code_remarks import code_remarks
 from analysis.tables.csv_rendering import to_csv
 from analysis.tables.fitting import fit_text
-from analysis.tables.rendering import TableGrid, to_markdown, to_text
+from analysis.tables.rendering import TableGrid, to_markdown
 from analysis.trials import UnknownStudyError
 from study.file.resolved import ResolvedStudy
 from study.launching.exit_status import DONE, INTERRUPTED, RUN_STATUS, incomplete_status
@@ -69,10 +71,13 @@ def close_launch(launch: StudyLaunch, status: int, *, trained: bool) -> int:
             launch.say(str(error))
             status = incomplete_status(status)
     else:
+        waiting = len(launch.record.spool)
         launch.say(
-            f"{len(launch.record.spool)} records wait in {launch.folder.spool}: the tracking "
-            f"server does not take them ({launch.record.spool.away_because}). The same command "
-            "writes them when it does."
+            f"{count_text(waiting, 'record')} {agreeing(waiting, 'waits', 'wait')} in "
+            f"{launch.folder.spool}: the tracking server does not take "
+            f"{agreeing(waiting, 'it', 'them')} ({launch.record.spool.away_because}). The "
+            "same command "
+            f"writes {agreeing(waiting, 'it', 'them')} when it does."
         )
         status = incomplete_status(status)
     launch.record.close(timeout=0)
@@ -180,14 +185,13 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     if answered.readings is None:
         _say_table(launch, grid)
     texts = {name: render(grid) for name, render in RENDERINGS.items()} | launch.digest_texts()
-    if trained and status == DONE:
-        for sentence in sensitivity_words(study, frame, table, factors, looked_at):
-            launch.say(sentence)
+    if status == DONE and (said := sensitivity_words(study, frame, table, factors, looked_at)):
+        launch.say("\n".join(["", *said]))
     for name, own in _own_tables(study, frame, answered, looked_at):
         _say_table(launch, own)
         texts[name] = to_markdown(own)
-    for sentence in filter(None, (answered.about_readings, answered.about_parts)):
-        launch.say(sentence)
+    if answers := [*filter(None, (answered.about_readings, answered.about_parts))]:
+        launch.say("\n".join(["", *answers]))
     texts[LOOKS_FILE] = looks_text(looks)
     plots = []
     # An earlier launch may have died between its last trial and its last plot.
@@ -222,11 +226,9 @@ def _read_trials(launch: StudyLaunch) -> "pd.DataFrame":
 
 
 def _say_table(launch: StudyLaunch, grid: TableGrid) -> None:
-    """Print a table that has rows; on a terminal, fitted to its width."""
-    console = launch.console
+    """Print a table that has rows, fitted to the terminal, below an empty line."""
     if grid.rows:
-        text = fit_text(grid, console.width) if console.is_terminal else to_text(grid)
-        launch.say(f"\n{text}\n")
+        launch.say(f"\n{fit_text(grid, prose_width(launch.console)).rstrip()}")
 
 
 def _own_tables(
@@ -275,8 +277,10 @@ def _save_plots(
 def _say_what_went_wrong(launch: StudyLaunch) -> None:
     if left := launch.scheduler.adoption.left_out & launch.scheduler.trials.keys():
         launch.say(
-            f"{len(left)} trials were finished in other studies too, by other code that is not "
-            "proven equal, and are trained here."
+            f"{count_text(len(left), 'trial')} {agreeing(len(left), 'was', 'were')} "
+            "finished in other "
+            "studies too, by other code that is not proven equal, and "
+            f"{agreeing(len(left), 'is', 'are')} trained here."
         )
     for refused in launch.record.spool.refused:
         reason = credentials.hide_logins(refused)

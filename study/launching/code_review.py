@@ -1,10 +1,13 @@
 """Results of other code: what a launch finds of them, says of them, and puts on record."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from analysis.counted import agreeing, count_text
 from analysis.record.names import CODE_FILE, CODE_KEPT, CODE_PROVED, PROOFS_FILE
 from analysis.record.values import digests_of, digests_text
 from study.record.code_history import CodeHistory
@@ -20,6 +23,10 @@ from study.scheduling.scheduler import StudyScheduler
 from trainables.code_digest import TrialCode, trial_code
 from trainables.configuration import Configuration
 
+log = logging.getLogger(__name__)
+
+SAID_BEFORE = "the same has changed as said above"
+
 
 @dataclass
 class CodeReview:
@@ -32,6 +39,12 @@ class CodeReview:
     """All digests that trials of the study bear."""
     verdicts: list[ProofVerdict] = field(default_factory=list)
     """The proofs that this launch has made."""
+    log_file: Path | None = None
+    """Where the log of the launch is, to say so: it gets the whole list of what changed."""
+    _told: set[str] = field(default_factory=set)
+    """The lists of changes that were told."""
+    _has_left_out: bool = False
+    """Whether what was told leaves something out."""
 
     @property
     def groups(self) -> tuple[ProofGroup, ...]:
@@ -47,9 +60,11 @@ class CodeReview:
             RecordError: if the tracking server cannot be reached or refuses.
         """
         said = [*self._own_sentences(), *self._elsewhere_sentences()]
+        if self._has_left_out:
+            said.append(f"The whole list of what changed stands in {self.log_file or 'the log'}.")
         if groups := self.groups:
             said.append(
-                f"The proof comes first: {_count(len(groups), 'trial')} trained anew for up to "
+                f"The proof comes first: {count_text(len(groups), 'trial')} trained anew for up to "
                 f"{PROOF_EPOCHS} epochs and compared with the record bit by bit."
             )
         return said
@@ -59,58 +74,77 @@ class CodeReview:
         stay = {"check": "", "keep": " They stay, and are marked.", "retrain": ""}
         again = " They are trained again, and their runs stay as history."
         ending = again if decision.policy == "retrain" else stay[decision.policy]
-        for change, trials in self._by_change(decision.results).items():
+        for change, trials in self._by_change(decision.results):
             yield (
-                f"{_count(len(trials), 'result')} on record of other code "
+                f"{count_text(len(trials), 'result')} on record of other code "
                 f"({_digests_words(trials)}): {change}.{ending}"
             )
         anew = [each for each in decision.superseded if not each.is_result]
         if anew:
             yield (
-                f"Begun anew: {_count(len(anew), 'trial')} that other code has left unfinished. No "
+                f"Begun anew: {count_text(len(anew), 'trial')} that other code has left "
+                "unfinished. No "
                 "trial is of two codes."
             )
         going_on = [each for each in decision.to_prove if each.goes_on]
         if going_on:
             yield (
-                f"Going on if the code is proven equal: {_count(len(going_on), 'trial')} that "
+                f"Going on if the code is proven equal: {count_text(len(going_on), 'trial')} that "
                 f"other code has cut off ({_digests_words(going_on)})."
             )
 
     def _elsewhere_sentences(self) -> Iterator[str]:
         adoptable = self.elsewhere.adoptable
         if equal := sum(run.key == key for key, run in adoptable.items()):
-            yield f"Adopted: {_count(equal, 'trial')} that other studies have finished."
+            yield f"Adopted: {count_text(equal, 'trial')} that other studies have finished."
         if alike := len(adoptable) - equal:
             yield (
-                f"Adopted: {_count(alike, 'trial')} finished with other diagnostics, which change "
+                f"Adopted: {count_text(alike, 'trial')} finished with other diagnostics, "
+                "which change "
                 "no metric."
             )
         if lacking := self.elsewhere.lacking:
             names = ", ".join(sorted({name for files in lacking.values() for name in files}))
             yield (
-                f"Trained for their diagnostics: {_count(len(lacking), 'trial')} whose metrics are "
+                f"Trained for their diagnostics: {count_text(len(lacking), 'trial')} whose "
+                "metrics are "
                 f"on record without {names}."
             )
         proved = self.decision.policy == "check"
         ending = "Adopted if a proof holds" if proved else "Not adopted but trained here"
-        for change, trials in self._by_change(self.elsewhere.other_code).items():
+        for change, trials in self._by_change(self.elsewhere.other_code):
             yield (
-                f"{ending}: {_count(len(trials), 'trial')} that other studies have finished by "
+                f"{ending}: {count_text(len(trials), 'trial')} that other studies have finished by "
                 f"other code ({_digests_words(trials)}): {change}."
             )
 
-    def _by_change(self, trials: Iterable[OtherCodeTrial]) -> dict[str, list[OtherCodeTrial]]:
-        """Sort trials by what has changed, in words."""
+    def _by_change(
+        self, trials: Iterable[OtherCodeTrial]
+    ) -> Iterator[tuple[str, list[OtherCodeTrial]]]:
+        """Yield what has changed, in words that a sentence holds, with the trials of which it did.
+
+        A list that was told before is referred to. The log gets the whole list of each digest.
+        """
         words: dict[tuple[str, str], str] = {}
         found: dict[str, list[OtherCodeTrial]] = {}
         for each in trials:
             pair = (each.recorded.code, each.trial.code)
             if pair not in words:
-                now = trial_code(each.trial.configuration)
-                words[pair] = self.history.describe_change(each.recorded, now)
+                words[pair] = self._change_of(each)
             found.setdefault(words[pair], []).append(each)
-        return found
+        for change, changed in found.items():
+            yield (SAID_BEFORE if change in self._told else change), changed
+            self._told.add(change)
+
+    def _change_of(self, each: OtherCodeTrial) -> str:
+        """Return what has changed of a trial's code; what that leaves out goes to the log."""
+        now = trial_code(each.trial.configuration)
+        brief = self.history.describe_change(each.recorded, now, brief=True)
+        whole = self.history.describe_change(each.recorded, now)
+        if brief != whole:
+            self._has_left_out = True
+            log.warning("code %s, now %s: %s", each.recorded.code, now.digest, whole)
+        return brief
 
     def take_verdicts(self, verdicts: Iterable[ProofVerdict], scheduler: StudyScheduler) -> None:
         """Take proofs that hold: what they decide on counts as computed by the present code."""
@@ -165,7 +199,8 @@ def refusal_of(failed: Iterable[ProofVerdict]) -> str:
     lines = ["the present code does not compute what is on record:"]
     lines += [describe_failure(verdict) for verdict in verdicts]
     lines.append(
-        f"--code keep keeps {_count(trials, 'trial')} as they are, marked in tables and report; "
+        f"--code keep keeps {count_text(trials, 'trial')} as they are, marked in tables and "
+        "report; "
         "--code retrain trains them again, and their runs stay as history"
     )
     return "\n  ".join(lines)
@@ -192,8 +227,10 @@ def describe_proofs(verdicts: Iterable[ProofVerdict]) -> str:
     epochs = max(len(verdict.epochs) for verdict in proven)
     metrics = len({name for verdict in proven for name in verdict.metrics})
     return (
-        f"Proven: {metrics} metrics of the first {_count(epochs, 'epoch')} are bitwise equal, and "
-        f"{_count(trials, 'trial')} of other code stay as results of the present code."
+        f"Proven: {count_text(metrics, 'metric')} of the first "
+        f"{count_text(epochs, 'epoch')} {agreeing(metrics, 'is', 'are')} bitwise equal, and "
+        f"{count_text(trials, 'trial')} of other code {agreeing(trials, 'stays', 'stay')} "
+        f"as {agreeing(trials, 'a result', 'results')} of the present code."
     )
 
 
@@ -231,7 +268,3 @@ def _digests_words(trials: Iterable[OtherCodeTrial]) -> str:
         return f"{len(pairs)} digests"
     (was, now), *_ = pairs
     return f"digest {was}, now {now}"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -14,7 +14,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from analysis.console import print_prose, prose_width
+from analysis.counted import count_text
 from analysis.record.names import FAILED
+from analysis.terminal import wrapped
 from study.file.space import describe_point
 from study.scheduling.progress import is_settled, trial_counts
 from study.scheduling.scheduler import StudyScheduler
@@ -28,6 +31,8 @@ LINE_SECONDS = 10.0
 """How often a line is printed where there is no terminal."""
 WIDEST_BAR = 40
 NARROWEST_BAR = 8
+LABEL = 10
+"""The width of labels and of a line's time, in characters."""
 NARROW = 70
 """In a narrower terminal the speed of a trial is left out."""
 SHORTEST_NAME = 12
@@ -65,6 +70,8 @@ class LaunchDisplay:
         """Asked at each drawing how the nodes are used; empty if there is nothing to say."""
         self.noticed: set[str] = set()
         self.started = time.monotonic()
+        """When the first trial of this launch began; until then, when the display did."""
+        self._has_begun = False
         self._last_line = float("-inf")
         self._drawn: RenderableType = ""
         self._next_drawing = float("-inf")
@@ -79,7 +86,8 @@ class LaunchDisplay:
 
     def __enter__(self) -> Self:
         for label, text in self.facts:
-            line = Text.assemble((f"{label:<10}", "dim"), text)
+            shown = wrapped(f"{label:<{LABEL}}{text}", prose_width(self.console), hanging=LABEL)
+            line = Text.assemble((shown[:LABEL], "dim"), shown[LABEL:])
             self.console.print(line, highlight=False, soft_wrap=True)
         if self.console.is_terminal:
             self._live.start()
@@ -100,12 +108,14 @@ class LaunchDisplay:
 
     def note_change(self) -> None:
         """Take note that something happened."""
+        if not self._has_begun and self.scheduler.running:
+            self._has_begun, self.started = True, time.monotonic()
         if not self.console.is_terminal and time.monotonic() - self._last_line >= LINE_SECONDS:
             self._print_line()
 
     def say(self, text: str) -> None:
         """Show a sentence above the display, and keep it there."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        print_prose(self.console, text)
 
     def say_later(self, text: str) -> None:
         """Show a sentence from another thread: this one may be writing when a signal comes."""
@@ -121,7 +131,7 @@ class LaunchDisplay:
         self._last_line = time.monotonic()
         stamp = time.strftime("%H:%M:%S")
         line = _shown_or(lambda: " · ".join([self._counts_text(), *self._remarks()]), "…")
-        self.console.print(f"{stamp}  {line}", highlight=False, markup=False, soft_wrap=True)
+        print_prose(self.console, f"{stamp}  {line}", hanging=LABEL)
 
     def _latest_picture(self) -> RenderableType:
         began = time.monotonic()
@@ -156,7 +166,10 @@ class LaunchDisplay:
         done, total = trial_counts(self.scheduler)
         running = len(self.scheduler.running)
         failed = sum(trial.outcome == FAILED for trial in self.scheduler.trials.values())
-        text = f"{done} of {total} trials done · {running} running · {total - done - running} to do"
+        text = (
+            f"{done} of {count_text(total, 'trial')} done · {running} running · "
+            f"{total - done - running} to do"
+        )
         return f"{text} · {failed} failed" if failed else text
 
     def _best_text(self) -> str:
@@ -189,14 +202,28 @@ class LaunchDisplay:
     def _time_left_text(self) -> str:
         elapsed = time.monotonic() - self.started
         trained = sum(map(_epochs_trained_here, self.scheduler.trials.values()))
-        if elapsed < EARLY or trained <= 0:
-            return ""
+        if self.scheduler.stopping or not (trained or self.scheduler.running):
+            return ""  # nothing that is left begins in this launch, or nothing has begun
+        if elapsed < EARLY or not self._is_pace_known():
+            return "no estimate of the time left yet"
         _, total = trial_counts(self.scheduler)
         typical = statistics.fmean(t.epochs for t in self.scheduler.trials.values())
         left = max(0.0, total * typical - self._epochs_done())
-        if not left or self.scheduler.stopping:  # nothing that is left begins in this launch
+        if not left:
             return ""
         return f"about {duration_text(left * elapsed / trained)} left"
+
+    def _is_pace_known(self) -> bool:
+        """Return whether a trial has ended here, or all that run have two epochs behind them.
+
+        The first epoch of a trial, with what comes before it, takes longer than any other.
+        """
+        trained = [_epochs_trained_here(trial) for trial in self.scheduler.running]
+        ended = any(
+            trial.state == "done" and _epochs_trained_here(trial) > 0
+            for trial in self.scheduler.trials.values()
+        )
+        return ended or (bool(trained) and min(trained) >= 2)
 
     def _epochs_done(self) -> float:
         return sum(

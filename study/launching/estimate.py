@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 
+from analysis.counted import agreeing, count_text
 from analysis.record.names import ADOPTED_FROM, COMPLETED, DEVICE
 from study.launching.display import duration_text
 from study.scheduling.gpu_shares import MEMORY_MARGIN, GpuShares, ShareError, best_count
@@ -63,6 +64,7 @@ def costs_by_class(
     """
     costs: dict[CostClass, TrialCost] = {}
     known = scheduler.trials
+    announced: set[str] = set()
     for configuration in configurations:
         kind = cost_class(configuration)
         if kind in costs:
@@ -80,7 +82,10 @@ def costs_by_class(
         elif kind in scheduler.shares.figures:
             cost = _from_figures(kind, scheduler.shares)
         else:
-            say(f"Measuring {probe_words(configuration)} for some seconds …")
+            # Several kinds of trials may have the same method, network and data set.
+            if (words := probe_words(configuration)) not in announced:
+                announced.add(words)
+                say(f"Measuring {words} for some seconds …")
             cost = _from_probe(configuration, scheduler, data)
         costs[kind] = cost
     return costs
@@ -91,7 +96,9 @@ def _from_record(trials: Sequence[RecordedTrial]) -> TrialCost:
         epoch_seconds=statistics.median(t.metrics[EPOCH_SECONDS] for t in trials),
         start_seconds=0.0,
         memory_mb=max(t.metrics[PEAK_MEMORY_MB] for t in trials),
-        basis=f"{len(trials)} trials on record, on {trials[-1].tags.get(DEVICE, '?')}",
+        basis=(
+            f"{count_text(len(trials), 'trial')} on record, on {trials[-1].tags.get(DEVICE, '?')}"
+        ),
     )
 
 
@@ -267,8 +274,14 @@ def _wall_time(seconds: float, beside: Sequence[int]) -> str:
     return (
         f"about {duration_text(seconds)} ({duration_text(seconds * (1 - SPREAD))} to "
         f"{duration_text(seconds * (1 + SPREAD))}), "
-        f"{' or '.join(map(str, beside))} trials side by side"
+        f"{_beside_words(beside)}"
     )
+
+
+def _beside_words(beside: Sequence[int]) -> str:
+    if tuple(beside) == (1,):
+        return "one trial at a time"
+    return f"{' or '.join(map(str, beside))} trials side by side"
 
 
 def _memory_lines(found: StudyEstimate, *, gpu: bool) -> list[tuple[str, str]]:
@@ -279,7 +292,13 @@ def _memory_lines(found: StudyEstimate, *, gpu: bool) -> list[tuple[str, str]]:
     if gpu:
         total = torch.cuda.get_device_properties(0).total_memory / 2**20
         fit = math.floor(total / (peak * MEMORY_MARGIN))
-        lines.append(("GPU share", f"up to {fit} trials fit into one GPU of {total:,.0f} MB"))
+        lines.append(
+            (
+                "GPU share",
+                f"up to {count_text(fit, 'trial')} {agreeing(fit, 'fits', 'fit')} into one "
+                f"GPU of {total:,.0f} MB",
+            )
+        )
     elif (granted := granted_megabytes()) is not None:
         fit = trials_that_fit(granted, peak)
         if fit < max(found.side_by_side, default=0):

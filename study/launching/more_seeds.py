@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from analysis import trials
+from analysis.counted import count_text
 from analysis.tables.next_look import foresee_next_look
 from analysis.tables.race import tell_race
 from study.file.evidence import SeedRace
@@ -75,7 +76,8 @@ def _further_look(
     outlook = story.outlook
     flags = f"search.seeds.most={looks[-1]} --set search.seeds.looks={looks}".replace(", ", ",")
     purpose = (
-        f"a look at {looks[-1]} seeds, {outlook.trials} trials: decides something with probability "
+        f"a look at {looks[-1]} seeds, {count_text(outlook.trials, 'trial')}: decides "
+        "something with probability "
         f"{outlook.progress:.2f}, all with {outlook.over:.2f}"
     )
     return [(f"{bare} --set {flags}", purpose)]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from analysis.counted import agreeing, count_text
 from analysis.record.credentials import hide_logins
 from study.file.notify_targets import TargetError, filled_target, shown_target
 from study.launching.exit_status import DONE, FAILED
@@ -119,8 +120,12 @@ def _news_of(scheduler: StudyScheduler) -> Iterator[str]:
     race = scheduler.looks.race
     if race is not None and race.decision is not None:
         decision = race.decision
-        still = f"{len(decision.going_on)} of {len(race.racing)} go on"
+        left = len(decision.going_on)
+        still = f"{left} of {len(race.racing)} {agreeing(left, 'goes', 'go')} on"
         if decision.next_look is None:
             yield f"The race has decided: {decision.verdict}."
         elif len(decision.going_on) < len(race.racing):
-            yield f"The race has decided on some: {still} to {decision.next_look} seeds."
+            yield (
+                f"The race has decided on some: {still} to "
+                f"{count_text(decision.next_look, 'seed')}."
+            )

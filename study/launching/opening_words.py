@@ -1,5 +1,6 @@
 """What a launch says before it starts: what changed, what is on record, what of other code."""
 
+from analysis.counted import agreeing, count_text
 from study.file.changes import describe_changes
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
 from study.record.errors import RecordError
@@ -31,22 +32,29 @@ def describe_code(launch: StudyLaunch) -> list[str]:
 
 def describe_reconciliation(found: ReconciledStudy) -> list[str]:
     """Return what the user should know of the records before the study goes on."""
-    said = []
-    if found.done:
-        said.append(f"{found.done} trials are done and stay.")
-    if found.cut_off:
-        said.append(f"{found.cut_off} trials were cut off and go on.")
-    if found.failed:
-        said.append(f"{found.failed} trials failed in an earlier launch and are tried again.")
-    if found.unfiled:
-        said.append(
-            f"{found.unfiled} trials lack files of their diagnostics and are trained again."
-        )
-    if found.retired:
-        said.append(
-            f"{len(found.retired)} trials on record no longer belong to the study; they stay on "
-            "record, out of its tables."
-        )
-    if found.restored:
-        said.append(f"{len(found.restored)} trials belong to the study again.")
-    return said
+    retired, restored = len(found.retired), len(found.restored)
+    told = (
+        (found.done, "is done and stays", "are done and stay"),
+        (found.cut_off, "was cut off and goes on", "were cut off and go on"),
+        (
+            found.failed,
+            "failed in an earlier launch and is tried again",
+            "failed in an earlier launch and are tried again",
+        ),
+        (
+            found.unfiled,
+            "lacks files of its diagnostics and is trained again",
+            "lack files of their diagnostics and are trained again",
+        ),
+        (
+            retired,
+            "on record no longer belongs to the study; it stays on record, out of its tables",
+            "on record no longer belong to the study; they stay on record, out of its tables",
+        ),
+        (restored, "belongs to the study again", "belong to the study again"),
+    )
+    return [
+        f"{count_text(count, 'trial')} {agreeing(count, one, many)}."
+        for count, one, many in told
+        if count
+    ]

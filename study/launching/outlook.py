@@ -5,6 +5,7 @@ from itertools import accumulate
 
 import numpy as np
 
+from analysis.counted import count_text
 from analysis.statistics.prediction import (
     SeedSpread,
     pooled_spread,
@@ -32,7 +33,12 @@ def budget_lines(
     """
     fitting, planned = fitting_trials(budget, work), len(work.seconds)
     said = {0: "none", planned: "all"}.get(fitting, f"about {fitting:,}")
-    lines = [("budget", f"{said} of the {planned:,} trials to do fit, of {_epochs(scheduler)}")]
+    lines = [
+        (
+            "budget",
+            f"{said} of the {count_text(planned, 'trial')} to do fit, of {_epochs(scheduler)}",
+        )
+    ]
     done = sum(trial.state == "done" for trial in scheduler.trials.values())
     total = done + fitting
     own = scheduler.study.search.judging_seeds
@@ -73,7 +79,7 @@ def _design_lines(
     unit = " points" if description_of(objective).unit == PERCENT else ""
     lines: list[tuple[str, str]] = []
     for configurations, seeds in designs:
-        text = f"{configurations:,} configurations x {seeds} seeds"
+        text = f"{count_text(configurations, 'configuration')} x {count_text(seeds, 'seed')}"
         if spread is not None:
             told = smallest_difference(spread.sd, seeds)
             text += f": a difference of {told:.3g}{unit} is told apart with probability .8"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from analysis.console import print_prose
+from analysis.counted import count_text
 from study.file.resolved import ResolvedStudy
 from study.file.space import Point, describe_point
 from study.launching.estimate import (
@@ -20,6 +22,8 @@ from study.launching.opening_words import describe_code
 from study.launching.outlook import budget_lines
 from study.launching.places import choose_cluster, lend_place
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
+from study.record.claims import living_holder, read_claims
+from study.record.errors import RecordError, store_errors_told
 from study.scheduling.gpu_shares import ShareError
 from study.scheduling.nodes import StudyPlace, describe_nodes
 from study.scheduling.progress import describe_settled
@@ -29,6 +33,8 @@ from trainables.configuration import Configuration
 
 SHOWN = 30
 """Configurations listed one by one."""
+LABEL = 16
+"""The width of the labels, in characters."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class TrialCounts:
 
     all: int
     done: int
+    running: int
+    """That another launch trains now."""
     cut_off: int
     to_adopt: int
     """Of other studies, which have finished them."""
@@ -68,6 +76,7 @@ def plan_study(launch: StudyLaunch, address: str | None) -> StudyPlan:
     """
     for sentence in describe_code(launch):
         launch.say(sentence)
+    running = _running_elsewhere(launch)
     choose_cluster(address)
     try:
         with lend_place(launch) as place:
@@ -78,6 +87,7 @@ def plan_study(launch: StudyLaunch, address: str | None) -> StudyPlan:
                 launch.console,
                 upcoming=launch.search.upcoming(launch.scheduler.unasked),
                 adoptable=launch.code.elsewhere.adoptable.keys(),
+                running=running,
                 data=launch.data,
                 place=place,
             )
@@ -85,6 +95,27 @@ def plan_study(launch: StudyLaunch, address: str | None) -> StudyPlan:
         raise LaunchRefusedError(str(error)) from error
     launch.record.close(timeout=0)
     return plan
+
+
+def _running_elsewhere(launch: StudyLaunch) -> frozenset[str]:
+    """Return the keys of trials that another launch trains now, and say which launch that is.
+
+    Raises:
+        LaunchRefusedError: if the tracking server cannot be asked.
+    """
+    record = launch.record
+    if not record.experiment_id:
+        return frozenset()
+    try:
+        with store_errors_told("cannot ask who runs this study"):
+            claims = read_claims(record.client, record.experiment_id, launch.study.scale)
+    except RecordError as error:
+        raise LaunchRefusedError(str(error)) from error
+    holder = living_holder(claims)
+    if not holder:
+        return frozenset()
+    launch.say(f"Running now: {holder}. This plan is of what it leaves to do at this moment.")
+    return frozenset(key for key, each in launch.recorded.items() if each.status == "RUNNING")
 
 
 def print_plan(
@@ -96,6 +127,7 @@ def print_plan(
     data: Path,
     place: StudyPlace,
     adoptable: Collection[str] = (),
+    running: Collection[str] = (),
 ) -> StudyPlan:
     """Print the configurations known so far, what is done and to do, where, and an estimate.
 
@@ -107,6 +139,7 @@ def print_plan(
         data: the folder of the data sets.
         place: what the study would run on.
         adoptable: keys of trials that are adopted from other studies.
+        running: keys of trials that another launch trains now.
     """
     study = scheduler.study
     trials = [trial for each in scheduler.configurations for trial in each.wanted_trials]
@@ -117,13 +150,15 @@ def print_plan(
     seeds = study.search.seed_list[: study.search.judging_seeds]
     more = unasked * len(seeds)
     at_most = study.at_most if more else ""
-    cut_off = sum(t.cut_off for t in todo)
+    live = sum(t.key in running for t in todo)
+    cut_off = sum(t.cut_off and t.key not in running for t in todo)
     counts = TrialCounts(
         all=len(trials) + more,
         done=sum(t.state == "done" for t in trials),
+        running=live,
         cut_off=cut_off,
         to_adopt=len(adoptable),
-        to_do=len(todo) + more - cut_off - len(adoptable),
+        to_do=len(todo) + more - live - cut_off - len(adoptable),
     )
     coming = [t for t in scheduler.known.planned_trials(upcoming) if t.key not in adoptable]
     lines = [
@@ -131,7 +166,9 @@ def print_plan(
         ("seeds", _describe_seeds(study)),
         (
             "trials",
-            f"{at_most}{counts.all}: {counts.done} done, {counts.cut_off} cut off, "
+            f"{at_most}{counts.all}: {counts.done} done, "
+            + (f"{counts.running} running now, " if counts.running else "")
+            + f"{counts.cut_off} cut off, "
             + (f"{counts.to_adopt} to adopt, " if counts.to_adopt else "")
             + f"{at_most}{counts.to_do} to do",
         ),
@@ -141,9 +178,9 @@ def print_plan(
     if place.dashboard:
         lines.append(("dashboard", place.dashboard))
     _print_lines(console, lines)
-    _print_configurations(scheduler.configurations, upcoming, console)
+    _print_configurations(scheduler.configurations, upcoming, console, running=running)
     if not todo and not more:
-        console.print("Nothing to do: every trial of the study is done.")
+        print_prose(console, "Nothing to do: every trial of the study is done.")
         return StudyPlan(scheduler, upcoming, counts, None)
     todo = [trial for trial in todo if trial.key not in adoptable]
     configurations = [t.configuration for t in todo]
@@ -152,14 +189,14 @@ def print_plan(
     else:
         configurations += [c for c in _stand_ins(study, unasked) for _ in seeds]
     if not configurations:
-        console.print("Nothing to train: what is missing is adopted from other studies.")
+        print_prose(console, "Nothing to train: what is missing is adopted from other studies.")
         return StudyPlan(scheduler, upcoming, counts, None)
     costs = costs_by_class(
         configurations,
         recorded,
         scheduler,
         data,
-        say=lambda sentence: console.print(sentence, highlight=False, markup=False),
+        say=lambda sentence: print_prose(console, sentence),
     )
     _print_lines(console, estimate_lines(scheduler, todo, configurations, costs, place))
     estimate = estimate_study(scheduler, todo, configurations, costs, place)
@@ -191,7 +228,10 @@ def _race_lines(scheduler: StudyScheduler) -> list[tuple[str, str]]:
         return []
     settings = study.search
     fewest, most = settings.judging_seeds, len(settings.seed_list)
-    bounds = f"{study.configurations * fewest:,} to {study.configurations * most:,} trials in all"
+    bounds = (
+        f"{study.configurations * fewest:,} to "
+        f"{count_text(study.configurations * most, 'trial')} in all"
+    )
     state = race.describe_state() or "the trials above are those before the first look"
     return [("race", f"{bounds}; {state}")]
 
@@ -203,21 +243,26 @@ def _stand_ins(study: ResolvedStudy, count: int) -> list[Configuration]:
 
 
 def _print_configurations(
-    configurations: Sequence[ConfigurationTrials], upcoming: Sequence[Point], console: Console
+    configurations: Sequence[ConfigurationTrials],
+    upcoming: Sequence[Point],
+    console: Console,
+    *,
+    running: Collection[str],
 ) -> None:
-    rows = [(each.point, _trial_states(each)) for each in configurations]
+    rows = [(each.point, _trial_states(each, running)) for each in configurations]
     rows += [(point, "to do") for point in upcoming]
     for number, (point, states) in enumerate(rows[:SHOWN]):
-        console.print(
-            f"  {number:>4}  {describe_point(point):<32} {states}", highlight=False, markup=False
-        )
+        print_prose(console, f"  {number:>4}  {describe_point(point):<32} {states}", hanging=6)
     if len(rows) > SHOWN:
-        console.print(f"        and {len(rows) - SHOWN} more", highlight=False)
+        print_prose(console, f"        and {len(rows) - SHOWN} more")
 
 
-def _trial_states(configuration: ConfigurationTrials) -> str:
+def _trial_states(configuration: ConfigurationTrials, running: Collection[str]) -> str:
     """Return how many of a configuration's trials are in which state."""
-    counts = Counter(_trial_state(trial, configuration) for trial in configuration.wanted_trials)
+    counts = Counter(
+        "running now" if trial.key in running else _trial_state(trial, configuration)
+        for trial in configuration.wanted_trials
+    )
     return ", ".join(f"{count} {state}" for state, count in counts.items())
 
 
@@ -231,4 +276,4 @@ def _trial_state(trial: Trial, configuration: ConfigurationTrials) -> str:
 
 def _print_lines(console: Console, lines: Iterable[tuple[str, str]]) -> None:
     for label, text in lines:
-        console.print(f"{label:<16}{text}", highlight=False, markup=False)
+        print_prose(console, f"{label:<{LABEL}}{text}", hanging=LABEL)

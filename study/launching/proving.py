@@ -3,6 +3,7 @@
 import logging
 import os
 
+from analysis.counted import count_text
 from study.execution.admission import NodeAdmission
 from study.execution.runner import TrialRunner, machine_megabytes
 from study.launching import signals
@@ -35,7 +36,7 @@ def prove_code(launch: StudyLaunch, admission: NodeAdmission) -> None:
         raise LaunchRefusedError(refusal_of(own))
     for verdict in failed:
         count = len(verdict.group.trials)
-        trials = "1 trial" if count == 1 else f"{count} trials"
+        trials = count_text(count, "trial")
         launch.say(f"Not adopted but trained here: {trials}. {describe_failure(verdict)}.")
     if held := [verdict for verdict in verdicts if verdict.holds]:
         launch.say(describe_proofs(held))

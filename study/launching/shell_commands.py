@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from analysis.command_line import entered_door
 from analysis.record import location, sqlite_file
 from analysis.record.addresses import trials_address
 
@@ -16,8 +17,12 @@ DEFAULT_STORE = "mlflow.db"
 """The SQLite file that a plain `mlflow ui` shows, in the working directory."""
 
 
-def python_command(module: str, arguments: Sequence[str] = ()) -> str:
-    """Return the command that runs a module with the Python that runs this."""
+def shell_command(module: str, arguments: Sequence[str] = ()) -> str:
+    """Return what runs the command of a module, through the door by which this one was entered."""
+    door = entered_door()
+    script = Path(sys.executable).with_name(door.program) if door is not None else None
+    if door is not None and script is not None and script.exists():
+        return shlex.join([_program(door.program, script), door.commands[module], *arguments])
     return shlex.join([_program("python", Path(sys.executable)), "-m", module, *arguments])
 
 

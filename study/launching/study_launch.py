@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from analysis.console import print_prose
 from study.file.notify_targets import hide_targets
 from study.file.resolved import ResolvedStudy
 from study.launching import provenance
@@ -86,8 +87,8 @@ class StudyLaunch:
         return list(dict.fromkeys(corner.dataset for corner in self.study.extremes()))
 
     def say(self, sentence: str) -> None:
-        """Print a sentence as it is."""
-        self.console.print(sentence, highlight=False, markup=False)
+        """Print sentences as they are, in lines that fit the terminal."""
+        print_prose(self.console, sentence)
 
     def reason_to_stop(self) -> str:
         """Return why the study is no longer this launch's to run, in a sentence, or nothing."""
@@ -193,7 +194,7 @@ def prepare_launch(
         raise LaunchRefusedError(f"cannot use the state directory: {error}") from error
 
     def say(sentence: str) -> None:
-        console.print(sentence, highlight=False, markup=False)
+        print_prose(console, sentence)
 
     lenient = datasets.stand_in_for_missing if planning else nullcontext
     try:
@@ -240,6 +241,7 @@ def prepare_launch(
             look_elsewhere(scheduler, search, record),
             CodeHistory(record),
             frozenset(code for trial in record.trials().values() for code in trial.codes),
+            log_file=folder.kept_log,
         )
         return StudyLaunch(
             study=study,
@@ -273,7 +275,7 @@ def _read_data(
     Raises:
         DatasetError: if the study cannot be trained on the data.
     """
-    with tell_data_messages(lambda text: console.print(text, highlight=False, markup=False)):
+    with tell_data_messages(lambda text: print_prose(console, text)):
         read = {
             settings: datasets.load(settings, data)
             for settings in dict.fromkeys(corner.dataset for corner in study.extremes())
@@ -286,5 +288,5 @@ def _read_data(
         configuration.diagnostics.check_classes(splits.num_classes)
     # Settings may differ in what they take of the same files: a note is said once.
     for note in dict.fromkeys(note for splits in read.values() for note in splits.notes):
-        console.print(note, highlight=False, markup=False)
+        print_prose(console, note)
     return read

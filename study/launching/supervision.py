@@ -8,6 +8,7 @@ from dataclasses import asdict
 from textwrap import shorten
 from typing import Any, NoReturn
 
+from analysis.counted import agreeing, count_text
 from analysis.record import location
 from study.execution.admission import NodeAdmission
 from study.execution.cluster import RayCluster, connect_cluster
@@ -217,7 +218,7 @@ def describe_trouble(spool: RecordSpool) -> str:
         since = time.strftime("%H:%M:%S", time.localtime(spool.away_since))
         troubles.append(
             f"the tracking server is away since {since} ({shorten(spool.away_because, 80)}); "
-            f"{len(spool)} records wait"
+            f"{count_text(len(spool), 'record')} {agreeing(len(spool), 'waits', 'wait')}"
         )
     if spool.unsaved:
         troubles.append(f"records wait in memory alone: {spool.unsaved}")

@@ -5,14 +5,14 @@ A claim is a tag of the study's experiment. What claims mean stands in `study.re
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from analysis.record.names import LEASE_PREFIX
 from analysis.record.store_errors import is_store_error
-from study.processes import ProcessIdentity
+from study.processes import ProcessIdentity, is_gone
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -60,6 +60,12 @@ def read_claims(client: "MlflowClient", experiment_id: str, scale: str) -> list[
     """Return what launches say of a study at a scale, the dead ones among them."""
     tags = client.get_experiment(experiment_id).tags
     return [claim for claim in parse_claims(tags) if claim.scale == scale]
+
+
+def living_holder(claims: Iterable[LeaseClaim]) -> str:
+    """Return who holds the study since when, by the last sign of life, or an empty text."""
+    living = (each for each in claims if each.state == "holds" and not is_gone(each.process))
+    return next((claim.holder for claim in living), "")
 
 
 def parse_claims(tags: Mapping[str, str]) -> list[LeaseClaim]:

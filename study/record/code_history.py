@@ -27,15 +27,22 @@ class CodeHistory:
         self.run_id = record.parent_id
         self._read: dict[str, dict[str, Any]] = {}
 
-    def describe_change(self, recorded: RecordedTrial, now: TrialCode) -> str:
+    def describe_change(
+        self, recorded: RecordedTrial, now: TrialCode, *, brief: bool = False
+    ) -> str:
         """Return in words how the code that computed a trial differs from the present code.
+
+        Args:
+            recorded: the trial.
+            now: the present code of the trial.
+            brief: whether a sentence has to hold it, as for `TrialCode.differences`.
 
         Raises:
             RecordError: if the tracking server cannot be reached or refuses.
         """
         run_id = recorded.tags.get(PARENT_RUN, self.run_id)  # the study that has trained it
         before = self._details(run_id, recorded.code) or self._details(self.run_id, recorded.code)
-        return "; ".join(now.differences(before))
+        return "; ".join(now.differences(before, brief=brief))
 
     def _details(self, run_id: str, digest: str) -> dict[str, Any]:
         """Return what a digest stands for, as from `TrialCode.as_dict`; empty if unknown."""

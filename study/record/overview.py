@@ -24,8 +24,7 @@ from analysis.record.quick_reading import (
 )
 from analysis.record.store_errors import BUSY_SECONDS, ask_until_answered, is_busy
 from analysis.record.values import is_flag
-from study.processes import is_gone
-from study.record.claims import parse_claims
+from study.record.claims import living_holder, parse_claims
 
 TAGS = (ROLE, SCALE, TRIAL_KEY, OUTCOME, RETIRED)
 """What is read here of a run's tags."""
@@ -42,11 +41,13 @@ class StudyOverview:
     done: int
     """Trials that ended as planned."""
     cut_off: int
-    """Trials begun and not ended."""
+    """Trials begun and not ended, which nothing trains now."""
     failed: int
     """Trials that failed for good."""
     changed: float
     """When the study or one of its trials last began or ended, in seconds since 1970."""
+    running: int = 0
+    """Trials that a launch trains now."""
     holder: str = ""
     """Which process holds the study since when, by its last sign of life, or nothing."""
 
@@ -134,14 +135,16 @@ def _overview_of(
     statuses = [run.info.status for run in runs]
     times = [run.info.end_time or run.info.start_time for run in [parent, *runs]]
     claims = [claim for claim in parse_claims(experiment.tags) if claim.scale == scale]
-    holders = [claim for claim in claims if claim.state == "holds" and not is_gone(claim.process)]
+    holder = living_holder(claims)
+    is_running = bool(holder) and parent.info.status == "RUNNING"
     return StudyOverview(
         study=experiment.name,
         scale=scale,
         status=parent.info.status,
         done=statuses.count("FINISHED"),
-        cut_off=statuses.count("RUNNING") + statuses.count("KILLED"),
+        running=statuses.count("RUNNING") if is_running else 0,
+        cut_off=statuses.count("KILLED") + (0 if is_running else statuses.count("RUNNING")),
         failed=statuses.count("FAILED"),
         changed=max(times) / 1000,
-        holder=holders[0].holder if holders else "",
+        holder=holder,
     )

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from analysis.counted import count_text
 from study.file.evidence import LaunchBudget
 from study.trials import Trial
 
@@ -115,10 +116,10 @@ class BudgetMeter:
         if given is None:
             return ""
         parts = [
-            given.hours and f"{given.hours:g} hours",
-            given.gpu_hours and f"{given.gpu_hours:g} GPU-hours",
-            given.trials and _count(given.trials, "trial"),
-            given.failures and _count(given.failures, "failure"),
+            given.hours and count_text(given.hours, "hour"),
+            given.gpu_hours and count_text(given.gpu_hours, "GPU-hour"),
+            given.trials and count_text(given.trials, "trial"),
+            given.failures and count_text(given.failures, "failure"),
         ]
         return ", ".join(part for part in parts if part)
 
@@ -129,18 +130,18 @@ class BudgetMeter:
         spent = self._spent_times()
         most = self.budget.trials if self.budget else None
         if most is not None and len(self._handed_out) >= most:
-            spent.append(f"{len(self._handed_out)} of {_count(most, 'trial')} begun")
+            spent.append(f"{len(self._handed_out)} of {count_text(most, 'trial')} begun")
         return f"The budget is spent: {', '.join(spent)}." if spent else ""
 
     def _spent_times(self) -> list[str]:
         if self.budget is None:
             return []
         bounds = (
-            ("hours", self.hours, self.budget.hours),
-            ("GPU-hours", self.gpu_hours, self.budget.gpu_hours),
+            ("hour", self.hours, self.budget.hours),
+            ("GPU-hour", self.gpu_hours, self.budget.gpu_hours),
         )
         return [
-            f"{used:.3g} of {most:g} {unit}"
+            f"{used:.3g} of {count_text(most, unit)}"
             for unit, used, most in bounds
             if most is not None and used >= most
         ]
@@ -150,14 +151,10 @@ class BudgetMeter:
         kind, times = kinds.most_common(1)[0]
         example = next(line for line in self._failures if NUMBER.sub("…", line) == kind)
         none = "" if self._has_success else " and none succeeded"
-        attempts = _count(len(self._failures), "attempt")
+        attempts = count_text(len(self._failures), "attempt")
         share = "all" if times == len(self._failures) else f"{times} of them"
         return f"{attempts} failed{none}, {share} by: {example}"
 
 
 def _last_line(failure: str) -> str:
     return (failure.strip().splitlines() or [""])[-1]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

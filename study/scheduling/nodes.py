@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from analysis.counted import count_text
 from study.scheduling.gpu_shares import GpuBench
 from study.scheduling.granted import granted_cpus
 from trainables.node_checks import NodeSight, different_versions
@@ -32,8 +33,8 @@ class ClusterNode:
     @property
     def size(self) -> str:
         """Its CPUs and GPUs in words."""
-        gpus = f", {_counted(self.gpus, 'GPU')}" if self.gpus else ""
-        return f"{_counted(self.cpus, 'CPU')}{gpus}"
+        gpus = f", {count_text(self.gpus, 'GPU')}" if self.gpus else ""
+        return f"{count_text(self.cpus, 'CPU')}{gpus}"
 
     def room(self, cpus: float, gpus: float) -> int:
         """Return how many trials of this share run side by side here; each has one GPU at most."""
@@ -66,10 +67,6 @@ def this_machine() -> ClusterNode:
 def _times(have: float, share: float) -> int:
     """Return how often a share is held; thirds of one are three."""
     return int(have / share + 1e-9)
-
-
-def _counted(number: float, what: str) -> str:
-    return f"{number:g} {what}{'' if number == 1 else 's'}"
 
 
 class StragglerDetector:
@@ -126,7 +123,7 @@ def describe_nodes(nodes: Sequence[ClusterNode], cpus: float, *gpus: float) -> s
     listed = ", ".join(f"{count} x {size}" for size, count in sizes.items())
     sized = f"{len(nodes)}: {listed}" if len(nodes) > 1 else "".join(sizes)
     rooms = [
-        f"{_counted(room_for(nodes, cpus, share), 'trial')} of "
+        f"{count_text(room_for(nodes, cpus, share), 'trial')} of "
         f"{ClusterNode('', '', cpus, share).size} each"
         for share in gpus
     ]

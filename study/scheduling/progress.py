@@ -1,5 +1,6 @@
 """How far a study is, counted in trials."""
 
+from analysis.counted import agreeing, count_text
 from study.scheduling.scheduler import StudyScheduler
 from study.trials import ConfigurationTrials, Trial
 from trainables.metrics import PERCENT, description_of
@@ -31,7 +32,10 @@ def describe_left(scheduler: StudyScheduler) -> str:
     done, total = trial_counts(scheduler)
     cut_off = sum(trial.cut_off for trial in scheduler.trials.values())
     begun = f", {cut_off} of them cut off" if cut_off else ""
-    return f"{done} of {total} trials are done; {total - done} are left{begun}."
+    return (
+        f"{done} of {count_text(total, 'trial')} {agreeing(done, 'is', 'are')} done; "
+        f"{total - done} {agreeing(total - done, 'is', 'are')} left{begun}."
+    )
 
 
 def describe_settled(scheduler: StudyScheduler) -> str:
@@ -45,7 +49,8 @@ def describe_settled(scheduler: StudyScheduler) -> str:
     begun = len(scheduler.configurations) - settled.configurations
     beyond = f" {begun} more had begun by then." if begun else ""
     return (
-        f"Settled after {settled.configurations} configurations: {objective.label} may gain at "
+        f"Settled after {count_text(settled.configurations, 'configuration')}: "
+        f"{objective.label} may gain at "
         f"most {settled.gain:.3g}{unit} by more of them (by a Gaussian process's bound), less than "
         f"the standard error of a mean over seeds, {settled.noise:.3g}{unit}.{beyond}"
     )

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from analysis.counted import agreeing, count_text
 from analysis.statistics.race_rule import study_rule
 from analysis.statistics.racing import RaceDecision, decide_race
 from study.file.resolved import ResolvedStudy
@@ -68,7 +69,10 @@ class SeedRaceState:
         if self.decision.next_look is None:
             return f"race over: {self.decision.verdict}"
         still = len(self.decision.going_on)
-        return f"race: {still} of {len(self.racing)} go on to {self.decision.next_look} seeds"
+        return (
+            f"race: {still} of {len(self.racing)} {agreeing(still, 'goes', 'go')} on to "
+            f"{count_text(self.decision.next_look, 'seed')}"
+        )
 
     def _reference_row(self, configurations: Sequence[ConfigurationTrials]) -> int | None:
         if self.reference is None:

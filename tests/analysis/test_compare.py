@@ -1,6 +1,7 @@
 import pytest
 
 from analysis import compare
+from analysis.tables import comparison
 from analysis.tables.counterparts import side_by_side
 from tests.analysis.record_writer import BASE
 from tests.json_documents import checked
@@ -50,12 +51,12 @@ def test_what_cannot_be_compared_is_exit_2(capsys):
 
 def test_a_colon_may_be_part_of_a_name(store):
     store.start("a:b").add_all([BASE], [0, 1])
-    assert compare.compared_study("a:b").info.scale == "quick"
-    assert compare.compared_study("a:b:quick").info.study == "a:b"
+    assert comparison.compared_study("a:b").info.scale == "quick"
+    assert comparison.compared_study("a:b:quick").info.study == "a:b"
 
 
 def test_three_studies_are_corrected_together():
-    entries = [compare.compared_study(name) for name in ("ours", "theirs", "theirs:quick")]
+    entries = [comparison.compared_study(name) for name in ("ours", "theirs", "theirs:quick")]
     grid = side_by_side(entries)[1]
     assert [row[-1].text for row in grid.rows] == [".0625", ".0625"]  # 2 x .0312
 
@@ -79,7 +80,7 @@ def cells(grid):
 def test_of_studies_that_select_nothing_like_stands_beside_like(store):
     table_study(store, "one")
     table_study(store, "two", changes={"training.learning_rate": 0.2})
-    entries = [compare.compared_study(name) for name in ("one", "two")]
+    entries = [comparison.compared_study(name) for name in ("one", "two")]
     numbers, contrasts, differing = side_by_side(entries)
     assert len(numbers.rows) == 8 and len(contrasts.rows) == 4
     for reference, other in zip(cells(numbers)[::2], cells(numbers)[1::2], strict=True):
@@ -92,7 +93,7 @@ def test_configurations_without_their_like_are_counted(store):
     study = store.start("half", objective="train_loss", space={"network": []})
     for seed in range(3):
         study.add({**BASE, "network.name": "lenet", "regularizer.name": "mixup"}, seed, test=11.0)
-    entries = [compare.compared_study(name) for name in ("one", "half")]
+    entries = [comparison.compared_study(name) for name in ("one", "half")]
     numbers = side_by_side(entries)[0]
     assert len(numbers.rows) == 2
     assert "3 configurations of one without a like in the other studies." in numbers.notes
@@ -108,18 +109,18 @@ def test_studies_without_their_like_are_exit_2(store, capsys):
 
 def test_other_data_are_warned_of(store):
     table_study(store, "images", fingerprint="0000000000000000")
-    warned = side_by_side([compare.compared_study(n) for n in ("one", "images")])
+    warned = side_by_side([comparison.compared_study(n) for n in ("one", "images")])
     assert any("fingerprints" in note for note in warned[0].notes)
     table_study(store, "less", changes={"dataset.validation": 0.5})
-    notes = side_by_side([compare.compared_study(n) for n in ("one", "less")])[0].notes
+    notes = side_by_side([comparison.compared_study(n) for n in ("one", "less")])[0].notes
     assert any("dataset.validation not the same" in note for note in notes)
-    other = side_by_side([compare.compared_study(n) for n in ("one", "one")])[0].notes
+    other = side_by_side([comparison.compared_study(n) for n in ("one", "one")])[0].notes
     assert not any("data" in note for note in other)
 
 
 def test_on_different_data_sets_no_difference_is_given(store):
     table_study(store, "mnist", changes={"dataset.name": "mnist"})
-    grids = side_by_side([compare.compared_study(n) for n in ("one", "mnist")])
+    grids = side_by_side([comparison.compared_study(n) for n in ("one", "mnist")])
     assert any("Different data sets" in note for note in grids[0].notes)
     assert not any(grid.title.startswith("Minus") for grid in grids)
 

@@ -5,8 +5,9 @@ import re
 import pytest
 from mlflow import MlflowClient
 
-from analysis import site
+from analysis import site as command
 from analysis.figures import draw_matplotlib
+from analysis.report_page import site
 from tests.analysis.record_writer import BASE, start_study
 
 
@@ -37,6 +38,6 @@ def test_without_a_record_there_is_no_site(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
     monkeypatch.setattr(site.open_reader.__globals__["mlflow"], "get_tracking_uri",
                         lambda: f"sqlite:///{tmp_path}/none.db")  # fmt: skip
-    assert site.main([str(tmp_path / "site")]) == 2
+    assert command.main([str(tmp_path / "site")]) == 2
     assert "nothing is on record" in capsys.readouterr().err
     assert not (tmp_path / "site").exists() and not (tmp_path / "none.db").exists()

@@ -2,16 +2,20 @@
 
 import io
 import os
+import pty
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from rich.table import Table
 from rich.text import Text
 
-from analysis.console import PlainConsole
-from analysis.terminal import LastingStream, plain_text
+from analysis.console import PlainConsole, print_prose
+from analysis.terminal import LastingStream, plain_text, wrapped
+from study.launching.next_commands import command_lines
 from tests import source_tree
 
 ESCAPES = "red \x1b[31m bell \a back \b c1 \x9b31m turned \u202e return \r"
@@ -117,3 +121,66 @@ def test_every_console_is_a_plain_one():
         in Path(source_tree.ROOT / module.path).read_text().replace("PlainConsole(", "")
     ]
     assert others == []
+
+
+PATH = "/a/path/that/is/longer/than/any/line/of/the/terminal/of/this/test/and/has/no/blanks"
+PROSE = f"Each sentence keeps its words whole, at {PATH}."
+
+
+def test_prose_is_wrapped_at_whole_words_and_a_long_path_keeps_a_line_for_itself():
+    lines = wrapped(f"  {PROSE}", 30).split("\n")
+    assert " ".join(lines).split() == PROSE.split()
+    assert all(len(line) <= 30 for line in lines if "/" not in line)
+    assert all(line.startswith("  ") for line in lines)
+    assert wrapped(PROSE, None) == PROSE
+    labelled = wrapped("label     one two three four", 24, hanging=10)
+    assert labelled == "label     one two three\n          four"
+
+
+@pytest.mark.parametrize("columns", ["", "50", "80"])
+def test_a_pipe_gets_whole_lines_unless_columns_says_how_wide_it_is(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    output = io.StringIO()
+    print_prose(PlainConsole(output), f"{PROSE} {PROSE}")
+    lines = output.getvalue().splitlines()
+    assert len(lines) == 1 if not columns else all(
+        len(line) <= int(columns) or line.startswith("/") for line in lines
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", [50, 80])
+def test_a_terminal_gets_lines_that_it_holds(columns):
+    program = f"""
+import sys
+from analysis.console import PlainConsole, print_prose
+from analysis.terminal import print_error
+print_prose(PlainConsole(), {PROSE!r} * 2)
+print_error({PROSE!r} * 2)
+"""
+    keeper, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, columns))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=terminal, stderr=terminal, env=environment
+    ) as process:
+        os.close(terminal)
+        shown = b""
+        with suppress(OSError):  # how Linux says that the terminal is closed
+            while part := os.read(keeper, 4096):
+                shown += part
+    os.close(keeper)
+    assert process.returncode == 0
+    lines = shown.decode().splitlines()
+    assert len(lines) > 4
+    assert all(len(line) <= columns or line.startswith("/") for line in lines)
+
+
+def test_commands_are_never_broken_and_a_purpose_stands_above_where_there_is_no_room():
+    commands = [("run --with 'a b'", "what it brings"), ("x" * 45, "and this")]
+    assert command_lines(commands, None)[2:] == [
+        f"  {'run --with' + chr(32) + chr(39) + 'a b' + chr(39):<45}  # what it brings",
+        f"  {'x' * 45}  # and this",
+    ]
+    narrow = command_lines(commands, 20)
+    assert narrow[2:4] == ["  # what it brings", "  run --with 'a b'"]
+    assert f"  {'x' * 45}" in narrow

@@ -214,7 +214,7 @@ def test_a_gpu_by_its_number_and_by_its_kind_is_one_device():
     config = configuration({"name": "vanilla"}, epochs=1)
     first = trained(config, device="cuda", warmth=warmth)
     assert trained(config, device="cuda:0", warmth=warmth).step is first.step
-    with pytest.raises(DeviceError, match="no device cuda:3: PyTorch finds 1 GPUs here"):
+    with pytest.raises(DeviceError, match="no device cuda:3: PyTorch finds 1 GPU here"):
         open_device("cuda:3")
 
 

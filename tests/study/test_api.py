@@ -8,14 +8,18 @@ import sys
 import threading
 
 import mlflow
+import pandas as pd
 import pytest
 
 from study import api, launch
 from study import list as study_list
 from study.launching.signals import handle_signals
+from study.record.opening import open_record
+from study.scheduling.study_trials import StudyTrials
 from tests.json_documents import checked
 from tests.study.launching import STUDY, environment
 from tests.study.sample import study_data
+from trainables import datasets
 
 SMALL = {
     **study_data(sampler="grid", space={"regularizer.beta": [0.3, 0.9]}, epochs=1, name="small"),
@@ -72,10 +76,56 @@ def test_a_plan_is_the_document_of_the_command_and_the_words_go_elsewhere(here, 
     assert launch.main(["small.json", "--plan", "--json"]) == 0
     told = capsys.readouterr()
     document = checked(told.out)
-    assert document["trials"] == {"all": 4, "done": 0, "cut_off": 0, "to_adopt": 0, "to_do": 4}
+    assert document["trials"] == {
+        "all": 4, "done": 0, "running": 0, "cut_off": 0, "to_adopt": 0, "to_do": 4,
+    }  # fmt: skip
     assert document["upcoming"][0] == {"regularizer.beta": 0.3}
     assert document["estimate"]["wall_seconds"] > 0 and document["estimate"]["unit"] == "CPU"
     assert "wall time" in told.err
+
+
+def test_the_frame_has_the_trials_of_the_study_as_it_is_loaded(monkeypatch):
+    known = StudyTrials(api.Study(SMALL).resolved, lambda configuration: "feed")
+    planned = known.planned_trials([{"regularizer.beta": 0.3}, {"regularizer.beta": 0.9}])
+    rows = [{**t.tags, "seed": t.seed, "trial_key": t.key, "beta": t.name} for t in planned]
+    monkeypatch.setattr(api.trials, "load", lambda *arguments: pd.DataFrame(rows))
+
+    def seen(**overrides):
+        flags = {path.replace("__", "."): value for path, value in overrides.items()}
+        frame = api.Study(SMALL, overrides=flags).frame()
+        return [(json.loads(row.point)["regularizer.beta"], row.seed) for row in frame.itertuples()]
+
+    assert sorted(seen()) == [(0.3, 0), (0.3, 1), (0.9, 0), (0.9, 1)]
+    assert sorted(seen(search__seeds=1)) == [(0.3, 0), (0.9, 0)]
+    assert sorted(seen(search__seeds=[1])) == [(0.3, 1), (0.9, 1)]
+    assert sorted(seen(search__space={"regularizer.beta": [0.9]})) == [(0.9, 0), (0.9, 1)]
+    assert seen(trial__training__learning_rate=0.123) == []
+
+
+def test_a_plan_beside_a_running_launch_tells_its_trials_from_those_cut_off(here, capsys):
+    (here / "small.json").write_text(json.dumps(SMALL))
+    study = api.load("small.json").resolved
+    fingerprint = datasets.load(study.extremes()[0].dataset, here / "data").fingerprint
+    known = StudyTrials(study, lambda configuration: fingerprint)
+    trial, *_ = known.planned_trials([{"regularizer.beta": 0.3}])
+    record = open_record(study, here / "records.jsonl", alone=True)
+    record.study_writer.begin_study({}, {})
+    record.begin(trial.key, name=trial.name, params={"seed": trial.seed}, tags=trial.tags)
+    assert record.spool.drain(20)
+    told, counts = {}, {}
+    for state in ("running", "cut off"):
+        assert launch.main(["small.json", "--plan", "--json"]) == 0
+        said = capsys.readouterr()
+        told[state], counts[state] = said.err, checked(said.out)["trials"]
+        assert study_list.main(["--json"]) == 0
+        (listed,) = checked(capsys.readouterr().out)["studies"]
+        assert (listed["running"], listed["cut_off"]) == ((1, 0) if state == "running" else (0, 1))
+        record.close(timeout=0)  # as a launch that is killed: the trial's run stays as it is
+    assert (counts["running"]["running"], counts["running"]["cut_off"]) == (1, 0)
+    assert f"Running now: process {os.getpid()} on" in told["running"]
+    assert "1 running now, 1 to do" in told["running"]
+    assert (counts["cut off"]["running"], counts["cut off"]["cut_off"]) == (0, 1)
+    assert "1 cut off, 1 to do" in told["cut off"]
 
 
 def test_a_plan_without_the_data_goes_by_their_known_shape_and_downloads_nothing(here, capsys):

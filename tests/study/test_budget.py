@@ -57,7 +57,7 @@ def test_no_trial_begins_once_the_hours_are_spent(begun):
     assert scheduler.stopping
     assert not scheduler.is_finished
     assert describe_spent(scheduler) == "The budget is spent: 2 of 2 hours."
-    assert describe_left(scheduler) == "1 of 4 trials are done; 3 are left."
+    assert describe_left(scheduler) == "1 of 4 trials is done; 3 are left."
 
 
 def test_the_end_of_an_epoch_past_the_hours_stops_the_trial_that_runs(begun):
@@ -73,7 +73,7 @@ def test_the_end_of_an_epoch_past_the_hours_stops_the_trial_that_runs(begun):
     assert scheduler.stopping  # the runner then saves and pauses what runs, as on Ctrl-C
     scheduler.note_interrupted(trial)
     assert trial.cut_off
-    assert describe_left(scheduler) == "0 of 1 trials are done; 1 are left, 1 of them cut off."
+    assert describe_left(scheduler) == "0 of 1 trial are done; 1 is left, 1 of them cut off."
 
 
 def test_a_study_that_ends_within_its_budget_says_nothing_of_it(begun):
@@ -99,7 +99,7 @@ def test_gpu_hours_are_hours_times_shares_of_trials_under_way_and_at_rest(begun)
     assert not scheduler.meter.is_time_spent()
     clock.hours = 3.3
     assert scheduler.hand_out_trial() is None
-    assert describe_spent(scheduler) == "The budget is spent: 1.02 of 1 GPU-hours."
+    assert describe_spent(scheduler) == "The budget is spent: 1.02 of 1 GPU-hour."
 
 
 # Trials

@@ -133,7 +133,7 @@ def test_bad_input_leaves_with_status_2_before_anything_starts(tmp_path):
 def test_more_gpus_than_there_are_leave_with_status_2(tmp_path):
     folder = Folder(tmp_path)
     output = folder.launch("--set", "resources.gpus=1", status=2)
-    assert "a trial asks for 1 CPUs and 1 GPUs" in output
+    assert "a trial asks for 1 CPU and 1 GPU" in output
     assert folder.runs() == []
     assert folder.runs("study") == []
 
@@ -186,8 +186,8 @@ def test_a_launch_ends_within_its_budget_and_the_next_goes_on(tmp_path):
     assert [run.data.tags["outcome"] for run in folder.runs()] == ["completed"]
     assert [run.info.status for run in folder.runs("study")] == ["KILLED"]
     said = folder.launch("--budget", "1h")
-    assert "1 trials are done and stay." in said
-    assert "budget    1 hours" in said
+    assert "1 trial is done and stays." in said
+    assert "budget    1 hour" in said
     assert len(folder.runs()) == 4
 
 

@@ -153,7 +153,7 @@ def test_where_nothing_is_best_no_value_is_called_so(make):
 
 def test_with_the_environment_active_commands_are_plain(client, monkeypatch):
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
-    printed = shell_commands.python_command("analysis.report", ["a b", "--scale", "quick"])
+    printed = shell_commands.shell_command("analysis.report", ["a b", "--scale", "quick"])
     assert printed == "python -m analysis.report 'a b' --scale quick"
     command, said = shell_commands.trials_command("7", "quick")
     assert command == "mlflow ui"
@@ -164,11 +164,11 @@ def test_without_the_environment_commands_name_its_programs(client, monkeypatch,
     monkeypatch.setenv("PATH", str(tmp_path))
     own = tmp_path / "an env" / "bin"
     monkeypatch.setattr(sys, "executable", str(own / "python"))
-    printed = shell_commands.python_command("study.list")
+    printed = shell_commands.shell_command("study.list")
     assert shlex.split(printed) == ["an env/bin/python", "-m", "study.list"]
     own.mkdir(parents=True)
     monkeypatch.chdir(own)
-    assert shell_commands.python_command("study.list") == "./python -m study.list"
+    assert shell_commands.shell_command("study.list") == "./python -m study.list"
 
 
 def test_a_store_that_is_not_mlflows_default_is_named_to_its_ui(client, monkeypatch, tmp_path):

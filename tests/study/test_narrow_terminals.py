@@ -1,6 +1,8 @@
 """What a launch shows on narrow terminals, and before and after its trials run."""
 
+import dataclasses
 import io
+import re
 import time
 
 import pandas as pd
@@ -60,8 +62,7 @@ def the_grid():
 @pytest.mark.parametrize("width", [50, 80, 120])
 def test_the_table_fits_the_terminal_and_keeps_every_configuration_and_its_error(width):
     text = fit_text(the_grid(), width)
-    body = text[: text.index("Each 95%")]  # the notes are prose
-    lines = body.splitlines()
+    lines = re.split("Each 95%|May be best:|[*] best", text)[0].splitlines()  # notes are prose
     assert max(map(len, lines)) <= width
     assert len(lines) == 6  # two headings, a rule, three configurations
     assert "mean ± sd" in lines[1] and "beta" in lines[1]
@@ -71,7 +72,31 @@ def test_the_table_fits_the_terminal_and_keeps_every_configuration_and_its_error
 def test_what_the_table_leaves_out_is_said_and_intervals_go_first():
     wide, narrow = fit_text(the_grid(), 200), fit_text(the_grid(), 80)
     assert "Left out" not in wide and wide.partition("Each 95%")[0].count("95% interval") == 2
-    assert "Left out for want of room" in narrow and "95% interval" in narrow.splitlines()[-1]
+    assert "Left out for want of room" in narrow
+    assert "95% interval" in narrow.partition("Left out")[2]
+
+
+@pytest.mark.parametrize("width", [50, 80])
+def test_a_note_goes_with_the_column_that_it_explains(width):
+    grid, text = the_grid(), fit_text(the_grid(), width)
+    assert "Each 95% interval is for itself." in fit_text(grid, 200)
+    assert "Each 95%" not in text
+    narrow = fit_text(grid, 30)
+    assert "may be best" in narrow.partition("Left out")[2]
+    assert "May be best:" not in narrow
+
+
+def test_one_seed_has_no_interval_and_no_note_on_it():
+    rows = [trial_row(str(i), 0, 5.0 + i, regularizer__beta=i / 10) for i in range(3)]
+    table = configurations.over_configurations(pd.DataFrame(rows), ["regularizer.beta"])
+    text = fit_text(printed.configuration_grid(table, ["regularizer.beta"]), None)
+    assert "Each 95%" not in text and "Bold" not in text
+
+
+@pytest.mark.parametrize("width", [50, 80])
+def test_the_sentences_below_a_table_are_no_wider_than_the_terminal(width):
+    lines = fit_text(the_grid(), width).splitlines()
+    assert max(map(len, lines)) <= width
 
 
 @pytest.mark.parametrize("width", [50, 80])
@@ -112,6 +137,33 @@ def test_time_is_left_before_one(scheduler):
     assert "left" in last_line(scheduler, stopping=False)
 
 
+@pytest.mark.parametrize(("epochs", "known"), [(0, False), (1, False), (2, True)])
+def test_no_time_is_estimated_before_all_that_run_have_more_than_their_first_epoch(
+    scheduler, epochs, known
+):
+    written = io.StringIO()
+    with LaunchDisplay(scheduler, Console(file=written, force_terminal=False), facts=[]) as display:
+        begin(scheduler, 3)
+        begin(scheduler, epochs)
+        display.started = time.monotonic() - 3600
+    line = written.getvalue().splitlines()[-1]
+    assert ("no estimate of the time left yet" in line) is not known
+    assert ("about" in line) is known
+
+
+def test_the_time_in_which_no_trial_ran_is_no_part_of_the_pace(scheduler):
+    written = io.StringIO()
+    with LaunchDisplay(scheduler, Console(file=written, force_terminal=False), facts=[]) as display:
+        display.started = time.monotonic() - 3600  # Ray takes an hour to start
+        display.note_change()
+        begin(scheduler, 3)
+        display.note_change()
+        assert time.monotonic() - display.started < 60
+        before = display.started
+        display.note_change()
+        assert display.started == before
+
+
 def test_a_plan_where_nothing_has_room_names_no_time_and_no_trials_side_by_side(scheduler):
     configuration = scheduler.study.configuration({"regularizer.beta": 0.5})
     cost = estimate.TrialCost(1.0, 0.0, 100.0, "a probe")
@@ -133,3 +185,15 @@ def test_a_probe_is_announced_before_it_begins(scheduler, monkeypatch, tmp_path)
     configuration = scheduler.study.configuration({"regularizer.beta": 0.5})
     estimate.costs_by_class([configuration], {}, scheduler, tmp_path, say=said.append)
     assert said
+
+
+def test_kinds_of_one_name_are_announced_once(scheduler, monkeypatch, tmp_path):
+    said = []
+    probes = [estimate.probe.TrialProbe(1.0, 0.5, 300.0, 300.0, "a CPU")]
+    monkeypatch.setattr(estimate.probe, "side_by_side", lambda *arguments, **named: probes)
+    one = scheduler.study.configuration({"regularizer.beta": 0.5})
+    training = dataclasses.replace(one.training, batch_size=one.training.batch_size + 1)
+    kinds = [one, dataclasses.replace(one, training=training)]
+    costs = estimate.costs_by_class(kinds, {}, scheduler, tmp_path, say=said.append)
+    assert len(costs) == 2
+    assert said == ["Measuring lamix with lenet on digits for some seconds …"]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import mlflow
@@ -428,6 +429,36 @@ def test_what_changed_is_told_by_module_and_function(opened):
     record.study_writer.begin_study({}, texts)
     (said, _) = reviewed(record, "check").sentences()
     assert "trainables.targets changed (smooth_one_hot)" in said
+
+
+def test_a_wall_of_changes_is_told_in_a_few_names_once_and_whole_in_the_log(opened, caplog):
+    record = opened(seeds=2)
+    trials = planned(record.study, [POINT])
+    code = trial_code(trials[0].configuration)
+    names = sorted(name for name in code.parts if len(code.parts[name]) > 5)[:8]
+    digests = []
+    for number, trial in enumerate(trials):  # two digests, which differ in the same
+        old = dataclasses.replace(
+            code,
+            modules={**code.modules, **dict.fromkeys(names, f"{number}" * 16)},
+            parts={**code.parts, **{n: dict.fromkeys(code.parts[n], "0" * 8) for n in names}},
+        )
+        write(record, trial, code=old.digest)
+        digests.append(old.digest)
+        texts = {"provenance/code.json": CodeHistory(record).code_text([old], digests)}
+        record.study_writer.begin_study({}, texts)
+    review = reviewed(record, "check")
+    review.log_file = Path("state/log.txt")
+    said = review.sentences()
+    text = "\n".join(said)
+    assert "8 modules changed, are new or gone" in text and "; and 3 more modules" in text
+    assert text.count(f"{names[0]} changed (") == 1 and names[5] not in text
+    assert all(len(sentence) < 1000 for sentence in said)
+    listed = text.partition(f"{names[0]} changed (")[2].partition(")")[0]
+    assert listed.count(",") == 3 and listed.rpartition(", ")[2].startswith("and ")
+    assert "The whole list of what changed stands in state/log.txt." in said
+    assert all(name in caplog.text for name in names)
+    assert all(part in caplog.text for part in code.parts[names[-1]])
 
 
 def test_a_superseded_run_is_history_and_the_trial_gets_a_new_one(opened):

@@ -15,6 +15,7 @@ from tests.study.launching import Folder
 from tests.study.sample import refusal, study_data
 from trainables import plugins
 from trainables.node_checks import NodeQuestion, look_around
+from trainables.own_components import PACKAGES, wrong_defaults
 from trainables.own_modules import OwnModule
 
 
@@ -118,6 +119,27 @@ def test_a_wrong_plugin_is_told_with_the_line_of_the_study_file(written, methods
     text = yaml.safe_dump({**own_study(), "plugins": [plugin]}, sort_keys=False)
     line = 1 + text.splitlines().index("plugins:")
     assert f"own.yaml:{line}: plugins[0]: " in told and said in told
+
+
+@pytest.mark.parametrize(
+    ("default", "said"),
+    [
+        ('"x"', "the default of `sigma` should be a valid number, but is 'x'"),
+        ("-1.0", "the default of `sigma` should be greater than or equal to 0, but is -1.0"),
+        ("None", "the default of `sigma` should be a valid number, but is None"),
+    ],
+)
+def test_a_default_that_its_setting_does_not_take_is_told_with_its_line(written, default, said):
+    methods = NOISE.replace("sigma: NonNegative = 0.1", f"sigma: NonNegative = {default}")
+    line = next(n for n, text in enumerate(methods.splitlines(), 1) if "sigma: Non" in text)
+    told = refusal(written(own_study(), methods))
+    assert f"methods.py:{line}: class Settings: {said}" in told
+
+
+def test_the_defaults_of_all_components_are_what_their_settings_take():
+    for package in PACKAGES.values():
+        for cls in plugins.settings_classes(package).values():
+            assert list(wrong_defaults(cls)) == []
 
 
 def test_a_wrong_plugin_of_a_flag_is_blamed_on_the_flag(written):

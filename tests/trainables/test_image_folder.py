@@ -382,7 +382,7 @@ def test_images_outside_any_class_are_named(own: Path) -> None:
         for number, image in enumerate([*path.iterdir()]):
             image.rename(own / "test" / f"{path.name}{number}.png")
         path.rmdir()
-    assert "but its 4 files lie in none" in refusal(own)
+    assert "but it has files, 4, that lie in none" in refusal(own)
 
 
 def test_a_class_without_test_images_is_told(own: Path) -> None:

@@ -110,7 +110,7 @@ def _likely_cause(folder: Path, part: str) -> str:
         return f"; there is no folder {folder.absolute()} (a relative path is below --data)"
     if (folder / part).is_dir():
         loose = _loose_files(folder / part)
-        return f", but its {loose} files lie in none" if loose else ", but is empty"
+        return f", but it has files, {loose}, that lie in none" if loose else ", but is empty"
     names = folder_names(folder)
     for name in names:
         if name.lower() == part or name.lower() in OTHER_NAMES[part]:
@@ -212,4 +212,7 @@ def _shared_files(folder: Path, found: dict[str, dict[str, FoundImages]]) -> lis
     if max(classes.values(), default=0) < 2:
         return []
     shared = sum(count > 1 for count in classes.values())
-    return [f"{folder}: links bring {shared} files into two classes, or into train and test."]
+    return [
+        f"{folder}: links bring {shared} {'file' if shared == 1 else 'files'} into two "
+        "classes, or into train and test."
+    ]

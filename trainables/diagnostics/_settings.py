@@ -102,7 +102,7 @@ class DiagnosticsSettings:
         if max(self.embedding_epochs) > training.epochs:
             raise ValueError(
                 f"`diagnostics.embedding_epochs` must be at most `training.epochs`, but got "
-                f"{max(self.embedding_epochs)} with {training.epochs} epochs"
+                f"{max(self.embedding_epochs)} with epochs: {training.epochs}"
             )
 
     def check_classes(self, num_classes: int) -> None:
