@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.command_line import CommandParser
+from analysis.record.collector import collector_at_rest, wake_collector
 from analysis.terminal import guards_output, keep_output_in, print_error
 from study import state
 from study.file.names import DEFAULT_SCALE
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @guards_output
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    with signals.quit_at_signals():
+    with signals.quit_at_signals(), collector_at_rest():
         return _run_command(arguments)
 
 
@@ -55,9 +56,7 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         return INTERRUPTED
 
 
-def _profiled(
-    options: argparse.Namespace,
-) -> "AbstractContextManager[LaunchProfile | None]":
+def _profiled(options: argparse.Namespace) -> "AbstractContextManager[LaunchProfile | None]":
     """Return the context in which the launch is profiled, or one that does nothing."""
     if options.profile is None:
         return nullcontext()
@@ -145,6 +144,7 @@ def _launch_study(
     try:
         with signals.interrupt_at_signals():
             with opened as launch:
+                wake_collector()
                 if options.plan:
                     status, plan = DONE, plan_study(launch, options.address)
                     document = json_documents.plan_document(plan)

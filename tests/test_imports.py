@@ -7,7 +7,16 @@ import sys
 import pytest
 
 FRAMEWORKS = ("ray", "optuna", "mlflow")
-SLOW = ("scipy", "sklearn", "matplotlib", "torchvision", "optuna", "mlflow")
+SLOW = (
+    "scipy",
+    "sklearn",
+    "matplotlib",
+    "torchvision",
+    "optuna",
+    "mlflow",
+    "torch._dynamo",
+    "sympy",
+)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,9 @@ def is_mps_running() -> bool:
 def be_deterministic() -> None:
     """Let this process compute the same from the same, bitwise; call it before it uses a GPU."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    # By its other name, which tells the compiler nothing: to load the compiler takes 1.3 s. Whoever
+    # compiles tells it.
+    torch.set_deterministic_debug_mode("error")
     # What is fresh is written before it is read, here and in PyTorch's own operations: filling it
     # first, the default in this mode, would cost as many kernels again and change no bit.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # PyTorch gives its module a class of its own

@@ -18,6 +18,7 @@ from trainables.configuration import Configuration, settings_key
 from trainables.cuda_graphs import CudaRecorder, RecordingFailedError, StepRecordings
 from trainables.memory import PeakMemory, begin_peak
 from trainables.networks import Network
+from trainables.optimizer import EagerSgd
 from trainables.precision import computing_in
 from trainables.recipe import Precision, TrainingSettings
 from trainables.regularizers import RegularizerModule
@@ -240,14 +241,14 @@ class StepCache:
 
 def _build_optimizer(
     modules: tuple[nn.Module, ...], training: TrainingSettings, device: torch.device
-) -> tuple[torch.optim.SGD, list[Tensor]]:
+) -> tuple[EagerSgd, list[Tensor]]:
     """Return SGD, and the momentum of each parameter, or nothing where there is none.
 
     It begins at 0: the first step then is no other than the rest, and leaves the gradient in it.
     """
     parameters = [parameter for module in modules for parameter in module.parameters()]
     rate = training.learning_rate
-    optimizer = torch.optim.SGD(
+    optimizer = EagerSgd(
         parameters,
         # On a GPU the update reads it from the device: a recorded step serves every rate.
         lr=torch.tensor(rate, device=device) if device.type == "cuda" else rate,

@@ -119,11 +119,7 @@ def _join_ray(address: str) -> Any:
     """
     try:
         refuse_address(address)
-        return ray.init(
-            address=address,
-            runtime_env=_code_environment(),
-            **QUIETLY,
-        )
+        return ray.init(address=address, runtime_env=_code_environment(), **QUIETLY)
     except (OSError, ValueError, RuntimeError) as error:
         raise ClusterError(f"cannot use the Ray cluster at {address}: {error}") from error
 
@@ -161,8 +157,7 @@ def _try_to_start_ray() -> Any:
                     # Not None: that would be whatever Ray was started last on this machine.
                     address="local",
                     num_cpus=int(here.cpus),
-                    # Those that trials will find, also where Ray by itself finds none. Where
-                    # PyTorch finds none Ray looks, and a trial that asks for one is told.
+                    # As trials find them, also where Ray finds none; without any, Ray looks.
                     num_gpus=int(here.gpus) or None,
                     include_dashboard=True,
                     **QUIETLY,

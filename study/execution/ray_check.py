@@ -50,7 +50,9 @@ def try_local_ray(folder: str) -> str:
         other = sorted(name for name in seen if seen[name] != code_versions()[name])
         raise RuntimeError(f"an actor sees other versions of {', '.join(other)}")
     if found != given:
-        raise RuntimeError(f"an actor that is given {given} of {gpus:g} GPUs finds {found}")
+        raise RuntimeError(
+            f"an actor is given {given} of {count_text(gpus, 'GPU')} and finds {found}"
+        )
     return (
         f"Ray {ray.__version__} started, ran an actor and ended; it counts "
         f"{count_text(gpus, 'GPU')}"

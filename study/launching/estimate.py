@@ -1,4 +1,7 @@
-"""What the trials to come will cost: from the record, or measured by a short probe."""
+"""What the trials to come will cost: from the record, or measured by a short probe.
+
+The file is over 300 lines because an estimate and the sentence on it are of one piece.
+"""
 
 import math
 import statistics

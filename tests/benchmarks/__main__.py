@@ -14,12 +14,21 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks import accuracy, gpu, overhead, steps, throughput
+from tests.benchmarks import accuracy, gpu, overhead, steps, throughput, waits
 from tests.benchmarks.cases import Case, cases
 from tests.benchmarks.table import header
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("throughput", "regularizers", "profile", "determinism", "accuracy", "overhead", "gpu")
+PARTS = (
+    "throughput",
+    "regularizers",
+    "profile",
+    "determinism",
+    "accuracy",
+    "overhead",
+    "waits",
+    "gpu",
+)
 NETWORKS = ("lenet", "preact_resnet18")
 
 
@@ -58,6 +67,7 @@ def _sections(options: argparse.Namespace) -> Iterator[str]:
         "determinism": lambda: (steps.determinism(case, repeats=repeats) for case in chosen),
         "accuracy": lambda: _accuracy(lenet, narrow, options),
         "overhead": lambda: _overhead(chosen, options),
+        "waits": lambda: waits.measure(short=options.short),
         "gpu": lambda: gpu.measure(short=options.short),
     }
     for part in options.parts:

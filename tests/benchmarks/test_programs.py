@@ -9,7 +9,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-PROGRAMS = ["", ".scaling", ".gpu", ".real_race", ".latency", ".two_drivers", ".soak"]
+PROGRAMS = [
+    "",
+    ".scaling",
+    ".gpu",
+    ".real_race",
+    ".latency",
+    ".two_drivers",
+    ".soak",
+    ".plain_tune",
+]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

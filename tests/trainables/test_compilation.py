@@ -131,3 +131,21 @@ def test_a_trial_says_when_there_are_more_shapes_than_it_compiles(monkeypatch) -
     with pytest.raises(exc.FailOnRecompileLimitHit):
         losses(trainer(batch=90))
     torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_the_compiler_hears_whether_the_process_is_deterministic(deterministic):
+    from torch._inductor import config
+
+    from trainables.networks._compilation import compiled_run
+
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")
+    config.deterministic = not deterministic
+    compiled_run.cache_clear()
+    try:
+        compiled_run()
+        assert config.deterministic is deterministic
+        assert torch.are_deterministic_algorithms_enabled() is deterministic
+    finally:
+        compiled_run.cache_clear()
+        torch.use_deterministic_algorithms(False)

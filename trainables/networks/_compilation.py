@@ -35,6 +35,11 @@ def compiled_run() -> Pass:
     from torch._dynamo import config as tracing
     from torch._functorch import config as differentiation
 
+    # The compiler hears of deterministic mode by this call alone; see `be_deterministic`.
+    torch.use_deterministic_algorithms(
+        torch.are_deterministic_algorithms_enabled(),
+        warn_only=torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
     tracing.recompile_limit = tracing.accumulated_recompile_limit = SHAPES
     # PuzzleMix may go back through a pass twice; the memory that this saves is lost to the second.
     differentiation.donated_buffer = False
