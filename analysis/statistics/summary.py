@@ -5,10 +5,9 @@ Few means 3 to 10 here, and that decides the defaults:
 - The interval of a mean is Student's t. It is exact for normal values at any n from 2. Of errors in
   percent it is taken on the log-odds (`intervals.delta_interval`), so that it never leaves 0 to
   100. Where all errors are 0 or all are 100 there is no interval: nothing says how far they spread.
-  The BCa
-  bootstrap (Efron 1987) is there for larger n: from 3 values there are 10 distinct resamples, from
-  5 there are 126, none leaves the range of the data, and its 95% interval covers the mean of normal
-  errors 72% (n = 3), 83% (n = 5), 89% (n = 10) and 93% (n = 20) of the time.
+  The BCa bootstrap (Efron 1987) is there for larger n: from 3 values there are 10 distinct
+  resamples, from 5 there are 126, none leaves the range of the data, and its 95% interval covers
+  the mean of normal errors 72% (n = 3), 83% (5), 89% (10) and 93% (20) of the time.
 - Two configurations are compared by pairs, seed by seed, since a seed fixes the data split, the
   initial weights and the order of the batches for both.
 - The test of a paired difference is exact: all 2^n flips of the signs. With few pairs it cannot

@@ -1,4 +1,7 @@
-"""What the trials to come will cost: from the record, or measured by a short probe."""
+"""What the trials to come will cost: from the record, or measured by a short probe.
+
+It has over 300 lines because the figures and the words for them are read together.
+"""
 
 import math
 import statistics
