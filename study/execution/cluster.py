@@ -239,9 +239,8 @@ class RayCluster:
                     f"{count_text(n.cpus, 'CPU')} and {count_text(n.gpus, 'GPU')}" for n in nodes
                 )
                 raise ClusterError(
-                    f"a trial asks for {count_text(cpus, 'CPU')} and "
-                    f"{count_text(gpus, 'GPU')} (`resources` in the study "
-                    f"file), but no node of the cluster has them: {have}"
+                    f"a trial asks for {count_text(cpus, 'CPU')} and {count_text(gpus, 'GPU')} "
+                    f"(`resources` in the study file), but no node of the cluster has them: {have}"
                 )
             time.sleep(1)
         return nodes

@@ -110,7 +110,8 @@ def test_a_plan_beside_a_running_launch_tells_its_trials_from_those_cut_off(here
     trial, *_ = known.planned_trials([{"regularizer.beta": 0.3}])
     record = open_record(study, here / "records.jsonl", alone=True)
     record.study_writer.begin_study({}, {})
-    record.begin(trial.key, name=trial.name, params={"seed": trial.seed}, tags=trial.tags)
+    tags = {**trial.tags, "code": trial.code}
+    record.begin(trial.key, name=trial.name, params={"seed": trial.seed}, tags=tags)
     assert record.spool.drain(20)
     told, counts = {}, {}
     for state in ("running", "cut off"):
@@ -123,9 +124,9 @@ def test_a_plan_beside_a_running_launch_tells_its_trials_from_those_cut_off(here
         record.close(timeout=0)  # as a launch that is killed: the trial's run stays as it is
     assert (counts["running"]["running"], counts["running"]["cut_off"]) == (1, 0)
     assert f"Running now: process {os.getpid()} on" in told["running"]
-    assert "1 running now, 1 to do" in told["running"]
+    assert "1 running now, 0 cut off, 3 to do" in told["running"]
     assert (counts["cut off"]["running"], counts["cut off"]["cut_off"]) == (0, 1)
-    assert "1 cut off, 1 to do" in told["cut off"]
+    assert "1 cut off, 3 to do" in told["cut off"]
 
 
 def test_a_plan_without_the_data_goes_by_their_known_shape_and_downloads_nothing(here, capsys):
