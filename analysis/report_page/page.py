@@ -247,7 +247,9 @@ def _origin_lines(material: ReportMaterial) -> list[tuple[str, str | Markup]]:
     fixed = [
         f"{name}: {frame[name].iloc[0]}"
         for name in configurations.settings_of(frame)
-        if len(frame) and frame[name].map(configurations.hashable_value).nunique(dropna=False) == 1
+        if len(frame)
+        and frame[name].map(configurations.hashable_value).nunique(dropna=False) == 1
+        and configurations.hashable_value(frame[name].iloc[0]) is not None
     ]
     if fixed:
         rows.append(("the same for all", Markup("<code>{}</code>").format(", ".join(fixed))))
