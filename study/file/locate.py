@@ -53,7 +53,7 @@ def find_claims_file(given: str, *, beside: Path) -> Path:
 def shipped_files() -> Iterator[Path]:
     """Yield the study files that come with the project."""
     for folder in FOLDERS:
-        for pattern in ("*.yaml", "paper/*.yaml"):
+        for pattern in ("*.yaml", "paper/*.yaml", "evidence/images_*.yaml"):
             yield from sorted(folder.glob(pattern))
 
 
