@@ -104,7 +104,8 @@ def stated_hours(file: Path) -> dict[str, str]:
     return {match["scale"]: match["hours"] for match in found if match}
 
 
-FILES = sorted(ROOT.rglob("*.yaml"))
+FILES = [*sorted(ROOT.glob("*.yaml")), *sorted((ROOT / "paper").glob("*.yaml"))]
+EVIDENCE = sorted((ROOT / "evidence").glob("images_*.yaml"))
 
 
 def stated() -> Iterator[Any]:
@@ -119,11 +120,23 @@ def test_a_stated_cost_is_that_of_arithmetic(file: Path, scale: str, hours: str)
     assert hours == (f"{cost:.2g}" if cost < 10 else f"{cost:.0f}")
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_header_tells_question_expectation_and_the_cost_of_every_scale(file: Path) -> None:
-    header = header_of(file)
+@pytest.mark.parametrize("file", FILES + EVIDENCE, ids=lambda file: file.stem)
+def test_a_header_tells_question_expectation_and_cost(file: Path) -> None:
     for title in ("Question", "Paper", "Expect", "Cost"):
-        assert re.search(rf"(^| ){title} ", header), title
+        assert re.search(rf"(^| ){title} ", header_of(file)), title
+
+
+@pytest.mark.parametrize("file", EVIDENCE, ids=lambda file: file.stem)
+def test_a_header_without_scales_states_the_size_of_its_study(file: Path) -> None:
+    study = load_study(file)
+    found, seeds = len(list(points.grid_points(study.space))), len(study.search.seed_list)
+    epochs = study.extremes()[0].training.epochs
+    assert f"{found} configurations x {seeds} seeds x {epochs} epochs" in header_of(file)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_header_tells_the_cost_of_every_scale(file: Path) -> None:
+    header = header_of(file)
     scales = yaml.safe_load(file.read_text())["scales"]
     told = [*stated_hours(file), *re.findall(r"(quick|fashion) {2,}", header)]
     assert sorted(told) == sorted(scales)
