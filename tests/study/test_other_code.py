@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import mlflow
 import pandas as pd
 import pytest
-import yaml
 import torch
+import yaml
 from mlflow import MlflowClient
 
 from analysis import trials as record_frames
