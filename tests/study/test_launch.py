@@ -96,13 +96,20 @@ def test_the_output_ends_with_the_table_and_the_next_commands(done):
 
 
 def test_a_second_launch_trains_nothing_says_so_and_is_quick(done):
-    folder, _ = done
+    folder, first = done
     before = [run.info.end_time for run in folder.runs()]
     started = time.monotonic()
     output = folder.launch()
     assert time.monotonic() - started < 15
     assert "Nothing to do" in output
     assert [run.info.end_time for run in folder.runs()] == before
+    assert answer_in(output) == answer_in(first) != ""
+    assert "\n\n\n" not in output
+
+
+def answer_in(output: str) -> str:
+    """The table of what a launch printed, and all that is said below it."""
+    return output.partition("95% interval")[2].partition("Next:")[0]
 
 
 def test_more_seeds_and_configurations_train_only_the_difference(done):
