@@ -17,6 +17,9 @@ hypothesis.settings.load_profile("steady")
 # As the pytest plug-in does, which not every environment of the tests has installed.
 pytest.register_assert_rewrite("lamix_study.testing")
 
+# What a command prints into a pipe is as wide as COLUMNS says, which pytest-xdist sets.
+os.environ.pop("COLUMNS", None)
+
 # One thread: the machine's cores belong to the trials that the tests start.
 torch.set_num_threads(1)
 

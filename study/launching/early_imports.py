@@ -9,6 +9,8 @@ log = logging.getLogger(__name__)
 
 DRAWING = (
     "study.launching.result_note",
+    "analysis.report_page.study_answers",
+    "analysis.paper.reading_words",
     "analysis.figures.errors",
     "analysis.figures.draw_matplotlib",
 )

@@ -7,7 +7,7 @@ because the kinds are one union.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from mlflow.entities import Metric, Param
@@ -223,12 +223,12 @@ class TrialTagged(_TrialEntry):
 
     kind: ClassVar[str] = "tags"
     tags: Mapping[str, str]
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] | None = None
     """Settings that the trial's run lacks."""
 
     def write(self, runs: TrialRuns) -> None:
         """Set the tags, and add the settings."""
-        params = [Param(path, value) for path, value in self.params.items()]
+        params = [Param(path, value) for path, value in (self.params or {}).items()]
         runs.client.log_batch(runs.run_id(self.key), params=params, tags=run_tags(self.tags))
 
 
@@ -258,7 +258,7 @@ class TrialAdopted(_TrialEntry):
     tags: Mapping[str, str]
     params: Mapping[str, str] | None = None
     """The settings in which the trial differs from the source: its diagnostics."""
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] | None = None
     """All settings of the trial; those that are younger than the source are added."""
     files: Sequence[str] | None = None
     """The source's files of diagnostics that the trial takes over; None means all."""
@@ -270,7 +270,7 @@ class TrialAdopted(_TrialEntry):
             key=self.key,
             time=self.time,
             name=self.name,
-            params={**self.settings, **source.params, **(self.params or {})},
+            params={**(self.settings or {}), **source.params, **(self.params or {})},
             tags=self._merged_tags(source.tags),
         ).write(runs)
         run_id = runs.run_id(self.key)

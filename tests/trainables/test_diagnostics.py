@@ -415,7 +415,7 @@ def test_maps_are_of_the_classes_that_are_asked_for():
         (
             {"embedding_epochs": [1, 4]},
             "preact_resnet18_bottleneck2d",
-            r"must be at most `training.epochs`, but got 4 with 3",
+            r"must be at most `training.epochs`, but got 4 with epochs: 3",
         ),
         ({"embedding_epochs": [0]}, "lenet", "greater than or equal to 1"),
     ],

@@ -317,7 +317,7 @@ def test_files_and_classes_may_be_links(own: Path) -> None:
 def test_a_file_that_links_bring_into_train_and_test_is_told(own: Path) -> None:
     (own / "test/dog/9.png").symlink_to("../../train/dog/0.png")
     (note,) = read(own).notes
-    assert "links bring 1 files into two classes, or into train and test" in note
+    assert "links bring 1 file into two classes, or into train and test" in note
 
 
 @pytest.mark.parametrize("target", ["/nonexistent/x.png", "x.png"])
