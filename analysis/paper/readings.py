@@ -80,12 +80,14 @@ class JudgedReadings:
     values: tuple[JudgedValue, ...]
     leads: tuple[AveragedEffect, ...]
     """LaMix minus each rival, averaged over all readings and data sets."""
-    seeds: int
-    """The most seeds that LaMix shares with a rival in a case."""
     lost: int
     """Trials of LaMix or a rival that diverged or failed."""
     several: int
     """Places of the study that several configurations fill: none of these is chosen."""
+    begun: frozenset[Case]
+    """Cases with a trial of LaMix, finished or not."""
+    absent: tuple[str, ...]
+    """Rivals without a finished trial."""
 
     def readings(self) -> dict[Case, ClaimVerdict]:
         """Return the verdict of each reading over the data sets."""
@@ -94,6 +96,27 @@ class JudgedReadings:
         for case, verdict in self.verdicts.items():
             found.setdefault(tuple(case[axis] for axis in kept), set()).add(verdict)
         return {reading: _verdict_over_data(verdicts) for reading, verdicts in found.items()}
+
+    def verdicts_by_data(self) -> dict[Case, list[ClaimVerdict]]:
+        """Return by data set the verdict of each of its cases."""
+        found: dict[Case, list[ClaimVerdict]] = {}
+        for case, verdict in self.verdicts.items():
+            found.setdefault(self.data_of(case), []).append(verdict)
+        return found
+
+    def data_of(self, case: Case) -> Case:
+        """Return what data a case has, as the places of the questions that are no reading."""
+        pairs = zip(case, self.questions, strict=True)
+        return tuple(place for place, question in pairs if not question.is_reading)
+
+    def shared_seeds(self) -> list[int]:
+        """Return for each comparison of a case how many seeds LaMix shares with the rival."""
+        return [c.n for row in self.claim.rows for c in row.judgement.rivals if c.n]
+
+    @property
+    def seeds(self) -> int:
+        """The most seeds that LaMix shares with a rival in a case."""
+        return max(self.shared_seeds(), default=0)
 
     @property
     def open_questions(self) -> tuple[OpenQuestion, ...]:
@@ -159,9 +182,14 @@ def judge_readings(
         verdicts=verdicts,
         values=tuple(_judged_values(questions, verdicts, effects)),
         leads=effects[AVERAGE],
-        seeds=max((c.n for row in claim.rows for c in row.judgement.rivals), default=0),
         lost=sum(place.lost for place in counted),
         several=sum(place.several for place in places.values()),
+        begun=frozenset(rows),
+        absent=tuple(
+            name
+            for name, n in zip(RIVALS, rival_places, strict=True)
+            if not any(place.several or len(place.errors) for place in _with_method(places, n))
+        ),
     )
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from analysis.paper.readings import JudgedReadings, judge_readings
+
 FILE = Path(__file__).resolve().parents[2] / "search_spaces/paper/readings.yaml"
 Settings = dict[str, Any]
 SMALL: dict[str, list[Any]] = {
@@ -28,6 +30,14 @@ SMALL: dict[str, list[Any]] = {
     ],
 }
 """The study with fewer alternatives: 4 settings of 2 data sets, and 3 kinds of LaMix."""
+TINY = {
+    "dataset": SMALL["dataset"][:1],
+    "network": SMALL["network"],
+    "regularizer": SMALL["regularizer"][1:5],
+}
+ONE = {**TINY, "network": SMALL["network"][:1], "regularizer": SMALL["regularizer"][1:4]}
+"""One data set, and one reading."""
+SCALED = [200, 300]
 
 
 def shipped_space(scale: str = "paper") -> dict[str, Any]:
@@ -90,3 +100,21 @@ def made_up_readings(
             for place, error in enumerate(errors)
         ]
     return pd.DataFrame(rows)
+
+
+def judged(
+    behind: Callable[[Settings], float] = lambda settings: 0.0,
+    *,
+    space: Mapping[str, Sequence[Any]] = SMALL,
+    noise: float = 0.01,
+    **options: Any,
+) -> JudgedReadings:
+    """Return what made-up trials say of the conclusion."""
+    found = judge_readings(made_up_readings(space, behind, noise=noise, **options), space)
+    assert found is not None
+    return found
+
+
+def with_setting(name: str, value: Any, points: float) -> Callable[[Settings], float]:
+    """LaMix is behind by so many points where a setting has a value."""
+    return lambda settings: points * (settings.get(name) == value)

@@ -15,28 +15,20 @@ from analysis.report_page.study_answers import study_answers
 from analysis.statistics.averaged_effects import averaged_effects, complete_block
 from analysis.statistics.claims import ClaimVerdict
 from analysis.tables import rendering
-from tests.analysis.readings_trials import SMALL, made_up_readings, shipped_space
-
-TINY = {
-    "dataset": SMALL["dataset"][:1],
-    "network": SMALL["network"],
-    "regularizer": SMALL["regularizer"][1:5],
-}
-SCALED = [200, 300]
-
-
-def judged(behind=lambda settings: 0.0, *, space=SMALL, noise=0.01, **options):
-    return judge_readings(made_up_readings(space, behind, noise=noise, **options), space)
+from tests.analysis.readings_trials import (
+    SCALED,
+    SMALL,
+    TINY,
+    judged,
+    made_up_readings,
+    shipped_space,
+    with_setting,
+)
 
 
 def value_of(found, text):
     (value,) = [value for value in found.values if value.text == text]
     return value
-
-
-def with_setting(name, value, points):
-    """LaMix is behind by so many points where a setting has a value."""
-    return lambda settings: points * (settings.get(name) == value)
 
 
 def test_a_conclusion_that_holds_in_every_reading_depends_on_none():
@@ -74,7 +66,11 @@ def test_a_few_readings_are_named_one_by_one():
 def test_a_data_set_is_no_reading_and_the_conclusion_must_hold_on_all():
     found = judged(with_setting("dataset.name", "cifar100", 3.0))
     assert set(found.readings().values()) == {ClaimVerdict.CONTRADICTED}
-    assert "for the conclusion holds in none" in readings_sentence(found)
+    text = readings_sentence(found)
+    assert text.startswith(
+        "No, it does not: in none of 12 readings does the conclusion hold on all"
+    )
+    assert "on CIFAR-10 it is shown in all of 12 readings; on CIFAR-100 it fails in all of" in text
     assert value_of(found, "CIFAR-10").counts[ClaimVerdict.SUPPORTED] == 12
     assert value_of(found, "CIFAR-100").counts[ClaimVerdict.CONTRADICTED] == 12
 
@@ -103,8 +99,8 @@ def test_what_an_average_hides_stands_beside_it():
 def test_one_seed_decides_nothing_and_says_so():
     found = judged(lambda settings: 9.0, seeds=1)
     assert readings_sentence(found).startswith(
-        "Not decided: with one seed for each nothing tells a difference from chance, so that none "
-        "of 12 readings shows whether LaMix is on par with Mixup and CutMix, or better."
+        "Not decided: with one shared seed nothing tells LaMix from a rival, so that none of 12 "
+        "readings shows whether LaMix is on par with Mixup and CutMix, or better."
     )
     assert set(found.readings().values()) == {ClaimVerdict.UNDECIDED}
     assert not any(effect.is_told for value in found.values for effect in value.effects)
