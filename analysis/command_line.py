@@ -92,7 +92,9 @@ def _list_lines(paragraph: str, width: int) -> list[str]:
     for line in paragraph.splitlines():
         item = ITEM.match(line)
         below = " " * (item.end() if item else 0)
-        lines += textwrap.wrap(line, width, subsequent_indent=below)
+        lines += textwrap.wrap(
+            line, width, subsequent_indent=below, break_long_words=False, break_on_hyphens=False
+        )
     return lines
 
 

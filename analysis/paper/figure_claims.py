@@ -221,5 +221,5 @@ def _words(judged: JudgedCurve, claim: CurveClaim, *, comparable: bool) -> str:
         )
     opening = "Of the paper's claims"
     if not comparable:
-        opening = "In this setting, which is not the paper's and says nothing of its claims"
+        opening = "Of this setting alone, which is not the paper's"
     return f"{opening}: {'; '.join(parts)}."

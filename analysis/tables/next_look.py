@@ -15,6 +15,7 @@ from analysis.statistics.prediction import probability_decided, seeds_to_decide
 from analysis.statistics.repeated_pairs import difference_over_looks
 from analysis.tables.configurations import by_seed, data_sets
 from analysis.tables.feasibility import feasible_rows
+from analysis.tables.test_images import least_step
 
 MOST_FURTHER = 20
 """Further seeds beyond which nobody is invited."""
@@ -49,7 +50,8 @@ def foresee_next_look(
     if len(ran) < 2 or data_sets(ran).nunique() > 1:
         return None
     best, other = (by_seed(frame, key, objective) for key in ran[CONFIGURATION].iloc[:2])
-    seen = difference_over_looks(other, best, looks)
+    # Without it differences that are equal by chance would have no spread, and prove anything.
+    seen = difference_over_looks(other, best, looks, resolution=least_step(frame[objective]))
     if seen.n < 2:
         return None
     if seen.low > 0 or seen.high < 0:

@@ -21,6 +21,16 @@ UNKNOWN_SET = 10_000
 """Images that a data set is taken to have whose size is not known."""
 
 
+def least_step(values: "pd.Series[Any]") -> float:
+    """Return the least difference of two values: errors come in steps of an image; 0 of one value.
+
+    Rounded far below an image, since equal errors may differ in their last bits.
+    """
+    known = values.dropna().astype(float).round(4).drop_duplicates().sort_values()
+    steps = known.diff().dropna()
+    return float(steps.min()) if len(steps) else 0.0
+
+
 def image_share(trial: "pd.Series[Any]") -> float:
     """Return how many points of percent one test image of a trial is worth."""
     chosen: Any = trial.get("dataset.test_images")

@@ -231,6 +231,8 @@ def _path_elsewhere(key: str, value: Any, tree: Sequence[str]) -> str:
         ending = [path for path in tree if path == end or path.endswith(f".{end}")]
         if ending:
             meant = ".".join([min(ending, key=len), *steps[length:]])
+            if meant == key:
+                return f"; `{key}` stands at the root of the file"
             return f"; did you mean `{meant}`?"
     return ""
 

@@ -1,5 +1,7 @@
 """What a launch says before it starts: what changed, what is on record, what of other code."""
 
+from collections.abc import Iterable
+
 from analysis.counted import agreeing, count_text
 from study.file.changes import describe_changes
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
@@ -32,7 +34,6 @@ def describe_code(launch: StudyLaunch) -> list[str]:
 
 def describe_reconciliation(found: ReconciledStudy) -> list[str]:
     """Return what the user should know of the records before the study goes on."""
-    retired, restored = len(found.retired), len(found.restored)
     told = (
         (found.done, "is done and stays", "are done and stay"),
         (found.cut_off, "was cut off and goes on", "were cut off and go on"),
@@ -46,13 +47,25 @@ def describe_reconciliation(found: ReconciledStudy) -> list[str]:
             "lacks files of its diagnostics and is trained again",
             "lack files of their diagnostics and are trained again",
         ),
-        (
-            retired,
-            "on record no longer belongs to the study; it stays on record, out of its tables",
-            "on record no longer belong to the study; they stay on record, out of its tables",
-        ),
-        (restored, "belongs to the study again", "belong to the study again"),
     )
+    return [*_counted(told), *describe_belonging(found)]
+
+
+def describe_belonging(found: ReconciledStudy) -> list[str]:
+    """Return how many trials on record leave the study, and how many belong to it again."""
+    return _counted(
+        (
+            (
+                len(found.retired),
+                "on record no longer belongs to the study; it stays on record, out of its tables",
+                "on record no longer belong to the study; they stay on record, out of its tables",
+            ),
+            (len(found.restored), "belongs to the study again", "belong to the study again"),
+        )
+    )
+
+
+def _counted(told: Iterable[tuple[int, str, str]]) -> list[str]:
     return [
         f"{count_text(count, 'trial')} {agreeing(count, one, many)}."
         for count, one, many in told

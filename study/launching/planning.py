@@ -18,7 +18,7 @@ from study.launching.estimate import (
     estimate_study,
     planned_work,
 )
-from study.launching.opening_words import describe_code
+from study.launching.opening_words import describe_belonging, describe_code
 from study.launching.outlook import budget_lines
 from study.launching.places import choose_cluster, lend_place
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
@@ -74,7 +74,7 @@ def plan_study(launch: StudyLaunch, address: str | None) -> StudyPlan:
     Raises:
         LaunchRefusedError: if the cluster cannot be used or a trial cannot be measured.
     """
-    for sentence in describe_code(launch):
+    for sentence in (*describe_belonging(launch.found), *describe_code(launch)):
         launch.say(sentence)
     running = _running_elsewhere(launch)
     choose_cluster(address)

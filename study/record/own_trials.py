@@ -27,7 +27,7 @@ def trials_of_study(study: ResolvedStudy, frame: pd.DataFrame) -> pd.DataFrame:
         frame: as from `analysis.trials.load`.
     """
     if frame.empty or not {POINT, DATA_FINGERPRINT} <= set(frame.columns):
-        return frame
+        return frame.iloc[:0]  # nobody can say that they are
     numbers = pd.to_numeric(frame[CONFIGURATION_NUMBER], errors="coerce")
     points = {row: _point_of(frame[POINT].loc[row], study) for row in numbers.sort_values().index}
     held = {row: point for row, point in points.items() if point is not None}
@@ -50,9 +50,9 @@ def _point_of(text: Any, study: ResolvedStudy) -> dict[str, Any] | None:
 
 
 def _is_own(study: ResolvedStudy, point: dict[str, Any], row: "pd.Series[Any]") -> bool:
-    seed = int(row[SEED])
+    seed = pd.to_numeric(row[SEED], errors="coerce")  # NaN where the record is damaged
     if seed not in study.search.seed_list:
         return False
     configuration = study.configuration(point)
-    key = hash_configuration(configuration, data=row[DATA_FINGERPRINT], seed=seed)
+    key = hash_configuration(configuration, data=row[DATA_FINGERPRINT], seed=int(seed))
     return bool(key == row[TRIAL_KEY])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from study.record.errors import BUSY_SECONDS, ask_until_answered
+from study.record.errors import BUSY_SECONDS, RecordError, ask_until_answered
 from study.record.study_run import StudyRun
 from study.record.trial_runs import TrialRuns
 
@@ -62,10 +62,18 @@ class StudyWriter:
         is_new = not self.study_run.run_id
         try:
             self._ask(begin, failed="cannot put the study on record")
-        except BaseException:
+        except RecordError:
             if is_new:
-                self.study_run.take_back()
+                self._take_back()
             raise
+
+    def _take_back(self) -> None:
+        """Delete a run that was not begun, unless the study is another launch's by now."""
+        try:
+            self.check_right()
+        except RecordError:
+            return
+        self.study_run.take_back()
 
     def resolved_before(self) -> dict[str, Any] | None:
         """Return the study as the last launch resolved it, or None where that is not known.

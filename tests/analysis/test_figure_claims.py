@@ -69,9 +69,7 @@ def test_the_sentence_says_each_verdict_and_the_setting():
         "(6 values tested) serve alike, within 0.4 points, is supported."
     )
     narrow = figure_sentence("fig4", trials(**{"network.width": 4}))
-    assert narrow.startswith(
-        "In this setting, which is not the paper's and says nothing of its claims: that β = 0.5 "
-    )
+    assert narrow.startswith("Of this setting alone, which is not the paper's: that β = 0.5 ")
 
 
 def test_a_few_values_support_no_claim_of_all_and_may_yet_contradict_it():

@@ -93,6 +93,12 @@ def test_nobody_is_invited_where_the_best_is_told_already():
     assert (far.more, far.sentence) == (0, BEST_IS_TOLD)
 
 
+def test_equal_differences_of_whole_images_tell_nothing_apart():
+    step = 100 / 287  # both seeds differ by one image, which has no spread and is no proof
+    same = foreseen([step, 4 * step], [2 * step, 5 * step], looks=(2,))
+    assert same.sentence != BEST_IS_TOLD
+
+
 def test_nobody_is_invited_where_no_number_of_seeds_is_likely_to_decide():
     same = foreseen([10.0, 10.9, 10.2, 10.6, 10.1], [10.8, 10.1, 10.6, 10.2, 10.2], looks=(5,))
     assert same.more == 0

@@ -201,6 +201,7 @@ def test_a_launch_ends_within_its_budget_and_the_next_goes_on(tmp_path):
 def test_fewer_seeds_retire_trials_without_training_any(done):
     folder, _ = done
     flags = ("--set", "search.seeds=1")
+    assert "no longer belong" in folder.launch("--plan", *flags)
     output = folder.launch(*flags)
     assert "Nothing to do" in output and "no longer belong" in output
     retired = [run.data.tags.get("retired") == "true" for run in folder.runs()]

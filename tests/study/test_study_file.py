@@ -64,6 +64,13 @@ def only(found):
             "checkpoints, budget, ablate, notify, claims, plugins, include, scales; did you mean "
             "`search`?",
         ),
+        (
+            "search.ablate={parts: []}",
+            "search.ablate",
+            "there is no setting `ablate`; known: sampler, sampler_seed, configurations, seeds, "
+            "space, enqueue, objective, constraints, early_stopping; `ablate` stands at the root of "
+            "the file",
+        ),
         ("search.seeds=true", "search.seeds", "must be a whole number, but got `True`"),
         ("search.seeds=five", "search.seeds", "must be a whole number, but got `five`"),
         ("search.seeds=0", "search.seeds", "must be at least 1, but got `0`"),
