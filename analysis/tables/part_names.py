@@ -64,11 +64,11 @@ class PartNamer:
         """Label → switch."""
         return {switch.label: switch for switch in part_switches(self.ablate)}
 
-    def sign(self, term: Term) -> int:
+    def sign_of(self, term: Term) -> int:
         """Return −1 where an effect, told with each part instead of without it, turns round."""
         return prod(direction_of(self.switches[part]) or 1 for part in term)
 
-    def term(self, term: Term) -> str:
+    def term_name(self, term: Term) -> str:
         """Return what an effect is called."""
         names = [self._part(part) for part in term]
         return names[0] if len(names) == 1 else f"the interaction of {' and '.join(names)}"
@@ -78,13 +78,13 @@ class PartNamer:
 
         Each is told with its parts, not without them.
         """
-        said = self.term(term)
+        said = self.term_name(term)
         for alias in aliases:
-            said += f" {'plus' if self.sign(alias) == self.sign(term) else 'minus'} "
-            said += self.term(alias)
+            said += f" {'plus' if self.sign_of(alias) == self.sign_of(term) else 'minus'} "
+            said += self.term_name(alias)
         return said
 
-    def change(self, part: str) -> str:
+    def change_text(self, part: str) -> str:
         """Return what a part turns to from what: ``without A``, ``with beta = 0.5 in place of 1``.
 
         A part that one side has and the other has not is told without it.
@@ -92,7 +92,7 @@ class PartNamer:
         switch = self.switches[part]
         return f"without {part_name(switch)}" if direction_of(switch) else f"with {_turned(switch)}"
 
-    def point(self, on: Mapping[str, bool]) -> str:
+    def point_text(self, on: Mapping[str, bool]) -> str:
         """Return which configuration of the design has these parts on: ``without A``."""
         odd = {"one_out": False, "one_in": True}.get(self.ablate["design"])
         told = [part for part in on if on[part] == odd] or list(on)

@@ -109,21 +109,27 @@ def _known_sentences(
             yield f"No effect is told apart from none of: {listed}."
         elif rest:
             others = f"The other {count_text(len(rest), 'effect')}"
-            summed = ", summed with their aliases," if any(k.effect.aliases for k in rest) else ""
-            yield f"{others}{summed} are not told apart from none."
+            yield f"{others}{_summed_text(rest, 'their')} are not told apart from none."
     else:
         most = max(max(-k.effect.low, k.effect.high) for k in known)
-        which = f"each of the {len(known)}" if len(known) > 1 else "it"
+        bounded = f"each of the {len(known)}" if len(known) > 1 else "it"
         if len(known) == 1 and not alone:
-            which = f"that of {_named(known[0], namer)}"
-        summed = any(each.effect.aliases for each in known)
+            bounded = f"that of {_named(known[0], namer)}"
         yield (
-            f"No effect of a part on the {subject} is told apart from none: {which}"
-            f"{', summed with its aliases,' if summed else ''} is smaller than "
+            f"No effect of a part on the {subject} is told apart from none: {bounded}"
+            f"{_summed_text(known, 'its')} is smaller than "
             f"{bound_text(most)} points {read}."
         )
     if any(each.effect.aliases for each in rest):
         yield "Effects that cancel in such a sum stay unseen."
+
+
+def _summed_text(effects: Sequence[_KnownEffect], whose: str) -> str:
+    """Return that it is sums with aliases which are spoken of, where there are any."""
+    aliased = [bool(each.effect.aliases) for each in effects]
+    if not any(aliased):
+        return ""
+    return f", summed with {whose} aliases{'' if all(aliased) else ' where there are any'},"
 
 
 def _lost_sentences(effects: Sequence[_KnownEffect], namer: PartNamer) -> Iterator[str]:
@@ -146,25 +152,22 @@ def _loss_text(lost: Sequence[LostSeeds], namer: PartNamer) -> str:
     outcomes = sorted({outcome for each in lost for outcome in each.outcomes})
     count = sum(len(each.outcomes) for each in lost)
     total = count_text(sum(each.seeds for each in lost), "seed")
-    place = namer.point(lost[0].on) if len(lost) == 1 else f"of {len(lost)} configurations"
+    place = namer.point_text(lost[0].on) if len(lost) == 1 else f"of {len(lost)} configurations"
     return f"{count} of {total} {place} {' or '.join(outcomes)}"
 
 
 def _effect_text(known: _KnownEffect, namer: PartNamer, subject: str) -> str:
     effect = known.effect
-    term, sign = effect.term, namer.sign(effect.term)
+    term, sign = effect.term, namer.sign_of(effect.term)
     contained = ""
     if effect.aliases:
         both = namer.with_aliases(term, effect.aliases)
         contained = f" (that is {both}, which the fraction does not tell apart)"
     if len(term) > 1:
+        meaning = "" if contained else _interaction_text(sign * effect.estimate)
         ends = sorted((sign * effect.low, sign * effect.high))
         change, interval = _change_texts(sign * effect.estimate, *ends)
-        less, more = ("less", "more") if sign * effect.estimate > 0 else ("more", "less")
-        return (
-            f"{namer.term(term)} is {change} points {interval} (each lowers the error {less}, or "
-            f"raises it {more}, with the other){contained}{known.where}"
-        )
+        return f"{namer.term_name(term)} is {change} points {interval}{meaning}{contained}{known.where}"
     # Told without a part, an effect is the negative of that with it.
     if direction_of(namer.switches[term[0]]):
         sign = -sign
@@ -172,9 +175,14 @@ def _effect_text(known: _KnownEffect, namer: PartNamer, subject: str) -> str:
     ends = sorted((abs(effect.low), abs(effect.high)))
     change, interval = _change_texts(abs(effect.estimate), *ends)
     return (
-        f"{namer.change(term[0])} the {subject} {verb} by {change} points {interval}"
+        f"{namer.change_text(term[0])} the {subject} {verb} by {change} points {interval}"
         f"{contained}{known.where}"
     )
+
+
+def _interaction_text(change: float) -> str:
+    less, more = ("less", "more") if change > 0 else ("more", "less")
+    return f" (each lowers the error {less}, or raises it {more}, with the other)"
 
 
 def _change_texts(change: float, low: float, high: float) -> tuple[str, str]:

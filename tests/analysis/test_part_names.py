@@ -59,6 +59,20 @@ def test_an_effect_of_a_fraction_is_told_with_its_aliases():
     assert text.endswith("Effects that cancel in such a sum stay unseen.")
 
 
+def test_of_effects_some_of_which_have_aliases_it_is_said_which_are_sums():
+    four = {f"regularizer.{letter}": True for letter in "abcd"}
+    none = dict.fromkeys(four, False)
+    resolved = resolved_of("fraction", start=none, to=four)
+    settings = settings_of_design("fraction", none, four)
+    text = parts_sentence(frame_of(lambda s: 20.0, settings), resolved)
+    assert "each of the 7, summed with its aliases where there are any, is smaller" in text
+    both = ("regularizer.a", "regularizer.b")
+    text = parts_sentence(frame_of(lambda s: 20.0 - (s[both[0]] == s[both[1]]), settings), resolved)
+    assert "The interaction of a and b is −1.0" in text
+    assert "(that is the interaction of a and b plus the interaction of c and d, which" in text
+    assert "with the other" not in text
+
+
 MIXED_START = {BATCHES: False, LABEL: "learned"}
 MIXED_TO = {BATCHES: True, LABEL: "none"}
 
