@@ -167,7 +167,8 @@ def _effect_text(known: _KnownEffect, namer: PartNamer, subject: str) -> str:
         meaning = "" if contained else _interaction_text(sign * effect.estimate)
         ends = sorted((sign * effect.low, sign * effect.high))
         change, interval = _change_texts(sign * effect.estimate, *ends)
-        return f"{namer.term_name(term)} is {change} points {interval}{meaning}{contained}{known.where}"
+        name = namer.term_name(term)
+        return f"{name} is {change} points {interval}{meaning}{contained}{known.where}"
     # Told without a part, an effect is the negative of that with it.
     if direction_of(namer.switches[term[0]]):
         sign = -sign
