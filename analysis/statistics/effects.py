@@ -58,6 +58,8 @@ class PartEffect:
     """Seeds that every configuration of the contrast has."""
     aliases: tuple[Term, ...]
     """Effects of one or two parts that the estimate contains as well."""
+    points: tuple[int, ...]
+    """Rows of the design whose configurations the estimate is made of."""
 
 
 def design_points(
@@ -121,10 +123,17 @@ def part_effects(
     p = np.where(np.isnan(df), np.nan, np.where(means == 0, 1.0, 2 * special.stdtr(df, t)))
     return tuple(
         PartEffect(
-            term, float(m), *possible_difference(m - h, m + h), float(q), float(c), int(n), alias
+            term,
+            float(m),
+            *possible_difference(m - h, m + h),
+            float(q),
+            float(c),
+            int(n),
+            alias,
+            tuple(map(int, np.flatnonzero(contrast))),
         )
-        for term, m, h, q, c, n, alias in zip(
-            terms, means, half, p, holm_adjusted(p), seeds, aliases, strict=True
+        for term, m, h, q, c, n, alias, contrast in zip(
+            terms, means, half, p, holm_adjusted(p), seeds, aliases, contrasts, strict=True
         )
     )
 

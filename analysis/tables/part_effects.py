@@ -4,21 +4,32 @@ Where the space holds settings beside the ablation, such as data sets and networ
 effects of its own: they are not averaged over settings, which are no sample of anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.record.names import SEED
+from analysis.record.names import COMPLETED, OUTCOME, SEED
 from analysis.statistics.ablated_parts import part_switches, switched_point
 from analysis.statistics.effects import PartEffect, Term, design_points, part_effects
 from analysis.statistics.looks import present_share
 from analysis.statistics.p_values import holm_adjusted
-from analysis.tables.configurations import completed_trials, factors_of, hashable_value
-from analysis.tables.display_names import display_name, number_text, setting_value_text
+from analysis.tables.configurations import (
+    LOST,
+    completed_trials,
+    factors_of,
+    hashable_value,
+)
+from analysis.tables.display_names import (
+    display_name,
+    number_text,
+    setting_value_text,
+    with_capital,
+)
 from analysis.tables.paired import p_text
+from analysis.tables.part_names import meaning_of
 from analysis.tables.printed import interval_text
 from analysis.tables.rendering import TableCell, TableGrid
 from analysis.tables.test_images import image_share
@@ -26,22 +37,45 @@ from trainables.metrics import TEST_ERROR_LAST
 
 LEVEL = 0.95
 """Of each interval."""
-ORDER_MATTERS = {
-    "one_out": "Each part against all parts: the error with it minus the error without it.",
-    "one_in": "Each part alone against none: the error with it minus the error without it.",
-    "path": "Each part against those before it: an effect depends on the order.",
-    "factorial": "Each effect is an average over the other parts.",
-    "fraction": "Each effect is an average over the other parts, and contains its aliases.",
+FURTHER = {
+    "path": ": an effect depends on the order",
+    "fraction": ", and contains its aliases",
 }
+"""What an effect's note adds to its meaning."""
+SURVIVORS_NOTE = (
+    "An effect with lost seeds, which diverged or failed, is that of the survivors: they flatter "
+    "their side, so it is undecided."
+)
+
+
+@dataclass(frozen=True)
+class LostSeeds:
+    """Seeds of one configuration that diverged or failed for good."""
+
+    point: int
+    """Its row in the design."""
+    on: Mapping[str, bool]
+    """Label of each switch → whether it is on there."""
+    outcomes: tuple[str, ...]
+    """What became of each lost seed."""
+    seeds: int
+    """Seeds that the configuration was tried with."""
 
 
 @dataclass(frozen=True)
 class SettingEffects:
     """What the parts do in one setting, such as one data set with one network."""
 
+    columns: tuple[str, ...]
+    """What tells settings apart; empty where there is one setting."""
     setting: tuple[Any, ...]
-    """Values of the columns that tell settings apart; empty where there is one setting."""
+    """The values of the columns."""
     effects: tuple[PartEffect, ...]
+    lost: tuple[LostSeeds, ...]
+
+    def lost_of(self, effect: PartEffect) -> tuple[LostSeeds, ...]:
+        """Return the lost seeds of the configurations that an effect is made of."""
+        return tuple(each for each in self.lost if each.point in effect.points)
 
 
 def effects_of(
@@ -67,29 +101,55 @@ def effects_of(
     full = completed_trials(frame)
     if metric not in full or full.empty:
         return []
-    columns = setting_columns(full, resolved)
-    settings = [tuple(map(hashable_value, row)) for row in full[columns].itertuples(index=False)]
-    shown = dict(zip(settings, full[columns].itertuples(index=False, name=None), strict=True))
+    ended = frame[frame[OUTCOME].isin([COMPLETED, *LOST])]
+    columns = setting_columns(ended, resolved)
+    settings = [tuple(map(hashable_value, row)) for row in ended[columns].itertuples(index=False)]
+    shown = dict(zip(settings, ended[columns].itertuples(index=False, name=None), strict=True))
     found = []
     for setting, values in shown.items():
-        within = full[[each == setting for each in settings]]
-        effects = _effects_within(within, resolved["ablate"], metric, looks, level)
-        found.append(SettingEffects(values, effects))
+        within = ended[[each == setting for each in settings]]
+        effects = _effects_within(
+            completed_trials(within),
+            resolved["ablate"],
+            metric,
+            looks,
+            level,
+            image_share(within.iloc[0]),
+        )
+        lost = tuple(_lost_within(within, resolved["ablate"]))
+        found.append(SettingEffects(tuple(columns), values, effects, lost))
     return _corrected_together(found)
 
 
 def setting_columns(frame: pd.DataFrame, resolved: Mapping[str, Any]) -> list[str]:
     """Return the columns by which the settings differ that an ablation is made in.
 
-    What follows from the parts is none of them: only what the space itself holds beside them.
+    What follows from the parts is none of them: only what the space itself holds beside them. A
+    setting that the space asks for counts even where no trial has run in it.
     """
     parts, space = resolved["ablate"]["to"], resolved["search"]["space"]
     beside = {path: domain for path, domain in space.items() if path not in parts}
-    return [
+    varied = [
         name
         for name in factors_of(frame)
         if name not in parts and any(name == path or name.startswith(f"{path}.") for path in beside)
     ]
+    asked = [name for path, domain in beside.items() for name in _asked_columns(path, domain)]
+    return list(dict.fromkeys([*(name for name in asked if name in frame), *varied]))
+
+
+def _asked_columns(path: str, domain: Any) -> list[str]:
+    """Return the columns by which the values of a searched path differ, as its space has them."""
+    if not isinstance(domain, list | tuple):
+        return [path]
+    if not any(isinstance(value, Mapping) for value in domain):
+        return [path] if len(domain) > 1 else []
+    alternatives = [value for value in domain if isinstance(value, Mapping)]
+    rows = [
+        {f"{path}.{key}": item for key, item in value.items() if not isinstance(item, Mapping)}
+        for value in alternatives
+    ]
+    return factors_of(pd.DataFrame(rows))
 
 
 def _effects_within(
@@ -98,34 +158,61 @@ def _effects_within(
     metric: str,
     looks: Sequence[int],
     level: float,
+    resolution: float,
 ) -> tuple[PartEffect, ...]:
-    switches = part_switches(ablate)
-    points = design_points([switch.label for switch in switches], ablate["design"])
-    designed = (switched_point(switches, on, ablate["to"]) for on in points)
-    rows = {tuple(map(hashable_value, point.values())): row for row, point in enumerate(designed)}
+    points, rows = _designed(ablate)
     seeds = {seed: column for column, seed in enumerate(sorted(trials[SEED].unique()))}
     errors = np.full((len(points), len(seeds)), np.nan)
     for _, trial in trials.iterrows():
-        row = rows.get(tuple(hashable_value(trial.get(path)) for path in ablate["to"]))
+        row = rows.get(_point_of(trial, ablate))
         if row is not None:
             errors[row, seeds[trial[SEED]]] = float(trial[metric])
     share = present_share(looks, len(seeds)) if len(seeds) > 1 else 1.0
     effects = part_effects(
-        points,
-        errors,
-        ablate["design"],
-        level=1 - (1 - level) * share,
-        resolution=image_share(trials.iloc[0]),
+        points, errors, ablate["design"], level=1 - (1 - level) * share, resolution=resolution
     )
     return tuple(replace(effect, p=min(effect.p / share, 1.0)) for effect in effects)
+
+
+def _lost_within(trials: pd.DataFrame, ablate: Mapping[str, Any]) -> Iterator[LostSeeds]:
+    """Yield for each configuration of the design the seeds that it lost, where it lost any."""
+    points, rows = _designed(ablate)
+    outcomes: dict[int, dict[Any, str]] = {}
+    for _, trial in trials.iterrows():
+        row = rows.get(_point_of(trial, ablate))
+        if row is not None:
+            of_row = outcomes.setdefault(row, {})
+            if of_row.get(trial[SEED]) != COMPLETED:
+                of_row[trial[SEED]] = str(trial[OUTCOME])
+    for row, of_row in sorted(outcomes.items()):
+        lost = tuple(outcome for outcome in of_row.values() if outcome != COMPLETED)
+        if lost:
+            yield LostSeeds(row, points[row], lost, len(of_row))
+
+
+def _designed(
+    ablate: Mapping[str, Any],
+) -> tuple[list[dict[str, bool]], dict[tuple[Hashable, ...], int]]:
+    """Return the design's configurations, by what is on in each, and values → row."""
+    switches = part_switches(ablate)
+    points = design_points([switch.label for switch in switches], ablate["design"])
+    designed = (switched_point(switches, on, ablate["to"]) for on in points)
+    rows = {tuple(map(hashable_value, point.values())): row for row, point in enumerate(designed)}
+    return points, rows
+
+
+def _point_of(trial: "pd.Series[Any]", ablate: Mapping[str, Any]) -> tuple[Hashable, ...]:
+    return tuple(hashable_value(trial.get(path)) for path in ablate["to"])
 
 
 def _corrected_together(found: list[SettingEffects]) -> list[SettingEffects]:
     corrected = iter(holm_adjusted([effect.p for each in found for effect in each.effects]))
     return [
-        SettingEffects(
-            each.setting,
-            tuple(replace(effect, holm_p=float(next(corrected))) for effect in each.effects),
+        replace(
+            each,
+            effects=tuple(
+                replace(effect, holm_p=float(next(corrected))) for effect in each.effects
+            ),
         )
         for each in found
     ]
@@ -145,19 +232,24 @@ def effect_grid(
     found = effects_of(frame, resolved, metric, looks=looks)
     if not found:
         return None
-    settings = setting_columns(completed_trials(frame), resolved)
+    settings = found[0].columns
+    lossy = any(each.lost for each in found)
     aliased = any(effect.aliases for each in found for effect in each.effects)
     rows = [
         [
             *(TableCell(setting_value_text(value)) for value in each.setting),
             *_effect_cells(effect, aliased=aliased),
+            *([_lost_cell(each, effect)] if lossy else []),
         ]
         for each in found
         for effect in each.effects
     ]
     named = [*map(display_name, settings), "part"]
     numbers = ["effect (points)", "95% interval", "p", "p, Holm", "seeds"]
-    header = [*named, *numbers, *(["also contains"] if aliased else [])]
+    lost = ["lost seeds"] if lossy else []
+    header = [*named, *numbers, *(["also contains"] if aliased else []), *lost]
+    ablate = resolved["ablate"]
+    meaning = f"{with_capital(meaning_of(ablate))}{FURTHER.get(ablate['design'], '')}."
     return TableGrid(
         title="Effects of the parts",
         header=[("", name) for name in header],
@@ -165,9 +257,10 @@ def effect_grid(
         notes=[
             f"Differences of {display_name(metric)}, seed by seed: with a part as under "
             "`to` minus as under `from`; below 0 the part helps as it is under `to`. "
-            f"{ORDER_MATTERS[resolved['ablate']['design']]}"
+            f"{meaning}",
+            *([SURVIVORS_NOTE] if lossy else []),
         ],
-        numeric=[name in numbers for name in header],
+        numeric=[name in (*numbers, *lost) for name in header],
     )
 
 
@@ -182,6 +275,11 @@ def _effect_cells(effect: PartEffect, *, aliased: bool) -> list[TableCell]:
     ]
     also = ", ".join(_term_text(term) for term in effect.aliases)
     return [*cells, TableCell(also)] if aliased else cells
+
+
+def _lost_cell(found: SettingEffects, effect: PartEffect) -> TableCell:
+    lost = sum(len(each.outcomes) for each in found.lost_of(effect))
+    return TableCell(str(lost) if lost else "")
 
 
 def _term_text(term: Term) -> str:

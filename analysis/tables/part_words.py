@@ -1,5 +1,6 @@
 """The effects of an ablation's parts in a sentence, with intervals that hold at once."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,8 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.counted import count_text
-from analysis.statistics.ablated_parts import PartSwitch, part_switches
-from analysis.statistics.effects import PartEffect, Term
+from analysis.statistics.effects import PartEffect
 from analysis.tables.configurations import hashable_value
 from analysis.tables.display_names import (
     display_name,
@@ -16,31 +16,27 @@ from analysis.tables.display_names import (
     setting_value_text,
     with_capital,
 )
-from analysis.tables.part_effects import LEVEL, effects_of
-from analysis.tables.printed import interval_text
+from analysis.tables.part_effects import LEVEL, LostSeeds, SettingEffects, effects_of
+from analysis.tables.part_names import PartNamer, direction_of, meaning_of
 from trainables.metrics import TEST_ERROR_LAST
 
 SHOWN = 3
 """Effects that the sentence names; the table has all."""
-ABSENT = {hashable_value(value) for value in (False, "none", None)}
-"""Values of a setting that take its part away."""
-PART_NAMES = {"original_batches": "batches of original images", "global_label": "the global label"}
-"""What a part is called that a setting adds or takes away; other settings speak for themselves."""
-MEANINGS = {
-    "one_out": "each part against all parts",
-    "one_in": "each part alone against none",
-    "path": "each part after those before it",
-    "factorial": "each averaged over the other parts",
-    "fraction": "each averaged over the other parts",
-}
+MOST_DIGITS = 6
+"""Decimals of an effect that two would round to none."""
 
 
 @dataclass(frozen=True)
 class _KnownEffect:
-    """An effect with an interval, and in which setting it is."""
+    """An effect, in which setting it is, and the seeds that its configurations lost."""
 
     effect: PartEffect
     where: str
+    lost: tuple[LostSeeds, ...]
+
+    @property
+    def is_measured(self) -> bool:
+        return self.effect.low == self.effect.low
 
     @property
     def is_told(self) -> bool:
@@ -63,100 +59,161 @@ def parts_sentence(
         looks: numbers of seeds at which the study was looked at.
     """
     found = effects_of(frame, resolved, metric, looks=looks)
-    several = len(found) > 1
     count = sum(effect.low == effect.low for each in found for effect in each.effects)
-    known = [
-        _KnownEffect(effect, _setting_text(each.setting) if several else "")
+    effects = [
+        _KnownEffect(effect, _setting_text(each), each.lost_of(effect))
         for each in effects_of(
             frame, resolved, metric, looks=looks, level=1 - (1 - LEVEL) / max(count, 1)
         )
         for effect in each.effects
-        if effect.low == effect.low
     ]
     if not found:
         return ""
-    if not known:
+    if not any(each.is_measured or each.lost for each in effects):
         return "With fewer than two seeds in common no effect of a part is told from chance."
-    return " ".join(_sentences(known, resolved["ablate"], metric))
+    return " ".join(_sentences(effects, resolved["ablate"], metric))
 
 
 def _sentences(
-    known: Sequence[_KnownEffect], ablate: Mapping[str, Any], metric: str
+    effects: Sequence[_KnownEffect], ablate: Mapping[str, Any], metric: str
 ) -> Iterator[str]:
-    switches = {switch.label: switch for switch in part_switches(ablate)}
+    namer = PartNamer(ablate)
+    known = [each for each in effects if each.is_measured and not each.lost]
+    if known:
+        yield from _known_sentences(known, namer, metric, alone=len(effects) == 1)
+    yield from _lost_sentences([each for each in effects if each.lost], namer)
+    unmeasured = [each for each in effects if not each.is_measured and not each.lost]
+    if unmeasured:
+        named = (
+            f"For {'; '.join(_named(each, namer) for each in unmeasured)}"
+            if len(unmeasured) <= SHOWN
+            else f"For {count_text(len(unmeasured), 'further effect')}"
+        )
+        yield f"{named} there are no two seeds in common to measure by."
+
+
+def _known_sentences(
+    known: Sequence[_KnownEffect], namer: PartNamer, metric: str, *, alone: bool
+) -> Iterator[str]:
     told = sorted((k for k in known if k.is_told), key=lambda k: -abs(k.effect.estimate))
     what, _, which = display_name(metric).partition(", ")
     subject = f"{what}{f' ({which})' if which else ''}"
-    read = f"(95%{', all at once' if len(known) > 1 else ''}; {MEANINGS[ablate['design']]})"
-    if not told:
-        most = max(max(-k.effect.low, k.effect.high) for k in known)
-        yield (
-            f"No effect of a part on the {subject} is told apart from none: "
-            f"{'each of the ' + str(len(known)) if len(known) > 1 else 'it'} is smaller than "
-            f"{number_text(most)} points {read}."
-        )
-        return
-    named = "; ".join(_effect_text(each, switches, subject) for each in told[:SHOWN])
-    more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-    yield f"{with_capital(named)}{more} {read}."
+    read = f"(95%{', all at once' if len(known) > 1 else ''}; {meaning_of(namer.ablate)})"
     rest = [each for each in known if not each.is_told]
-    if not rest:
-        return
-    if len(rest) <= SHOWN:
-        listed = "; ".join(_named(each, switches) for each in rest)
-        yield f"No effect is told apart from none of: {listed}."
+    if told:
+        named = "; ".join(_effect_text(each, namer, subject) for each in told[:SHOWN])
+        more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+        yield f"{with_capital(named)}{more} {read}."
+        if 0 < len(rest) <= SHOWN:
+            listed = "; ".join(_named(each, namer) for each in rest)
+            yield f"No effect is told apart from none of: {listed}."
+        elif rest:
+            others = f"The other {count_text(len(rest), 'effect')}"
+            yield f"{others}{_summed_text(rest, 'their')} are not told apart from none."
     else:
-        yield f"The other {count_text(len(rest), 'effect')} are not told apart from none."
+        most = max(max(-k.effect.low, k.effect.high) for k in known)
+        bounded = f"each of the {len(known)}" if len(known) > 1 else "it"
+        if len(known) == 1 and not alone:
+            bounded = f"that of {_named(known[0], namer)}"
+        yield (
+            f"No effect of a part on the {subject} is told apart from none: {bounded}"
+            f"{_summed_text(known, 'its')} is smaller than "
+            f"{bound_text(most)} points {read}."
+        )
+    if any(each.effect.aliases for each in rest):
+        yield "Effects that cancel in such a sum stay unseen."
 
 
-def _effect_text(known: _KnownEffect, switches: Mapping[str, PartSwitch], subject: str) -> str:
+def _summed_text(effects: Sequence[_KnownEffect], whose: str) -> str:
+    """Return that it is sums with aliases which are spoken of, where there are any."""
+    aliased = [bool(each.effect.aliases) for each in effects]
+    if not any(aliased):
+        return ""
+    return f", summed with {whose} aliases{'' if all(aliased) else ' where there are any'},"
+
+
+def _lost_sentences(effects: Sequence[_KnownEffect], namer: PartNamer) -> Iterator[str]:
+    """Say which effects are undecided, by the lost seeds: the survivors flatter their side."""
+    groups: dict[tuple[str, str], list[_KnownEffect]] = {}
+    for each in effects:
+        groups.setdefault((_loss_text(each.lost, namer), each.where), []).append(each)
+    for (loss, where), group in groups.items():
+        names = [namer.with_aliases(each.effect.term, each.effect.aliases) for each in group]
+        if len(names) == 1:
+            said = f"the effect of {names[0]} is undecided"
+        elif len(names) <= SHOWN:
+            said = f"these effects are undecided: {'; '.join(names)}"
+        else:
+            said = f"{len(names)} effects are undecided"
+        yield f"{loss}{where}: {said}."
+
+
+def _loss_text(lost: Sequence[LostSeeds], namer: PartNamer) -> str:
+    outcomes = sorted({outcome for each in lost for outcome in each.outcomes})
+    count = sum(len(each.outcomes) for each in lost)
+    total = count_text(sum(each.seeds for each in lost), "seed")
+    place = namer.point_text(lost[0].on) if len(lost) == 1 else f"of {len(lost)} configurations"
+    return f"{count} of {total} {place} {' or '.join(outcomes)}"
+
+
+def _effect_text(known: _KnownEffect, namer: PartNamer, subject: str) -> str:
     effect = known.effect
-    low, high, change = effect.low, effect.high, effect.estimate
-    also = " or ".join(_term_name(term, switches) for term in effect.aliases)
-    contained = f" (which may be that of {also})" if also else ""
-    if len(effect.term) > 1:
-        said = f"{_term_name(effect.term, switches)} is {number_text(change)} points"
-        return f"{said} {interval_text(low, high)}{contained}{known.where}"
-    switch = switches[effect.term[0]]
-    if (name := _part_taken_away(switch)) is not None:
-        lead = f"without {name}"
-        if _is_absent(switch.off):
-            low, high, change = -high, -low, -change
-    else:
-        lead = f"with {_values_text(switch.on)} in place of {_values_text(switch.off)}"
-    verb = "rises" if change > 0 else "falls"
-    if change < 0:
-        low, high, change = -high, -low, -change
+    term, sign = effect.term, namer.sign_of(effect.term)
+    contained = ""
+    if effect.aliases:
+        both = namer.with_aliases(term, effect.aliases)
+        contained = f" (that is {both}, which the fraction does not tell apart)"
+    if len(term) > 1:
+        meaning = "" if contained else _interaction_text(sign * effect.estimate)
+        ends = sorted((sign * effect.low, sign * effect.high))
+        change, interval = _change_texts(sign * effect.estimate, *ends)
+        name = namer.term_name(term)
+        return f"{name} is {change} points {interval}{meaning}{contained}{known.where}"
+    # Told without a part, an effect is the negative of that with it.
+    if direction_of(namer.switches[term[0]]):
+        sign = -sign
+    verb = "rises" if sign * effect.estimate > 0 else "falls"
+    ends = sorted((abs(effect.low), abs(effect.high)))
+    change, interval = _change_texts(abs(effect.estimate), *ends)
     return (
-        f"{lead} the {subject} {verb} by {number_text(change)} points "
-        f"{interval_text(low, high)}{contained}{known.where}"
+        f"{namer.change_text(term[0])} the {subject} {verb} by {change} points {interval}"
+        f"{contained}{known.where}"
     )
 
 
-def _named(known: _KnownEffect, switches: Mapping[str, PartSwitch]) -> str:
-    return f"{_term_name(known.effect.term, switches)}{known.where}"
+def _interaction_text(change: float) -> str:
+    less, more = ("less", "more") if change > 0 else ("more", "less")
+    return f" (each lowers the error {less}, or raises it {more}, with the other)"
 
 
-def _term_name(term: Term, switches: Mapping[str, PartSwitch]) -> str:
-    names = [_part_taken_away(switches[part]) or _values_text(switches[part].on) for part in term]
-    return names[0] if len(names) == 1 else f"the interaction of {' and '.join(names)}"
+def _change_texts(change: float, low: float, high: float) -> tuple[str, str]:
+    """Return an effect that is told and its interval, with enough decimals to be none nowhere."""
+    digits = next(
+        (n for n in range(2, MOST_DIGITS) if all(round(abs(x), n) for x in (change, low, high))),
+        MOST_DIGITS,
+    )
+    ends = f"[{number_text(low, digits)}, {number_text(high, digits)}]"
+    return number_text(change, digits), ends
 
 
-def _part_taken_away(switch: PartSwitch) -> str | None:
-    """Return what a part is called that one side has and the other has not, else nothing."""
-    if len(switch.on) != 1 or _is_absent(switch.on) == _is_absent(switch.off):
-        return None
-    key = next(iter(switch.on)).rpartition(".")[2]
-    return PART_NAMES.get(key, key.replace("_", " "))
+def bound_text(value: float) -> str:
+    """Return what a value does not exceed, rounded up."""
+    return number_text(max(math.ceil(round(value * 100, 6)) / 100, 0.01))
 
 
-def _is_absent(values: Mapping[str, Any]) -> bool:
-    return hashable_value(next(iter(values.values()))) in ABSENT
+def _named(known: _KnownEffect, namer: PartNamer) -> str:
+    return f"{namer.with_aliases(known.effect.term, known.effect.aliases)}{known.where}"
 
 
-def _values_text(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{path} = {setting_value_text(value)}" for path, value in values.items())
-
-
-def _setting_text(setting: Sequence[Any]) -> str:
-    return f" ({', '.join(setting_value_text(value) for value in setting)})"
+def _setting_text(found: SettingEffects) -> str:
+    """Return the setting of effects: components by name, other settings by name and value."""
+    said = []
+    last = [name.rpartition(".")[2] for name in found.columns]
+    held = [hashable_value(value) is not None for value in found.setting]
+    for name, short, value, given in zip(found.columns, last, found.setting, held, strict=True):
+        if short == "name":
+            said.append(setting_value_text(value))
+        elif given or not any(held):
+            shown = short.replace("_", " ") if last.count(short) == 1 else name
+            said.append(f"{shown} {setting_value_text(value)}")
+    return f" ({', '.join(said)})" if said else ""

@@ -7,8 +7,8 @@ import pytest
 from analysis.report_page.headline import headline_of
 from analysis.report_page.study_answers import study_answers
 from analysis.tables.configurations import factors_of, over_configurations
-from analysis.tables.part_effects import effects_of
-from analysis.tables.part_words import parts_sentence
+from analysis.tables.part_effects import effect_grid, effects_of
+from analysis.tables.part_words import bound_text, parts_sentence
 
 BATCHES, LABEL, BETA = (
     "regularizer.original_batches",
@@ -41,6 +41,13 @@ def frame_of(error, settings, *, seeds=5, noise=0.002):
             for seed in range(seeds)
         ]
     )
+
+
+def lose(frame, settings, count, outcome="diverged"):
+    """The trials, of which the first few of some settings have no number."""
+    chosen = frame[(frame[list(settings)] == pd.Series(settings)).all(axis=1)].index[:count]
+    frame.loc[chosen, ["outcome", "test_error_last"]] = [outcome, None]
+    return frame
 
 
 FACTORIAL = [
@@ -82,8 +89,7 @@ def test_values_that_take_no_part_away_are_told_as_they_are():
     frame = frame_of(lambda s: 20 + 2 * s[BETA], [start, to])
     text = parts_sentence(frame, resolved_of("one_out", start=start, to=to))
     assert text.startswith(
-        "With regularizer.beta = 0.5 in place of regularizer.beta = 1 the test error (last epoch) "
-        "falls by 1.0"
+        "With regularizer.beta = 0.5 in place of 1 the test error (last epoch) falls by 1.0"
     )
     assert "(95%; each part against all parts)" in text
 
@@ -153,8 +159,8 @@ def test_of_a_hundred_ablations_without_an_effect_hardly_any_tells_one():
 
 
 def test_the_answer_of_an_ablation_is_its_effects_not_its_lowest_configuration():
-    frame, resolved = frame_of(label_helps, FACTORIAL), resolved_of("factorial")
-    frame.loc[frame.index[-1], ["outcome", "test_error_last"]] = ["diverged", None]
+    resolved = resolved_of("one_out")
+    frame = lose(frame_of(label_helps, ONE_OUT), {BATCHES: False}, 1)
     factors = factors_of(frame)
     table = over_configurations(frame, factors, "test_error_last", selects=False)
     answered = study_answers("parts", "quick", resolved, frame)
@@ -164,3 +170,87 @@ def test_the_answer_of_an_ablation_is_its_effects_not_its_lowest_configuration()
     assert text.startswith("Without the global label the test error (last epoch) rises by 0.8")
     assert "lowest" not in text.partition("no mean")[0]
     assert "1 trial diverged or failed" in text
+
+
+# What has no number
+
+
+def test_a_part_that_was_not_measured_is_named():
+    text = parts_sentence(frame_of(lambda s: 20.0, ONE_OUT[:2]), resolved_of("one_out"))
+    assert "none: that of batches of original images is smaller than 0.01 points" in text
+    assert text.endswith("For the global label there are no two seeds in common to measure by.")
+
+
+def test_an_effect_names_its_data_set_where_another_was_asked_for_and_has_not_run():
+    frame = frame_of(label_helps, [{**s, "dataset.name": "cifar10"} for s in ONE_OUT])
+    space = {"dataset": [{"name": "cifar10"}, {"name": "cifar100"}]}
+    resolved = resolved_of("one_out", space=space)
+    assert "] (CIFAR-10) (95%" in parts_sentence(frame, resolved)
+    assert effect_grid(frame, resolved).rows[0][0].text == "CIFAR-10"
+
+
+def test_a_data_set_whose_trials_all_failed_is_undecided():
+    settings = [{**s, "dataset.name": name} for name in ("cifar10", "cifar100") for s in ONE_OUT]
+    frame = lose(frame_of(label_helps, settings), {"dataset.name": "cifar100"}, 15, "failed")
+    space = {"dataset": [{"name": "cifar10"}, {"name": "cifar100"}]}
+    text = parts_sentence(frame, resolved_of("one_out", space=space))
+    assert "10 of 10 seeds of 2 configurations failed (CIFAR-100): these effects are unde" in text
+
+
+def test_an_effect_of_survivors_is_undecided():
+    frame = lose(frame_of(label_helps, ONE_OUT), {LABEL: "none"}, 3)
+    text = parts_sentence(frame, resolved_of("one_out"))
+    assert "rises" not in text
+    assert text.endswith(
+        "3 of 5 seeds without the global label diverged: the effect of the global label is "
+        "undecided."
+    )
+    grid = effect_grid(frame, resolved_of("one_out"))
+    assert [row[-1].text for row in grid.rows] == ["", "3"]
+    assert "the survivors: they flatter their side" in grid.notes[-1]
+
+
+def test_a_seed_that_a_factorial_lost_leaves_all_effects_undecided():
+    frame = lose(frame_of(label_helps, FACTORIAL), {BATCHES: False, LABEL: "learned"}, 1, "failed")
+    assert parts_sentence(frame, resolved_of("factorial")) == (
+        "1 of 5 seeds without batches of original images and with the global label failed: these "
+        "effects are undecided: batches of original images; the global label; the interaction of "
+        "batches of original images and the global label."
+    )
+
+
+def test_a_seed_that_was_made_up_for_is_not_lost():
+    frame = frame_of(label_helps, ONE_OUT)
+    again = frame.assign(outcome="failed", test_error_last=None).iloc[-1:]
+    text = parts_sentence(pd.concat([frame, again]), resolved_of("one_out"))
+    assert text == parts_sentence(frame, resolved_of("one_out"))
+
+
+# How it is written
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.2525, "0.26"), (0.25, "0.25"), (0.0, "0.01"), (0.29, "0.29")]
+)
+def test_what_effects_are_smaller_than_is_rounded_up(value, said):
+    assert bound_text(value) == said
+
+
+def test_an_effect_that_is_told_is_not_written_as_none():
+    frame = frame_of(lambda s: 20 + 0.003 * (s[LABEL] == "none"), ONE_OUT, seeds=9, noise=0.0)
+    frame["dataset.test_images"] = 1_000_000
+    text = parts_sentence(frame, resolved_of("one_out"))
+    assert "rises by 0.003 points [0.003, 0.003]" in text
+
+
+def test_settings_without_a_name_of_their_own_are_named():
+    space = {"network.width": [4, 8], "training.epochs": [4, 8]}
+    settings = [
+        {**setting, "network.width": width, "training.epochs": epochs}
+        for width in (4, 8)
+        for epochs in (4, 8)
+        for setting in ONE_OUT
+    ]
+    frame = frame_of(lambda s: label_helps(s) + 0.1 * s["network.width"], settings)
+    text = parts_sentence(frame, resolved_of("one_out", space=space))
+    assert "(width 8, epochs 4)" in text
