@@ -65,11 +65,11 @@ def only(found):
             "`search`?",
         ),
         (
-            "search.ablate={parts: []}",
+            "search.ablate=x",
             "search.ablate",
             "there is no setting `ablate`; known: sampler, sampler_seed, configurations, seeds, "
-            "space, enqueue, objective, constraints, early_stopping; `ablate` stands at the root of "
-            "the file",
+            "space, enqueue, objective, constraints, early_stopping; `ablate` stands at the root "
+            "of the file",
         ),
         ("search.seeds=true", "search.seeds", "must be a whole number, but got `True`"),
         ("search.seeds=five", "search.seeds", "must be a whole number, but got `five`"),
