@@ -142,7 +142,9 @@ def test_the_doctors_ray_that_does_not_start_is_told_with_its_likely_cause(monke
         ray_check.try_local_ray("folder")
 
 
-@pytest.mark.parametrize(("found", "said"), [(1, "it counts 2 GPUs"), (0, "1 of 2 GPUs and finds 0")])
+@pytest.mark.parametrize(
+    ("found", "said"), [(1, "it counts 2 GPUs"), (0, "1 of 2 GPUs and finds 0")]
+)
 def test_the_doctors_actor_must_find_the_gpu_that_it_is_given(monkeypatch, found, said):
     shares = []
 
