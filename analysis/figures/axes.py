@@ -13,6 +13,8 @@ MARGIN = 0.05
 """Of the values' range, left free at either end."""
 FLATTENING = 5.0
 """So many times the range of the lower three quarters of the values, and the rest hides them."""
+DEPTH = 10.0
+"""So many times below the lowest mean a logarithmic axis ends; an interval may come close to 0."""
 FEWEST = 4
 """Fewer values than this hide nothing."""
 
@@ -36,7 +38,7 @@ def measured_axis(
         return axis
     every = np.concatenate([values, _finite(ends)])
     if _is_flattened(values):
-        lowest = max(float(every.min()), float(values.min()) / 2)
+        lowest = max(float(every.min()), float(values.min()) / DEPTH)
         return replace(axis, log=True, range=(lowest / 1.1, min(100.0, float(every.max()) * 1.1)))
     free = max(MARGIN * float(np.ptp(every)), 0.05)
     return replace(
