@@ -70,6 +70,19 @@ def test_hints_know_own_components(written, flag, said):
     assert said in refusal(file, overrides=(flag,))
 
 
+def test_a_method_that_does_not_train_is_planned_in_a_line_with_its_place(
+    written, tmp_path, monkeypatch, capsys
+):
+    methods = NOISE.replace("settings.sigma", "settings.sgma")
+    line = next(n for n, text in enumerate(methods.splitlines(), 1) if "settings.sgma" in text)
+    file = written(own_study(), methods)
+    monkeypatch.chdir(tmp_path)
+    assert launch.main([str(file), "--plan"]) == 2
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'methods.py'}:{line}: AttributeError: " in said and "sgma" in said
+    assert "Traceback" not in said
+
+
 def test_a_misspelt_setting_of_an_own_component_is_meant_elsewhere_in_the_tree(written):
     told = refusal(written(own_study()), overrides=("trial.sigma=0.3",))
     assert "did you mean `trial.regularizer.sigma`?" in told
