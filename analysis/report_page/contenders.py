@@ -26,6 +26,7 @@ def contender_sentence(table: pd.DataFrame, factors: Sequence[str], metric: str)
     if (ran := table[table["n"] > 0])["n"].max() == 1 and len(ran) > 1:
         return " With one seed for each nothing tells a difference from chance."
     known = table[table[MAY_BE_BEST].notna()] if MAY_BE_BEST in table else table.iloc[:0]
+    unjudged = ran[~ran.index.isin(known.index)]
     kept = [bool(flag) for flag in known[MAY_BE_BEST]]
     if len(known) < 2:
         return ""
@@ -39,13 +40,15 @@ def contender_sentence(table: pd.DataFrame, factors: Sequence[str], metric: str)
         said = f" None of {count_text(len(known), 'configuration')} is told apart from the best."
     elif sum(kept) == 1:
         others = f"the other {len(known) - 1} are" if len(known) > 2 else "the other is"
+        if len(unjudged):
+            others = others.replace("the other", "of those judged the other")
         name = setting_text(known[known[MAY_BE_BEST].map(bool)].iloc[0], factors)
         said = f" {by} {name} may be the best, and {others} shown to be worse (95%)."
     else:
         said = (
             f" {by} {sum(kept)} of {count_text(len(known), 'configuration')} may be the best (95%)."
         )
-    return f"{said}{_named_is_out(known)}"
+    return f"{said}{_named_is_out(known)}{_unjudged_text(unjudged, factors)}"
 
 
 def _named_is_out(known: pd.DataFrame) -> str:
@@ -53,6 +56,15 @@ def _named_is_out(known: pd.DataFrame) -> str:
     named = known[known["best"]]
     out = len(named) == 1 and not named[MAY_BE_BEST].iloc[0]
     return " The one named first is none of these: others with fewer seeds are lower." * out
+
+
+def _unjudged_text(unjudged: pd.DataFrame, factors: Sequence[str]) -> str:
+    """Return which configurations have too few seeds to be judged, where there are any."""
+    if unjudged.empty:
+        return ""
+    if len(unjudged) == 1:
+        return f" {setting_text(unjudged.iloc[0], factors)} has too few seeds to be judged."
+    return f" {count_text(len(unjudged), 'configuration')} have too few seeds to be judged."
 
 
 def _numbers_of(values: "pd.Series[Any]") -> list[float]:

@@ -15,7 +15,7 @@ from analysis.report_page.contenders import contender_sentence
 from analysis.report_page.study_answers import StudyAnswers
 from analysis.statistics.summary import SeedSummary
 from analysis.tables.configurations import MAY_BE_BEST, PARTS, data_sets, hashable_value
-from analysis.tables.display_names import display_name, number_text
+from analysis.tables.display_names import display_name, number_text, with_capital
 from analysis.tables.feasibility import (
     feasible_rows,
     infeasible_sentence,
@@ -92,9 +92,14 @@ def _lowest_text(
     left_out = f" {infeasible_sentence(table)}".rstrip() + rest
     groups = data_sets(table)
     if groups.nunique() > 1:
-        parts = [_on_data(row, factors, objective) for _, row in table[table["best"]].iterrows()]
+        tried = groups[table["n"] > 0].value_counts()
+        parts = [
+            _on_data(row, factors, objective, alone=tried[groups[index]] == 1)
+            for index, row in table[table["best"]].iterrows()
+        ]
         chosen = _choice_remark(objective)
-        return f"Lowest {display_name(objective)}{chosen}: {'; '.join(parts)}.{left_out}"
+        alone = contender_sentence(table, factors, objective) if table["n"].max() == 1 else ""
+        return f"Lowest {display_name(objective)}{chosen}: {'; '.join(parts)}.{alone}{left_out}"
     if table["best"].sum() > 1:
         # Who dominates nobody and errs as much in one objective errs as much in all of them.
         if table[table["best"]][f"{objective}_mean"].nunique() == 1:
@@ -110,9 +115,11 @@ def _lowest_text(
             "another."
             f"{left_out}"
         )
+    opening = f"Lowest {display_name(objective)}{_among(table, objective)} with"
+    if (table["n"] > 0).sum() == 1:  # lowest among none
+        opening = f"{with_capital(display_name(objective))} with"
     text = (
-        f"Lowest {display_name(objective)}{_among(table, objective)} with "
-        f"{setting_text(best, factors)}{_choice_remark(objective)}: "
+        f"{opening} {setting_text(best, factors)}{_choice_remark(objective)}: "
         f"{_with_unit(_error_summary(best, objective), objective)} over "
         f"{count_text(int(best['n']), 'seed')}"
     )
@@ -232,10 +239,12 @@ def _subject_of(name: str) -> str:
     return name.removesuffix(".name").rpartition(".")[2]
 
 
-def _on_data(row: "pd.Series[Any]", factors: Sequence[str], objective: str) -> str:
+def _on_data(row: "pd.Series[Any]", factors: Sequence[str], objective: str, *, alone: bool) -> str:
     rest = [name for name in factors if name != DATASET_NAME]
     reached = _with_unit(_error_summary(row, objective), objective)
-    return f"on {display_name(str(row[DATASET_NAME]))} {reached} with {setting_text(row, rest)}"
+    rivals = ", which is alone there" if alone else ""
+    data = display_name(str(row[DATASET_NAME]))
+    return f"on {data} {reached} with {setting_text(row, rest)}{rivals}"
 
 
 def _next_best(contrasts: Sequence[PairedContrast]) -> str:

@@ -72,7 +72,7 @@ def test_configurations_that_err_alike_share_the_lowest_error():
     assert text.startswith("2 of 3 configurations share the lowest validation error: 5.00")
 
 
-BETA = "regularizer.beta"
+BETA, METHOD = "regularizer.beta", "regularizer.name"
 
 
 def chosen(errors, *, outcomes=None, test=None, objective="validation_error", looks=()):
@@ -130,6 +130,34 @@ def test_the_lowest_of_those_with_all_seeds_is_not_called_the_lowest():
 
 def test_one_seed_for_each_tells_nothing_from_chance():
     text = chosen({0.1: [5.0], 0.5: [9.0]})
+    assert text.endswith("With one seed for each nothing tells a difference from chance.")
+
+
+def test_who_is_not_judged_is_not_among_the_others_that_are_worse():
+    errors = {0.1: [1.0, 9.0, 9.0], 0.5: [5.0, 5.1, 5.2], 0.9: [9.0, 9.1, 9.2]}
+    text = chosen(errors, outcomes={(0.1, 1): "diverged", (0.1, 2): "diverged"})
+    assert "regularizer.beta = 0.1 has too few seeds to be judged." in text
+
+
+def test_the_only_configuration_is_not_called_lowest():
+    assert chosen({0.1: [5.0, 5.2]}).startswith("Validation error with regularizer.beta = 0.1: 5")
+
+
+def test_a_method_alone_on_its_data_set_is_said_to_be_so_and_one_seed_tells_nothing():
+    rows = [("cifar10", "mixup", 20.0), ("cifar10", "lamix", 22.0), ("cifar100", "mixup", 40.0)]
+    frame = pd.DataFrame(
+        [
+            {"dataset.name": data, METHOD: method, "configuration": str(number), "seed": 0}
+            | {"outcome": "completed", "run_id": str(number), "validation_error": error}
+            | {"test_error_last": error}
+            for number, (data, method, error) in enumerate(rows)
+        ]
+    )
+    factors = ["dataset.name", METHOD]
+    table = configurations.over_configurations(frame, factors)
+    text = headline_of(table, factors, [])
+    assert "on CIFAR-100 40.00% with Mixup, which is alone there" in text
+    assert "with Mixup;" in text  # and not alone on CIFAR-10
     assert text.endswith("With one seed for each nothing tells a difference from chance.")
 
 
