@@ -93,9 +93,10 @@ def _lowest_text(
     groups = data_sets(table)
     if groups.nunique() > 1:
         tried = groups[table["n"] > 0].value_counts()
+        alone_on = set(tried[tried == 1].index)
         parts = [
-            _on_data(row, factors, objective, alone=tried[groups[index]] == 1)
-            for index, row in table[table["best"]].iterrows()
+            _on_data(row, factors, objective, alone=row[DATASET_NAME] in alone_on)
+            for _, row in table[table["best"]].iterrows()
         ]
         chosen = _choice_remark(objective)
         alone = contender_sentence(table, factors, objective) if table["n"].max() == 1 else ""
