@@ -16,7 +16,7 @@ from trainables.settings import parse_settings
 ROOT = Path(__file__).parents[1]
 ELSEWHERE = {
     "learning_rate": {"study/doctoring/gpu.py", "trainables/recipe.py"},
-    "epoch": {"study/launching/code_review.py", "trainables/diagnostics/soft_targets.py"},
+    "epoch": {"trainables/diagnostics/soft_targets.py"},
 }
 """Metrics that share their name with a setting or a word → the files that mean the latter."""
 NAMES = set(METRICS) - set(ELSEWHERE)

@@ -152,7 +152,11 @@ def _loss_text(lost: Sequence[LostSeeds], namer: PartNamer) -> str:
     outcomes = sorted({outcome for each in lost for outcome in each.outcomes})
     count = sum(len(each.outcomes) for each in lost)
     total = count_text(sum(each.seeds for each in lost), "seed")
-    place = namer.point_text(lost[0].on) if len(lost) == 1 else f"of {len(lost)} configurations"
+    place = (
+        namer.point_text(lost[0].on)
+        if len(lost) == 1
+        else f"of {count_text(len(lost), 'configuration')}"
+    )
     return f"{count} of {total} {place} {' or '.join(outcomes)}"
 
 
