@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from analysis.counted import count_text
+from analysis.counted import count_text, duration_text
 from analysis.figures import draw_matplotlib, draw_plotly
 from analysis.figures.words import figure_words
 from analysis.paper import cells, claim_words, grids, reading_words
@@ -207,8 +207,8 @@ def _fact_lines(material: ReportMaterial) -> list[tuple[str, str]]:
         names = [display_name(str(name)) for name in frame[DATASET_NAME].unique()]
         facts.append(("data", ", ".join(names) if len(names) < 3 else f"{len(names)} data sets"))
     if {EPOCH_SECONDS, EPOCHS} <= set(frame.columns):
-        hours = (frame[EPOCH_SECONDS] * frame[EPOCHS]).sum() / 3600
-        facts.append(("training time", f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.0f} min"))
+        seconds = float((frame[EPOCH_SECONDS] * frame[EPOCHS]).sum())
+        facts.append(("training time", duration_text(seconds)))
     return facts
 
 

@@ -133,10 +133,10 @@ def unit_scaled(values: ArrayLike, *, log: bool, distinct: bool = True) -> Float
     if distinct and (len(x) < FEWEST_VALUES or len(np.unique(x)) < len(x)):
         raise SensitivityError(
             f"a curve takes at least {FEWEST_VALUES} values without repeats, but here are "
-            f"{sorted(float(value) for value in x)}"
+            f"{', '.join(f'{value:g}' for value in sorted(x))}"
         )
     if log and (x <= 0).any():
-        raise SensitivityError(f"a logarithmic scale starts above 0, but here is {x.min()}")
+        raise SensitivityError(f"a logarithmic scale starts above 0, but here is {x.min():g}")
     if log:
         x = np.log(x)
     if np.ptp(x) == 0:

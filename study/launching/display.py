@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.console import print_prose, prose_width
-from analysis.counted import count_text
+from analysis.counted import count_text, duration_text
 from analysis.record.names import FAILED
 from analysis.terminal import wrapped
 from study.file.space import describe_point
@@ -285,14 +285,3 @@ def _mean_and_spread(configuration: ConfigurationTrials) -> str:
     if len(values) < 2:
         return f"{mean:.2f} (1 seed)"
     return f"{mean:.2f} ± {statistics.stdev(values):.2f} ({len(values)} seeds)"
-
-
-def duration_text(seconds: float) -> str:
-    """Return a duration as people say it: ``40 s``, ``12 min``, ``3 h 20 min``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours < 48 else f"{hours / 24:.1f} days"

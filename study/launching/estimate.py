@@ -14,9 +14,8 @@ from typing import Literal
 
 import torch
 
-from analysis.counted import agreeing, count_text
+from analysis.counted import agreeing, count_text, duration_text
 from analysis.record.names import ADOPTED_FROM, COMPLETED, DEVICE
-from study.launching.display import duration_text
 from study.scheduling.gpu_shares import MEMORY_MARGIN, GpuShares, ShareError, best_count
 from study.scheduling.granted import granted_cpus, granted_megabytes
 from study.scheduling.memory_room import trials_that_fit

@@ -86,7 +86,10 @@ def test_noise_keeps_the_answer_empty_and_the_sentence_claims_no_range():
 @pytest.mark.parametrize(
     ("frame", "said"),
     [
-        (over_beta(BETAS[:3]), "a curve takes at least 4 values without repeats, but here are"),
+        (
+            over_beta(BETAS[:3]),
+            "a curve takes at least 4 values without repeats, but here are 0.1, 0.2, 0.3",
+        ),
         (over_beta(seeds=1), "with one seed for each value nothing is known of the seeds' noise"),
     ],
 )

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from analysis.counted import duration_text
 from study.file.space import describe_point
-from study.launching.display import LaunchDisplay, duration_text
+from study.launching.display import LaunchDisplay
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import open_optuna_study
 from tests.study.sample import epochs_of
