@@ -204,13 +204,13 @@ class LaunchDisplay:
         trained = sum(map(_epochs_trained_here, self.scheduler.trials.values()))
         if self.scheduler.stopping or not (trained or self.scheduler.running):
             return ""  # nothing that is left begins in this launch, or nothing has begun
-        if elapsed < EARLY or not self._is_pace_known():
-            return "no estimate of the time left yet"
         _, total = trial_counts(self.scheduler)
         typical = statistics.fmean(t.epochs for t in self.scheduler.trials.values())
         left = max(0.0, total * typical - self._epochs_done())
         if not left:
             return ""
+        if elapsed < EARLY or not self._is_pace_known():
+            return "no estimate of the time left yet"
         return f"about {duration_text(left * elapsed / trained)} left"
 
     def _is_pace_known(self) -> bool:

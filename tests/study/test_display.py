@@ -134,6 +134,19 @@ def test_a_trial_that_was_taken_over_has_no_pace(begun):
     assert "an hour" not in line and "left" not in line
 
 
+def test_nothing_is_said_of_the_time_left_when_all_is_done_at_once(begun):
+    scheduler = begun(NoRecord())
+
+    def train():
+        while (trial := scheduler.hand_out_trial()) is not None:
+            scheduler.note_begun(trial)
+            scheduler.note_epochs(trial, epochs_of([9.0] * trial.epochs), device="cpu")
+            scheduler.note_completed(trial)
+
+    line = line_after(scheduler, seconds=1, train=train)
+    assert "4 of 4 trials done" in line and "left" not in line
+
+
 def test_no_pace_is_given_of_less_than_a_trial(begun):
     scheduler = begun(NoRecord())
 
