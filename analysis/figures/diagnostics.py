@@ -50,6 +50,7 @@ from numpy.typing import NDArray
 
 from analysis.record.names import (
     ACTIVATION_MAPS_FILE,
+    DIAGNOSTICS,
     EMBEDDING_FILE,
     PREDICTIONS_FILE,
     SOFT_TARGETS_FILE,
@@ -68,6 +69,8 @@ class SoftTargets:
     """The training targets of one trial, epoch by epoch."""
 
     PATH: ClassVar[str] = SOFT_TARGETS_FILE
+    SETTING: ClassVar[str] = f"{DIAGNOSTICS}.soft_targets"
+    """The setting of a trial that asks for the file."""
 
     epochs_E: Ints
     top_targets_EK: Floats
@@ -105,6 +108,7 @@ class ActivationMaps:
     """Class activation maps of one trial."""
 
     PATH: ClassVar[str] = ACTIVATION_MAPS_FILE
+    SETTING: ClassVar[str] = f"{DIAGNOSTICS}.cam"
 
     images_NHWC: NDArray[np.uint8]
     cam_NHW: Floats
@@ -136,6 +140,7 @@ class EmbeddingRecord:
     """The 2-D bottleneck of one trial's training samples, epoch by epoch."""
 
     PATH: ClassVar[str] = EMBEDDING_FILE
+    SETTING: ClassVar[str] = f"{DIAGNOSTICS}.embedding_epochs"
 
     epochs_E: Ints
     points_EN2: Floats

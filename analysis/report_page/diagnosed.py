@@ -52,7 +52,12 @@ def diagnostic_figures(diagnosed: DiagnosedTrials) -> Iterator[Figure | None]:
 
 
 def _diagnostic_of(kind: Any, info: StudyInfo, trial: "pd.Series[Any]", problems: list[str]) -> Any:
-    """Return a trial's diagnostics of a kind, or None where there are none that can be read."""
+    """Return a trial's diagnostics of a kind, or None where there are none that can be read.
+
+    A trial that was not asked for them is not looked at: each look is a request.
+    """
+    if not trial.get(kind.SETTING, True):
+        return None
     path = trials.artifact(trial, kind.PATH, info.tracking_uri)
     try:
         return kind.read(path) if path else None

@@ -23,8 +23,6 @@ from analysis.report_page.diagnosed import diagnosed_trials, diagnostic_figures
 from analysis.report_page.headline import headline_of
 from analysis.report_page.shown import SHOWN, configurations_shown, names_left_out
 from analysis.report_page.study_answers import study_answers
-from analysis.statistics.importance import CAPTION as IMPORTANCE
-from analysis.statistics.importance import factor_importance
 from analysis.tables import paired
 from analysis.tables.numeric_factors import StudySensitivity, study_sensitivity
 from analysis.tables.paired import PairedContrast
@@ -240,7 +238,11 @@ def _error_figures(
         table, frame, factors, objective=objective, test=test, space=info.space
     )
     if DATASET_NAME not in factors:  # across data sets errors do not compare
-        shares = factor_importance(table, factors, objective=objective, space=info.space)
-        yield figures_curves.importance_bars(shares, caption=IMPORTANCE)
+        if len(factors) > 1:
+            # Late: Optuna takes a second to load, and one factor has no share of anything.
+            from analysis.statistics.importance import CAPTION, factor_importance
+
+            shares = factor_importance(table, factors, objective=objective, space=info.space)
+            yield figures_curves.importance_bars(shares, caption=CAPTION)
         if info.search.get("sampler") != "grid":
             yield search.search_course(table, frame, objective=objective)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
 
 from analysis.statistics.pairs import Booleans, Floats
 
@@ -153,6 +154,7 @@ def _unscaled(grid01: Floats, values: Sequence[float], *, log: bool) -> Floats:
     return np.exp(values_G) if log else values_G
 
 
+@threadpool_limits.wrap(limits=1)  # of matrices this small threads do nothing but wait
 def _drawn_curves(
     x: Floats, means: Floats, noise: Floats, grid: Floats, rng: np.random.Generator
 ) -> Floats:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
 
 from analysis.statistics.pairs import Floats
 from analysis.statistics.sensitivity import SensitivityError, means_and_noise, unit_scaled
@@ -45,6 +46,7 @@ class SobolIndices:
     in turn; the indices mean nothing where it is small."""
 
 
+@threadpool_limits.wrap(limits=1)  # of matrices this small threads do nothing but wait
 def sobol_indices(
     settings: ArrayLike,
     errors: ArrayLike,

@@ -1,5 +1,7 @@
 """The running of a study: what is missing is trained, and the launch is closed."""
 
+from threadpoolctl import threadpool_limits
+
 from study.launching.closing import close_interrupted, close_launch
 from study.launching.exit_status import DONE
 from study.launching.opening_words import describe_start
@@ -21,7 +23,10 @@ def run_study(launch: StudyLaunch, address: str | None) -> int:
             measured.
     """
     try:
-        return _run_missing(launch, address)
+        # The cores are the trials': the samplers' and tables' matrices are so small that further
+        # threads only wait for each other, each on a core of its own.
+        with threadpool_limits(limits=1):
+            return _run_missing(launch, address)
     except KeyboardInterrupt:
         return close_interrupted(launch)
     except RecordError as error:
