@@ -1,6 +1,7 @@
 """A judged claim in words and as a table: the answer to the question of a table study."""
 
 from collections.abc import Iterator, Sequence
+from math import isnan
 
 from analysis.counted import count_text
 from analysis.paper.methods import method_word
@@ -136,11 +137,15 @@ def outlook_text(judged: JudgedClaim) -> str:
     """Return what would decide the case that is furthest from it, where seeds are known to."""
     outlooks = [row.judgement.outlook for row in judged.rows if row.judgement.outlook]
     known = [o for o in outlooks if o.more is not None]
-    hopeless = sum(o.more is None and o.probability == o.probability for o in outlooks)
+    open_after = [o.probability for o in outlooks if o.more is None and not isnan(o.probability)]
     if not outlooks:
         return ""
-    if hopeless:
-        return f"; in {hopeless} even {MOST_SEEDS} more seeds are unlikely to decide"
+    if open_after:
+        most = "at most " if len(open_after) > 1 else ""
+        return (
+            f"; in {len(open_after)} even {MOST_SEEDS} more seeds would decide with a probability "
+            f"of {most}{max(open_after):.2f}"
+        )
     if len(known) < len(outlooks):
         return f"; in {len(outlooks) - len(known)} fewer than two seeds forecast nothing"
     worst = max(known, key=lambda o: o.more or 0)

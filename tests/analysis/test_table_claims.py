@@ -1,11 +1,13 @@
 """The claims of the paper's tables, judged on trials that are paired by seed."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.paper import cells
-from analysis.paper.claim_words import claim_sentence, claims_grid
+from analysis.paper.claim_words import claim_sentence, claims_grid, outlook_text
 from analysis.paper.table_claims import judge_claim
 from analysis.paper.table_rows import (
     TABLE_CLAIMS,
@@ -15,6 +17,7 @@ from analysis.paper.table_rows import (
     table_rows,
 )
 from analysis.statistics.claims import ClaimVerdict
+from analysis.statistics.prediction import SeedOutlook
 from analysis.tables import rendering
 from tests.analysis.paper_trials import frame_of, paper_trial, with_seeds
 
@@ -79,7 +82,20 @@ def test_what_is_not_decided_says_how_many_seeds_would_decide():
     assert found.verdict is ClaimVerdict.UNDECIDED
     text = claim_sentence(found)
     assert text.startswith("Not decided: that LaMix is on par with")
-    assert "with probability" in text or "100 more seeds are unlikely to decide" in text
+    assert "with probability" in text or "100 more seeds would decide with a probability" in text
+
+
+def outlooks(*found):
+    rows = [SimpleNamespace(judgement=SimpleNamespace(outlook=SeedOutlook(*o))) for o in found]
+    return outlook_text(SimpleNamespace(rows=rows))
+
+
+def test_what_even_100_seeds_leave_open_is_told_with_its_probability():
+    # "Unlikely" was said of .73.
+    assert outlooks((None, 0.73, ""), (None, 0.68, ""), (95, 0.8, "")) == (
+        "; in 2 even 100 more seeds would decide with a probability of at most 0.73"
+    )
+    assert outlooks((None, 0.09, "")).endswith("with a probability of 0.09")
 
 
 def test_one_seed_forecasts_nothing():
