@@ -5,7 +5,6 @@ The file is over 300 lines because an estimate and the sentence on it are of one
 
 import logging
 import math
-import re
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +32,6 @@ RAY_SECONDS = 15.0
 """What starting a local Ray and its first trials takes, about; on a loaded machine it is twice."""
 TRIAL_SECONDS = 0.3
 """What a trial costs beside its epochs, on a warm actor."""
-TRACEBACK_LINE = re.compile(r'File "([^"]+)", line (\d+)')
 NO_ROOM = "none: no node has room for a trial, so that a launch here is refused"
 SPREAD = 0.25
 """Half the width of the range that is given around an estimate."""
@@ -68,7 +66,7 @@ def costs_by_class(
         say: told before each probe, which takes seconds.
 
     Raises:
-        ShareError: if the GPU's memory does not hold a trial.
+        ShareError: if a trial does not train, or the GPU's memory does not hold one.
     """
     costs: dict[CostClass, TrialCost] = {}
     known = scheduler.trials
@@ -136,10 +134,10 @@ def _from_probe(configuration: Configuration, scheduler: StudyScheduler, data: P
             device="cuda" if gpu else "cpu",
             threads=max(1, int(cpus)),
         )
-    except Exception as error:  # a component's own, as a rule
+    except probe.TrialProbeError as error:
         log.exception("a probe failed")
         raise ShareError(
-            f"a trial of {probe_words(configuration)} does not train: {failure_words(error)}"
+            f"a trial of {probe_words(configuration)} does not train: {error}"
         ) from error
     if not probes:
         raise ShareError(f"the GPU's memory does not hold a trial of {configuration.network.name}")
@@ -155,15 +153,6 @@ def probe_words(configuration: Configuration) -> str:
     """Return what is measured: the method, the network and the data set."""
     network, dataset = configuration.network.name, configuration.dataset.name
     return f"{configuration.regularizer.name} with {network} on {dataset}"
-
-
-def failure_words(error: BaseException) -> str:
-    """Return where a process failed and of what, in a line: ``methods.py:22: NameError: …``."""
-    told = str(error.__cause__ or "")  # the traceback there, where the error came from a process
-    own = [each for each in TRACEBACK_LINE.findall(told) if "site-packages" not in each[0]]
-    where = "{}:{}: ".format(*own[-1]) if own else ""
-    reason = str(error).partition("\n")[0]
-    return f"{where}{type(error).__name__}: {reason}"
 
 
 def _probe_basis(count: int, device: str) -> str:
