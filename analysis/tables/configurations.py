@@ -32,6 +32,7 @@ from analysis.statistics.best_set import best_set
 from analysis.statistics.looks import present_share
 from analysis.statistics.summary import summarise_seeds
 from analysis.tables.feasibility import INFEASIBLE, Bounds, feasible_rows, violated_bounds
+from analysis.tables.test_images import error_step
 from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
 LOST = (DIVERGED, FAILED)
@@ -267,7 +268,8 @@ def _mark_contenders(
     if not np.isfinite(errors[~np.isnan(errors)]).all():
         return
     level = 1 - LEVEL * present_share(looks, errors.shape[1]) if errors.shape[1] > 1 else 1 - LEVEL
-    members = best_set(errors, level=level).members
+    step = error_step(errors, objective)
+    members = best_set(errors, level=level, resolution=step).members
     for place, row in enumerate(able.index):
         table.at[row, MAY_BE_BEST] = place in members
 

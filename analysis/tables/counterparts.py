@@ -77,7 +77,7 @@ def side_by_side(
         )
     shown = [pair for pair in pairs if _shares_data_set(pair)]
     contrasts = paired.contrasts_against(
-        {pair.name: (pair.other.test, pair.reference.test) for pair in shown}
+        {pair.name: (pair.other.test, pair.reference.test) for pair in shown}, test=test
     )
     grids = [_number_grid(entries, pairs, test)]
     if shown:
