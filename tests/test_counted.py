@@ -33,7 +33,7 @@ NEVER_ONE = {
     ("study/launching/code_review.py", "epochs"),
     ("study/launching/display.py", "seeds"),
     ("study/launching/display.py", "trials"),  # an hour
-    ("study/launching/estimate.py", "trials"),
+    ("study/launching/estimate_words.py", "trials"),
     ("study/launching/more_seeds.py", "seeds"),
     ("study/launching/objectives.py", "classes"),
     ("study/record/trial_runs.py", "runs"),

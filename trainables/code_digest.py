@@ -22,7 +22,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from trainables.collector import collector_paused
 from trainables.configuration import Configuration
 from trainables.plugins import per_known_set
 from trainables.source_hashes import parsed_source, part_hashes, source_hash
@@ -131,14 +130,13 @@ def trial_code(configuration: Configuration) -> TrialCode:
 @per_known_set
 def _code_of(components: tuple[str, ...]) -> TrialCode:
     own = {name.partition(".")[0] for name in (*LOOP, *components)}
-    with collector_paused():
-        files = dict(_closure((*LOOP, *components), own))
-        code = TrialCode(
-            modules={name: source_hash(file) for name, file in files.items()},
-            versions={name: version(name) for name in packages_of(components)},
-            parts={name: part_hashes(file) for name, file in files.items()},
-        )
-        parsed_source.cache_clear()  # read once for all three, and of no more use
+    files = dict(_closure((*LOOP, *components), own))
+    code = TrialCode(
+        modules={name: source_hash(file) for name, file in files.items()},
+        versions={name: version(name) for name in packages_of(components)},
+        parts={name: part_hashes(file) for name, file in files.items()},
+    )
+    parsed_source.cache_clear()  # read once for all three, and of no more use
     return code
 
 

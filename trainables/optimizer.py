@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
 
 
 def _below_marks(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -25,7 +27,24 @@ _ZERO_GRAD = _below_marks(torch.optim.SGD.zero_grad)
 
 
 class EagerSgd(torch.optim.SGD):
-    """torch's SGD for steps that are not differentiated and not compiled; it computes the same."""
+    """torch's SGD for steps that are not differentiated and not compiled; it computes the same.
+
+    `load_state_dict` is torch's own and loads the compiler; no trial calls it, for a checkpoint's
+    momentum is copied into the tensors that a recorded step reads.
+    """
+
+    def __init__(self, params: ParamsT, lr: float | Tensor = 1e-3, **settings: Any) -> None:
+        """Take parameters and settings as torch's own does.
+
+        Raises:
+            ValueError: if steps are to be differentiated.
+        """
+        if settings.get("differentiable"):
+            raise ValueError(
+                "`differentiable` must be False: gradients do not flow through these steps; take "
+                "torch.optim.SGD"
+            )
+        super().__init__(params, lr, **settings)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Take further parameters, as torch's own does."""
@@ -41,6 +60,16 @@ class EagerSgd(torch.optim.SGD):
         _ZERO_GRAD(self, set_to_none)
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]  # no step here has one
-        """Update the parameters, as torch's own does."""
-        _STEP(self, closure)
+    def step(  # type: ignore[override]  # torch's has an overload for each kind of closure
+        self, closure: Callable[[], Tensor] | None = None
+    ) -> Tensor | None:
+        """Update the parameters, as torch's own does.
+
+        Args:
+            closure: works out the loss and the gradients anew before the update.
+
+        Returns:
+            what the closure returns.
+        """
+        loss: Tensor | None = _STEP(self, closure)
+        return loss

@@ -11,6 +11,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -198,17 +199,27 @@ def failure_text(module: OwnModule, error: BaseException, *, what: str) -> str:
     hint = ""
     if isinstance(error, ModuleNotFoundError) and module.text is not None:
         hint = "; a file is loaded alone: what it imports must be installed"
-    where = _failing_line(module, error)
+    where = failing_line([module], error) or module.file
     return f"{where}: cannot {what}: {type(error).__name__}: {said[0]}{hint}"
 
 
-def _failing_line(module: OwnModule, error: BaseException) -> str:
-    """Return the file and line of the innermost call that is of the user's source."""
-    package = Path(module.root, module.name.partition(".")[0])
-    own = [
+def failing_line(modules: Iterable[OwnModule], error: BaseException) -> str:
+    """Return the file and line of the innermost call that is of the user's source, or nothing.
+
+    Args:
+        modules: of the user's.
+        error: that was raised in this process.
+    """
+    own = tuple(modules)
+    lines = [
         f"{frame.filename}:{frame.lineno}"
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename == module.file
-        or (module.text is None and Path(frame.filename).is_relative_to(package))
+        if any(_is_source_of(module, frame.filename) for module in own)
     ]
-    return own[-1] if own else module.file
+    return lines[-1] if lines else ""
+
+
+def _is_source_of(module: OwnModule, file: str) -> bool:
+    """Return whether a file is a module's own, or another of the package it is imported from."""
+    package = Path(module.root, module.name.partition(".")[0])
+    return file == module.file or (module.text is None and Path(file).is_relative_to(package))

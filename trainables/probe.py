@@ -4,7 +4,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,9 +19,9 @@ from trainables import datasets, plugins
 from trainables.configuration import Configuration, as_dict, parse_configuration
 from trainables.devices import be_deterministic, device_name
 from trainables.evaluation import EVALUATION_BATCH
-from trainables.failures import error_cause
+from trainables.failures import FailureCause, error_cause
 from trainables.memory import keep_freed, taken_megabytes
-from trainables.own_modules import OwnModule
+from trainables.own_modules import OwnComponentError, OwnModule, failing_line
 from trainables.training import Trainer
 
 SECONDS = 4.0
@@ -33,6 +33,37 @@ ENDLESS = 10**6
 """Epochs."""
 MEET_SECONDS = 300.0
 """How long those side by side wait for each other to be ready."""
+
+
+class TrialProbeError(Exception):
+    """A trial does not train: its message says why in a line, and where in the user's own code.
+
+    It is plain text, so it travels between processes that don't know the error it comes from.
+    """
+
+    def __init__(self, message: str, cause: FailureCause = "other") -> None:
+        super().__init__(message, cause)  # both, as what is pickled
+        self.message = message
+        self.cause = cause
+        """What the trial failed of."""
+
+    def __str__(self) -> str:
+        return self.message
+
+    @classmethod
+    def of(cls, error: BaseException, modules: Iterable[OwnModule] = ()) -> "TrialProbeError":
+        """Return an error of a trial in a line.
+
+        Args:
+            error: that was raised in this process, or that ended another one.
+            modules: of the user's, whose lines are told.
+        """
+        if isinstance(error, OwnComponentError):  # which tells the line itself
+            return cls(str(error))
+        where = failing_line(modules, error)
+        said = str(error).strip().partition("\n")[0] or "no message"
+        told = f"{type(error).__name__}: {said}"
+        return cls(f"{where}: {told}" if where else told, error_cause(error))
 
 
 @dataclass(frozen=True)
@@ -82,7 +113,7 @@ def side_by_side(
         a probe of each, or none at all if the GPU's memory does not hold them.
 
     Raises:
-        Exception: whatever a trial failed of; the machine's memory, too, is none of the GPU's.
+        TrialProbeError: if a trial fails; the machine's memory, too, is none of the GPU's.
     """
     probed = trial if isinstance(trial, ProbedTrial) else ProbedTrial.of(trial)
     context = multiprocessing.get_context("spawn")
@@ -93,12 +124,20 @@ def side_by_side(
     errors = [error for future in futures if (error := future.exception()) is not None]
     if errors:
         # A broken barrier only says that another failed.
-        errors = [one for one in errors if not isinstance(one, BrokenBarrierError)] or errors
-        causes = [error_cause(error) for error in errors]
+        first, *others = [e for e in errors if not isinstance(e, BrokenBarrierError)] or errors
+        found = [e if isinstance(e, TrialProbeError) else _broken_off(e) for e in (first, *others)]
+        causes = [error.cause for error in found]
         if "gpu_memory" in causes and "host_memory" not in causes:
             return []
-        raise errors[causes.index("host_memory") if "host_memory" in causes else 0]
+        raise found[causes.index("host_memory") if "host_memory" in causes else 0]
     return [future.result() for future in futures]
+
+
+def _broken_off(error: BaseException) -> TrialProbeError:
+    """Return an error that no trial raised, but the processes around the trials."""
+    if isinstance(error, BrokenBarrierError):
+        return TrialProbeError(f"not all trials were ready within {MEET_SECONDS:g} s")
+    return TrialProbeError.of(error)
 
 
 def _begin(
@@ -142,9 +181,11 @@ def _probe_beside(trial: ProbedTrial, data: Path, device: str, threads: int) -> 
             threads=threads,
             ready=lambda: _ready.wait(MEET_SECONDS),
         )
-    except BaseException:
+    except BaseException as error:
         _ready.abort()  # or the others would wait for this one
-        raise
+        if isinstance(error, (BrokenBarrierError, KeyboardInterrupt)):
+            raise
+        raise TrialProbeError.of(error, trial.own_modules) from error
 
 
 def probe_trial(

@@ -4,6 +4,7 @@ Over 300 lines for that reason.
 """
 
 import faulthandler
+import gc
 import logging
 import sys
 import time
@@ -143,6 +144,9 @@ class TrialTrainable(tune.Trainable):
         """Prepare the process, then the trial."""
         be_deterministic()
         keep_freed()
+        # What is imported stays. To look at it again and again for garbage took half of the time in
+        # which the digest of the code is made.
+        gc.freeze()
         self.gauges = TrialGauges()
         self.warmth = StepCache()
         self.reset_config(config)

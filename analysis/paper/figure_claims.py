@@ -28,7 +28,7 @@ from analysis.record.names import BETA, CONFIGURATION, SMOOTHING
 from analysis.statistics.best_set import best_set, values_as_good
 from analysis.statistics.claims import ClaimVerdict
 from analysis.statistics.looks import present_share
-from analysis.statistics.pairs import Floats
+from analysis.statistics.pairs import Floats, resolution_of
 from analysis.statistics.published import PublishedCell, welch_half_width
 from analysis.tables.configurations import errors_by_seed
 from analysis.tables.display_names import SYMBOLS
@@ -122,9 +122,13 @@ def judge_curve(
         comparable: whether the setting is the paper's: only then do its numbers compare.
         level: probability that a verdict is wrong.
     """
-    members = [values[row] for row in best_set(errors, level=1 - level).members]
+    step = resolution_of(errors)
+    found = best_set(errors, level=1 - level, resolution=step)
+    members = [values[row] for row in found.members]
     name = SYMBOLS.get(claim.factor, claim.factor)
-    good = values_as_good(values, errors, margin=MARGIN, level=1 - level, name=name)
+    good = values_as_good(
+        values, errors, margin=MARGIN, level=1 - level, name=name, resolution=step
+    )
     best = ClaimVerdict.UNDECIDED
     if claim.best in values and claim.best not in members:
         best = ClaimVerdict.CONTRADICTED
@@ -168,7 +172,8 @@ def _alike(
     for i in inside:
         eased = errors.copy()
         eased[i] -= MARGIN
-        if i not in best_set(eased, level=1 - level / len(inside)).members:
+        eased_set = best_set(eased, level=1 - level / len(inside), resolution=resolution_of(errors))
+        if i not in eased_set.members:
             return ClaimVerdict.CONTRADICTED
     return ClaimVerdict.UNDECIDED
 

@@ -25,7 +25,7 @@ from analysis.record.names import (
     STOPPED_EARLY,
 )
 from analysis.tables.code_remarks import code_remarks
-from analysis.tables.configurations import factors_of, settings_of
+from analysis.tables.configurations import data_sets, factors_of, settings_of
 from analysis.tables.display_names import display_name, setting_value_text
 from analysis.tables.race import race_of_search
 from analysis.trials import StudyInfo
@@ -104,17 +104,22 @@ def lost_trials(evidence: StudyEvidence) -> Iterator[str]:
 def optimum_at_an_edge(evidence: StudyEvidence) -> Iterator[str]:
     """The best value of a factor lies at an end of its range: the true optimum may lie outside."""
     best = evidence.table[evidence.table["best"]]
+    groups = data_sets(best)
     for path, spec in evidence.info.space.items():
         ends = _range_ends(spec)
         if ends is None or path not in best or best.empty:
             continue
-        value = best[path].iloc[0]
-        if not _is_number(value) or np.isnan(value):
-            continue
-        end = _edge_side(float(value), *ends)
-        if end:
+        several = groups.nunique() > 1
+        for group, alike in best.groupby(groups, sort=False):
+            values = [v for v in alike[path] if _is_number(v) and not np.isnan(v)]
+            sides = {_edge_side(float(v), *ends) for v in values}
+            # Of several that are as good, one within the range is as good an optimum.
+            if len(values) < len(alike) or len(sides) > 1 or not (end := sides.pop()):
+                continue
+            on = f" on {display_name(str(group))}" if several else ""
+            named = " and ".join(dict.fromkeys(map(setting_value_text, values)))
             yield (
-                f"The best {path} = {setting_value_text(value)} lies at the {end} end of its range "
+                f"The best {path} = {named}{on} lies at the {end} end of its range "
                 f"[{setting_value_text(ends[0])}, {setting_value_text(ends[1])}]: the true optimum "
                 "may lie outside, where the range can be widened."
             )

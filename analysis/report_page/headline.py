@@ -14,7 +14,7 @@ from analysis.record.names import DATASET_NAME
 from analysis.report_page.contenders import contender_sentence
 from analysis.report_page.study_answers import StudyAnswers
 from analysis.statistics.summary import SeedSummary
-from analysis.tables.configurations import MAY_BE_BEST, PARTS, data_sets, hashable_value
+from analysis.tables.configurations import MAY_BE_BEST, PARTS, TIE_DIGITS, data_sets, hashable_value
 from analysis.tables.display_names import display_name, number_text, with_capital
 from analysis.tables.feasibility import (
     feasible_rows,
@@ -103,7 +103,7 @@ def _lowest_text(
         return f"Lowest {display_name(objective)}{chosen}: {'; '.join(parts)}.{alone}{left_out}"
     if table["best"].sum() > 1:
         # Who dominates nobody and errs as much in one objective errs as much in all of them.
-        if table[table["best"]][f"{objective}_mean"].nunique() == 1:
+        if table[table["best"]][f"{objective}_mean"].round(TIE_DIGITS).nunique() == 1:
             shared = _with_unit(_error_summary(best, objective), objective)
             return (
                 f"{int(table['best'].sum())} of {count_text(len(table), 'configuration')} share "
@@ -182,7 +182,8 @@ def _lowest_by_case(
     alone += "one method alone has a number."
     if not compared:
         return f"compares nothing. {alone}"
-    lowest = [case[case[f"{test}_mean"] == case[f"{test}_mean"].min()] for case in compared]
+    means = [case[f"{test}_mean"].round(TIE_DIGITS) for case in compared]
+    lowest = [case[m == m.min()] for case, m in zip(compared, means, strict=True)]
     counts = Counter(setting_text(c.iloc[0], told) for c in lowest if len(c) == 1)
     parts = _counted(counts)
     if tied := sum(len(case) > 1 for case in lowest):

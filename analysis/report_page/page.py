@@ -156,7 +156,9 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
     if material.contrasts:
         several = configurations.data_sets(material.table).nunique() > 1
         best = setting_text(material.table.iloc[0], material.factors)
-        reference = "best of its data set" if several else f"best, {best}"
+        tied = int(material.table["best"].sum())
+        reference = f"best, {best}" if tied == 1 else f"first of {tied} that are best, {best}"
+        reference = "best of its data set" if several else reference
         found["against-best"] = paired.contrast_grid(
             material.contrasts, title=f"Minus the {reference}", test=material.test
         )

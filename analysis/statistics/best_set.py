@@ -11,11 +11,12 @@ matter. By default the pairs' variances are moderated (see `pairs`). Over the sp
 comparisons, normal and skewed errors, three to ten seeds and no difference at all, a method stays
 in the set in 96% to 97% of cases by the moderated t and in 95% by the pairs' own; with the paper's
 differences three seeds keep half of the methods, five 41%, ten a third
-(`tests/benchmarks/statistics_checks.py`).
+(`tests/benchmarks/statistics_checks.py`). Of errors on few images the step is known (`resolution`):
+with 300 images and a spread of half an image to two the best stays in 95% to 99% of cases.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -122,7 +123,7 @@ def compare_with_best(
     Returns:
         Out (tables, configurations), the lower and the upper ends, and the pairs' own statistics.
     """
-    own = pair_statistics(errors_RKS, resolution=resolution)
+    own = _widened(pair_statistics(errors_RKS, resolution=resolution), resolution)
     means_RK = _means(errors_RKS)
     pairs = moderated(own, best_neighbours(means_RK)) if method == "moderated" else own
     configurations = errors_RKS.shape[1]
@@ -141,6 +142,15 @@ def compare_with_best(
     rivals = others & ~out_RK[:, None, :]
     beyond_RK = np.where(rivals, upper_RKK, -np.inf).max(-1, initial=-np.inf)
     return out_RK, np.minimum(worst_RK, 0.0), np.maximum(beyond_RK, 0.0), own
+
+
+def _widened(pairs: PairStatistics, resolution: float) -> PairStatistics:
+    """Return the pairs with the variance that one error's rounding to whole images adds.
+
+    Student's t is not exact for differences of a few images: with two configurations, five seeds
+    and a spread of half an image the best was out in 6% of cases instead of 5%.
+    """
+    return replace(pairs, variance=pairs.variance + resolution**2 / 12)
 
 
 def values_as_good(

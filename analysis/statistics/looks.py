@@ -83,6 +83,7 @@ def repeated_interval(
     level: float = 0.95,
     final: bool = False,
     kind: Spending = "open",
+    resolution: float = 0.0,
 ) -> RepeatedInterval:
     """Return the interval of the mean at the last look that the values reach.
 
@@ -92,6 +93,8 @@ def repeated_interval(
         level: probability that the intervals of all looks cover.
         final: as in `look_shares`.
         kind: likewise.
+        resolution: points of percent that one test image is worth; no standard deviation is below
+            that of the rounding, resolution / √6. 0 for values without steps.
 
     Raises:
         ValueError: looks that do not rise, or fewer values than the last look has.
@@ -100,16 +103,19 @@ def repeated_interval(
     shares = look_shares(looks, final=final, kind=kind)
     if len(array) < looks[-1]:
         raise ValueError(f"the last look has {looks[-1]} seeds, but here are {len(array)}")
-    p = min(1.0, *(_plain_p(array[:n]) / share for n, share in zip(looks, shares, strict=True)))
+    least = resolution / np.sqrt(6)
+    at_looks = zip(looks, shares, strict=True)
+    p = min(1.0, *(_plain_p(array[:n], least) / share for n, share in at_looks))
     n, alone = looks[-1], (1 - level) * float(shares[-1])
     seen = array[:n]
-    half = float(special.stdtrit(n - 1, 1 - alone / 2) * seen.std(ddof=1) / np.sqrt(n))
+    sd = max(float(seen.std(ddof=1)), least)
+    half = float(special.stdtrit(n - 1, 1 - alone / 2) * sd / np.sqrt(n))
     mean = float(seen.mean())
     return RepeatedInterval(n, mean, mean - half, mean + half, float(p), alone)
 
 
-def _plain_p(values: Floats) -> float:
-    error = values.std(ddof=1) / np.sqrt(len(values))
+def _plain_p(values: Floats, least: float) -> float:
+    error = max(values.std(ddof=1), least) / np.sqrt(len(values))
     if error == 0:
         return 0.0 if values.mean() else 1.0
     return float(2 * special.stdtr(len(values) - 1, -abs(values.mean()) / error))

@@ -29,6 +29,8 @@ NEIGHBOURS = 6
 like no other and says nothing about the contenders."""
 RESOLUTION = 0.01
 """Points of percent that one test image is worth, where nobody says otherwise: one of 10,000."""
+ROUNDING = 1e-4
+"""Points of percent that no image is worth: equal errors may differ in their last bits."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,23 @@ def pair_statistics(
     variance = np.where(np.eye(array.shape[-2], dtype=bool), np.nan, variance)
     mean = np.where(n > 0, shift + centre[..., :, None] - centre[..., None, :], np.nan)
     return PairStatistics(n, mean, variance, np.where(n > 1, n - 1, np.nan))
+
+
+def resolution_of(errors: ArrayLike) -> float:
+    """Return what one test image is worth, as the errors show it: their smallest step.
+
+    The smallest gap between two of few errors may be several images, never less than one, so
+    variances are rather bounded too high than too low. A race takes the errors of its first look
+    alone: then later errors change nothing that an earlier look has decided.
+
+    Args:
+        errors: of any shape; NaN and infinity count for nothing.
+    """
+    values = np.asarray(errors, dtype=np.float64)
+    gaps = np.diff(np.sort(values[np.isfinite(values)]))
+    # Less is rounding: the same number of images, computed in another order.
+    steps = gaps[gaps > ROUNDING]
+    return float(steps.min()) if len(steps) else RESOLUTION
 
 
 def moderated(

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from analysis.statistics.pairs import RESOLUTION, Floats
+from analysis.statistics.pairs import RESOLUTION, Floats, resolution_of
 from analysis.statistics.spending import Spending, spent_level
 
 STUDY_LEVEL = 0.05
@@ -15,8 +14,6 @@ STUDY_LEVEL = 0.05
 RESTING = 0.05
 """In a study's race a configuration that is behind the leader with a one-sided p below this gets
 its seeds last."""
-ROUNDING = 1e-6
-"""Points of percent that no image is worth."""
 
 
 class RaceRuleError(ValueError):
@@ -72,23 +69,6 @@ class RaceRule:
         """What each look may spend."""
         return np.diff(spent_level(self.looks, self.most, level=self.level, kind=self.spending),
                        prepend=0.0)  # fmt: skip
-
-
-def resolution_of(errors: ArrayLike) -> float:
-    """Return what one test image is worth, as the errors show it: their smallest step.
-
-    The smallest gap between two of few errors may be several images, never less than one, so
-    variances are rather bounded too high than too low. Take the errors of the first look alone:
-    then later errors change nothing that an earlier look has decided.
-
-    Args:
-        errors: of any shape; NaN and infinity count for nothing.
-    """
-    values = np.asarray(errors, dtype=np.float64)
-    gaps = np.diff(np.sort(values[np.isfinite(values)]))
-    # Less is rounding: the same number of images, computed in another order.
-    steps = gaps[gaps > ROUNDING]
-    return float(steps.min()) if len(steps) else RESOLUTION
 
 
 def study_rule(

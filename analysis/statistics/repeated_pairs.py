@@ -33,5 +33,6 @@ def difference_over_looks(
     if len(taken) < 2:
         return plain
     seeds = list(plain.seeds)
-    found = repeated_interval(first.loc[seeds] - second.loc[seeds], taken, level=level)
+    differences = first.loc[seeds] - second.loc[seeds]
+    found = repeated_interval(differences, taken, level=level, resolution=resolution)
     return replace(plain, low=found.low, high=found.high, t_p=found.p, looks=taken)

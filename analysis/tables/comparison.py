@@ -1,20 +1,27 @@
 """Studies as they are compared: each with the configurations that represent it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
 from analysis import trials
-from analysis.record.names import CONFIGURATION
+from analysis.record.code_details import read_code_details
+from analysis.record.names import CODE, CODE_PROVED, CONFIGURATION
+from analysis.record.values import digests_of
 from analysis.tables import configurations
-from analysis.tables.configurations import by_seed
-from analysis.tables.counterparts import ComparedConfiguration, ComparedStudy
+from analysis.tables.code_remarks import code_remarks
+from analysis.tables.configurations import by_seed, completed_trials, data_sets
+from analysis.tables.counterparts import ComparedConfiguration, ComparedStudy, comparison_notes
+from analysis.tables.display_names import display_name
 from analysis.tables.feasibility import none_feasible_sentence
 from analysis.tables.printed import setting_text
 from analysis.tables.study_table import load_study_table
 from analysis.trials import StudyInfo, UnknownStudyError
 from trainables.metrics import TEST_ERROR_LAST
+
+MOST_NAMED = 3
+"""Configurations that a sentence names beside the one that stands for them."""
 
 
 class NoResultError(LookupError):
@@ -28,6 +35,7 @@ def compare_document(entries: Sequence[ComparedStudy], *, test: str) -> dict[str
         "version": 1,
         "reference": entries[0].label,
         "reported": test,
+        "remarks": comparison_notes(entries),
         "studies": [
             {
                 "label": entry.label,
@@ -71,7 +79,7 @@ def compared_study(
         loaded.objectives,
         loaded.table,
     )
-    chosen = table[table["best"]].head(1) if info.selects else table[table["n"] > 0]
+    chosen = _first_of_each(table[table["best"]]) if info.selects else table[table["n"] > 0]
     if none_feasible := none_feasible_sentence(table):
         raise NoResultError(f"`{label}`: {none_feasible}")
     if chosen.empty:
@@ -88,11 +96,65 @@ def compared_study(
                 settings=frame[frame[CONFIGURATION] == row[CONFIGURATION]].iloc[0],
                 objective=by_seed(frame, str(row[CONFIGURATION]), objectives[0]),
                 test=by_seed(frame, str(row[CONFIGURATION]), test),
+                codes=_codes_of(frame, str(row[CONFIGURATION])),
             )
             for _, row in chosen.iterrows()
         ),
         factors=tuple(configurations.factors_of(held)),
+        code=read_code_details(info),
+        remarks=(
+            *(_tie_remarks(label, table, factors, objectives) if info.selects else ()),
+            *(f"{label}: {remark}" for remark in code_remarks(held)),
+        ),
     )
+
+
+def _first_of_each(best: pd.DataFrame) -> pd.DataFrame:
+    """Return the first of the best configurations of each data set."""
+    return best[~data_sets(best).duplicated()]
+
+
+def _tie_remarks(
+    label: str, table: pd.DataFrame, factors: Sequence[str], objectives: Sequence[str]
+) -> Iterator[str]:
+    """Say where the configuration that represents a study is one of several that are as good."""
+    best = table[table["best"]]
+    for group, alike in best.groupby(data_sets(best), sort=False):
+        if len(alike) < 2:
+            continue
+        shown, *others = [setting_text(row, factors) for _, row in alike.iterrows()]
+        on = f" on {display_name(str(group))}" if group else ""
+        many = f"{len(alike)} configurations of {label}"
+        lowest = display_name(objectives[0])
+        if len(objectives) == 1:
+            rest = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+            named = "; ".join(others[:MOST_NAMED])
+            yield (
+                f"{many} share the lowest {lowest}{on}: {shown} stands for them; as low: "
+                f"{named}{rest}."
+            )
+        else:
+            yield (
+                f"{many} are best{on}, for none is better in one objective without being worse in "
+                f"another: {shown}, the lowest in {lowest}, stands for them."
+            )
+
+
+def _codes_of(frame: pd.DataFrame, configuration: str) -> tuple[frozenset[str], ...]:
+    """Return for each completed trial the digests of all code that is known to compute it."""
+    held = completed_trials(frame[frame[CONFIGURATION] == configuration])
+    if CODE not in held:
+        return ()
+    proved = held[CODE_PROVED] if CODE_PROVED in held else [None] * len(held)
+    codes = [
+        frozenset((*digests_of(_text(own)), *digests_of(_text(others))))
+        for own, others in zip(held[CODE], proved, strict=True)
+    ]
+    return tuple(dict.fromkeys(filter(None, codes)))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _study_of_label(label: str, tracking_uri: str | None) -> StudyInfo:

@@ -32,6 +32,7 @@ from analysis.statistics.best_set import best_set
 from analysis.statistics.looks import present_share
 from analysis.statistics.summary import summarise_seeds
 from analysis.tables.feasibility import INFEASIBLE, Bounds, feasible_rows, violated_bounds
+from analysis.tables.test_images import error_step
 from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
 LOST = (DIVERGED, FAILED)
@@ -43,6 +44,8 @@ LEVEL = 0.05
 """Probability that the truly best one is not among those that may be."""
 MOST_CONTENDERS = 300
 """Configurations that are compared with each other; of more, those with the lowest means."""
+TIE_DIGITS = 9
+"""Decimals by which two means are equal."""
 
 Space = Mapping[str, Any]
 
@@ -267,7 +270,7 @@ def _mark_contenders(
     if not np.isfinite(errors[~np.isnan(errors)]).all():
         return
     level = 1 - LEVEL * present_share(looks, errors.shape[1]) if errors.shape[1] > 1 else 1 - LEVEL
-    members = best_set(errors, level=level).members
+    members = best_set(errors, level=level, resolution=error_step(errors, objective)).members
     for place, row in enumerate(able.index):
         table.at[row, MAY_BE_BEST] = place in members
 
@@ -281,7 +284,8 @@ def _table_columns(factors: Sequence[str], metrics: Sequence[str]) -> list[str]:
 def _best_rows(table: pd.DataFrame, objectives: Sequence[str], seeds: int | None) -> list[bool]:
     """Return for each row whether it is best: feasible, with enough seeds, not dominated."""
     needed = seeds if seeds is not None else (table["n"].max() if len(table) else 0)
-    means = table[[f"{name}_mean" for name in objectives]].to_numpy(dtype=float)
+    # Rounded: the same errors, in another order of the seeds, have means that differ in a last bit.
+    means = table[[f"{name}_mean" for name in objectives]].to_numpy(dtype=float).round(TIE_DIGITS)
     able = (table["n"] >= max(int(needed), 1)).to_numpy() & np.isfinite(means).all(axis=1)
     able &= feasible_rows(table).to_numpy()
     best = [False] * len(table)

@@ -4,14 +4,16 @@ Those of other studies stand beside those of the first, the reference, whose set
 all that varies within a study.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import pandas as pd
 
 from analysis.counted import count_text
-from analysis.record.names import DATA_FINGERPRINT, DATASET_NAME
+from analysis.record.code_details import CodeDetails, code_differences
+from analysis.record.names import DATA_FINGERPRINT, DATASET_NAME, REGULARIZER_NAME
 from analysis.record.study_info import StudyInfo
 from analysis.statistics.summary import summarise_seeds
 from analysis.tables import paired
@@ -27,6 +29,10 @@ from analysis.tables.rendering import TableCell, TableGrid
 from trainables.metrics import TEST_ERROR_LAST
 
 DATASET = "dataset."
+COMPONENTS = (REGULARIZER_NAME, "network.name", DATASET_NAME)
+"""Trials that share these are computed by the same modules."""
+MOST_WORDS = 4
+"""Modules and packages that a sentence names."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class ComparedConfiguration:
     objective: "pd.Series[Any]"
     """The objective, by seed."""
     test: "pd.Series[Any]"
+    codes: tuple[frozenset[str], ...] = ()
+    """For each code of its trials the digests of all code that is known to compute the same."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,10 @@ class ComparedStudy:
     """Its best one where it selects, else all that have run in full."""
     factors: tuple[str, ...]
     """The settings that vary among them."""
+    code: Mapping[str, CodeDetails] = field(default_factory=dict)
+    """What digests of code stand for, as far as that is on record."""
+    remarks: tuple[str, ...] = ()
+    """What a reader should know of the study's own part."""
 
 
 class NoCounterpartError(LookupError):
@@ -77,7 +89,7 @@ def side_by_side(
         )
     shown = [pair for pair in pairs if _shares_data_set(pair)]
     contrasts = paired.contrasts_against(
-        {pair.name: (pair.other.test, pair.reference.test) for pair in shown}
+        {pair.name: (pair.other.test, pair.reference.test) for pair in shown}, test=test
     )
     grids = [_number_grid(entries, pairs, test)]
     if shown:
@@ -162,7 +174,7 @@ def _number_grid(
         for label, count in left_out.items()
         if count
     ]
-    notes += _data_warnings(pairs)
+    notes += comparison_notes(entries, pairs)
     return TableGrid(
         header=[("", name) for name in header],
         rows=rows,
@@ -180,6 +192,45 @@ def _number_row(label: str, item: ComparedConfiguration) -> list[TableCell]:
         ", ".join(map(str, sorted(item.test.index))),
     ]
     return [TableCell(text) for text in texts]
+
+
+def comparison_notes(
+    entries: Sequence[ComparedStudy], pairs: "Sequence[_Counterparts] | None" = None
+) -> list[str]:
+    """Return what a reader should know: of each study's part, of data and of code that differ.
+
+    Args:
+        entries: the studies.
+        pairs: the configurations that stand side by side; None finds them.
+    """
+    if pairs is None:
+        pairs = [pair for entry in entries[1:] for pair in _counterparts(entries[0], entry)]
+    remarks = dict.fromkeys(remark for entry in entries for remark in entry.remarks)
+    return [*remarks, *_data_warnings(pairs), *_code_warnings(entries, pairs)]
+
+
+def _code_warnings(
+    entries: Sequence[ComparedStudy], pairs: Sequence[_Counterparts]
+) -> Iterator[str]:
+    """Say where what stands side by side was computed by codes that differ in what both use."""
+    known = {digest: code for entry in entries for digest, code in entry.code.items()}
+    apart: dict[str, None] = {}
+    words: dict[str, None] = {}
+    for pair in pairs:
+        for one, other in product(pair.reference.codes, pair.other.codes):
+            found = code_differences(one, other, known)
+            if found is None and _key(pair.reference, COMPONENTS) == _key(pair.other, COMPONENTS):
+                found = ("what the digests stand for is not on record",)
+            if found:
+                apart[pair.name] = None
+                words |= dict.fromkeys(found)
+    if apart:
+        more = f" and {len(words) - MOST_WORDS} more" if len(words) > MOST_WORDS else ""
+        yield (
+            f"Other code: that of {', '.join(apart)} differs from that of {entries[0].label} "
+            f"({', '.join(list(words)[:MOST_WORDS])}{more}), and nothing proves that both compute "
+            "the same."
+        )
 
 
 def _data_warnings(pairs: Sequence[_Counterparts]) -> Iterator[str]:

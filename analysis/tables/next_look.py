@@ -15,7 +15,7 @@ from analysis.statistics.prediction import probability_decided, seeds_to_decide
 from analysis.statistics.repeated_pairs import difference_over_looks
 from analysis.tables.configurations import by_seed, data_sets
 from analysis.tables.feasibility import feasible_rows
-from analysis.tables.test_images import least_step
+from analysis.tables.test_images import error_step
 
 MOST_FURTHER = 20
 """Further seeds beyond which nobody is invited."""
@@ -51,7 +51,8 @@ def foresee_next_look(
         return None
     best, other = (by_seed(frame, key, objective) for key in ran[CONFIGURATION].iloc[:2])
     # Without it differences that are equal by chance would have no spread, and prove anything.
-    seen = difference_over_looks(other, best, looks, resolution=least_step(frame[objective]))
+    step = error_step(frame[objective], objective)
+    seen = difference_over_looks(other, best, looks, resolution=step)
     if seen.n < 2:
         return None
     if seen.low > 0 or seen.high < 0:

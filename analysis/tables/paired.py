@@ -8,7 +8,6 @@ import pandas as pd
 
 from analysis.record.names import CONFIGURATION
 from analysis.statistics.intervals import possible_difference, single_level
-from analysis.statistics.pairs import RESOLUTION
 from analysis.statistics.repeated_pairs import difference_over_looks
 from analysis.statistics.summary import (
     PairedDifference,
@@ -16,11 +15,12 @@ from analysis.statistics.summary import (
     paired_difference,
     t_interval,
 )
-from analysis.tables.configurations import by_seed, data_sets
+from analysis.tables.configurations import by_seed, data_sets, errors_by_seed
 from analysis.tables.display_names import display_name, number_text
 from analysis.tables.feasibility import feasible_rows
 from analysis.tables.printed import interval_text, setting_text
 from analysis.tables.rendering import TableCell, TableGrid
+from analysis.tables.test_images import error_step
 from trainables.metrics import TEST_ERROR_LAST
 
 
@@ -40,15 +40,20 @@ class PairedContrast:
 
 def contrasts_against(
     pairs: Mapping[str, tuple["pd.Series[Any]", "pd.Series[Any]"]],
+    *,
+    test: str = TEST_ERROR_LAST,
 ) -> list[PairedContrast]:
     """Return each first minus its second, p and intervals corrected for their number.
 
     Args:
         pairs: by name the values of a configuration and of its reference, indexed by seed.
+        test: the metric compared.
     """
     return _with_correction(
         {
-            name: paired_difference(values, reference, resolution=RESOLUTION)
+            name: paired_difference(
+                values, reference, resolution=error_step([*values, *reference], test)
+            )
             for name, (values, reference) in pairs.items()
         }
     )
@@ -102,10 +107,11 @@ def contrasts_with_best(
         if ran.empty or not ran["best"].iloc[0]:
             continue
         best = by_seed(frame, ran[CONFIGURATION].iloc[0], test)
+        step = error_step(errors_by_seed(frame, list(ran[CONFIGURATION]), test), test)
         for _, row in ran.iloc[1 : most // groups.nunique() + 1].iterrows():
             values = by_seed(frame, row[CONFIGURATION], test)
             pairs[setting_text(row, factors)] = difference_over_looks(
-                values, best, looks, resolution=RESOLUTION
+                values, best, looks, resolution=step
             )
     return _with_correction(pairs)
 

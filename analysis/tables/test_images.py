@@ -3,9 +3,11 @@
 from typing import Any
 
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from analysis.record.names import DATASET_NAME
-from analysis.tables.configurations import hashable_value
+from analysis.statistics.pairs import resolution_of
+from trainables.metrics import PERCENT, description_of
 
 TEST_IMAGES = {
     "mnist": 10_000,
@@ -21,19 +23,19 @@ UNKNOWN_SET = 10_000
 """Images that a data set is taken to have whose size is not known."""
 
 
-def least_step(values: "pd.Series[Any]") -> float:
-    """Return the least difference of two values: errors come in steps of an image; 0 of one value.
+def error_step(values: ArrayLike, metric: str) -> float:
+    """Return what two values of a metric differ by at the least: an image's worth of an error.
 
-    Rounded far below an image, since equal errors may differ in their last bits.
+    Args:
+        values: of trials with one data set; NaN counts for nothing.
+        metric: the name of the metric; what is no error has no steps, and 0 is returned.
     """
-    known = values.dropna().astype(float).round(4).drop_duplicates().sort_values()
-    steps = known.diff().dropna()
-    return float(steps.min()) if len(steps) else 0.0
+    return resolution_of(values) if description_of(metric).unit == PERCENT else 0.0
 
 
 def image_share(trial: "pd.Series[Any]") -> float:
     """Return how many points of percent one test image of a trial is worth."""
     chosen: Any = trial.get("dataset.test_images")
-    if hashable_value(chosen) is None:
+    if pd.isna(chosen):
         chosen = TEST_IMAGES.get(str(trial.get(DATASET_NAME)), UNKNOWN_SET)
     return 100 / float(chosen)

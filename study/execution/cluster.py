@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import ray
-from ray.exceptions import GetTimeoutError
+from ray.exceptions import GetTimeoutError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import trainables
@@ -295,4 +295,6 @@ class RayCluster:
             raise ClusterError(
                 f"no GPU of node {node.name} was free to measure within {MEASURE_SECONDS:g} s"
             ) from error
+        except RayTaskError as error:  # what the function raised, and not its traceback as a text
+            raise error.cause from error
         return answer

@@ -184,9 +184,10 @@ class LaunchDisplay:
         race = self.scheduler.looks.race
         best = race.leader if race else None
         best = best or min(judged, key=lambda each: each.judgement.values[0])
-        return (
-            f"best so far: {describe_point(best.point)}, {objectives[0]} {_mean_and_spread(best)}"
-        )
+        lowest = round(best.judgement.values[0], 9)
+        tied = 0 if race else sum(round(c.judgement.values[0], 9) == lowest for c in judged) - 1
+        name = describe_point(best.point) + (f" and {tied} more as low" if tied else "")
+        return f"best so far: {name}, {objectives[0]} {_mean_and_spread(best)}"
 
     def _pace_text(self) -> str:
         """Return how many trials an hour this launch trains; those under way count in part."""

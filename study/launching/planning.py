@@ -11,17 +11,13 @@ from analysis.console import print_prose
 from analysis.counted import count_text
 from study.file.resolved import ResolvedStudy
 from study.file.space import Point, describe_point
-from study.launching.estimate import (
-    StudyEstimate,
-    costs_by_class,
-    estimate_lines,
-    estimate_study,
-    planned_work,
-)
+from study.launching.estimate import StudyEstimate, estimate_study, planned_work
+from study.launching.estimate_words import estimate_lines
 from study.launching.opening_words import describe_belonging, describe_code
 from study.launching.outlook import budget_lines
 from study.launching.places import choose_cluster, lend_place
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
+from study.launching.trial_costs import costs_by_class
 from study.record.claims import living_holder, read_claims
 from study.record.errors import RecordError, store_errors_told
 from study.scheduling.gpu_shares import ShareError
@@ -198,8 +194,8 @@ def print_plan(
         data,
         say=lambda sentence: print_prose(console, sentence),
     )
-    _print_lines(console, estimate_lines(scheduler, todo, configurations, costs, place))
     estimate = estimate_study(scheduler, todo, configurations, costs, place)
+    _print_lines(console, estimate_lines(estimate, scheduler, configurations))
     if study.budget is not None and estimate.wall_seconds is not None:
         work = planned_work(scheduler, todo, configurations, costs, place)
         _print_lines(console, budget_lines(scheduler, study.budget, work))

@@ -5,6 +5,7 @@ alone, then twice as many side by side for as long as that pays and memory and C
 figures are remembered with the study; the shares are computed from them at every launch.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,9 @@ from trainables.code_digest import trial_code
 from trainables.configuration import Configuration
 from trainables.devices import GpuDevice
 from trainables.failures import error_cause
-from trainables.probe import TrialProbe
+from trainables.probe import TrialProbe, TrialProbeError
+
+log = logging.getLogger(__name__)
 
 LEAST_GAIN = 1.05
 """How much more a GPU must train with twice as many trials on it; less than that is noise."""
@@ -199,9 +202,14 @@ def _measure(
 ) -> ShareMeasurement:
     try:
         probes = bench.probe(configuration, count)
-    except Exception as error:  # a trial may fail of anything
-        if count > 1 and error_cause(error) == "host_memory":
+    except Exception as error:  # a trial may fail of anything, and so may the GPU's node
+        of_trial = error if isinstance(error, TrialProbeError) else None
+        cause = of_trial.cause if of_trial else error_cause(error)
+        if count > 1 and cause == "host_memory":
             raise HostMemoryShortError from error
+        log.exception("a measurement failed")
+        if of_trial:
+            raise ShareError(f"a trial of {name} does not train: {error}") from error
         why = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
         raise ShareError(
             f"resources.gpus: auto: cannot measure {name}: {why}; give a number instead"

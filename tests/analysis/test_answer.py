@@ -52,6 +52,19 @@ def test_where_one_thing_varies_the_ends_are_given():
     )
 
 
+def test_errors_in_another_order_of_the_seeds_are_as_low():
+    errors = {"a": (0.1, 0.2, 0.3), "b": (0.3, 0.2, 0.1)}
+    rows = [
+        {"configuration": key, "seed": seed, "outcome": "completed", "validation_error": error}
+        for key, of_seeds in errors.items()
+        for seed, error in enumerate(of_seeds)
+    ]
+    table = configurations.over_configurations(pd.DataFrame(rows), [])
+    assert table["validation_error_mean"].nunique() == 2  # but for a last bit they are equal
+    assert list(table["best"]) == [True, True]
+    assert headline_of(table, [], []).startswith("2 of 2 configurations share the lowest")
+
+
 def test_configurations_that_err_alike_share_the_lowest_error():
     frame = pd.DataFrame(
         [

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.statistics.best_set import best_set, compare_with_best, values_as_good
-from analysis.statistics.pairs import moderated, pair_statistics
+from analysis.statistics.pairs import moderated, pair_statistics, resolution_of
 
 
 def draw(means, spreads, *, seeds=5, tables=1, rho=0.3, seed=0):
@@ -58,6 +58,28 @@ def test_the_best_is_in_the_set_and_all_intervals_hold_as_often_as_promised(meth
     truth = np.array([row - np.delete(means, i).min() for i, row in enumerate(means)])
     held = ((low <= truth + 1e-12) & (truth <= high + 1e-12)).all(-1)
     assert (~out[:, 0]).mean() > 0.95 and held.mean() > 0.935
+
+
+@pytest.mark.parametrize("spread", [0.2, 0.33, 0.5], ids=lambda spread: f"spread {spread}")
+@pytest.mark.parametrize(("configurations", "seeds"), [(2, 4), (2, 5), (3, 3), (5, 5)])
+def test_the_best_is_in_the_set_as_often_as_promised_where_errors_are_of_whole_images(
+    configurations, seeds, spread
+):
+    step = 100 / 300  # of 300 test images
+    rng = np.random.default_rng(7)
+    tables = 30_000 if configurations < 5 else 6000
+    centre = 10 + rng.uniform(0, step, size=(tables, 1, 1))
+    errors = centre + spread * rng.normal(size=(tables, configurations, seeds))
+    out = compare_with_best(np.round(errors / step) * step, resolution=step)[0]
+    assert (~out[:, 0]).mean() > 0.949
+
+
+def test_two_differences_of_one_image_exclude_nobody_where_errors_are_of_whole_images():
+    step = 100 / 300
+    errors = np.array([[30, 31], [31, 32]]) * step
+    assert resolution_of(errors) == pytest.approx(step)
+    assert set(best_set(errors, resolution=resolution_of(errors)).members) == {0, 1}
+    assert best_set(errors).members == (0,)  # of 10,000 images, these are 33 images
 
 
 def test_any_beta_from_3_to_8_tenths_does_as_well():

@@ -2,15 +2,10 @@ import gc
 
 import pytest
 
-from analysis.record import collector as of_records
-from analysis.record.collector import collector_at_rest, wake_collector
-from trainables import collector as of_source
+from analysis.record.collector import collector_at_rest, collector_paused, wake_collector
 
 
-@pytest.mark.parametrize(
-    "collector_paused", [of_records.collector_paused, of_source.collector_paused]
-)
-def test_the_collector_is_away_for_a_while_and_back_even_after_an_error(collector_paused):
+def test_the_collector_is_away_for_a_while_and_back_even_after_an_error():
     assert gc.isenabled()
     try:
         with collector_paused():

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from analysis import compare
@@ -139,3 +141,91 @@ def test_a_comparison_is_a_document_for_programs(capsys):
     (best,), (other,) = ours["configurations"], theirs["configurations"]
     assert best["settings"] == "regularizer.beta = 0.5"
     assert best["test_error_by_seed"]["1"] == 5.0 and len(other["test_error_by_seed"]) == 7
+
+
+def notes_of(*labels):
+    return side_by_side([comparison.compared_study(label) for label in labels])[0].notes
+
+
+def test_a_study_whose_best_ties_says_so(store, capsys):
+    study = store.start("tied", space={"regularizer.beta": [0.3, 0.5, 0.7]})
+    for beta, errors in ((0.3, (9.1, 9.2, 9.3)), (0.5, (9.3, 9.1, 9.2)), (0.7, (9.9, 9.9, 9.9))):
+        for seed, error in enumerate(errors):
+            study.add({**BASE, "regularizer.beta": beta}, seed, error=error)
+    said = (
+        "2 configurations of tied share the lowest validation error: regularizer.beta = 0.3 stands "
+        "for them; as low: regularizer.beta = 0.5."
+    )
+    assert said in notes_of("tied", "theirs")
+    assert compare.main(["tied", "theirs", "--json"]) == 0
+    assert said in checked(capsys.readouterr().out)["remarks"]
+    assert not any("share the lowest" in note for note in notes_of("ours", "theirs"))
+
+
+def test_a_study_of_several_objectives_says_which_of_its_best_stands_for_them(store):
+    objectives = ["validation_error", "test_error_last"]
+    study = store.start("front", space={"regularizer.beta": []}, objective=objectives)
+    for beta, error, test in ((0.3, 9.0, 2.0), (0.5, 8.0, 3.0)):
+        for seed in range(3):
+            study.add({**BASE, "regularizer.beta": beta}, seed, error=error, test=test)
+    (said,) = [note for note in notes_of("front", "theirs") if "stands for them" in note]
+    assert said.startswith(
+        "2 configurations of front are best, for none is better in one objective"
+    )
+    assert said.endswith("regularizer.beta = 0.5, the lowest in validation error, stands for them.")
+
+
+def test_each_data_set_of_a_study_has_its_own_best_in_a_comparison(store):
+    for name, method in (("sets", "lamix"), ("other_sets", "mixup")):
+        study = store.start(name, space={"dataset.name": [], "regularizer.beta": []})
+        for data in ("digits", "mnist"):
+            for seed in range(3):
+                settings = {**BASE, "dataset.name": data, "regularizer.name": method}
+                study.add(settings, seed, error=5.0 + seed)
+    entries = [comparison.compared_study(name) for name in ("sets", "other_sets")]
+    assert [len(entry.configurations) for entry in entries] == [2, 2]
+    assert len(side_by_side(entries)[1].rows) == 2
+
+
+LOOP, MIXUP, LAMIX = (f"trainables.{name}" for name in ("training", "mixup", "lamix"))
+
+
+def coded_study(store, name, method, digest, details=None, *, tags=()):
+    study = store.start(name)
+    for seed in range(3):
+        settings = {**BASE, "regularizer.name": method}
+        study.add(settings, seed, error=5.0 + seed, tags={"code": digest, **dict(tags)})
+    if details is not None:
+        text = json.dumps({"digests": {digest: details}, "parts": {}})
+        store.client.log_text(study.run_id, text, "provenance/code.json")
+
+
+def test_results_of_codes_that_differ_in_what_both_use_are_told_apart(store):
+    torch = {"torch": "2.9.0"}
+    coded_study(
+        store, "c1", "lamix", "a" * 16, {"modules": {LOOP: "1", LAMIX: "1"}, "versions": torch}
+    )
+    coded_study(
+        store, "c2", "mixup", "b" * 16, {"modules": {LOOP: "1", MIXUP: "1"}, "versions": torch}
+    )
+    coded_study(
+        store, "c3", "mixup", "c" * 16,
+        {"modules": {LOOP: "2", MIXUP: "1"}, "versions": {"torch": "2.10.0"}},
+    )  # fmt: skip
+    assert not any("code" in note for note in notes_of("c1", "c2"))  # each has its own modules too
+    (said,) = [note for note in notes_of("c1", "c2", "c3") if "code" in note]
+    assert said == (
+        "Other code: that of c3 differs from that of c1 (trainables.training, torch 2.9.0 and "
+        "2.10.0), and nothing proves that both compute the same."
+    )
+
+
+def test_other_digests_of_the_same_method_are_told_where_nothing_else_is_on_record(store):
+    coded_study(store, "d1", "lamix", "a" * 16)
+    coded_study(store, "d2", "lamix", "b" * 16)
+    coded_study(store, "d3", "lamix", "c" * 16, tags={"code_proved": "a" * 16})
+    coded_study(store, "d4", "lamix", "b" * 16, tags={"code_kept": "a" * 16})
+    assert any("not on record" in note for note in notes_of("d1", "d2"))
+    assert not any("code" in note for note in notes_of("d1", "d3"))  # proven equal
+    kept = [note for note in notes_of("d1", "d4") if "kept" in note]
+    assert kept[0].startswith("d4: 3 trials were computed by other code (digest bbbbbbbbbbbbbbbb)")

@@ -52,6 +52,12 @@ def test_without_an_earlier_look_the_difference_is_the_plain_one():
         assert difference_over_looks(first, second, looks) == plain
 
 
+def test_equal_differences_prove_nothing_at_an_earlier_look_either():
+    second = pd.Series([10.0, 10 + 1 / 3, 10.0])
+    equal = difference_over_looks(second + 1 / 3, second, (2, 3), resolution=1 / 3)
+    assert equal.t_p > 0.05 and equal.low < 0 < equal.high
+
+
 def test_with_earlier_looks_the_interval_is_wider_and_p_allows_for_them():
     first, second = pair(7)
     plain, wide = paired_difference(first, second), difference_over_looks(first, second, (5, 7))

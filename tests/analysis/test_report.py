@@ -266,6 +266,12 @@ def test_an_optimum_at_the_edge_is_warned_of(values, spec, end):
     assert f"lies at the {end} end" in warned(betas(values), {"regularizer.beta": spec})
 
 
+def test_an_edge_that_ties_with_the_middle_is_no_sign_of_an_optimum_outside():
+    frame = betas([0.1, 0.5, 0.9])
+    frame["validation_error"] = 1.0
+    assert "end of its range" not in warned(frame, {"regularizer.beta": {"low": 0.1, "high": 0.9}})
+
+
 def test_the_edge_of_a_logarithmic_range_is_measured_in_orders_of_magnitude():
     space = {"regularizer.beta": {"low": 1e-4, "high": 1.0, "log": True}}
     assert "end of its range" not in warned(betas([1e-3, 1e-2, 0.05]), space)

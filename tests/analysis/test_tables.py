@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis import trials
-from analysis.tables import configurations, printed, rendering
+from analysis.tables import configurations, paired, printed, rendering
 from analysis.tables.csv_rendering import harmless_cell, to_csv
 from analysis.tables.rendering import TableCell
 
@@ -313,6 +313,32 @@ def test_a_setting_that_follows_from_the_component_is_no_factor():
     )
     space = {"regularizer": [{"name": "mixup"}, {"name": "manifold_mixup"}, {"name": "lamix"}]}
     assert configurations.factors_of(frame, space) == ["regularizer.name", "regularizer.beta"]
+
+
+COARSE = [("a", 0, 30), ("a", 1, 31), ("b", 0, 31), ("b", 1, 32)]
+"""Configuration, seed, errors in so many of 300 images."""
+
+
+def test_differences_of_one_image_of_few_neither_exclude_a_value_nor_prove_one_worse():
+    rows = [
+        trial(which, seed, images / 3, regularizer__beta=which) for which, seed, images in COARSE
+    ]
+    frame = pd.DataFrame(rows)
+    table = configurations.over_configurations(frame, ["regularizer.beta"])
+    assert list(table["may_be_best"]) == [True, True]
+    (contrast,) = paired.contrasts_with_best(frame, table, ["regularizer.beta"])
+    assert contrast.paired.mean == pytest.approx(1 / 3) and contrast.paired.t_p > 0.1
+    (contrast,) = paired.contrasts_against(
+        {"b": tuple(configurations.by_seed(frame, key, "test_error_last") for key in "ba")}
+    )
+    assert contrast.paired.t_p > 0.1 and contrast.paired.low < 0
+
+
+def test_a_loss_has_no_steps():
+    rows = [trial(which, seed, images / 3) for which, seed, images in COARSE]
+    frame = pd.DataFrame(rows).rename(columns={"validation_error": "validation_loss"})
+    table = configurations.over_configurations(frame, [], "validation_loss")
+    assert list(table["may_be_best"]) == [True, False]
 
 
 def test_no_interval_of_errors_leaves_0_to_100():

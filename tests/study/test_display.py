@@ -190,6 +190,17 @@ def test_without_a_terminal_there_are_plain_lines(make, storage):
     assert "\x1b" not in written.getvalue()
 
 
+def test_configurations_that_are_best_alike_are_counted(begun):
+    scheduler = begun(NoRecord())
+    display = LaunchDisplay(scheduler, Console(file=io.StringIO()), facts=[])
+    for _ in range(4):
+        trial = scheduler.hand_out_trial()
+        scheduler.note_begun(trial)
+        scheduler.note_epochs(trial, epochs_of([9.0, 8.0, 7.0, 5.0]), device="cpu")
+        scheduler.note_completed(trial)
+    assert " and 1 more as low, validation_error 5.00" in display._best_text()
+
+
 def test_a_picture_that_takes_long_is_drawn_less_often(begun):
     drawn = []
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from study.launching import estimate
+from study.launching import estimate_words, trial_costs
+from study.launching.estimate import estimate_study
 from study.launching.missing_data import recorded_fingerprints
 from study.scheduling.nodes import ClusterNode, StudyPlace
 from study.scheduling.scheduler import StudyScheduler
@@ -52,23 +53,24 @@ def test_each_cost_class_is_probed(planned, space, monkeypatch, tmp_path):
     def probe(configuration, count, **where):
         return [TrialProbe(1.0, seconds[cost_class(configuration)], 300.0, 300.0, "a CPU")]
 
-    monkeypatch.setattr(estimate.probe, "side_by_side", probe)
-    costs = estimate.costs_by_class(configurations, {}, scheduler, tmp_path)
+    monkeypatch.setattr(trial_costs.probe, "side_by_side", probe)
+    costs = trial_costs.costs_by_class(configurations, {}, scheduler, tmp_path)
     assert {kind: cost.epoch_seconds for kind, cost in costs.items()} == seconds
     place = StudyPlace([ClusterNode("", "here", cpus=1, gpus=0)])
-    work = dict(estimate.estimate_lines(scheduler, [], configurations, costs, place))["work"]
+    found = estimate_study(scheduler, [], configurations, costs, place)
+    work = dict(estimate_words.estimate_lines(found, scheduler, configurations))["work"]
     assert work.startswith("0.007 CPU-hours")  # 10 epochs of 0.66 s and 10 of 1.68 s
 
 
 def test_a_place_without_room_has_neither_time_nor_trials_side_by_side(planned, tmp_path):
     _, scheduler, configurations = planned(MIXING)
-    cost = estimate.TrialCost(60.0, 1.0, 300.0, "a guess")
+    cost = trial_costs.TrialCost(60.0, 1.0, 300.0, "a guess")
     costs = {cost_class(c): cost for c in configurations}
     place = StudyPlace([ClusterNode("", "here", cpus=0, gpus=0)])
-    found = estimate.estimate_study(scheduler, [], configurations, costs, place)
+    found = estimate_study(scheduler, [], configurations, costs, place)
     assert (found.wall_seconds, found.side_by_side) == (None, ())
-    lines = dict(estimate.estimate_lines(scheduler, [], configurations, costs, place))
-    assert lines["wall time"] == estimate.NO_ROOM
+    lines = dict(estimate_words.estimate_lines(found, scheduler, configurations))
+    assert lines["wall time"] == estimate_words.NO_ROOM
 
 
 def test_a_plan_knows_data_that_are_not_here_by_the_record(planned):
@@ -98,10 +100,10 @@ def test_the_record_of_one_cost_class_says_nothing_of_another(
     metrics = {"epoch_seconds": 0.66, "peak_memory_mb": 300.0, "validation_error": 9.0}
     recorded = {known.key: RecordedTrial("1", known.key, "FINISHED", "completed", metrics, {})}
     monkeypatch.setattr(
-        estimate.probe,
+        trial_costs.probe,
         "side_by_side",
         lambda *args, **named: [TrialProbe(1.0, 1.68, 300.0, 300.0, "a CPU")],
     )
-    costs = estimate.costs_by_class([first, second], recorded, scheduler, tmp_path)
+    costs = trial_costs.costs_by_class([first, second], recorded, scheduler, tmp_path)
     assert costs[cost_class(first)].epoch_seconds == 0.66
     assert costs[cost_class(second)].epoch_seconds == 1.68

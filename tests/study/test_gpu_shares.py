@@ -1,8 +1,11 @@
 """Shares of GPUs: the decision by hand, the measuring on the CPU and, where there is one, a GPU."""
 
 import json
+import pickle
+import re
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from threading import BrokenBarrierError
 from types import SimpleNamespace
@@ -26,10 +29,12 @@ from study.scheduling.scheduler import StudyScheduler
 from study.scheduling.share_file import ShareMeasurement
 from study.search.optuna_study import open_optuna_study
 from study.trials import cost_class
-from trainables import probe
+from tests.own_components import NOISE
+from trainables import plugins, probe
 from trainables.configuration import parse_configuration
 from trainables.devices import GpuDevice, first_gpu
-from trainables.probe import TrialProbe
+from trainables.own_modules import find_file
+from trainables.probe import ProbedTrial, TrialProbe, TrialProbeError
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 AUTO = ResourceSettings(gpus="auto")
@@ -507,7 +512,7 @@ def test_trials_are_measured_while_all_of_them_train(tmp_path):
 
 def test_an_error_of_one_trial_ends_the_measurement_of_all(tmp_path):
     missing = trial(dataset={"name": "image_folder", "path": "nowhere"})
-    with pytest.raises(Exception, match="must hold a folder of images for each class"):
+    with pytest.raises(TrialProbeError, match="must hold a folder of images for each class"):
         probe.side_by_side(missing, 2, data=tmp_path, device="cpu")
 
 
@@ -539,9 +544,11 @@ class TwoFailures:
         ((torch.OutOfMemoryError("no room"), BrokenBarrierError()), None),
         ((RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), None), None),
         ((BrokenBarrierError(), torch.AcceleratorError("CUDA error: out of memory")), None),
-        ((torch.OutOfMemoryError("no room"), MemoryError()), MemoryError),
-        ((BrokenBarrierError(), ValueError("wrong")), ValueError),
-        ((BrokenBarrierError(), BrokenBarrierError()), BrokenBarrierError),
+        ((torch.OutOfMemoryError("no room"), MemoryError()), "MemoryError: no message"),
+        ((BrokenBarrierError(), ValueError("wrong")), "ValueError: wrong"),
+        ((TrialProbeError("own.py:3: no room", "gpu_memory"), BrokenBarrierError()), None),
+        ((BrokenBarrierError(), TrialProbeError("own.py:3: wrong")), "own.py:3: wrong"),
+        ((BrokenBarrierError(), BrokenBarrierError()), "not all trials were ready within 300 s"),
     ],
 )
 def test_trials_do_not_fit_where_the_gpus_memory_ran_out_and_nothing_else(
@@ -551,8 +558,39 @@ def test_trials_do_not_fit_where_the_gpus_memory_ran_out_and_nothing_else(
     if raised is None:
         assert probe.side_by_side(SMALL, 2, data=tmp_path, device="cpu") == []
         return
-    with pytest.raises(raised):
+    with pytest.raises(TrialProbeError) as told:
         probe.side_by_side(SMALL, 2, data=tmp_path, device="cpu")
+    assert str(told.value) == raised
+    assert pickle.loads(pickle.dumps(told.value)).cause == told.value.cause
+
+
+def own_trial_that_fails(tmp_path):
+    """A configuration whose method fails in its training step, and the file and line of that."""
+    file = tmp_path / "methods.py"
+    file.write_text(NOISE.replace("settings.sigma", "settings.sgma"))
+    lines = file.read_text().splitlines()
+    line = next(n for n, text in enumerate(lines, 1) if "settings.sgma" in text)
+    own = plugins.set_with([find_file(file)], beside=plugins.known_set())
+    plugins.know_only(own)
+    return trial(regularizer={"name": "own_noise"}), f"{file}:{line}: AttributeError: "
+
+
+@pytest.fixture
+def known_before():
+    before = plugins.known_set()
+    yield
+    plugins.know_only(before)
+
+
+@pytest.mark.usefixtures("known_before")
+def test_an_own_method_that_fails_while_it_is_measured_is_told_in_a_line_with_its_place(tmp_path):
+    own, place = own_trial_that_fails(tmp_path)
+    run = partial(probe.side_by_side, data=tmp_path, device="cpu")
+    with pytest.raises(ShareError) as told:
+        GpuShares(AUTO).measure_missing([own], bench(run=run), say=lambda _: None)
+    said = str(told.value)
+    assert "lenet on digits, own_noise, batches of 32" in said and "does not train: " in said
+    assert place in said and "sgma" in said and "\n" not in said
 
 
 @pytest.fixture
@@ -568,10 +606,16 @@ def cluster():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("known_before")
 def test_a_measurement_is_a_task_that_has_a_gpu_of_the_cluster_to_itself(cluster, tmp_path):
     (node,) = cluster.nodes()
     probes = cluster._on_gpu(node, probe.side_by_side, SMALL, 2, data=tmp_path, device="cpu")
     assert len(probes) == 2 and all(found.epoch_seconds > 0 for found in probes)
+    own, place = own_trial_that_fails(tmp_path)
+    failing = ProbedTrial.of(own)
+    with pytest.raises(TrialProbeError, match=re.escape(place)) as told:
+        cluster._on_gpu(node, probe.side_by_side, failing, 1, data=tmp_path, device="cpu")
+    assert "\n" not in str(told.value)
     if not torch.cuda.is_available():
         with pytest.raises(Exception, match="has 2 CPUs, 1 GPU, but PyTorch finds no GPU there"):
             cluster.bench(tmp_path, cpus=1)

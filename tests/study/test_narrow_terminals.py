@@ -11,8 +11,9 @@ from rich.console import Console
 
 from analysis.tables import configurations, printed
 from analysis.tables.fitting import fit_text
-from study.launching import estimate
+from study.launching import estimate_words, trial_costs
 from study.launching.display import LaunchDisplay, trial_lines
+from study.launching.estimate import estimate_study
 from study.scheduling.nodes import ClusterNode, StudyPlace
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import open_optuna_study
@@ -166,11 +167,12 @@ def test_the_time_in_which_no_trial_ran_is_no_part_of_the_pace(scheduler):
 
 def test_a_plan_where_nothing_has_room_names_no_time_and_no_trials_side_by_side(scheduler):
     configuration = scheduler.study.configuration({"regularizer.beta": 0.5})
-    cost = estimate.TrialCost(1.0, 0.0, 100.0, "a probe")
+    cost = trial_costs.TrialCost(1.0, 0.0, 100.0, "a probe")
     place = StudyPlace([ClusterNode("", "here", cpus=0, gpus=0)])
     kinds = {cost_class(configuration): cost}
-    lines = dict(estimate.estimate_lines(scheduler, [], [configuration], kinds, place))
-    assert lines["wall time"] == estimate.NO_ROOM
+    found = estimate_study(scheduler, [], [configuration], kinds, place)
+    lines = dict(estimate_words.estimate_lines(found, scheduler, [configuration]))
+    assert lines["wall time"] == estimate_words.NO_ROOM
     assert "side by side" not in " ".join(lines.values())
 
 
@@ -179,21 +181,21 @@ def test_a_probe_is_announced_before_it_begins(scheduler, monkeypatch, tmp_path)
 
     def probe(*arguments, **named):
         assert said == ["Measuring lamix with lenet on digits for some seconds …"]
-        return [estimate.probe.TrialProbe(1.0, 0.5, 300.0, 300.0, "a CPU")]
+        return [trial_costs.probe.TrialProbe(1.0, 0.5, 300.0, 300.0, "a CPU")]
 
-    monkeypatch.setattr(estimate.probe, "side_by_side", probe)
+    monkeypatch.setattr(trial_costs.probe, "side_by_side", probe)
     configuration = scheduler.study.configuration({"regularizer.beta": 0.5})
-    estimate.costs_by_class([configuration], {}, scheduler, tmp_path, say=said.append)
+    trial_costs.costs_by_class([configuration], {}, scheduler, tmp_path, say=said.append)
     assert said
 
 
 def test_kinds_of_one_name_are_announced_once(scheduler, monkeypatch, tmp_path):
     said = []
-    probes = [estimate.probe.TrialProbe(1.0, 0.5, 300.0, 300.0, "a CPU")]
-    monkeypatch.setattr(estimate.probe, "side_by_side", lambda *arguments, **named: probes)
+    probes = [trial_costs.probe.TrialProbe(1.0, 0.5, 300.0, 300.0, "a CPU")]
+    monkeypatch.setattr(trial_costs.probe, "side_by_side", lambda *arguments, **named: probes)
     one = scheduler.study.configuration({"regularizer.beta": 0.5})
     training = dataclasses.replace(one.training, batch_size=one.training.batch_size + 1)
     kinds = [one, dataclasses.replace(one, training=training)]
-    costs = estimate.costs_by_class(kinds, {}, scheduler, tmp_path, say=said.append)
+    costs = trial_costs.costs_by_class(kinds, {}, scheduler, tmp_path, say=said.append)
     assert len(costs) == 2
     assert said == ["Measuring lamix with lenet on digits for some seconds …"]

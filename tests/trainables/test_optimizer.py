@@ -4,6 +4,7 @@ import copy
 import inspect
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ RECIPES = [
     {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-4},
     {"momentum": 0.9},
     {"weight_decay": 1e-4},
+    {"momentum": 0.9, "dampening": 0.1, "maximize": True},
 ]
 TRAIN = """
 import sys
@@ -57,13 +59,65 @@ def test_weights_and_state_are_those_of_torchs_own_optimiser_bit_by_bit(recipe):
             optimizer.step()
     for here, there in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(here, there)
-    here, there = (optimizer.state_dict() for optimizer in optimizers)
+    check_equal_states(*optimizers)
+
+
+def check_equal_states(one, other):
+    here, there = one.state_dict(), other.state_dict()
     assert here["param_groups"] == there["param_groups"]
     assert here["state"].keys() == there["state"].keys()
     for index, state in here["state"].items():
         for name, value in state.items():
             theirs_too = there["state"][index][name]
             assert value is theirs_too is None or torch.equal(value, theirs_too)
+
+
+def trained(kind, network, recipe, *, steps, saved=None):
+    """Train a network by closures, from a saved state if there is one; return what is left."""
+    optimizer = kind(network.parameters(), lr=0.1, **recipe)
+    if saved is not None:
+        optimizer.load_state_dict(saved)
+    drawn = torch.Generator().manual_seed(steps)
+
+    def loss_anew(images):
+        optimizer.zero_grad()
+        loss = network(images).square().sum()
+        loss.backward()
+        return loss
+
+    losses = [
+        optimizer.step(partial(loss_anew, torch.rand(4, 5, generator=drawn))) for _ in range(steps)
+    ]
+    return optimizer, [loss.item() for loss in losses]
+
+
+@pytest.mark.parametrize("kinds", [(EagerSgd, torch.optim.SGD), (torch.optim.SGD, EagerSgd)])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_saved_state_goes_on_in_either_optimiser_as_in_torchs_own(recipe, kinds):
+    first, second = kinds
+    ours = nn.Linear(5, 3)
+    theirs = copy.deepcopy(ours)
+    begun, losses = trained(first, ours, recipe, steps=3)
+    plain, expected = trained(torch.optim.SGD, theirs, recipe, steps=3)
+    assert losses == expected and all(loss > 0 for loss in losses)
+    done, losses = trained(second, ours, recipe, steps=2, saved=begun.state_dict())
+    plain, expected = trained(torch.optim.SGD, theirs, recipe, steps=2, saved=plain.state_dict())
+    assert losses == expected
+    assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
+    check_equal_states(done, plain)
+
+
+def test_hooks_of_a_step_are_called():
+    optimizer, called = EagerSgd([nn.Parameter(torch.ones(2))], lr=0.1), []
+    optimizer.register_step_pre_hook(lambda *_: called.append("before"))
+    optimizer.register_step_post_hook(lambda *_: called.append("after"))
+    optimizer.step()
+    assert called == ["before", "after"]
+
+
+def test_steps_that_are_to_be_differentiated_are_refused_in_words():
+    with pytest.raises(ValueError, match=r"`differentiable` must be False.*torch\.optim\.SGD"):
+        EagerSgd([nn.Parameter(torch.ones(2))], lr=0.1, differentiable=True)
 
 
 def test_further_parameters_are_taken():

@@ -1,5 +1,6 @@
 """The actor: what it keeps from one trial for the next."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,14 @@ def test_the_next_trial_of_the_same_shape_gets_the_step_of_the_last(tmp_path: Pa
     assert measured(actor.trainer) == measured(Trainer(second, seed=1))
     actor.reset_config(assigned(trial({"name": "mixup"}), tmp_path, seed=2))
     assert actor.trainer.step is not step
+
+
+def test_what_a_training_process_has_imported_is_no_more_looked_at_for_garbage(tmp_path):
+    gc.unfreeze()
+    TrialTrainable(assigned(trial({"name": "vanilla"}), tmp_path))
+    frozen = gc.get_freeze_count()
+    gc.unfreeze()
+    assert frozen > 100_000  # torch's and Ray's
 
 
 def test_a_trial_goes_on_from_its_checkpoint_on_the_step_of_another(tmp_path: Path) -> None:
