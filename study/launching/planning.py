@@ -80,7 +80,11 @@ def plan_study(launch: StudyLaunch, address: str | None) -> StudyPlan:
     choose_cluster(address)
     try:
         with lend_place(launch) as place:
-            launch.shares.measure_missing(launch.study.extremes(), place.bench, say=launch.say)
+            measured = launch.shares.measure_missing(
+                launch.study.extremes(), place.bench, say=launch.say
+            )
+            if measured:
+                launch.say(f"What was measured is kept, for the launch: {launch.folder.shares}")
             plan = print_plan(
                 launch.scheduler,
                 launch.recorded,
