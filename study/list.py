@@ -1,15 +1,19 @@
 """Show the studies on record: ``python -m study.list``."""
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from analysis.command_line import CommandParser, command_name
+from analysis.json_documents import (
+    Document,
+    named_document,
+    print_document,
+    refusal_document,
+)
 from analysis.record.location import shown_tracking_uri
 from analysis.record.names import STATE_WORDS
 from analysis.record.store_errors import RecordError
@@ -28,9 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         studies = read_overview(print_error)
     except RecordError as error:
         print_error(str(error))
+        if options.json:
+            print_document(refusal_document("list", str(error), 2))
         return 2
     if options.json:
-        print(json.dumps(_list_document(studies, state.local_folder(options.state)), indent=2))
+        print_document(_list_document(studies, state.local_folder(options.state)))
         return 0
     if not studies:
         _say_how_to_begin()
@@ -81,14 +87,10 @@ def _say_how_to_begin() -> None:
 COUNTS = ("done", "running", "cut off", "failed")
 
 
-def _list_document(studies: Sequence[StudyOverview], root: Path) -> dict[str, Any]:
+def _list_document(studies: Sequence[StudyOverview], root: Path) -> Document:
     """Return what docs/json/list.schema.json describes."""
-    return {
-        "document": "list",
-        "version": 1,
-        "tracking_uri": shown_tracking_uri(),
-        "studies": [{**asdict(study), "state": _state_words(study, root)} for study in studies],
-    }
+    listed = [{**asdict(study), "state": _state_words(study, root)} for study in studies]
+    return named_document("list", {"tracking_uri": shown_tracking_uri(), "studies": listed})
 
 
 def _state_words(study: StudyOverview, root: Path) -> str:

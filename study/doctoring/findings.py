@@ -3,7 +3,9 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
+
+from analysis.json_documents import VERSION, Document, named_document
 
 NAMES = (
     "python", "packages", "cpus", "memory", "disk", "shm", "data", "cache",
@@ -12,8 +14,8 @@ NAMES = (
 )  # fmt: skip
 """Of all checks, in their order: of the machine, of services, of GPUs."""
 FindingState = Literal["ok", "warning", "failed", "skipped"]
-SCHEMA_VERSION = 1
-"""Of the plain data; it rises when a key is taken away or changes its meaning."""
+SCHEMA_VERSION = VERSION
+"""Of the plain data, under the name that it had before documents had a version."""
 WIDTH = 80
 
 
@@ -58,11 +60,12 @@ def is_well(findings: Sequence[Finding]) -> bool:
     return all(finding.state != "failed" for finding in findings)
 
 
-def plain_findings(findings: Sequence[Finding], versions: dict[str, str]) -> dict[str, Any]:
-    """Return findings as plain data, to be written as JSON."""
-    return {
+def plain_findings(findings: Sequence[Finding], versions: dict[str, str]) -> Document:
+    """Return what docs/json/doctor.schema.json describes."""
+    keys = {
         "schema": SCHEMA_VERSION,
         "well": is_well(findings),
         "versions": versions,
         "findings": [asdict(finding) for finding in findings],
     }
+    return named_document("doctor", keys)
