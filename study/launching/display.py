@@ -39,6 +39,8 @@ SHORTEST_NAME = 12
 """Characters that a trial's name keeps at least."""
 DRAWING = 0.02
 """The share of the time that drawing may take; it grows with the number of trials."""
+FEWEST_ENDED = 2
+"""Trials that have ended before a pace is told."""
 EARLY = 20
 """In the first seconds of a launch, this many, no pace and no time left are shown."""
 
@@ -189,13 +191,16 @@ class LaunchDisplay:
         )
 
     def _pace_text(self) -> str:
-        """Return how many trials an hour this launch trains; those under way count in part."""
+        """Return how many trials an hour this launch trains; those under way count in part.
+
+        What a trial takes beside its epochs is known by those that have ended, not by one alone.
+        """
         elapsed = time.monotonic() - self.started
+        if elapsed < EARLY or self._ended_here() < FEWEST_ENDED:
+            return ""
         trials = sum(
             _epochs_trained_here(trial) / trial.epochs for trial in self.scheduler.trials.values()
         )
-        if elapsed < EARLY or trials < 1:
-            return ""
         per_hour = trials / elapsed * 3600
         return f"{per_hour:,.{0 if per_hour >= 10 else 1}f} trials an hour"
 
@@ -219,11 +224,14 @@ class LaunchDisplay:
         The first epoch of a trial, with what comes before it, takes longer than any other.
         """
         trained = [_epochs_trained_here(trial) for trial in self.scheduler.running]
-        ended = any(
+        return self._ended_here() > 0 or (bool(trained) and min(trained) >= 2)
+
+    def _ended_here(self) -> int:
+        """Return how many trials this launch has trained to their end."""
+        return sum(
             trial.state == "done" and _epochs_trained_here(trial) > 0
             for trial in self.scheduler.trials.values()
         )
-        return ended or (bool(trained) and min(trained) >= 2)
 
     def _epochs_done(self) -> float:
         return sum(
