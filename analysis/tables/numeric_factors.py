@@ -165,8 +165,8 @@ def good_sentence(each: FactorCurve) -> str:
     if shown:
         return f"Any {each.name} {shown} does as well as the best, {within} {share}{of_case}."
     return (
-        f"It is open which {each.name} do as well as the best, {within}: the trials show it of none "
-        f"{share}{of_case}."
+        f"It is open which {each.name} do as well as the best, {within}: the trials show it of "
+        f"none {share}{of_case}."
     )
 
 

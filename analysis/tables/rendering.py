@@ -40,6 +40,9 @@ class TableGrid:
     rows: Sequence[Sequence[TableCell]]
     title: str = ""
     notes: Sequence[str] = ()
+    """Sentences on what is shown and how: they belong to the table wherever it stands."""
+    remarks: Sequence[str] = ()
+    """Sentences on what was found and what may come next: nothing for a caption."""
     numeric: Sequence[bool] = field(default_factory=list)
     """For each column whether it holds numbers, which are set flush right."""
     explained: Mapping[str, str] = field(default_factory=dict)
@@ -49,6 +52,11 @@ class TableGrid:
     def names(self) -> list[str]:
         """Each column's group and name as one text."""
         return [f"{group} {name}".strip() for group, name in self.header]
+
+    @property
+    def sentences(self) -> list[str]:
+        """All that is said below the table."""
+        return [*self.notes, *self.remarks]
 
     @property
     def grouped(self) -> bool:
@@ -97,7 +105,7 @@ def to_text(grid: TableGrid, *, width: int | None = None) -> str:
     lines += [line(header), "  ".join("─" * size for size in widths), *map(line, body)]
     if width is not None:
         lines = [text if text_width(text) <= width else text[: width - 1] + "…" for text in lines]
-    notes = [wrapped(note.replace("Bold:", "*"), width) for note in grid.notes]
+    notes = [wrapped(note.replace("Bold:", "*"), width) for note in grid.sentences]
     return "\n".join([*lines, *notes]) + "\n"
 
 
@@ -115,20 +123,21 @@ def to_markdown(grid: TableGrid) -> str:
                 for text, cell in zip(texts, row, strict=True)
             )
         )
-    if grid.notes:
-        lines += ["", *(_escape_markdown(note) for note in grid.notes)]
+    if grid.sentences:
+        lines += ["", *(_escape_markdown(note) for note in grid.sentences)]
     return "\n".join(lines) + "\n"
 
 
 def to_latex(grid: TableGrid, *, label: str = "") -> str:
-    r"""Return a LaTeX table in the style of booktabs (``\usepackage{booktabs}``).
+    r"""Return a LaTeX table in the style of booktabs, with comments of what it needs and remarks.
 
     Args:
         grid: the table.
         label: for ``\ref``; empty leaves it out.
     """
     columns = "".join("r" if grid.right(i) else "l" for i in range(len(grid.header)))
-    lines = [r"\begin{table}", r"  \centering"]
+    lines = [LATEX_NEEDS, *(f"% {_escape_latex(remark)}" for remark in grid.remarks)]
+    lines += [r"\begin{table}", r"  \centering"]
     if len(grid.header) > 8:
         lines.append(r"  \footnotesize\setlength{\tabcolsep}{3pt}")
     caption = " ".join(
@@ -189,9 +198,8 @@ def to_html(grid: TableGrid, *, link: Link | None = None) -> str:
     for row in grid.rows:
         cells = (_html_cell(cell, _is_right(grid, i), link) for i, cell in enumerate(row))
         parts.append("<tr>" + "".join(cells) + "</tr>")
-    parts.append("</tbody></table></div>")
-    parts += [f'<p class="note">{html.escape(note)}</p>' for note in grid.notes]
-    return "\n".join(parts)
+    notes = (f'<p class="note">{html.escape(note)}</p>' for note in grid.sentences)
+    return "\n".join([*parts, "</tbody></table></div>", *notes])
 
 
 def _star_of(row: Sequence[TableCell]) -> str:
@@ -227,6 +235,7 @@ def _escape_markdown(text: str) -> str:
     return text.replace("<", "&lt;")
 
 
+LATEX_NEEDS = r"% Needs \usepackage{booktabs} in the preamble, and no other package."
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
