@@ -40,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         evaluate_study,
         publish,
     )
+
+    # Late, as above.
     from analysis.robustness.worker import WorkerEndedError
 
     def say(text: str) -> None:

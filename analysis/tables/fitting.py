@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from analysis.tables.rendering import INTERVAL, TableCell, TableGrid, to_text
-from analysis.terminal import text_width, wrapped
+from analysis.terminal import cut_text, text_width, wrapped
 
 Item = TypeVar("Item")
 
@@ -95,9 +95,9 @@ def _with_short_cells(grid: TableGrid, width: int) -> TableGrid:
         over -= _column_width(grid, column) - room
         group, name = grid.header[column]
         header = [*grid.header]
-        header[column] = (group, _cut(name, room))
+        header[column] = (group, cut_text(name, room))
         rows = [
-            [replace(cell, text=_cut(cell.text, room)) if i == column else cell
+            [replace(cell, text=cut_text(cell.text, room)) if i == column else cell
              for i, cell in enumerate(row)]
             for row in grid.rows
         ]  # fmt: skip
@@ -110,7 +110,3 @@ def _with_short_cells(grid: TableGrid, width: int) -> TableGrid:
 def _column_width(grid: TableGrid, column: int) -> int:
     cells: list[TableCell] = [row[column] for row in grid.rows]
     return max(text_width(text) for text in [grid.header[column][1], *(c.text for c in cells)])
-
-
-def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else f"{text[: room - 1]}…"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from analysis.tables.display_names import with_symbols
-from analysis.terminal import text_width, wrapped
+from analysis.terminal import cut_text, padded, text_width, wrapped
 
 INTERVAL = "95% interval"
 """The name of the columns that a narrow table can do without first."""
@@ -96,7 +96,10 @@ def to_text(grid: TableGrid, *, width: int | None = None) -> str:
         column += count
 
     def line(cells: Sequence[str]) -> str:
-        parts = (_pad_cell(*cell) for cell in zip(cells, widths, right, strict=True))
+        parts = (
+            padded(cell, size, right=flush)
+            for cell, size, flush in zip(cells, widths, right, strict=True)
+        )
         return "  ".join(parts).rstrip()
 
     lines = [grid.title] if grid.title else []
@@ -104,7 +107,7 @@ def to_text(grid: TableGrid, *, width: int | None = None) -> str:
         lines.append(_group_line(groups, widths, len(lead)))
     lines += [line(header), "  ".join("─" * size for size in widths), *map(line, body)]
     if width is not None:
-        lines = [text if text_width(text) <= width else text[: width - 1] + "…" for text in lines]
+        lines = [cut_text(text, width) for text in lines]
     notes = [wrapped(note.replace("Bold:", "*"), width) for note in grid.sentences]
     return "\n".join([*lines, *notes]) + "\n"
 
@@ -210,7 +213,7 @@ def _group_line(groups: list[tuple[str, int]], widths: list[int], column: int) -
     parts = [" " * size for size in widths[:column]]
     for name, count in groups:
         room = sum(widths[column : column + count]) + 2 * (count - 1)
-        parts.append(_pad_cell(name, room, right=True))
+        parts.append(padded(name, room, right=True))
         column += count
     return "  ".join(parts).rstrip()
 
@@ -218,11 +221,6 @@ def _group_line(groups: list[tuple[str, int]], widths: list[int], column: int) -
 def plain_line(cell: TableCell) -> str:
     """Return what stands in a cell, in one line."""
     return f"{cell.text} ({cell.under})" if cell.under else cell.text
-
-
-def _pad_cell(text: str, width: int, right: bool) -> str:
-    space = " " * (width - text_width(text))
-    return space + text if right else text + space
 
 
 def _without_bar(cells: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from analysis.console import print_prose
 from analysis.counted import count_text
+from analysis.terminal import padded
 from study.file.resolved import ResolvedStudy
 from study.file.space import Point, describe_point
 from study.launching.estimate import (
@@ -256,7 +257,9 @@ def _print_configurations(
     rows = [(each.point, _trial_states(each, running)) for each in configurations]
     rows += [(point, "to do") for point in upcoming]
     for number, (point, states) in enumerate(rows[:SHOWN]):
-        print_prose(console, f"  {number:>4}  {describe_point(point):<32} {states}", hanging=6)
+        print_prose(
+            console, f"  {number:>4}  {padded(describe_point(point), 32)} {states}", hanging=6
+        )
     if len(rows) > SHOWN:
         print_prose(console, f"        and {len(rows) - SHOWN} more")
 
