@@ -73,5 +73,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 		|| (echo "Python 3.11 to 3.13 is needed; give one with PYTHON=…" && false)
 	$(PYTHON) -m venv $(VENV)
+	@echo "Installing PyTorch, Ray, Optuna, MLflow and what they need into $(VENV): 7 GB on disk once done."
+	@echo "That takes minutes, and longer by a slow line; nothing more is printed until it is done."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@

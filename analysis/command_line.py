@@ -13,8 +13,10 @@ from typing import NoReturn
 
 from analysis.terminal import print_error
 
-CLOSE = 0.5
-"""How alike a word must be to be meant, by difflib's ratio."""
+CLOSE, CLOSE_IF_SHORT = 0.5, 0.6
+"""How alike a word must be to be meant, by difflib's ratio: at .5 one letter is like three."""
+SHORT = 2
+"""Letters of a word, at most, that is short."""
 ITEM = re.compile(r" *\S+ +")
 """The first word of a line of a list, and the blanks around it."""
 UNKNOWN_CHOICE = re.compile(r"invalid choice: '([^']*)'")
@@ -148,5 +150,11 @@ class CommandParser(argparse.ArgumentParser):
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:
-    """Return the known word that is most like another, or an empty string."""
-    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=CLOSE)), "")
+    """Return the known word that is most like another, or an empty string.
+
+    The dashes of flags, in which all are alike, do not count.
+    """
+    bare, by_bare = word.lstrip("-"), {each.lstrip("-"): each for each in known}
+    cutoff = CLOSE_IF_SHORT if len(bare) <= SHORT else CLOSE
+    near = difflib.get_close_matches(bare, by_bare, n=1, cutoff=cutoff)
+    return by_bare[near[0]] if near else ""

@@ -10,11 +10,11 @@ difference in error is a difference in any of them; other data are warned of.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 
 from analysis.command_line import CommandParser, speaker
+from analysis.json_documents import print_document, refusal_document
 from analysis.record.store_errors import (
     BUSY_SECONDS,
     RecordError,
@@ -50,9 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         grids = side_by_side(entries, test=test)
     except (UnknownStudyError, NoResultError, NoCounterpartError, RecordError) as error:
         print_error(f"{speaker('analysis.compare')}: {error}")
+        if arguments.json:
+            print_document(refusal_document("compare", str(error), 2))
         return 2
     if arguments.json:
-        print(json.dumps(compare_document(entries, test=test), indent=2))
+        print_document(compare_document(entries, test=test))
         return 0
     width = line_width(sys.stdout)
     print(plain_text("\n".join(fit_text(grid, width) for grid in grids)), end="")

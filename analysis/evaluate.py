@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.command_line import CommandParser, speaker
+from analysis.json_documents import print_document, refusal_document
 from analysis.record.store_errors import (
     BUSY_SECONDS,
     RecordError,
@@ -33,11 +34,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
 
     # Late: pandas, MLflow and the statistics take 4 s; help and a mistake are told before.
-    from analysis.robustness.study_scores import NothingToEvaluateError, evaluate_study, publish
+    from analysis.robustness.study_scores import (
+        NothingToEvaluateError,
+        evaluate_document,
+        evaluate_study,
+        publish,
+    )
+
+    # Late, as above.
     from analysis.robustness.worker import WorkerEndedError
 
     def say(text: str) -> None:
         print_error(f"{speaker('analysis.evaluate')}: {text}")
+
+    def refuse(error: Exception, status: int) -> int:
+        say(str(error))
+        if arguments.json:
+            print_document(refusal_document("evaluate", str(error), status))
+        return status
 
     try:
         found = ask_until_answered(
@@ -51,16 +65,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         written = publish(found, Path(arguments.output)) if found.records else None
     except (UnknownStudyError, NothingToEvaluateError, RecordError) as error:
-        say(str(error))
-        return 2
+        return refuse(error, 2)
     except WorkerEndedError as error:
-        say(str(error))
-        return 1
+        return refuse(error, 1)
     for sentence in found.failed:
         say(sentence)
-    if written:
-        print(plain_text(written), end="")
-    return 1 if found.failed else 0
+    status = 1 if found.failed else 0
+    if arguments.json:
+        print_document(evaluate_document(found, written, status))
+    elif written:
+        print(plain_text(written.text), end="")
+    return status
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -79,6 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", help="of the study, where several are on record")
     parser.add_argument("--data", default="data", help="folder of the data sets (default: data)")
     parser.add_argument("--output", default="reports", help="folder of reports (default: reports)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser
 
 

@@ -8,13 +8,13 @@ Into ``DIR/STUDY-SCALE/`` go ``report.html``, ``tables/`` (.csv, .md, .tex) and 
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.command_line import CommandParser, speaker
+from analysis.json_documents import named_document, print_document, refusal_document
 from analysis.record.names import REPORT
 from analysis.record.quick_reading import refuse_unknown_study
 from analysis.record.store_errors import (
@@ -49,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     except (UnknownStudyError, RecordError) as error:
         print_error(f"{speaker('analysis.report')}: {error}")
+        if arguments.json:
+            print_document(refusal_document("report", str(error), 2))
         return 2
     # Late: it draws. The materials have loaded most of it.
     from analysis.report_page.page import write_report
@@ -62,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.attach:
             _attach_report(material.info, folder)
     if arguments.json:
-        print(json.dumps({"document": "report", "version": 1, "reports": written}, indent=2))
+        print_document(named_document("report", {"reports": written}))
     return 0
 
 

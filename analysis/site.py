@@ -8,10 +8,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analysis.command_line import CommandParser, speaker
+from analysis.json_documents import Document, named_document, print_document, refusal_document
 from analysis.record.store_errors import UnknownStudyError
 from analysis.terminal import guards_output, plain_text, print_error
+
+if TYPE_CHECKING:
+    from analysis.report_page.site import WrittenSite
 
 
 @guards_output
@@ -22,12 +27,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     from analysis.report_page.site import write_site
 
     try:
-        file = write_site(Path(arguments.folder))
+        site = write_site(Path(arguments.folder))
     except UnknownStudyError as error:
         print_error(f"{speaker('analysis.site')}: {error}")
+        if arguments.json:
+            print_document(refusal_document("site", str(error), 2))
         return 2
-    print(plain_text(str(file)))
+    if arguments.json:
+        print_document(_site_document(site))
+    else:
+        print(plain_text(str(site.index)))
     return 0
+
+
+def _site_document(site: "WrittenSite") -> Document:
+    """Return what docs/json/site.schema.json describes."""
+    reports = [
+        {
+            "study": entry.study,
+            "scale": entry.scale,
+            "state": entry.state,
+            "headline": entry.answer,
+            "page": str(site.index.parent / entry.link),
+        }
+        for entry in site.entries
+    ]
+    return named_document("site", {"index": str(site.index), "reports": reports})
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         "of a report for each study and scale. Any web host can serve it.",
     )
     parser.add_argument("folder", metavar="DIR", help="of the site")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser
 
 

@@ -8,8 +8,8 @@ output has gone away, as with ``| head``, the command goes on and its output goe
 
 import codecs
 import os
+import re
 import sys
-import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -43,6 +43,7 @@ SUBSTITUTES = {
 """What is written for a character that an encoding lacks; a question mark for all others."""
 SUBSTITUTING = "lamix-substituting"
 """The name of the handler of encoding errors that writes substitutes."""
+WORD_OR_BLANKS = re.compile(r"\s+|\S+")
 DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that turn the direction of text, and so show another text than there is."""
 
@@ -60,8 +61,26 @@ def text_width(text: str) -> int:
     """Return how many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
-    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
-    return len(text) + wide - sum(bool(unicodedata.combining(char)) for char in text)
+    # Late: what an ASCII text need not wait for.
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def cut_text(text: str, width: int) -> str:
+    """Return a text, or as much of its beginning as fits so many columns, with an ellipsis."""
+    if text_width(text) <= width:
+        return text
+    kept = text[: max(0, width - 1)]
+    while kept and text_width(kept) > width - 1:
+        kept = kept[:-1]
+    return f"{kept}…"
+
+
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """Return a text with blanks up to so many columns, behind it or, flush right, before it."""
+    space = " " * (width - text_width(text))
+    return space + text if right else text + space
 
 
 def line_width(stream: IO[str]) -> int | None:
@@ -98,15 +117,34 @@ def wrapped(text: str, width: int | None, *, hanging: int = 0) -> str:
 
 
 def _wrap_line(line: str, width: int, hanging: int) -> str:
-    indent = line[: len(line) - len(line.lstrip())] + " " * hanging
-    return textwrap.fill(
-        line,
-        width,
-        subsequent_indent=indent if len(indent) < width // 2 else "",
-        break_long_words=False,
-        break_on_hyphens=False,
-        replace_whitespace=False,
-    )
+    lead = line[: len(line) - len(line.lstrip())]
+    indent = lead + " " * hanging
+    further = indent if len(indent) < width // 2 else ""
+    lines, current, blanks, is_empty = [], lead, "", True
+    for run in WORD_OR_BLANKS.findall(line.strip().expandtabs()):
+        if run.isspace():
+            blanks = run
+            continue
+        for piece in _pieces(run, width - len(further)):
+            if not is_empty and text_width(current) + len(blanks) + text_width(piece) > width:
+                lines.append(current)
+                current, blanks = further, ""
+            current, blanks, is_empty = f"{current}{blanks}{piece}", "", False
+    return "\n".join([*lines, current])
+
+
+def _pieces(word: str, width: int) -> list[str]:
+    """Return what of a word stays on one line: all of it, unless it is too long and of Chinese.
+
+    Chinese and Japanese are written without blanks, and a line may end behind each character.
+    """
+    if text_width(word) > width and all(map(_is_wide, word)):
+        return list(word)
+    return [word]
+
+
+def _is_wide(character: str) -> bool:
+    return unicodedata.east_asian_width(character) in "WF"
 
 
 def print_error(text: str) -> None:

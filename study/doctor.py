@@ -1,12 +1,12 @@
 """Look at this machine, and prove on its GPU what the documentation promises."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.command_line import CommandParser, command_name
+from analysis.json_documents import print_document
 from analysis.terminal import guards_output
 from study import state
 from study.doctoring.findings import NAMES, Finding, is_well, plain_findings
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.json:
             print("\n".join(finding.lines()), flush=True)
     if options.json:
-        print(json.dumps(plain_findings(findings, code_versions()), indent=1))
+        print_document(plain_findings(findings, code_versions()))
     else:
         print(_last_line(findings))
     return 0 if is_well(findings) else 1

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.command_line import CommandParser
+from analysis.json_documents import print_document, refusal_document
 from analysis.record.collector import collector_at_rest, wake_collector
 from analysis.terminal import guards_output, keep_output_in, print_error
 from study import state
@@ -154,7 +155,7 @@ def _launch_study(
                 if profile is not None:  # while no other launch may use the folder of the trials'
                     document["profile"] = profile.save(launch.say)
             if options.json:
-                json_documents.print_document(document)
+                print_document(document)
             return status
     except LaunchRefusedError as error:
         return _print_refusal(f"{study.source}: {error}", options)
@@ -241,11 +242,8 @@ def build_parser() -> argparse.ArgumentParser:
 def _print_refusal(message: str, options: argparse.Namespace) -> int:
     print_error(message)
     if options.json:
-        # Late: it loads what a launch needs.
-        from study.launching import json_documents
-
         of = "plan" if options.plan else "launch"
-        json_documents.print_document(json_documents.refusal_document(of, message, BAD_INPUT))
+        print_document(refusal_document(of, message, BAD_INPUT))
     return BAD_INPUT
 
 

@@ -50,12 +50,17 @@ def hold_study(path: Path) -> Iterator[HeldLock]:
             if attempt + 1 < ATTEMPTS and not held.is_in_place():
                 continue  # its holder has deleted it, to leave nothing behind
             file.truncate(0)
-            started = time.strftime("%Y-%m-%d %H:%M:%S")
+            started = time_with_zone()
             json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": started}, file)
             file.flush()
             yield held
             file.truncate(0)
             return
+
+
+def time_with_zone() -> str:
+    """Return the time at which a launch begins, for people who may be elsewhere."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z")
 
 
 def _lock_file(file: TextIO) -> bool:

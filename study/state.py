@@ -69,6 +69,15 @@ class StateFolder:
             self._discard_unused()
             raise
 
+    @contextmanager
+    def discarded_unless_used(self) -> Iterator[None]:
+        """Leave no new folder behind that holds nothing: after a plan, or a refusal of it."""
+        with self.discarded_if_refused():
+            yield
+        with suppress(OSError):
+            if self.log.exists() and not self.log.stat().st_size:  # a word in it was meant to stay
+                self._discard_unused()
+
     def _discard_unused(self) -> None:
         """Delete what `open` has made, if nothing but the lock and the log was put there since."""
         if self.folder not in self.made:

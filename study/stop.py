@@ -9,8 +9,10 @@ import time
 from collections.abc import Sequence
 
 from analysis.command_line import CommandParser, command_name
+from analysis.json_documents import named_document, print_document, refusal_document
 from analysis.terminal import guards_output, print_error
 from study import state
+from study.launching.exit_status import BAD_INPUT
 from study.lock import read_holder
 
 
@@ -28,18 +30,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         which = f" at scale {options.scale}" if options.scale else ""
         many = f"runs at several scales: {', '.join(running)}; name one with --scale"
         none = f"does not run{which} (looked in {folder})"
-        print_error(f"{options.study} {many if running else none}")
-        return 2
+        return _refuse(f"{options.study} {many if running else none}", options)
     ((scale, held),) = running.items()
     if held["host"] != socket.gethostname():
-        print_error(f"{options.study} runs on {held['host']}: stop it there")
-        return 2
+        return _refuse(f"{options.study} runs on {held['host']}: stop it there", options)
+    say = print_error if options.json else print  # with --json the output is the document's alone
     os.kill(int(held["pid"]), signal.SIGTERM if options.now else signal.SIGINT)
-    print(f"Stopping {options.study}, scale {scale}, process {held['pid']} …", flush=True)
+    say(f"Stopping {options.study}, scale {scale}, process {held['pid']} …")
     while read_holder(folder / scale / "lock") == held:
         time.sleep(0.2)
-    print("Stopped. The same launch command goes on with it.")
+    say("Stopped. The same launch command goes on with it.")
+    if options.json:
+        stopped = {"study": options.study, "scale": scale, "process": int(held["pid"])}
+        print_document(named_document("stop", stopped))
     return 0
+
+
+def _refuse(message: str, options: argparse.Namespace) -> int:
+    print_error(message)
+    if options.json:
+        print_document(refusal_document("stop", message, BAD_INPUT))
+    return BAD_INPUT
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -53,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--now", action="store_true", help="save in the middle of an epoch rather than finish it"
     )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument(
         "--state",
         default=state.DEFAULT,

@@ -1,6 +1,7 @@
 """What the pages say of installing: commands that work, from this project's own folder."""
 
 import re
+import subprocess
 import tomllib
 
 import pytest
@@ -24,3 +25,12 @@ def test_a_command_of_a_package_of_its_own_is_named_with_its_installation():
     text = (ROOT / "README.md").read_text("utf-8")
     assert "optuna-dashboard sqlite" in text
     assert ".venv/bin/python -m pip install optuna-dashboard" in text
+
+
+def test_make_says_what_it_installs_and_how_big_that_is_before_it_does(tmp_path):
+    installing = ["make", "--dry-run", f"VENV={tmp_path}/venv", f"{tmp_path}/venv/installed"]
+    printed = subprocess.run(installing, cwd=ROOT, capture_output=True, text=True, check=True)
+    before, _, _ = printed.stdout.partition("-m pip install")
+    assert "Installing PyTorch, Ray, Optuna, MLflow" in before and "takes minutes" in before
+    (size,) = re.findall(r"(\d+ GB) on disk", before)
+    assert f"{size} on disk" in (ROOT / "README.md").read_text("utf-8")

@@ -47,7 +47,7 @@ COMMANDS = {
         + ["--budget", "--code {check,keep,retrain}", "--json"],
     ),
     "study.list": ("", ["--state", "--json"]),
-    "study.stop": ("study", ["--scale", "--now", "--state"]),
+    "study.stop": ("study", ["--scale", "--now", "--state", "--json"]),
     "study.schema": ("file", ["--check", "--defaults", "--paper", "--plugins"]),
     "study.doctor": ("", ["--only", "--data", "--state", "--json"]),
     "study.completion": ("{bash,zsh,fish}", []),
@@ -56,8 +56,8 @@ COMMANDS = {
         ["--scale", "--test {last,last10,best}", "--output", "--attach", "--no-attach", "--json"],
     ),
     "analysis.compare": ("STUDY[:SCALE]", ["--test {last,last10,best}", "--json"]),
-    "analysis.evaluate": ("study", ["--scale", "--data", "--output"]),
-    "analysis.site": ("DIR", []),
+    "analysis.evaluate": ("study", ["--scale", "--data", "--output", "--json"]),
+    "analysis.site": ("DIR", ["--json"]),
 }
 """What each command takes, and the flags that it has at least."""
 

@@ -10,7 +10,7 @@ from analysis.paper.table_rows import PLAIN_MARGIN, ClaimKind
 from analysis.statistics.claims import ClaimVerdict, RivalComparison
 from analysis.statistics.prediction import MOST_SEEDS
 from analysis.tables.display_names import number_text
-from analysis.tables.paired import p_text
+from analysis.tables.paired import CORRECTED, p_text
 from analysis.tables.printed import interval_text
 from analysis.tables.rendering import TableCell, TableGrid
 
@@ -42,7 +42,7 @@ def claims_grid(judged: JudgedClaim) -> TableGrid:
     subject = method_word(judged.claim.subject)
     par = judged.claim.kind is ClaimKind.ON_PAR
     header = ["case", f"{subject} minus", "paper", "difference", "95% interval", "pairs", "p",
-              "p, Holm", "errs less"]  # fmt: skip
+              CORRECTED, "errs less"]  # fmt: skip
     header += ["margin", "on par"] if par else []
     header += ["order shown", "paper's order", "what would decide"]
     rows = [
@@ -219,7 +219,7 @@ def _comparison_row(
 def _grid_notes(judged: JudgedClaim) -> Iterator[str]:
     yield (
         "Differences of the test error in points, paired by seed; below 0 the first errs less. "
-        "Each interval is for itself; p is the paired t's, two-sided, and Holm's correction is "
+        "Each interval is for itself; p is the paired t's, two-sided, and corrected by Holm "
         "over all comparisons of the table. The order of two methods is shown at 5% over the pairs "
         "of its case."
     )

@@ -38,6 +38,11 @@ def open_client() -> MlflowClient:
         return MlflowClient()
 
 
+def open_blank(file: Path) -> MlflowClient:
+    """Return a client of an empty record, made in a file: where records go is told to nobody."""
+    return MlflowClient(tracking_uri=f"{sqlite_file.SQLITE}{file.absolute()}")
+
+
 def open_reader(tracking_uri: str | None) -> MlflowClient:
     """Return a client of a record that exists.
 

@@ -80,6 +80,7 @@ def render_page(material: ReportMaterial) -> str:
         most=MOST_ROWS,
         selects=info.selects,
         standing=material.race.standing if material.race else None,
+        cautions=code_remarks(material.frame),
         remarks=_table_remarks(material),
     )
     html = {name: Markup(rendering.to_html(grid, link=link))
@@ -142,6 +143,7 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
             title=f"{info.study}, {info.scale}",
             selects=info.selects,
             standing=material.race.standing if material.race else None,
+            cautions=code_remarks(material.frame),
             remarks=_table_remarks(material),
         )
     }
@@ -174,7 +176,7 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
 
 def _table_remarks(material: ReportMaterial) -> list[str]:
     raced = material.race.sentences if material.race else ()
-    return [*raced, *material.sensitivity.sentences, *code_remarks(material.frame)]
+    return [*raced, *material.sensitivity.sentences]
 
 
 def _objectives(material: ReportMaterial) -> list[str]:

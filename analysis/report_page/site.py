@@ -34,8 +34,17 @@ class SiteEntry:
     """To the report, from the index."""
 
 
-def write_site(folder: Path, tracking_uri: str | None = None) -> Path:
-    """Write the reports of all studies and the index to them; return the index.
+@dataclass(frozen=True)
+class WrittenSite:
+    """A site of all studies on record."""
+
+    index: Path
+    entries: list[SiteEntry]
+    """In the order of the index, the last changed first."""
+
+
+def write_site(folder: Path, tracking_uri: str | None = None) -> WrittenSite:
+    """Write the reports of all studies and the index to them.
 
     Args:
         folder: of the site; what else it holds stays.
@@ -62,7 +71,7 @@ def write_site(folder: Path, tracking_uri: str | None = None) -> Path:
     page = environment.get_template(TEMPLATE).render(entries=entries)
     index = folder / "index.html"
     index.write_text(page, encoding="utf-8")
-    return index
+    return WrittenSite(index, entries)
 
 
 def _entry_of(material: ReportMaterial, report: Path) -> SiteEntry:

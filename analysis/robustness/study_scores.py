@@ -1,5 +1,6 @@
 """The scores of a study's trials on disturbed test images: measured, and published."""
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import pandas as pd
 
 from analysis import trials
 from analysis.counted import count_text
+from analysis.json_documents import Document, named_document
 from analysis.record.names import CONFIGURATION, EVALUATION, SEED, TRIAL_KEY, WEIGHTS_FILE
 from analysis.robustness.grids import corruption_grid, robustness_grid, severity_grid
 from analysis.robustness.scores import RobustnessRecord, read_record, write_record
@@ -124,8 +126,19 @@ def _opening_words(found: StudyRobustness, todo: int) -> str:
     return words
 
 
-def publish(found: StudyRobustness, output: Path, tracking_uri: str | None = None) -> str:
-    """Write the tables, put them on record with the study, and return them as text.
+@dataclass(frozen=True)
+class PublishedScores:
+    """The tables of a study's scores, written."""
+
+    folder: Path
+    text: str
+    """The tables for a terminal, and the folder."""
+
+
+def publish(
+    found: StudyRobustness, output: Path, tracking_uri: str | None = None
+) -> PublishedScores:
+    """Write the tables, and put them on record with the study.
 
     Args:
         found: as from `evaluate_study`, with records.
@@ -147,4 +160,36 @@ def publish(found: StudyRobustness, output: Path, tracking_uri: str | None = Non
         (folder / name).write_text(text, encoding="utf-8")
     trials.attach(info.run_id, folder, name=EVALUATION, tracking_uri=tracking_uri)
     width = line_width(sys.stdout)
-    return "\n".join([*(fit_text(grid, width) for grid in grids), f"{folder}\n"])
+    text = "\n".join([*(fit_text(grid, width) for grid in grids), f"{folder}\n"])
+    return PublishedScores(folder, text)
+
+
+def evaluate_document(
+    found: StudyRobustness, published: PublishedScores | None, status: int
+) -> Document:
+    """Return what docs/json/evaluate.schema.json describes.
+
+    Args:
+        found: as from `evaluate_study`.
+        published: its tables; None where no trial has scores.
+        status: the exit status.
+    """
+    rows = found.rows()
+    return named_document(
+        "evaluate",
+        {
+            "study": found.info.study,
+            "scale": found.info.scale,
+            "status": status,
+            "trials": {
+                "measured": found.measured,
+                "on_record": len(found.records) - found.measured,
+                "failed": len(found.failed),
+                "without_weights": found.without_weights,
+            },
+            "failures": found.failed,
+            # By way of pandas' own JSON: not-a-number becomes null there.
+            "scores": json.loads(rows.to_json(orient="records", double_precision=15)),
+            "tables": None if published is None else str(published.folder),
+        },
+    )

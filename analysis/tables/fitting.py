@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from analysis.tables.rendering import INTERVAL, TableCell, TableGrid, to_text
-from analysis.terminal import text_width, wrapped
+from analysis.terminal import cut_text, text_width, wrapped
 
 Item = TypeVar("Item")
 
@@ -29,13 +29,16 @@ def fit_text(grid: TableGrid, width: int | None) -> str:
     if left_out:
         said = f"Left out for want of room: {', '.join(reversed(left_out))}."
         fitted = replace(fitted, notes=[*fitted.notes, said])
-    notes = [wrapped(note, width) for note in fitted.notes]
-    return to_text(replace(fitted, notes=notes))
+    notes = [wrapped(note, width) for note in fitted.sentences]
+    return to_text(replace(fitted, notes=notes, remarks=()))
 
 
 def _is_too_wide(grid: TableGrid, width: int) -> bool:
-    lines = to_text(replace(grid, notes=[])).splitlines()
-    return any(text_width(line) > width for line in lines)
+    return any(text_width(line) > width for line in _table_lines(grid))
+
+
+def _table_lines(grid: TableGrid) -> list[str]:
+    return to_text(replace(grid, notes=(), remarks=())).splitlines()
 
 
 def _short_names(grid: TableGrid) -> TableGrid:
@@ -86,15 +89,15 @@ def _without(grid: TableGrid, column: int) -> TableGrid:
 def _with_short_cells(grid: TableGrid, width: int) -> TableGrid:
     """Return the table with the texts of its widest columns cut."""
     names = [i for i in range(len(grid.header)) if not grid.right(i)]
-    over = max(text_width(line) for line in to_text(replace(grid, notes=[])).splitlines()) - width
+    over = max(map(text_width, _table_lines(grid))) - width
     for column in sorted(names, key=lambda i: -_column_width(grid, i)):
         room = max(LEAST, _column_width(grid, column) - over)
         over -= _column_width(grid, column) - room
         group, name = grid.header[column]
         header = [*grid.header]
-        header[column] = (group, _cut(name, room))
+        header[column] = (group, cut_text(name, room))
         rows = [
-            [replace(cell, text=_cut(cell.text, room)) if i == column else cell
+            [replace(cell, text=cut_text(cell.text, room)) if i == column else cell
              for i, cell in enumerate(row)]
             for row in grid.rows
         ]  # fmt: skip
@@ -107,7 +110,3 @@ def _with_short_cells(grid: TableGrid, width: int) -> TableGrid:
 def _column_width(grid: TableGrid, column: int) -> int:
     cells: list[TableCell] = [row[column] for row in grid.rows]
     return max(text_width(text) for text in [grid.header[column][1], *(c.text for c in cells)])
-
-
-def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else f"{text[: room - 1]}…"

@@ -156,7 +156,7 @@ def study_sensitivity(
 
 
 def good_sentence(each: FactorCurve) -> str:
-    """Return which values of a factor do as well as the best."""
+    """Return which values of a factor do as well as the best, or that this is not decided yet."""
     curve, what = each.curve, display_name(each.metric).partition(", ")[0]
     within = f"within {number_text(curve.margin)} points of {what}"
     apart = ", constraints apart" if each.constrained else ""
@@ -164,7 +164,10 @@ def good_sentence(each: FactorCurve) -> str:
     shown = _ranges_text(curve.shown_as_good, each)
     if shown:
         return f"Any {each.name} {shown} does as well as the best, {within} {share}{of_case}."
-    return f"No range of {each.name} is shown to do as well as the best, {within} {share}{of_case}."
+    return (
+        f"It is open which {each.name} do as well as the best, {within}: the trials show it of "
+        f"none {share}{of_case}."
+    )
 
 
 def next_sentence(each: FactorCurve) -> str:

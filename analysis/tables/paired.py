@@ -19,9 +19,23 @@ from analysis.tables.configurations import by_seed, data_sets, errors_by_seed
 from analysis.tables.display_names import display_name, number_text
 from analysis.tables.feasibility import feasible_rows
 from analysis.tables.printed import interval_text, setting_text
-from analysis.tables.rendering import TableCell, TableGrid
+from analysis.tables.rendering import INTERVAL, TableCell, TableGrid
 from analysis.tables.test_images import error_step
 from trainables.metrics import TEST_ERROR_LAST
+
+CORRECTED = "p, corrected"
+"""The name of a column of p values that allow for how many there are."""
+HEADER = (
+    ("", "configuration"),
+    ("difference (points)", "mean"),
+    ("difference (points)", INTERVAL),
+    ("all at once", INTERVAL),
+    ("", "pairs"),
+    ("paired t-test", "p"),
+    ("paired t-test", CORRECTED),
+    ("sign-flip test", "p"),
+    ("sign-flip test", CORRECTED),
+)
 
 
 @dataclass(frozen=True)
@@ -140,28 +154,28 @@ def contrast_grid(
         f"Differences of {display_name(test)}, paired by seed. {_how_judged(looks)}",
         *(f"{caution[0].upper()}{caution[1:]}." for caution in cautions),
     ]
-    header = ["configuration", "difference (points)", "95% interval", "95% together", "pairs",
-              "p, t", "p, t, Holm", "p, flips", "p, flips, Holm"]  # fmt: skip
     return TableGrid(
         title=title,
-        header=[("", name) for name in header],
+        header=HEADER,
         rows=rows,
         notes=notes,
-        numeric=[False] + [True] * (len(header) - 1),
+        numeric=[False] + [True] * (len(HEADER) - 1),
     )
 
 
 def _how_judged(looks: Sequence[int]) -> str:
-    together = "those that hold together are Šidák's"
+    together = "the intervals all at once, which all hold with 95%, are Šidák's"
+    corrected = "p, corrected: by Holm over the comparisons of the table."
     if looks:
         return (
-            "Each 95% interval, and p of the t, allow for looks at "
-            f"{', '.join(map(str, looks))} seeds; {together} and are of this look alone, as p of "
-            "the exact sign-flip test is. Both p are two-sided."
+            "Each interval beside a mean, and p of the t-test, allow for looks at "
+            f"{', '.join(map(str, looks))} seeds; {together}, and are of this look alone, as p of "
+            f"the exact sign-flip test is. Both tests are two-sided; {corrected}"
         )
     return (
-        f"Each 95% interval is for itself; {together}. p of the paired t, exact for normal "
-        "differences, and of the exact sign-flip test, both two-sided."
+        f"Each interval beside a mean is for itself; {together}. The paired t-test is exact for "
+        "normal differences, the sign-flip test for symmetric ones; both are two-sided; "
+        f"{corrected}"
     )
 
 

@@ -28,10 +28,10 @@ from analysis.tables.display_names import (
     setting_value_text,
     with_capital,
 )
-from analysis.tables.paired import p_text
+from analysis.tables.paired import CORRECTED, p_text
 from analysis.tables.part_names import meaning_of
 from analysis.tables.printed import interval_text
-from analysis.tables.rendering import TableCell, TableGrid
+from analysis.tables.rendering import INTERVAL, TableCell, TableGrid
 from analysis.tables.test_images import image_share
 from trainables.metrics import TEST_ERROR_LAST
 
@@ -245,7 +245,7 @@ def effect_grid(
         for effect in each.effects
     ]
     named = [*map(display_name, settings), "part"]
-    numbers = ["effect (points)", "95% interval", "p", "p, Holm", "seeds"]
+    numbers = ["effect (points)", INTERVAL, "p", CORRECTED, "seeds"]
     lost = ["lost seeds"] if lossy else []
     header = [*named, *numbers, *(["also contains"] if aliased else []), *lost]
     ablate = resolved["ablate"]
@@ -257,7 +257,8 @@ def effect_grid(
         notes=[
             f"Differences of {display_name(metric)}, seed by seed: with a part as under "
             "`to` minus as under `from`; below 0 the part helps as it is under `to`. "
-            f"{meaning}",
+            f"{meaning} p: of no effect, by a two-sided t-test; corrected: by Holm over all "
+            "effects of the table.",
             *([SURVIVORS_NOTE] if lossy else []),
         ],
         numeric=[name in (*numbers, *lost) for name in header],

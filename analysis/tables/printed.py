@@ -52,6 +52,7 @@ def configuration_grid(
     most: int | None = None,
     selects: bool = True,
     standing: Mapping[str, str] | None = None,
+    cautions: Sequence[str] = (),
     remarks: Sequence[str] = (),
 ) -> TableGrid:
     """Return a table over configurations as it is to be printed.
@@ -65,7 +66,8 @@ def configuration_grid(
         most: the number of rows to print; None means all. What is left out is said.
         selects: as for `over_configurations`.
         standing: of a race over seeds, configuration → where it stands.
-        remarks: sentences below the table, after its own.
+        cautions: sentences on what is shown, after the table's own.
+        remarks: sentences on what was found and what may come next.
     """
     objectives = [objective] if isinstance(objective, str) else list(objective)
     metrics = [name for name in dict.fromkeys([*objectives, test]) if f"{name}_mean" in table]
@@ -105,12 +107,13 @@ def configuration_grid(
         notes.append(
             f"{count_text(left, 'more configuration')} {agreeing(left, 'is', 'are')} left out."
         )
-    notes += remarks
+    notes += cautions
     return TableGrid(
         title=title,
         header=header,
         rows=rows,
         notes=notes,
+        remarks=remarks,
         explained=explained,
         numeric=[
             index >= len(factors) and name not in WORDED for index, (_, name) in enumerate(header)

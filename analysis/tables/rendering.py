@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from analysis.tables.display_names import with_symbols
-from analysis.terminal import text_width, wrapped
+from analysis.terminal import cut_text, padded, text_width, wrapped
 
 INTERVAL = "95% interval"
 """The name of the columns that a narrow table can do without first."""
@@ -40,6 +40,9 @@ class TableGrid:
     rows: Sequence[Sequence[TableCell]]
     title: str = ""
     notes: Sequence[str] = ()
+    """Sentences on what is shown and how: they belong to the table wherever it stands."""
+    remarks: Sequence[str] = ()
+    """Sentences on what was found and what may come next: nothing for a caption."""
     numeric: Sequence[bool] = field(default_factory=list)
     """For each column whether it holds numbers, which are set flush right."""
     explained: Mapping[str, str] = field(default_factory=dict)
@@ -49,6 +52,11 @@ class TableGrid:
     def names(self) -> list[str]:
         """Each column's group and name as one text."""
         return [f"{group} {name}".strip() for group, name in self.header]
+
+    @property
+    def sentences(self) -> list[str]:
+        """All that is said below the table."""
+        return [*self.notes, *self.remarks]
 
     @property
     def grouped(self) -> bool:
@@ -88,7 +96,10 @@ def to_text(grid: TableGrid, *, width: int | None = None) -> str:
         column += count
 
     def line(cells: Sequence[str]) -> str:
-        parts = (_pad_cell(*cell) for cell in zip(cells, widths, right, strict=True))
+        parts = (
+            padded(cell, size, right=flush)
+            for cell, size, flush in zip(cells, widths, right, strict=True)
+        )
         return "  ".join(parts).rstrip()
 
     lines = [grid.title] if grid.title else []
@@ -96,8 +107,8 @@ def to_text(grid: TableGrid, *, width: int | None = None) -> str:
         lines.append(_group_line(groups, widths, len(lead)))
     lines += [line(header), "  ".join("─" * size for size in widths), *map(line, body)]
     if width is not None:
-        lines = [text if text_width(text) <= width else text[: width - 1] + "…" for text in lines]
-    notes = [wrapped(note.replace("Bold:", "*"), width) for note in grid.notes]
+        lines = [cut_text(text, width) for text in lines]
+    notes = [wrapped(note.replace("Bold:", "*"), width) for note in grid.sentences]
     return "\n".join([*lines, *notes]) + "\n"
 
 
@@ -115,20 +126,21 @@ def to_markdown(grid: TableGrid) -> str:
                 for text, cell in zip(texts, row, strict=True)
             )
         )
-    if grid.notes:
-        lines += ["", *(_escape_markdown(note) for note in grid.notes)]
+    if grid.sentences:
+        lines += ["", *(_escape_markdown(note) for note in grid.sentences)]
     return "\n".join(lines) + "\n"
 
 
 def to_latex(grid: TableGrid, *, label: str = "") -> str:
-    r"""Return a LaTeX table in the style of booktabs (``\usepackage{booktabs}``).
+    r"""Return a LaTeX table in the style of booktabs, with comments of what it needs and remarks.
 
     Args:
         grid: the table.
         label: for ``\ref``; empty leaves it out.
     """
     columns = "".join("r" if grid.right(i) else "l" for i in range(len(grid.header)))
-    lines = [r"\begin{table}", r"  \centering"]
+    lines = [LATEX_NEEDS, *(f"% {_escape_latex(remark)}" for remark in grid.remarks)]
+    lines += [r"\begin{table}", r"  \centering"]
     if len(grid.header) > 8:
         lines.append(r"  \footnotesize\setlength{\tabcolsep}{3pt}")
     caption = " ".join(
@@ -189,9 +201,8 @@ def to_html(grid: TableGrid, *, link: Link | None = None) -> str:
     for row in grid.rows:
         cells = (_html_cell(cell, _is_right(grid, i), link) for i, cell in enumerate(row))
         parts.append("<tr>" + "".join(cells) + "</tr>")
-    parts.append("</tbody></table></div>")
-    parts += [f'<p class="note">{html.escape(note)}</p>' for note in grid.notes]
-    return "\n".join(parts)
+    notes = (f'<p class="note">{html.escape(note)}</p>' for note in grid.sentences)
+    return "\n".join([*parts, "</tbody></table></div>", *notes])
 
 
 def _star_of(row: Sequence[TableCell]) -> str:
@@ -202,7 +213,7 @@ def _group_line(groups: list[tuple[str, int]], widths: list[int], column: int) -
     parts = [" " * size for size in widths[:column]]
     for name, count in groups:
         room = sum(widths[column : column + count]) + 2 * (count - 1)
-        parts.append(_pad_cell(name, room, right=True))
+        parts.append(padded(name, room, right=True))
         column += count
     return "  ".join(parts).rstrip()
 
@@ -210,11 +221,6 @@ def _group_line(groups: list[tuple[str, int]], widths: list[int], column: int) -
 def plain_line(cell: TableCell) -> str:
     """Return what stands in a cell, in one line."""
     return f"{cell.text} ({cell.under})" if cell.under else cell.text
-
-
-def _pad_cell(text: str, width: int, right: bool) -> str:
-    space = " " * (width - text_width(text))
-    return space + text if right else text + space
 
 
 def _without_bar(cells: Iterable[str]) -> str:
@@ -227,6 +233,7 @@ def _escape_markdown(text: str) -> str:
     return text.replace("<", "&lt;")
 
 
+LATEX_NEEDS = r"% Needs \usepackage{booktabs} in the preamble, and no other package."
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",

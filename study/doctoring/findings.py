@@ -1,9 +1,11 @@
 """What a check has found, in words for people and as plain data."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
+
+from analysis.json_documents import VERSION, Document, named_document
+from analysis.terminal import padded, text_width, wrapped
 
 NAMES = (
     "python", "packages", "cpus", "memory", "disk", "shm", "data", "cache",
@@ -12,8 +14,8 @@ NAMES = (
 )  # fmt: skip
 """Of all checks, in their order: of the machine, of services, of GPUs."""
 FindingState = Literal["ok", "warning", "failed", "skipped"]
-SCHEMA_VERSION = 1
-"""Of the plain data; it rises when a key is taken away or changes its meaning."""
+SCHEMA_VERSION = VERSION
+"""Of the plain data, under the name that it had before documents had a version."""
 WIDTH = 80
 
 
@@ -35,20 +37,18 @@ class Finding:
         """Return the finding as lines of at most 80 columns."""
         head = f"{self.state:<8} {self.name:<11} "
         indent = " " * len(head)
-        lines = textwrap.wrap(self.said, WIDTH, initial_indent=head, subsequent_indent=indent)
+        lines = wrapped(f"{head}{self.said}", WIDTH, hanging=len(head)).splitlines()
         if self.remedy:
-            lines += textwrap.wrap(
-                self.remedy, WIDTH, initial_indent=f"{indent}→ ", subsequent_indent=f"{indent}  "
-            )
+            lines += wrapped(f"{indent}→ {self.remedy}", WIDTH, hanging=2).splitlines()
         return [*lines, *(indent + row for row in _aligned_rows(self.table))]
 
 
 def _aligned_rows(table: Sequence[Sequence[str]]) -> list[str]:
     if not table:
         return []
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    widths = [max(map(text_width, column)) for column in zip(*table, strict=True)]
     return [
-        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        "  ".join(padded(cell, width, right=True) for cell, width in zip(row, widths, strict=True))
         for row in table
     ]
 
@@ -58,11 +58,12 @@ def is_well(findings: Sequence[Finding]) -> bool:
     return all(finding.state != "failed" for finding in findings)
 
 
-def plain_findings(findings: Sequence[Finding], versions: dict[str, str]) -> dict[str, Any]:
-    """Return findings as plain data, to be written as JSON."""
-    return {
+def plain_findings(findings: Sequence[Finding], versions: dict[str, str]) -> Document:
+    """Return what docs/json/doctor.schema.json describes."""
+    keys = {
         "schema": SCHEMA_VERSION,
         "well": is_well(findings),
         "versions": versions,
         "findings": [asdict(finding) for finding in findings],
     }
+    return named_document("doctor", keys)

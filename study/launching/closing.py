@@ -179,7 +179,8 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
         objectives,
         selects=selects,
         standing=story.standing if story else None,
-        remarks=[*filter(None, [describe_settled(launch.scheduler)]), *raced, *code_remarks(frame)],
+        cautions=code_remarks(frame),
+        remarks=[*filter(None, [describe_settled(launch.scheduler)]), *raced],
     )
     answered = study_answers(study.name, study.scale, study.as_dict(), frame, looks=looked_at)
     if answered.readings is None:

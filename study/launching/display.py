@@ -4,7 +4,7 @@ import logging
 import statistics
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -17,8 +17,9 @@ from rich.text import Text
 from analysis.console import print_prose, prose_width
 from analysis.counted import count_text, duration_text
 from analysis.record.names import FAILED
-from analysis.terminal import wrapped
+from analysis.terminal import text_width, wrapped
 from study.file.space import describe_point
+from study.launching.trial_lines import trial_lines
 from study.scheduling.progress import is_settled, trial_counts
 from study.scheduling.scheduler import StudyScheduler
 from study.trials import ConfigurationTrials, Trial
@@ -33,12 +34,10 @@ WIDEST_BAR = 40
 NARROWEST_BAR = 8
 LABEL = 10
 """The width of labels and of a line's time, in characters."""
-NARROW = 70
-"""In a narrower terminal the speed of a trial is left out."""
-SHORTEST_NAME = 12
-"""Characters that a trial's name keeps at least."""
 DRAWING = 0.02
 """The share of the time that drawing may take; it grows with the number of trials."""
+FEWEST_ENDED = 2
+"""Trials that have ended before a pace is told."""
 EARLY = 20
 """In the first seconds of a launch, this many, no pace and no time left are shown."""
 
@@ -144,7 +143,7 @@ class LaunchDisplay:
     def _draw(self) -> RenderableType:
         done, total = trial_counts(self.scheduler)
         counts, width = self._counts_text(), self.console.width
-        room = min(WIDEST_BAR, width - len(counts) - 1)
+        room = min(WIDEST_BAR, width - text_width(counts) - 1)
         lines: list[RenderableType] = [Text(counts)]
         if room >= NARROWEST_BAR:
             bar = Table.grid(padding=(0, 1))
@@ -190,13 +189,16 @@ class LaunchDisplay:
         return f"best so far: {name}, {objectives[0]} {_mean_and_spread(best)}"
 
     def _pace_text(self) -> str:
-        """Return how many trials an hour this launch trains; those under way count in part."""
+        """Return how many trials an hour this launch trains; those under way count in part.
+
+        What a trial takes beside its epochs is known by those that have ended, not by one alone.
+        """
         elapsed = time.monotonic() - self.started
+        if elapsed < EARLY or self._ended_here() < FEWEST_ENDED:
+            return ""
         trials = sum(
             _epochs_trained_here(trial) / trial.epochs for trial in self.scheduler.trials.values()
         )
-        if elapsed < EARLY or trials < 1:
-            return ""
         per_hour = trials / elapsed * 3600
         return f"{per_hour:,.{0 if per_hour >= 10 else 1}f} trials an hour"
 
@@ -220,11 +222,14 @@ class LaunchDisplay:
         The first epoch of a trial, with what comes before it, takes longer than any other.
         """
         trained = [_epochs_trained_here(trial) for trial in self.scheduler.running]
-        ended = any(
+        return self._ended_here() > 0 or (bool(trained) and min(trained) >= 2)
+
+    def _ended_here(self) -> int:
+        """Return how many trials this launch has trained to their end."""
+        return sum(
             trial.state == "done" and _epochs_trained_here(trial) > 0
             for trial in self.scheduler.trials.values()
         )
-        return ended or (bool(trained) and min(trained) >= 2)
 
     def _epochs_done(self) -> float:
         return sum(
@@ -254,30 +259,6 @@ def _epochs_done(trial: Trial) -> int:
 def _epochs_trained_here(trial: Trial) -> int:
     """Return how many of them this launch has done."""
     return _epochs_done(trial) - trial.found
-
-
-def trial_lines(trials: Sequence[Trial], width: int) -> list[str]:
-    """Return a line for each trial, its name and how far it is, at most so wide.
-
-    A name that is too long loses its beginning: the values that differ and the seed stand last.
-    """
-    states = [_progress_text(trial, speed=width >= NARROW) for trial in trials]
-    longest = max(map(len, states), default=0)
-    room = max(SHORTEST_NAME, width - longest - 4)
-    names = [
-        trial.name if len(trial.name) <= room else f"…{trial.name[-room + 1 :]}" for trial in trials
-    ]
-    column = max(map(len, names), default=0)
-    return [f"  {name:<{column}}  {state}" for name, state in zip(names, states, strict=True)]
-
-
-def _progress_text(trial: Trial, *, speed: bool) -> str:
-    if not trial.history:
-        return "starting"
-    last = trial.history[-1]
-    error = last.validation_error if last.validation_error is not None else last.test_error
-    text = f"epoch {last.epoch}/{trial.epochs}  error {error:.2f}%"
-    return f"{text}  {last.images_per_second:,.0f} images/s" if speed else text
 
 
 def _mean_and_spread(configuration: ConfigurationTrials) -> str:

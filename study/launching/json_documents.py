@@ -1,21 +1,13 @@
-"""What commands say to programs by `--json`: one document each, with a version.
-
-`docs/json/` has a JSON Schema of each. A document gains keys within a version; a key that changes
-its meaning or goes away is a new version.
-"""
+"""What a plan and a launch say to programs by `--json`; `docs/json/` has a JSON Schema of each."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from analysis.json_documents import Document, named_document
 from analysis.record.location import shown_tracking_uri
 from study.launching.planning import StudyPlan
 from study.launching.study_launch import StudyLaunch
-
-VERSION = 1
-
-Document = dict[str, Any]
 
 
 def plan_document(plan: StudyPlan) -> Document:
@@ -60,27 +52,9 @@ def launch_document(launch: StudyLaunch, status: int) -> Document:
     }
 
 
-def refusal_document(document: str, message: str, status: int) -> Document:
-    """Return why a command has started nothing.
-
-    Args:
-        document: that the command would have printed.
-        message: in words.
-        status: the exit status.
-    """
-    return {"document": "refusal", "version": VERSION, "of": document, "status": status} | {
-        "message": message
-    }
-
-
 def _heading(document: str, study: str, scale: str) -> Document:
-    return {"document": document, "version": VERSION, "study": study, "scale": scale}
+    return named_document(document, {"study": study, "scale": scale})
 
 
 def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value))
-
-
-def print_document(document: Mapping[str, Any]) -> None:
-    """Print a document, the only thing on the standard output."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))

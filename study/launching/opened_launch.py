@@ -45,7 +45,7 @@ def open_launch(
         command: how this launch was called, to say how to go on.
         code: what becomes of results that other code computed.
         planning: whether the launch is to be planned alone: it then holds nothing, works on a copy
-            of the folder, and writes nothing to the record.
+            of the folder, writes nothing to the record, and leaves no folder that holds nothing.
         profile: under way, if one is asked for.
 
     Raises:
@@ -56,7 +56,7 @@ def open_launch(
         prepare_launch, study, console, data=data, command=command, code=code, profile=profile
     )
     if planning:
-        with folder.copy() as copied, folder.discarded_if_refused():
+        with folder.discarded_unless_used(), folder.copy() as copied:
             yield prepare(folder=copied, planning=True)
         return
     with hold_study(folder.lock) as lock:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from analysis.console import print_prose
 from analysis.counted import count_text
+from analysis.terminal import padded
 from study.file.resolved import ResolvedStudy
 from study.file.space import Point, describe_point
 from study.launching.estimate import StudyEstimate, estimate_study, planned_work
@@ -76,7 +77,11 @@ def plan_study(launch: StudyLaunch, address: str | None) -> StudyPlan:
     choose_cluster(address)
     try:
         with lend_place(launch) as place:
-            launch.shares.measure_missing(launch.study.extremes(), place.bench, say=launch.say)
+            measured = launch.shares.measure_missing(
+                launch.study.extremes(), place.bench, say=launch.say
+            )
+            if measured:
+                launch.say(f"What was measured is kept, for the launch: {launch.folder.shares}")
             plan = print_plan(
                 launch.scheduler,
                 launch.recorded,
@@ -248,7 +253,9 @@ def _print_configurations(
     rows = [(each.point, _trial_states(each, running)) for each in configurations]
     rows += [(point, "to do") for point in upcoming]
     for number, (point, states) in enumerate(rows[:SHOWN]):
-        print_prose(console, f"  {number:>4}  {describe_point(point):<32} {states}", hanging=6)
+        print_prose(
+            console, f"  {number:>4}  {padded(describe_point(point), 32)} {states}", hanging=6
+        )
     if len(rows) > SHOWN:
         print_prose(console, f"        and {len(rows) - SHOWN} more")
 

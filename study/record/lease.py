@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from mlflow import MlflowClient
 
 from analysis.record.store_errors import RecordError, store_errors_told
-from study.lock import StudyHeldError
+from study.lock import StudyHeldError, time_with_zone
 from study.processes import is_gone, is_running, this_process
 from study.record.claims import LeaseClaim, read_claims, withdraw_claim, write_claim
 
@@ -153,7 +153,7 @@ def take_lease(
         token=secrets.token_hex(8),
         state="asks",
         term=0,
-        since=time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        since=time_with_zone(),
         process=this_process(),
     )
     try:

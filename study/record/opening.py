@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from mlflow import MlflowClient
 
-from analysis.record.client import open_client
-from analysis.record.location import shown_tracking_uri
+from analysis.record.client import open_blank, open_client
+from analysis.record.location import is_begun, shown_tracking_uri
 from study.file.resolved import ResolvedStudy
 from study.record.delivery import EntryDelivery
 from study.record.errors import BUSY_SECONDS, RecordError, ask_until_answered, is_busy
@@ -25,6 +25,8 @@ Answer = TypeVar("Answer")
 FIRST_SECONDS = 60.0
 """How long a launch waits for the server to take none of the entries that an earlier one left."""
 
+BLANK = "blank.db"
+"""An empty record's file, beside the spool."""
 SERVER_WRITERS = 32
 """Trials that are written side by side to a server."""
 
@@ -52,7 +54,8 @@ def open_record(
     Args:
         study: whose record.
         spool: the file of entries that wait.
-        read_only: whether to make and write nothing; what is recorded comes to nothing.
+        read_only: whether to make and write nothing; what is recorded comes to nothing. Where
+            there is no record, an empty one beside the spool is read, and none is made.
         create: whether to make the study's run at once where it is missing; else `begin_study`
             makes it, or an entry that waits.
         alone: whether to keep other launches of the study away until the record is closed.
@@ -69,7 +72,7 @@ def open_record(
             question, failed=failed, seconds=BUSY_SECONDS, say=say, may_pass=is_busy
         )
 
-    client = ask(open_client)
+    client = ask(lambda: _open_client(spool.with_name(BLANK), read_only=read_only))
     lease = ask(lambda: _take_study(client, study, say or log.warning)) if alone else None
     try:
         study_run, runs, notices = ask(
@@ -97,6 +100,11 @@ def open_record(
             record.close(timeout=0)
             raise
     return record
+
+
+def _open_client(blank: Path, *, read_only: bool) -> MlflowClient:
+    """Return a client of the record; to read where there is none, of an empty one in a file."""
+    return open_blank(blank) if read_only and not is_begun() else open_client()
 
 
 def _take_study(

@@ -139,18 +139,21 @@ class GpuShares:
         bench: GpuBench | None,
         *,
         say: Callable[[str], None],
-    ) -> None:
+    ) -> bool:
         """Measure the cost classes of these configurations that are not known; say what follows.
+
+        Returns:
+            Whether anything was measured that `file` now remembers.
 
         Raises:
             ShareError: if a trial cannot be measured.
         """
         if not self.is_measured:
-            return
+            return False
         self.bench = bench
         if bench is None:
             say("There is no GPU here: with `gpus: auto` trials train on CPUs.")
-            return
+            return False
         if ShareFile(self.file).is_of_older_format:
             say(
                 f"The figures in {self.file} are of an older version, which took unlike trials for "
@@ -158,6 +161,7 @@ class GpuShares:
             )
         by_class = {cost_class(each): each for each in configurations}
         self.samples |= by_class
+        has_measured = False
         for kind, name in class_names(by_class).items():
             figures = ShareFile(self.file).read_figures(kind, **self._conditions(kind, bench))
             self.figures[kind] = figures
@@ -169,7 +173,9 @@ class GpuShares:
                     say(f"{name}: the machine's memory does not hold {count} side by side.")
                     break
                 self._remember(kind, bench)
+                has_measured = self.file is not None
             say(describe_share(name, figures, bench))
+        return has_measured
 
     def note_out_of_memory(self, kind: CostClass, share: float) -> None:
         """Note that a trial ran out of memory with its share: so many of them do not fit."""

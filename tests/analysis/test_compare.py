@@ -42,7 +42,7 @@ def test_two_studies_are_paired_by_seed(capsys):
 def test_what_cannot_be_compared_is_exit_2(capsys):
     assert compare.main(["ours", "theirz"]) == 2
     assert "did you mean `theirs`?" in capsys.readouterr().err
-    assert compare.main(["ours", "nothing"]) == 2
+    assert compare.main(["ours", "nothing", "--json"]) == 2
     assert "no configuration has run in full" in capsys.readouterr().err
     assert compare.main(["ours", "theirs:quik"]) == 2
     assert "did you mean `quick`?" in capsys.readouterr().err

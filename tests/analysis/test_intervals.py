@@ -1,5 +1,8 @@
 """Intervals of errors in percent: by hand, at the ends, and by simulation."""
 
+import csv
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +19,9 @@ from analysis.statistics.intervals import (
     single_level,
 )
 from analysis.statistics.published import CellMargin, PublishedCell, judge_cell
-from analysis.tables.paired import contrasts_against
+from analysis.tables.csv_rendering import to_csv
+from analysis.tables.paired import contrast_grid, contrasts_against
+from analysis.tables.rendering import to_text
 
 
 def test_the_interval_by_hand():
@@ -114,3 +119,21 @@ def test_no_table_shows_a_difference_that_cannot_be():
     assert (contrast.paired.low, contrast.paired.high) == contrast.together == (-100.0, 100.0)
     cell = judge_cell([1.0, 60.0], PublishedCell(20.0, 0.1), CellMargin(1.0, 1.0), forecast=False)
     assert (cell.low, cell.high) == (-20.0, 80.0)
+
+
+def test_the_columns_of_paired_differences_are_named_in_whole_words_and_no_two_alike():
+    seeds = [pd.Series(values, index=range(4)) for values in ([5.0, 6, 7, 8.5], [4.0, 5.5, 6, 7])]
+    grid = contrast_grid(contrasts_against({"x": (seeds[0], seeds[1])}), title="Minus the best")
+    heading, row = csv.reader(io.StringIO(to_csv(grid)))
+    assert heading == [
+        "configuration",
+        *(f"difference (points) {part}" for part in ("mean", "low", "high")),
+        *("all at once low", "all at once high", "pairs"),
+        *("paired t-test p", "paired t-test p, corrected"),
+        *("sign-flip test p", "sign-flip test p, corrected", "best"),
+    ]
+    assert float(row[1]) == pytest.approx(1.0)
+    text = to_text(grid)
+    assert "paired t-test" in text and "sign-flip test" in text and "flips" not in text
+    (note, *_) = grid.notes
+    assert "p, corrected: by Holm" in note

@@ -81,7 +81,7 @@ def test_the_table_against_the_best_says_which_looks_it_allows_for():
     table = over_configurations(frame, FACTORS)
     several = contrasts_with_best(frame, table, FACTORS, looks=(3, 5))
     (note, *_) = contrast_grid(several, title="").notes
-    assert "Each 95% interval, and p of the t, allow for looks at 3, 5 seeds" in note
+    assert "Each interval beside a mean, and p of the t-test, allow for looks at 3, 5 seeds" in note
     once = contrasts_with_best(frame, table, FACTORS, looks=(5,))
     assert "looks" not in contrast_grid(once, title="").notes[0]
 

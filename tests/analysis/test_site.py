@@ -9,6 +9,7 @@ from analysis import site as command
 from analysis.figures import draw_matplotlib
 from analysis.report_page import site
 from tests.analysis.record_writer import BASE, start_study
+from tests.json_documents import checked
 
 
 @pytest.fixture
@@ -25,19 +26,35 @@ def written(tmp_path, monkeypatch):
 
 
 def test_the_index_leads_to_the_report_of_every_study_and_scale(written):
-    page = written.read_text()
+    page = written.index.read_text()
     links = re.findall(r'href="([^"]+)"', page)
     assert len(links) == 3
-    assert all((written.parent / link).is_file() for link in links)
+    assert all((written.index.parent / link).is_file() for link in links)
     assert page.count("Lowest validation error") == 3
     assert page.count("done · 4 trials · 20") == 3
     assert "<other>" not in page and "&lt;other&gt;" in page
+
+
+def test_the_document_names_every_report_in_the_order_of_the_index(written, monkeypatch, capsys):
+    monkeypatch.setattr(site, "write_site", lambda folder: written)
+    assert command.main([str(written.index.parent), "--json"]) == 0
+    document = checked(capsys.readouterr().out)
+    assert document["index"] == str(written.index)
+    links = re.findall(r'href="([^"]+)"', written.index.read_text())
+    assert [each["page"] for each in document["reports"]] == [
+        str(written.index.parent / link) for link in links
+    ]
+    assert {each["study"] for each in document["reports"]} == {"beta", "<other>"}
+    assert all("Lowest validation error" in each["headline"] for each in document["reports"])
 
 
 def test_without_a_record_there_is_no_site(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/none.db")
     monkeypatch.setattr(site.open_reader.__globals__["mlflow"], "get_tracking_uri",
                         lambda: f"sqlite:///{tmp_path}/none.db")  # fmt: skip
-    assert command.main([str(tmp_path / "site")]) == 2
-    assert "nothing is on record" in capsys.readouterr().err
+    assert command.main([str(tmp_path / "site"), "--json"]) == 2
+    said = capsys.readouterr()
+    assert "nothing is on record" in said.err
+    refusal = checked(said.out)
+    assert refusal["of"] == "site" and "nothing is on record" in refusal["message"]
     assert not (tmp_path / "site").exists() and not (tmp_path / "none.db").exists()

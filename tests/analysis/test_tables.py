@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from analysis import trials
 from analysis.tables import configurations, paired, printed, rendering
 from analysis.tables.csv_rendering import harmless_cell, to_csv
+from analysis.tables.fitting import fit_text
 from analysis.tables.rendering import TableCell
 
 
@@ -202,6 +204,24 @@ def test_latex_is_well_formed_and_escaped():
     assert r"\multicolumn{2}{c}{PreAct}" in latex and r"\cmidrule(lr){2-3}" in latex
     assert r"\textbf{1.00 $\pm$ 0.10}" in latex
     assert latex.isascii()
+
+
+def test_a_latex_caption_holds_what_is_shown_and_comments_hold_the_rest():
+    remarks = ["The race goes on; 50% more seeds would decide.", "Next: β."]
+    noted = replace(grid(), remarks=remarks)
+    latex = rendering.to_latex(noted)
+    check_latex(latex)
+    comments = [line for line in latex.splitlines() if line.startswith("%")]
+    assert r"\usepackage{booktabs}" in comments[0]
+    assert comments[1:] == [
+        r"% The race goes on; 50\% more seeds would decide.", r"% Next: $\beta$.",
+    ]  # fmt: skip
+    (caption,) = [line for line in latex.splitlines() if r"\caption" in line]
+    assert "seeds" not in caption and "Next" not in caption and r"$\lambda$" in caption
+    for others in (rendering.to_text, rendering.to_html):
+        assert all(remark in others(noted) for remark in remarks)
+    assert "The race goes on" in rendering.to_markdown(noted)
+    assert "The race goes on" in fit_text(noted, 60)
 
 
 def test_a_latex_cell_that_begins_with_a_bracket_or_star_is_no_argument_of_the_line_before():

@@ -10,11 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
 from analysis.console import PlainConsole, print_prose
-from analysis.terminal import LastingStream, plain_text, wrapped
+from analysis.terminal import LastingStream, cut_text, padded, plain_text, wrapped
 from study.launching.next_commands import command_lines
 from tests import source_tree
 
@@ -184,3 +185,29 @@ def test_commands_are_never_broken_and_a_purpose_stands_above_where_there_is_no_
     narrow = command_lines(commands, 20)
     assert narrow[2:4] == ["  # what it brings", "  run --with 'a b'"]
     assert f"  {'x' * 45}" in narrow
+
+
+WIDE = [
+    "β 名前の付いた研究は三つの設定と二つの種で訓練される 🇩🇪 done",
+    "the folder /数据/实验/结果 holds 👩‍💻👩‍💻 emoji, e\u0301e\u0301e\u0301 letters",
+    "  设定 " + "混合" * 40,
+]
+
+
+@pytest.mark.parametrize("width", [20, 33, 50])
+@pytest.mark.parametrize("text", WIDE)
+def test_lines_of_wide_characters_fit_and_lose_none(text, width):
+    lines = wrapped(text, width, hanging=2).splitlines()
+    assert max(map(cell_len, lines)) <= max(width, cell_len("/数据/实验/结果"))
+    assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+def test_a_path_of_wide_characters_is_never_broken():
+    path = "/" + "数据" * 20
+    assert path in wrapped(f"see {path} for it", 30).splitlines()
+
+
+def test_texts_are_cut_and_padded_by_the_columns_they_take():
+    assert cut_text("混合混合", 8) == "混合混合"
+    assert [cut_text("混合混合", n) for n in (7, 6, 5)] == ["混合混…", "混合…", "混合…"]
+    assert padded("混合", 6) == "混合  " and padded("混合", 6, right=True) == "  混合"

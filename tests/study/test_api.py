@@ -14,8 +14,10 @@ import pytest
 from study import api, launch
 from study import list as study_list
 from study.launching.signals import handle_signals
+from study.lock import hold_study
 from study.record.opening import open_record
 from study.scheduling.study_trials import StudyTrials
+from study.state import StateFolder
 from tests.json_documents import checked
 from tests.study.launching import STUDY, environment
 from tests.study.sample import study_data
@@ -82,6 +84,19 @@ def test_a_plan_is_the_document_of_the_command_and_the_words_go_elsewhere(here, 
     assert document["upcoming"][0] == {"regularizer.beta": 0.3}
     assert document["estimate"]["wall_seconds"] > 0 and document["estimate"]["unit"] == "CPU"
     assert "wall time" in told.err
+    assert [each.name for each in here.iterdir()] == ["small.json"]
+
+
+def test_a_plan_leaves_a_log_that_holds_a_word_and_a_folder_that_was_there(here):
+    folder = StateFolder.open("state", "small", "quick")
+    with folder.discarded_unless_used():
+        folder.log.write_text("what was meant to stay")
+    assert folder.log.exists()
+    again = StateFolder.open("state", "small", "quick")
+    again.log.write_text("")
+    with again.discarded_unless_used():
+        pass
+    assert again.folder.exists()
 
 
 def test_the_frame_has_the_trials_of_the_study_as_it_is_loaded(monkeypatch):
@@ -154,9 +169,6 @@ def test_a_refusal_is_a_document_too(here, capsys):
 
 def test_a_study_that_another_process_runs_is_refused(here):
     study = api.Study(SMALL)
-    from study.lock import hold_study
-    from study.state import StateFolder
-
     folder = StateFolder.open("state", study.name, study.scale)
     with hold_study(folder.lock), pytest.raises(api.StudyHeldError):
         study.launch(progress=False)

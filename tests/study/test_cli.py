@@ -70,6 +70,8 @@ def test_help_fits_the_terminal_and_has_no_marks_of_its_source(name, columns, ca
         (["report", "beta", "--tset=last"], "--test"),
         (["doctor", "--only", "gpuu"], "gpu"),
         (["site", "x", "--hlep"], "--help"),
+        (["launch", "beta", "-plan"], "--plan"),
+        (["launch", "beta", "-st"], "--set"),
     ],
 )
 def test_a_misspelt_word_is_told_with_the_nearest_right_one(arguments, meant, capsys):
@@ -79,9 +81,11 @@ def test_a_misspelt_word_is_told_with_the_nearest_right_one(arguments, meant, ca
     assert f"; did you mean `{meant}`?\n" in capsys.readouterr().err
 
 
-def test_a_word_that_is_like_none_is_told_without_a_guess(capsys):
+@pytest.mark.parametrize("flag", ["--zzzzzz", "-x", "-xy", "--foo", "--x", "-"])
+@pytest.mark.parametrize("command", ["list", "launch"])
+def test_a_word_that_is_like_none_is_told_without_a_guess(command, flag, capsys):
     with pytest.raises(SystemExit):
-        cli.main(["list", "--zzzzzz"])
+        cli.main([command, "beta", flag])
     assert "did you mean" not in capsys.readouterr().err
 
 

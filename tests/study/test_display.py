@@ -80,16 +80,16 @@ def test_trials_under_way_count_in_part_in_the_pace(begun):
     scheduler = begun(NoRecord())
 
     def train():
-        for count in (4, 2):
+        for count in (4, 4, 2):
             trial = scheduler.hand_out_trial()
             scheduler.note_begun(trial)
             scheduler.note_epochs(trial, epochs_of([9.0] * count), device="cpu")
             if count == trial.epochs:
                 scheduler.note_completed(trial)
 
-    # 6 of 16 epochs in an hour: 1.5 trials of 4, and 10 epochs left at 10 minutes each.
+    # 10 of 16 epochs in an hour: 2.5 trials of 4, and 6 epochs left at 6 minutes each.
     line = line_after(scheduler, seconds=3600, train=train)
-    assert "1.5 trials an hour · about 1 h 40 min left" in line
+    assert "2.5 trials an hour · about 36 min left" in line
 
 
 def test_what_was_trained_before_does_not_count_in_the_pace(begun):
@@ -147,17 +147,23 @@ def test_nothing_is_said_of_the_time_left_when_all_is_done_at_once(begun):
     assert "4 of 4 trials done" in line and "left" not in line
 
 
-def test_no_pace_is_given_of_less_than_a_trial(begun):
+@pytest.mark.parametrize("ended", [0, 1])
+def test_no_pace_is_given_before_two_trials_have_ended(begun, ended):
     scheduler = begun(NoRecord())
 
     def train():
-        trial = scheduler.hand_out_trial()
-        scheduler.note_begun(trial)
-        scheduler.note_epochs(trial, epochs_of([9.0] * 3), device="cpu")
+        for number in range(4):
+            trial = scheduler.hand_out_trial()
+            scheduler.note_begun(trial)
+            count = 4 if number < ended else 3
+            scheduler.note_epochs(trial, epochs_of([9.0] * count), device="cpu")
+            if count == trial.epochs:
+                scheduler.note_completed(trial)
 
     line = line_after(scheduler, seconds=3600, train=train)
-    assert "an hour" not in line
-    assert "about 4 h 20 min left" in line  # 13 epochs at 20 minutes each
+    assert f"{ended} of 4 trials done" in line and "an hour" not in line
+    left = "about 20 min left" if not ended else "about 14 min left"  # 4 of 12, 3 of 13 epochs
+    assert left in line
 
 
 def test_without_a_terminal_there_are_plain_lines(make, storage):

@@ -1,7 +1,6 @@
 """The doctor: what it says, in which words, and what it leaves behind."""
 
 import itertools
-import json
 import multiprocessing
 import os
 import time
@@ -16,6 +15,7 @@ from study.doctoring import checks, gpu, machine
 from study.doctoring.findings import WIDTH, Finding, is_well, plain_findings
 from study.doctoring.machine import DoctorOptions
 from study.record import store_check
+from tests.json_documents import checked
 from tests.study import hung
 
 OPTIONS = DoctorOptions(Path("data"), "state")
@@ -55,7 +55,7 @@ def test_only_what_is_named_is_looked_at(capsys):
 
 def test_json_is_one_object_with_the_versions(capsys):
     assert doctor.main(["--only", "shm", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    told = checked(capsys.readouterr().out)
     assert told["schema"] == 1 and told["findings"][0]["name"] == "shm"
     assert {"python", "torch", "ray"} <= told["versions"].keys()
 

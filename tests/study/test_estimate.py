@@ -62,6 +62,20 @@ def test_each_cost_class_is_probed(planned, space, monkeypatch, tmp_path):
     assert work.startswith("0.007 CPU-hours")  # 10 epochs of 0.66 s and 10 of 1.68 s
 
 
+@pytest.mark.parametrize("has_gpu", [False, True])
+def test_the_memory_of_a_trial_on_a_cpu_holds_rays_part_as_that_on_record_does(
+    planned, monkeypatch, tmp_path, has_gpu
+):
+    _, scheduler, (configuration, _) = planned(MIXING)
+    probed = TrialProbe(1.0, 0.66, 300.0, 300.0, "a device")
+    monkeypatch.setattr(trial_costs.probe, "side_by_side", lambda *each, **where: [probed])
+    monkeypatch.setattr(trial_costs.torch.cuda, "is_available", lambda: has_gpu)
+    monkeypatch.setattr(type(scheduler.shares), "share_of", lambda self, kind: float(has_gpu))
+    (cost,) = trial_costs.costs_by_class([configuration], {}, scheduler, tmp_path).values()
+    assert cost.memory_mb == (300.0 if has_gpu else 460.0)
+    assert ("160 MB of memory for Ray" in cost.basis) is not has_gpu
+
+
 def test_a_place_without_room_has_neither_time_nor_trials_side_by_side(planned, tmp_path):
     _, scheduler, configurations = planned(MIXING)
     cost = trial_costs.TrialCost(60.0, 1.0, 300.0, "a guess")

@@ -11,6 +11,7 @@ from analysis.record.names import ROBUSTNESS_FILE
 from analysis.robustness.scores import read_record
 from analysis.robustness.worker import RobustnessWorker
 from study.scheduling.study_trials import StudyTrials
+from tests.json_documents import checked
 from trainables.artifacts import open_artifacts
 from trainables.configuration import as_dict, flatten_settings
 from trainables.metrics import summarise_trial
@@ -94,6 +95,16 @@ def test_what_is_measured_is_on_record_and_never_measured_again(
     again, err = capsys.readouterr()
     assert again == out
     assert "4 trials on record, 0 to measure" in err
+    assert evaluate.main(["kept", "--output", str(tmp_path / "reports"), "--json"]) == 0
+    document = checked(capsys.readouterr().out)
+    assert document["trials"] == {
+        "measured": 0, "on_record": 4, "failed": 0, "without_weights": 0,
+    }  # fmt: skip
+    assert document["tables"] == str(folder) and len(document["scores"]) == 4 * len(PERTURBATIONS)
+    clean = [each["error"] for each in document["scores"] if each["kind"] == "clean"]
+    assert sorted(clean) == pytest.approx(
+        sorted(e for of_seeds in errors.values() for e in of_seeds)
+    )
 
 
 def test_scores_that_are_damaged_or_of_another_version_are_measured_anew(trained, tmp_path, capsys):
@@ -121,4 +132,5 @@ def test_a_study_without_kept_weights_is_told_how_to_keep_them(trained, capsys):
     trained(name="none", weights=False, seeds=[0])
     assert evaluate.main(["none"]) == 2
     assert "trial.diagnostics.weights=true keeps them" in capsys.readouterr().err
-    assert evaluate.main(["nothing"]) == 2
+    assert evaluate.main(["nothing", "--json"]) == 2
+    assert checked(capsys.readouterr().out)["of"] == "evaluate"

@@ -275,6 +275,15 @@ def test_room_for_more_than_before_is_measured_on(tmp_path):
     assert shares.share_of(cost_class(SMALL)) == 1 / 8
 
 
+@pytest.mark.parametrize(("file", "first"), [("shares.json", True), (None, False)])
+def test_whether_a_file_remembers_what_was_measured_is_told(tmp_path, file, first):
+    file = file and tmp_path / file
+    for kept in (first, False):
+        shares = GpuShares(AUTO, file)
+        found = bench(run=Cards(speed), most=2)
+        assert shares.measure_missing([SMALL], found, say=lambda _: None) is kept
+
+
 def test_another_card_is_measured_anew(tmp_path):
     file = tmp_path / "shares.json"
     settled(file, run=Cards(speed), configurations=[SMALL])

@@ -12,8 +12,9 @@ from rich.console import Console
 from analysis.tables import configurations, printed
 from analysis.tables.fitting import fit_text
 from study.launching import estimate_words, trial_costs
-from study.launching.display import LaunchDisplay, trial_lines
+from study.launching.display import LaunchDisplay
 from study.launching.estimate import estimate_study
+from study.launching.trial_lines import trial_lines
 from study.scheduling.nodes import ClusterNode, StudyPlace
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import open_optuna_study
