@@ -87,7 +87,8 @@ def sensitivity_curve(
     array = np.asarray(errors, dtype=np.float64)
     means, noise = means_and_noise(array)
     grid01 = np.linspace(0, 1, points)
-    curves = _drawn_curves(x, means, noise, grid01, np.random.default_rng(seed))
+    with threadpool_limits(limits=1):  # of matrices this small threads do nothing but wait
+        curves = _drawn_curves(x, means, noise, grid01, np.random.default_rng(seed))
     mean, spread = curves.mean(0), curves.std(0)
     reach = np.quantile(np.max(np.abs(curves - mean) / np.maximum(spread, 1e-12), axis=1), level)
     grid = _unscaled(grid01, values, log=log)
@@ -154,7 +155,6 @@ def _unscaled(grid01: Floats, values: Sequence[float], *, log: bool) -> Floats:
     return np.exp(values_G) if log else values_G
 
 
-@threadpool_limits.wrap(limits=1)  # of matrices this small threads do nothing but wait
 def _drawn_curves(
     x: Floats, means: Floats, noise: Floats, grid: Floats, rng: np.random.Generator
 ) -> Floats:

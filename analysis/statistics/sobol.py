@@ -46,7 +46,6 @@ class SobolIndices:
     in turn; the indices mean nothing where it is small."""
 
 
-@threadpool_limits.wrap(limits=1)  # of matrices this small threads do nothing but wait
 def sobol_indices(
     settings: ArrayLike,
     errors: ArrayLike,
@@ -84,10 +83,11 @@ def sobol_indices(
         [unit_scaled(table[:, i], log=logs[i], distinct=False) for i in range(factors)]
     )
     means, noise = means_and_noise(np.asarray(errors, dtype=np.float64))
-    process = _fitted_process(x, means, noise, seed)
     problem = {"num_vars": factors, "names": list(names), "bounds": [[0.0, 1.0]] * factors}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    # Of matrices this small threads do nothing but wait.
+    with threadpool_limits(limits=1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as of a length at the end of its range: no effect
+        process = _fitted_process(x, means, noise, seed)
         drawn = sample.sample(problem, SOBOL_BASE, calc_second_order=False, seed=seed)
         found = analyze.analyze(problem, process.predict(drawn), calc_second_order=False, seed=seed)
     indices = [
@@ -107,16 +107,13 @@ def _fitted_process(x: Floats, means: Floats, noise: Floats, seed: int):  # type
     kernel = ConstantKernel(1.0, (0.05, 50)) * Matern(
         np.full(x.shape[1], 0.5), [(0.05, 20)] * x.shape[1], nu=2.5
     )
-    process = GaussianProcessRegressor(
+    return GaussianProcessRegressor(
         kernel,
         alpha=noise / scale**2,
         normalize_y=True,
         n_restarts_optimizer=3,
         random_state=seed,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a length at the end of its range: a factor without effect
-        return process.fit(x, means)
+    ).fit(x, means)
 
 
 def _explained(process, x: Floats, means: Floats, noise: Floats) -> float:  # type: ignore[no-untyped-def]  # scikit-learn has no types
