@@ -322,7 +322,7 @@ def measure_budget(lab: RaceLab, size: Size) -> str:
     rows = []
     for number in range(size.budgets):
         study = small_study(f"budget-{number}", seeds=200, space={"regularizer.beta": [0.3, 0.9]})
-        study["trial"]["dataset"]["train_images"] = 10 * size.images
+        study["trial"]["dataset"]["train_images"] = 2 * size.images
         study["trial"]["training"]["epochs"] = 20
         seconds = 30.0 + 10.0 * number
         study["budget"] = {"hours": seconds / 3600}
