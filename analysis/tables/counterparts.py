@@ -13,7 +13,12 @@ import pandas as pd
 
 from analysis.counted import count_text
 from analysis.record.code_details import CodeDetails, code_differences
-from analysis.record.names import DATA_FINGERPRINT, DATASET_NAME, REGULARIZER_NAME
+from analysis.record.names import (
+    DATA_FINGERPRINT,
+    DATASET_NAME,
+    NETWORK_NAME,
+    REGULARIZER_NAME,
+)
 from analysis.record.study_info import StudyInfo
 from analysis.statistics.summary import summarise_seeds
 from analysis.tables import paired
@@ -29,7 +34,7 @@ from analysis.tables.rendering import TableCell, TableGrid
 from trainables.metrics import TEST_ERROR_LAST
 
 DATASET = "dataset."
-COMPONENTS = (REGULARIZER_NAME, "network.name", DATASET_NAME)
+COMPONENTS = (REGULARIZER_NAME, NETWORK_NAME, DATASET_NAME)
 """Trials that share these are computed by the same modules."""
 MOST_WORDS = 4
 """Modules and packages that a sentence names."""
