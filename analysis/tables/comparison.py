@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import trials
+from analysis.counted import count_text
 from analysis.record.code_details import read_code_details
 from analysis.record.names import CODE, CODE_PROVED, CONFIGURATION
 from analysis.record.values import digests_of
@@ -124,7 +125,7 @@ def _tie_remarks(
             continue
         shown, *others = [setting_text(row, factors) for _, row in alike.iterrows()]
         on = f" on {display_name(str(group))}" if group else ""
-        many = f"{len(alike)} configurations of {label}"
+        many = f"{count_text(len(alike), 'configuration')} of {label}"
         lowest = display_name(objectives[0])
         if len(objectives) == 1:
             rest = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""

@@ -203,8 +203,10 @@ def test_a_wait_is_told_after_seconds_and_ends_with_the_holder(
     cache: Path,
     started: list[subprocess.Popen[str]],
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    process = holder(cache, 2.5 * _locks.SILENT_SECONDS)
+    monkeypatch.setattr(_locks, "SILENT_SECONDS", 0.4)
+    process = holder(cache, 4)
     started.append(process)
     splits = load(data)
     assert same(splits, datasets.read(own(), data))
