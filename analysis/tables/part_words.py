@@ -18,7 +18,7 @@ from analysis.tables.display_names import (
 )
 from analysis.tables.part_effects import LEVEL, LostSeeds, SettingEffects, effects_of
 from analysis.tables.part_names import PartNamer, direction_of, meaning_of
-from trainables.metrics import TEST_ERROR_LAST
+from trainables.metrics import PERCENT, TEST_ERROR_LAST, description_of
 
 SHOWN = 3
 """Effects that the sentence names; the table has all."""
@@ -115,10 +115,12 @@ def _known_sentences(
         bounded = f"each of the {len(known)}" if len(known) > 1 else "it"
         if len(known) == 1 and not alone:
             bounded = f"that of {_named(known[0], namer)}"
+        reach = f"is smaller than {bound_text(most)} points"
+        if description_of(metric).unit == PERCENT and most >= 100:  # as any effect is
+            reach = "may still be of any size"
         yield (
             f"No effect of a part on the {subject} is told apart from none: {bounded}"
-            f"{_summed_text(known, 'its')} is smaller than "
-            f"{bound_text(most)} points {read}."
+            f"{_summed_text(known, 'its')} {reach} {read}."
         )
     if any(each.effect.aliases for each in rest):
         yield "Effects that cancel in such a sum stay unseen."

@@ -110,6 +110,13 @@ def test_where_no_part_does_anything_the_reach_of_the_effects_is_told():
     )
 
 
+def test_effects_whose_intervals_are_as_wide_as_can_be_are_not_called_bounded():
+    # "Smaller than 100.00 points" was said, as any difference of two errors is.
+    frame = frame_of(lambda s: 50.0, ONE_OUT, seeds=2, noise=20.0)
+    text = parts_sentence(frame, resolved_of("one_out"))
+    assert "each of the 2 may still be of any size (95%" in text
+
+
 def test_one_seed_tells_no_effect_from_chance():
     frame = frame_of(label_helps, FACTORIAL, seeds=1)
     assert parts_sentence(frame, resolved_of("factorial")) == (
