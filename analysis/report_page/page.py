@@ -32,6 +32,7 @@ from analysis.tables import configurations, paired, printed, rendering
 from analysis.tables.code_remarks import code_remarks
 from analysis.tables.csv_rendering import to_csv
 from analysis.tables.display_names import display_name, number_text, setting_value_text
+from analysis.tables.fitting import without_blank_columns
 from analysis.tables.part_effects import effect_grid
 from analysis.tables.printed import setting_text
 from analysis.tables.race import race_of_search
@@ -83,7 +84,7 @@ def render_page(material: ReportMaterial) -> str:
         cautions=code_remarks(material.frame),
         remarks=_table_remarks(material),
     )
-    html = {name: Markup(rendering.to_html(grid, link=link))
+    html = {name: Markup(rendering.to_html(without_blank_columns(grid), link=link))
             for name, grid in report_grids(material).items() if name != CASES}  # fmt: skip
     reached = any(cell.reached for cell in material.compared)
     return environment.get_template(TEMPLATE).render(

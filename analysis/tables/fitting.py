@@ -33,6 +33,14 @@ def fit_text(grid: TableGrid, width: int | None) -> str:
     return to_text(replace(fitted, notes=notes, remarks=()))
 
 
+def without_blank_columns(grid: TableGrid) -> TableGrid:
+    """Return the table without the columns in which nothing stands."""
+    for column in reversed(range(len(grid.header))):
+        if grid.rows and not any(row[column].text or row[column].under for row in grid.rows):
+            grid = _without(grid, column)
+    return grid
+
+
 def _is_too_wide(grid: TableGrid, width: int) -> bool:
     return any(text_width(line) > width for line in _table_lines(grid))
 
