@@ -270,7 +270,9 @@ def _mark_contenders(
     if not np.isfinite(errors[~np.isnan(errors)]).all():
         return
     level = 1 - LEVEL * present_share(looks, errors.shape[1]) if errors.shape[1] > 1 else 1 - LEVEL
-    members = best_set(errors, level=level, resolution=error_step(errors, objective)).members
+    trial = frame[frame[CONFIGURATION] == able[CONFIGURATION].iloc[0]].iloc[0]
+    step = error_step(errors, objective, trial)
+    members = best_set(errors, level=level, resolution=step).members
     for place, row in enumerate(able.index):
         table.at[row, MAY_BE_BEST] = place in members
 

@@ -31,6 +31,7 @@ from analysis.tables.display_names import (
 )
 from analysis.tables.printed import spread_text
 from analysis.tables.rendering import TableCell, TableGrid
+from analysis.tables.test_images import error_step
 from trainables.metrics import TEST_ERROR_LAST
 
 DATASET = "dataset."
@@ -94,7 +95,13 @@ def side_by_side(
         )
     shown = [pair for pair in pairs if _shares_data_set(pair)]
     contrasts = paired.contrasts_against(
-        {pair.name: (pair.other.test, pair.reference.test) for pair in shown}, test=test
+        {pair.name: (pair.other.test, pair.reference.test) for pair in shown},
+        steps={
+            pair.name: error_step(
+                [*pair.other.test, *pair.reference.test], test, pair.reference.settings
+            )
+            for pair in shown
+        },
     )
     grids = [_number_grid(entries, pairs, test)]
     if shown:

@@ -51,7 +51,7 @@ def foresee_next_look(
         return None
     best, other = (by_seed(frame, key, objective) for key in ran[CONFIGURATION].iloc[:2])
     # Without it differences that are equal by chance would have no spread, and prove anything.
-    step = error_step(frame[objective], objective)
+    step = error_step(frame[objective], objective, frame.iloc[0])
     seen = difference_over_looks(other, best, looks, resolution=step)
     if seen.n < 2:
         return None

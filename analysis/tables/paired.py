@@ -55,19 +55,17 @@ class PairedContrast:
 def contrasts_against(
     pairs: Mapping[str, tuple["pd.Series[Any]", "pd.Series[Any]"]],
     *,
-    test: str = TEST_ERROR_LAST,
+    steps: Mapping[str, float],
 ) -> list[PairedContrast]:
     """Return each first minus its second, p and intervals corrected for their number.
 
     Args:
         pairs: by name the values of a configuration and of its reference, indexed by seed.
-        test: the metric compared.
+        steps: by name what two such values differ by at the least; see `error_step`.
     """
     return _with_correction(
         {
-            name: paired_difference(
-                values, reference, resolution=error_step([*values, *reference], test)
-            )
+            name: paired_difference(values, reference, resolution=steps[name])
             for name, (values, reference) in pairs.items()
         }
     )
@@ -121,7 +119,8 @@ def contrasts_with_best(
         if ran.empty or not ran["best"].iloc[0]:
             continue
         best = by_seed(frame, ran[CONFIGURATION].iloc[0], test)
-        step = error_step(errors_by_seed(frame, list(ran[CONFIGURATION]), test), test)
+        trial = frame[frame[CONFIGURATION] == ran[CONFIGURATION].iloc[0]].iloc[0]
+        step = error_step(errors_by_seed(frame, list(ran[CONFIGURATION]), test), test, trial)
         for _, row in ran.iloc[1 : most // groups.nunique() + 1].iterrows():
             values = by_seed(frame, row[CONFIGURATION], test)
             pairs[setting_text(row, factors)] = difference_over_looks(

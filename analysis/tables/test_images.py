@@ -21,21 +21,36 @@ TEST_IMAGES = {
 """Sizes of the test sets."""
 UNKNOWN_SET = 10_000
 """Images that a data set is taken to have whose size is not known."""
+CALIBRATION = "calibration_error"
+"""Names the errors that are means of confidences, not counts of images."""
 
 
-def error_step(values: ArrayLike, metric: str) -> float:
+def error_step(values: ArrayLike, metric: str, trial: "pd.Series[Any] | None" = None) -> float:
     """Return what two values of a metric differ by at the least: an image's worth of an error.
+
+    The number of test images is known as a rule, that of others is not: there the values show it,
+    by their smallest gap, which of few values is several images rather than one.
 
     Args:
         values: of trials with one data set; NaN counts for nothing.
-        metric: the name of the metric; what is no error has no steps, and 0 is returned.
+        metric: the name of the metric; what does not count images has no steps, and 0 is returned.
+        trial: one of the trials, whose settings say how many test images there are.
     """
-    return resolution_of(values) if description_of(metric).unit == PERCENT else 0.0
+    described = description_of(metric)
+    if described.unit != PERCENT or CALIBRATION in metric:
+        return 0.0
+    shown = resolution_of(values)
+    known = None if trial is None or described.split != "test" else _known_share(trial)
+    return shown if known is None else min(shown, known)
 
 
 def image_share(trial: "pd.Series[Any]") -> float:
     """Return how many points of percent one test image of a trial is worth."""
+    return _known_share(trial) or 100 / UNKNOWN_SET
+
+
+def _known_share(trial: "pd.Series[Any]") -> float | None:
     chosen: Any = trial.get("dataset.test_images")
     if pd.isna(chosen):
-        chosen = TEST_IMAGES.get(str(trial.get(DATASET_NAME)), UNKNOWN_SET)
-    return 100 / float(chosen)
+        chosen = TEST_IMAGES.get(str(trial.get(DATASET_NAME)))
+    return None if chosen is None else 100 / float(chosen)

@@ -108,7 +108,8 @@ def _connect_ray(log_file: Path) -> Iterator["RayCluster"]:
             token=os.environ.get("RAY_AUTH_MODE") == "token",
         )
     finally:
-        ray.shutdown()
+        with kept_handlers():
+            ray.shutdown()
 
 
 def _join_ray(address: str) -> Any:

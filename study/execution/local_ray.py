@@ -90,7 +90,10 @@ def shielded_processes() -> Iterator[None]:
 
 @contextmanager
 def kept_handlers() -> Iterator[None]:
-    """Keep the handlers of signals while Ray starts, which sets its own and leaves them.
+    """Keep the handlers of signals while Ray starts, which sets its own, or ends.
+
+    At its end Ray takes away its own handler of SIGTERM, below Python, and leaves none: the next
+    SIGTERM would end the process at once. Here Python's is set again.
 
     Raises:
         KeyboardInterrupt: if a handler of Ray's was told to end the process.

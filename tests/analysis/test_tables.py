@@ -15,6 +15,7 @@ from analysis.tables import configurations, paired, printed, rendering
 from analysis.tables.csv_rendering import harmless_cell, to_csv
 from analysis.tables.fitting import fit_text
 from analysis.tables.rendering import TableCell
+from analysis.tables.test_images import error_step
 
 
 def trial(configuration, seed, validation, test=None, outcome="completed", **settings):
@@ -349,9 +350,31 @@ def test_differences_of_one_image_of_few_neither_exclude_a_value_nor_prove_one_w
     (contrast,) = paired.contrasts_with_best(frame, table, ["regularizer.beta"])
     assert contrast.paired.mean == pytest.approx(1 / 3) and contrast.paired.t_p > 0.1
     (contrast,) = paired.contrasts_against(
-        {"b": tuple(configurations.by_seed(frame, key, "test_error_last") for key in "ba")}
+        {"b": tuple(configurations.by_seed(frame, key, "test_error_last") for key in "ba")},
+        steps={"b": error_step(frame["test_error_last"], "test_error_last", frame.iloc[0])},
     )
     assert contrast.paired.t_p > 0.1 and contrast.paired.low < 0
+
+
+def test_the_gaps_of_few_errors_do_not_pass_for_an_image_where_the_images_are_known():
+    # The smallest gap of these is a whole point, that of an image a hundredth.
+    errors = {"a": (4.0, 5.0), "b": (8.0, 9.02)}
+    rows = [
+        trial(which, seed, error, dataset__name="fashion_mnist", regularizer__beta=which)
+        for which, seeds in errors.items()
+        for seed, error in enumerate(seeds)
+    ]
+    frame = pd.DataFrame(rows)
+    assert error_step(frame["test_error_last"], "test_error_last", frame.iloc[0]) == 0.01
+    table = configurations.over_configurations(frame, ["regularizer.beta"])
+    (contrast,) = paired.contrasts_with_best(frame, table, ["regularizer.beta"])
+    assert contrast.paired.low > 3.8
+    few = [{**row, "dataset.test_images": 50} for row in rows]
+    assert error_step([4.0, 9.0], "test_error_last", pd.Series(few[0])) == 2.0
+
+
+def test_an_error_of_calibration_has_no_steps():
+    assert error_step([1.0, 2.0], "test_calibration_error") == 0.0
 
 
 def test_a_loss_has_no_steps():

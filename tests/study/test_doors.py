@@ -58,7 +58,7 @@ def test_a_study_in_a_folder_of_any_name_survives_what_is_done_to_its_files(tmp_
     assert len(folder.runs()) == 2
     (parent,) = folder.runs("study")
     assert parent.info.status == "FINISHED"
-    assert {entry.name for entry in folder.client.list_artifacts(parent.info.run_id)} >= {"plots"}
+    assert {entry.path for entry in folder.client.list_artifacts(parent.info.run_id)} >= {"plots"}
 
 
 def epochs_come(folder: Folder, state: Path) -> None:
