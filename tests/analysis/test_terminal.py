@@ -207,6 +207,18 @@ def test_a_path_of_wide_characters_is_never_broken():
     assert path in wrapped(f"see {path} for it", 30).splitlines()
 
 
+def test_latin_words_within_chinese_stay_whole_and_lines_fit():
+    text = "使用CIFAR数据集和ResNet模型训练并比较LaMix与Mixup的结果👩‍💻" * 2
+    lines = wrapped(text, 40).splitlines()
+    assert "".join(lines) == text and max(map(cell_len, lines)) <= 40
+    for word in ("CIFAR", "ResNet", "LaMix", "Mixup", "👩‍💻"):
+        assert sum(line.count(word) for line in lines) == 2
+
+
+def test_no_line_ends_at_a_no_break_space():
+    assert wrapped("it takes 12\u00a0min", 12).splitlines() == ["it takes", "12\u00a0min"]
+
+
 def test_texts_are_cut_and_padded_by_the_columns_they_take():
     assert cut_text("混合混合", 8) == "混合混合"
     assert [cut_text("混合混合", n) for n in (7, 6, 5)] == ["混合混…", "混合…", "混合…"]
