@@ -15,6 +15,7 @@ from pathlib import Path
 
 from analysis.command_line import CommandParser, speaker
 from analysis.json_documents import print_document, refusal_document
+from analysis.output_folder import OutputFolderError
 from analysis.record.store_errors import (
     BUSY_SECONDS,
     RecordError,
@@ -29,7 +30,8 @@ from analysis.terminal import guards_output, plain_text, print_error
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0 when all kept weights are evaluated, 1 when some could not be, 2 when there are none.
+    0 when all kept weights are evaluated, 1 when some could not be, 2 when there are none, or
+    the record cannot be read or the folder not be written to.
     """
     arguments = build_parser().parse_args(argv)
 
@@ -41,17 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         publish,
     )
 
-    # Late, as above.
-    from analysis.robustness.worker import WorkerEndedError
-
     def say(text: str) -> None:
         print_error(f"{speaker('analysis.evaluate')}: {text}")
-
-    def refuse(error: Exception, status: int) -> int:
-        say(str(error))
-        if arguments.json:
-            print_document(refusal_document("evaluate", str(error), status))
-        return status
 
     try:
         found = ask_until_answered(
@@ -64,10 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             may_pass=is_busy,
         )
         written = publish(found, Path(arguments.output)) if found.records else None
-    except (UnknownStudyError, NothingToEvaluateError, RecordError) as error:
-        return refuse(error, 2)
-    except WorkerEndedError as error:
-        return refuse(error, 1)
+    except (UnknownStudyError, NothingToEvaluateError, RecordError, OutputFolderError) as error:
+        say(str(error))
+        if arguments.json:
+            print_document(refusal_document("evaluate", str(error), 2))
+        return 2
     for sentence in found.failed:
         say(sentence)
     status = 1 if found.failed else 0

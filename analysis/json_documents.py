@@ -35,5 +35,8 @@ def refusal_document(document: str, message: str, status: int) -> Document:
 
 
 def print_document(document: Mapping[str, Any]) -> None:
-    """Print a document, the only thing on the standard output."""
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    """Print a document, the only thing on the standard output.
+
+    Its text is ASCII, other characters escaped: a terminal's substitute for one may be a quote.
+    """
+    print(json.dumps(document, indent=2))

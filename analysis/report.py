@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from analysis.command_line import CommandParser, speaker
 from analysis.json_documents import named_document, print_document, refusal_document
+from analysis.output_folder import OutputFolderError
 from analysis.record.names import REPORT
 from analysis.record.quick_reading import refuse_unknown_study
 from analysis.record.store_errors import (
@@ -35,7 +36,10 @@ if TYPE_CHECKING:
 
 @guards_output
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 2 for an unknown study or scale."""
+    """Run the command line and return its exit status.
+
+    2 for an unknown study or scale, a record that cannot be read, a folder that cannot be written.
+    """
     arguments = build_parser().parse_args(argv)
     try:
         materials = ask_until_answered(
@@ -47,22 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             say=lambda text: print_error(f"{speaker('analysis.report')}: {text}"),
             may_pass=is_busy,
         )
-    except (UnknownStudyError, RecordError) as error:
+        written = [_write_report(material, arguments) for material in materials]
+    except (UnknownStudyError, RecordError, OutputFolderError) as error:
         print_error(f"{speaker('analysis.report')}: {error}")
         if arguments.json:
             print_document(refusal_document("report", str(error), 2))
         return 2
-    # Late: it draws. The materials have loaded most of it.
-    from analysis.report_page.page import write_report
-
-    written = []
-    for material in materials:
-        folder = write_report(material, Path(arguments.output))
-        written.append(_described(material, folder))
-        if not arguments.json:
-            print(plain_text(str(folder / "report.html")))
-        if arguments.attach:
-            _attach_report(material.info, folder)
     if arguments.json:
         print_document(named_document("report", {"reports": written}))
     return 0
@@ -78,6 +72,19 @@ def _gather_materials(study: str, scale: str | None, *, test: str) -> "list[Repo
     if not scales:
         raise UnknownStudyError(f"the study `{study}` has not been started")
     return [gather_material(study, scale, test=test) for scale in scales]
+
+
+def _write_report(material: "ReportMaterial", arguments: argparse.Namespace) -> dict[str, str]:
+    """Write one report, tell its page, attach it, and return its description."""
+    # Late: it draws. The materials have loaded most of it.
+    from analysis.report_page.page import write_report
+
+    folder = write_report(material, Path(arguments.output))
+    if not arguments.json:
+        print(plain_text(str(folder / "report.html")))
+    if arguments.attach:
+        _attach_report(material.info, folder)
+    return _described(material, folder)
 
 
 def _described(material: "ReportMaterial", folder: Path) -> dict[str, str]:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 from analysis.command_line import CommandParser, speaker
 from analysis.json_documents import Document, named_document, print_document, refusal_document
-from analysis.record.store_errors import UnknownStudyError
+from analysis.output_folder import OutputFolderError
+from analysis.record.store_errors import (
+    BUSY_SECONDS,
+    RecordError,
+    UnknownStudyError,
+    ask_until_answered,
+    is_busy,
+)
 from analysis.terminal import guards_output, plain_text, print_error
 
 if TYPE_CHECKING:
@@ -21,14 +28,23 @@ if TYPE_CHECKING:
 
 @guards_output
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 2 where nothing is on record."""
+    """Run the command line and return its exit status.
+
+    2 where nothing is on record, the record cannot be read or the folder not be written to.
+    """
     arguments = build_parser().parse_args(argv)
     # Late: what draws takes 9 s; help and a mistake are told before.
     from analysis.report_page.site import write_site
 
     try:
-        site = write_site(Path(arguments.folder))
-    except UnknownStudyError as error:
+        site = ask_until_answered(
+            lambda: write_site(Path(arguments.folder)),
+            failed="cannot read the record",
+            seconds=BUSY_SECONDS,
+            say=lambda text: print_error(f"{speaker('analysis.site')}: {text}"),
+            may_pass=is_busy,
+        )
+    except (UnknownStudyError, RecordError, OutputFolderError) as error:
         print_error(f"{speaker('analysis.site')}: {error}")
         if arguments.json:
             print_document(refusal_document("site", str(error), 2))

@@ -43,7 +43,8 @@ SUBSTITUTES = {
 """What is written for a character that an encoding lacks; a question mark for all others."""
 SUBSTITUTING = "lamix-substituting"
 """The name of the handler of encoding errors that writes substitutes."""
-WORD_OR_BLANKS = re.compile(r"\s+|\S+")
+WORD_OR_BLANKS = re.compile("[ ]+|[^ ]+")
+"""A line ends at ordinary blanks alone, not at one that says that none ends there."""
 DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that turn the direction of text, and so show another text than there is."""
 
@@ -122,7 +123,7 @@ def _wrap_line(line: str, width: int, hanging: int) -> str:
     further = indent if len(indent) < width // 2 else ""
     lines, current, blanks, is_empty = [], lead, "", True
     for run in WORD_OR_BLANKS.findall(line.strip().expandtabs()):
-        if run.isspace():
+        if run.startswith(" "):
             blanks = run
             continue
         for piece in _pieces(run, width - len(further)):
@@ -134,17 +135,28 @@ def _wrap_line(line: str, width: int, hanging: int) -> str:
 
 
 def _pieces(word: str, width: int) -> list[str]:
-    """Return what of a word stays on one line: all of it, unless it is too long and of Chinese.
+    """Return what of a word stays on one line: all of it, unless it is too long and has Chinese.
 
-    Chinese and Japanese are written without blanks, and a line may end behind each character.
+    Chinese and Japanese are written without blanks, also around Latin words, and a line may end
+    behind each wide character with the marks on it. A path stays whole.
     """
-    if text_width(word) > width and all(map(_is_wide, word)):
-        return list(word)
-    return [word]
+    if text_width(word) <= width or "/" in word:
+        return [word]
+    pieces = [""]
+    for character in word:
+        if pieces[-1] and _is_wide(pieces[-1][-1]) and not _belongs_to_last(character):
+            pieces.append("")
+        pieces[-1] += character
+    return pieces
 
 
 def _is_wide(character: str) -> bool:
     return unicodedata.east_asian_width(character) in "WF"
+
+
+def _belongs_to_last(character: str) -> bool:
+    """Return whether a character is a mark on the one before it, or joins the next one to it."""
+    return unicodedata.category(character) in ("Mn", "Me", "Cf")
 
 
 def print_error(text: str) -> None:

@@ -180,6 +180,7 @@ class Study:
 
         Raises:
             UnknownStudyError: if the study is not on record.
+            analysis.output_folder.OutputFolderError: if the folder cannot be written to.
         """
         return write_report(gather_material(self.name, self.scale), Path(output)) / "report.html"
 

@@ -62,7 +62,10 @@ class StateFolder:
 
     @contextmanager
     def discarded_if_refused(self) -> Iterator[None]:
-        """Leave no new folder behind if the block raises: nothing was started."""
+        """Leave no new folder behind that holds nothing if the block raises: nothing was started.
+
+        A log with words in it stays: it may hold why the block raises.
+        """
         try:
             yield
         except BaseException:
@@ -75,12 +78,12 @@ class StateFolder:
         with self.discarded_if_refused():
             yield
         with suppress(OSError):
-            if self.log.exists() and not self.log.stat().st_size:  # a word in it was meant to stay
+            if self.log.exists():
                 self._discard_unused()
 
     def _discard_unused(self) -> None:
-        """Delete what `open` has made, if nothing but the lock and the log was put there since."""
-        if self.folder not in self.made:
+        """Delete what `open` has made, if only the lock and an empty log were put there since."""
+        if self.folder not in self.made or (self.log.exists() and self.log.stat().st_size):
             return
         with suppress(OSError):  # a folder that is not empty stays, and those around it
             (self.folder / CHECKPOINTS).rmdir()

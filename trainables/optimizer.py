@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import ParamsT
 
 
 def _below_marks(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,21 +32,17 @@ class EagerSgd(torch.optim.SGD):
     momentum is copied into the tensors that a recorded step reads.
     """
 
-    def __init__(self, params: ParamsT, lr: float | Tensor = 1e-3, **settings: Any) -> None:
-        """Take parameters and settings as torch's own does.
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Take parameters, as torch's own does, which takes here what it is made with, too.
 
         Raises:
             ValueError: if steps are to be differentiated.
         """
-        if settings.get("differentiable"):
+        if param_group.get("differentiable", self.defaults["differentiable"]):
             raise ValueError(
                 "`differentiable` must be False: gradients do not flow through these steps; take "
                 "torch.optim.SGD"
             )
-        super().__init__(params, lr, **settings)
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Take further parameters, as torch's own does."""
         _ADD_PARAM_GROUP(self, param_group)
 
     def state_dict(self) -> dict[str, Any]:

@@ -124,8 +124,8 @@ def side_by_side(
     errors = [error for future in futures if (error := future.exception()) is not None]
     if errors:
         # A broken barrier only says that another failed.
-        first, *others = [e for e in errors if not isinstance(e, BrokenBarrierError)] or errors
-        found = [e if isinstance(e, TrialProbeError) else _broken_off(e) for e in (first, *others)]
+        told = [e for e in errors if not isinstance(e, BrokenBarrierError)] or errors
+        found = [e if isinstance(e, TrialProbeError) else _broken_off(e) for e in told]
         causes = [error.cause for error in found]
         if "gpu_memory" in causes and "host_memory" not in causes:
             return []

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from analysis.counted import count_text, duration_text
 from analysis.figures import draw_matplotlib, draw_plotly
 from analysis.figures.words import figure_words
+from analysis.output_folder import writing_errors_told
 from analysis.paper import cells, claim_words, grids, reading_words
 from analysis.record.addresses import LOCAL_UI
 from analysis.record.names import (
@@ -49,18 +50,23 @@ LIBRARY = "plotly.min.js"
 
 
 def write_report(material: ReportMaterial, output: Path) -> Path:
-    """Write the report's files under `output` and return their folder."""
+    """Write the report's files under `output` and return their folder.
+
+    Raises:
+        OutputFolderError: if they cannot be written.
+    """
     name = re.sub(r"[^\w.-]+", "_", f"{material.info.study}-{material.info.scale}")
     folder = output / name
-    for old in ("tables", "figures"):  # a figure of an earlier report would look like this one's
-        shutil.rmtree(folder / old, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    for table, grid in report_grids(material).items():
-        _write_table(folder / "tables", table, grid, label=f"tab:{folder.name}-{table}")
-    for figure in material.figures:
-        draw_matplotlib.save_figure(figure, folder / "figures")
-    (folder / LIBRARY).write_text(draw_plotly.plotly_js(), encoding="utf-8")
-    (folder / "report.html").write_text(render_page(material), encoding="utf-8")
+    with writing_errors_told(folder):
+        for old in ("tables", "figures"):  # a figure of an earlier report would look like ours
+            shutil.rmtree(folder / old, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        for table, grid in report_grids(material).items():
+            _write_table(folder / "tables", table, grid, label=f"tab:{folder.name}-{table}")
+        for figure in material.figures:
+            draw_matplotlib.save_figure(figure, folder / "figures")
+        (folder / LIBRARY).write_text(draw_plotly.plotly_js(), encoding="utf-8")
+        (folder / "report.html").write_text(render_page(material), encoding="utf-8")
     return folder
 
 

@@ -7,6 +7,7 @@ import jinja2
 import pandas as pd
 
 from analysis.counted import count_text
+from analysis.output_folder import writing_errors_told
 from analysis.record.client import open_reader, search_all_experiments
 from analysis.record.store_errors import UnknownStudyError
 from analysis.record.study_info import scales_of
@@ -52,6 +53,8 @@ def write_site(folder: Path, tracking_uri: str | None = None) -> WrittenSite:
 
     Raises:
         UnknownStudyError: if no study is on record.
+        RecordError: if the record cannot be used.
+        OutputFolderError: if the folder cannot be written to.
     """
     client = open_reader(tracking_uri)
     entries = []
@@ -70,7 +73,8 @@ def write_site(folder: Path, tracking_uri: str | None = None) -> WrittenSite:
     )
     page = environment.get_template(TEMPLATE).render(entries=entries)
     index = folder / "index.html"
-    index.write_text(page, encoding="utf-8")
+    with writing_errors_told(folder):
+        index.write_text(page, encoding="utf-8")
     return WrittenSite(index, entries)
 
 

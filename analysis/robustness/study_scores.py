@@ -12,10 +12,11 @@ import pandas as pd
 from analysis import trials
 from analysis.counted import count_text
 from analysis.json_documents import Document, named_document
+from analysis.output_folder import writing_errors_told
 from analysis.record.names import CONFIGURATION, EVALUATION, SEED, TRIAL_KEY, WEIGHTS_FILE
 from analysis.robustness.grids import corruption_grid, robustness_grid, severity_grid
 from analysis.robustness.scores import RobustnessRecord, read_record, write_record
-from analysis.robustness.worker import RobustnessWorker
+from analysis.robustness.worker import RobustnessWorker, WorkerEndedError
 from analysis.tables import configurations
 from analysis.tables.csv_rendering import to_csv
 from analysis.tables.fitting import fit_text
@@ -41,6 +42,8 @@ class StudyRobustness:
     """How many of them were measured just now."""
     failed: list[str] = field(default_factory=list)
     """Sentences on trials that could not be measured."""
+    unmeasured: int = 0
+    """How many could not be measured."""
     without_weights: int = 0
 
     def rows(self) -> pd.DataFrame:
@@ -75,7 +78,6 @@ def evaluate_study(
     Raises:
         UnknownStudyError: if the study or the scale is not on record.
         NothingToEvaluateError: if no trial has kept its weights.
-        WorkerEndedError: if the process that runs the networks ends.
     """
     info = trials.study_info(study, scale, tracking_uri)
     frame = configurations.completed_trials(trials.load(study, info.scale, tracking_uri))
@@ -96,10 +98,15 @@ def evaluate_study(
             "--set trial.diagnostics.weights=true keeps them"
         )
     say(_opening_words(found, len(todo)))
-    with RobustnessWorker(data) as worker:
-        for number, (trial, weights) in enumerate(todo, start=1):
-            _measure(found, trial, weights, worker, tracking_uri)
-            say(f"{number} of {count_text(len(todo), 'trial')} measured")
+    try:
+        with RobustnessWorker(data) as worker:
+            for number, (trial, weights) in enumerate(todo, start=1):
+                _measure(found, trial, weights, worker, tracking_uri)
+                say(f"{number} of {count_text(len(todo), 'trial')} measured")
+    except WorkerEndedError as error:  # what was measured until then is on record
+        left = len(todo) - found.measured - found.unmeasured
+        found.unmeasured += left
+        found.failed.append(f"{error}; not measured: {count_text(left, 'trial')}")
     return found
 
 
@@ -114,6 +121,7 @@ def _measure(
     answer = worker.ask(settings=settings, weights=weights, seed=seed, key=trial[TRIAL_KEY])
     if reason := answer.get("reason"):
         found.failed.append(f"run {trial['run_id']} is not evaluated: {reason}")
+        found.unmeasured += 1
         return
     found.records[trial["run_id"]] = write_record(trial, answer, tracking_uri)
     found.measured += 1
@@ -144,20 +152,24 @@ def publish(
         found: as from `evaluate_study`, with records.
         output: the folder of reports.
         tracking_uri: as for `trials.load`.
+
+    Raises:
+        OutputFolderError: if they cannot be written.
     """
     info, rows = found.info, found.rows()
     factors = configurations.factors_of(found.frame, info.space)
     grids = [make(rows, found.frame, factors) for make in (robustness_grid, corruption_grid)]
     folder = output / f"{info.study}-{info.scale}" / EVALUATION
-    folder.mkdir(parents=True, exist_ok=True)
     markdown = "\n".join(to_markdown(grid) for grid in grids)
     files = {
         "robustness.md": markdown,
         "robustness.csv": to_csv(grids[0]),
         "severities.csv": to_csv(severity_grid(rows, found.frame, factors)),
     }
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    with writing_errors_told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
     trials.attach(info.run_id, folder, name=EVALUATION, tracking_uri=tracking_uri)
     width = line_width(sys.stdout)
     text = "\n".join([*(fit_text(grid, width) for grid in grids), f"{folder}\n"])
@@ -184,7 +196,7 @@ def evaluate_document(
             "trials": {
                 "measured": found.measured,
                 "on_record": len(found.records) - found.measured,
-                "failed": len(found.failed),
+                "failed": found.unmeasured,
                 "without_weights": found.without_weights,
             },
             "failures": found.failed,

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -52,7 +53,8 @@ class RobustnessWorker:
         if process is None:
             return
         assert process.stdin is not None and process.stdout is not None
-        process.stdin.close()
+        with suppress(BrokenPipeError):  # what was asked of a process that has ended
+            process.stdin.close()
         try:
             process.wait(0 if kind else ENDING_SECONDS)
         except subprocess.TimeoutExpired:

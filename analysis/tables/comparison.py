@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis import trials
 from analysis.counted import count_text
+from analysis.json_documents import Document, named_document
 from analysis.record.code_details import read_code_details
 from analysis.record.names import CODE, CODE_PROVED, CONFIGURATION
 from analysis.record.values import digests_of
@@ -29,11 +30,9 @@ class NoResultError(LookupError):
     """A study on record in which no configuration has run in full."""
 
 
-def compare_document(entries: Sequence[ComparedStudy], *, test: str) -> dict[str, Any]:
+def compare_document(entries: Sequence[ComparedStudy], *, test: str) -> Document:
     """Return the comparison as docs/json/compare.schema.json describes it; errors by seed."""
-    return {
-        "document": "compare",
-        "version": 1,
+    keys = {
         "reference": entries[0].label,
         "reported": test,
         "remarks": comparison_notes(entries),
@@ -57,6 +56,7 @@ def compare_document(entries: Sequence[ComparedStudy], *, test: str) -> dict[str
             for entry in entries
         ],
     }
+    return named_document("compare", keys)
 
 
 def _by_seed(values: "pd.Series[Any]") -> dict[str, float | None]:

@@ -34,13 +34,20 @@ class Finding:
     """Rows of figures, the first of which heads them."""
 
     def lines(self) -> list[str]:
-        """Return the finding as lines of at most 80 columns."""
+        """Return the finding as lines of at most 80 columns; words wider than that stay whole."""
         head = f"{self.state:<8} {self.name:<11} "
         indent = " " * len(head)
-        lines = wrapped(f"{head}{self.said}", WIDTH, hanging=len(head)).splitlines()
+        lines = wrapped(f"{head}{_in_one_line(self.said)}", WIDTH, hanging=len(head)).splitlines()
         if self.remedy:
-            lines += wrapped(f"{indent}→ {self.remedy}", WIDTH, hanging=2).splitlines()
+            lines += wrapped(
+                f"{indent}→ {_in_one_line(self.remedy)}", WIDTH, hanging=2
+            ).splitlines()
         return [*lines, *(indent + row for row in _aligned_rows(self.table))]
+
+
+def _in_one_line(text: str) -> str:
+    """Return a text whose lines, such as those of another program's message, go on one another."""
+    return " ".join(text.split())
 
 
 def _aligned_rows(table: Sequence[Sequence[str]]) -> list[str]:

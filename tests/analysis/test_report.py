@@ -16,6 +16,7 @@ from tests.analysis import made_up
 from tests.analysis.paper_trials import paper_trial
 from tests.analysis.record_writer import BASE
 from tests.analysis.test_tables import check_latex, trial
+from tests.json_documents import checked
 
 
 @pytest.fixture
@@ -121,6 +122,14 @@ def test_an_unknown_study_is_exit_2_with_the_nearest_name(here, capsys):
     assert report.main(["beta", "--scale", "quik"]) == 2
     assert "did you mean `quick`?" in capsys.readouterr().err
     assert not (here / "reports").exists()
+
+
+def test_a_folder_that_is_a_file_is_exit_2_in_words(here, capsys):
+    (here / "reports").touch()
+    assert report.main(["beta", "--json"]) == 2
+    said = capsys.readouterr()
+    assert "cannot write to `reports/beta-quick`: Not a directory" in said.err
+    assert checked(said.out)["of"] == "report"
 
 
 def test_the_report_of_a_study_under_way_says_what_is_missing(here, store):

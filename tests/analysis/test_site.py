@@ -58,3 +58,16 @@ def test_without_a_record_there_is_no_site(tmp_path, monkeypatch, capsys):
     refusal = checked(said.out)
     assert refusal["of"] == "site" and "nothing is on record" in refusal["message"]
     assert not (tmp_path / "site").exists() and not (tmp_path / "none.db").exists()
+
+
+def test_a_record_that_is_no_database_and_a_folder_that_is_a_file_are_refused_in_words(
+    written, tmp_path, monkeypatch, capsys
+):
+    record, file = tmp_path / "mlflow.db", tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{record}")
+    assert command.main([str(file), "--json"]) == 2
+    assert f"cannot write to `{file}" in checked(capsys.readouterr().out)["message"]
+    record.write_text("junk " * 1000)
+    assert command.main([str(tmp_path / "site"), "--json"]) == 2
+    assert "file is not a database" in checked(capsys.readouterr().out)["message"]

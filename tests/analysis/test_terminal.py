@@ -1,6 +1,7 @@
 """What commands print reaches any terminal, harms none, and outlives its reader."""
 
 import io
+import json
 import os
 import pty
 import subprocess
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.console import PlainConsole, print_prose
+from analysis.json_documents import named_document, print_document
 from analysis.terminal import LastingStream, cut_text, padded, plain_text, wrapped
 from study.launching.next_commands import command_lines
 from tests import source_tree
@@ -64,6 +66,15 @@ def test_a_terminal_that_lacks_a_character_gets_another(encoding):
     PlainConsole(stream, width=200).print("5.0 ± 0.1 · β → 名 \udc80")
     shown = raw.getvalue().decode(encoding)
     assert shown.startswith({"ascii": "5.0 +- 0.1 - beta -> ?"}.get(encoding, "5.0 ± 0.1 · "))
+
+
+def test_a_document_is_the_same_json_whatever_the_terminal_lacks(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", LastingStream(io.TextIOWrapper(raw, encoding="ascii")))
+    document = named_document("x", {"message": "no study “β” … 名"})
+    print_document(document)
+    sys.stdout.flush()
+    assert json.loads(raw.getvalue()) == document
 
 
 def test_output_whose_reader_is_gone_goes_to_the_log(tmp_path):
@@ -205,6 +216,18 @@ def test_lines_of_wide_characters_fit_and_lose_none(text, width):
 def test_a_path_of_wide_characters_is_never_broken():
     path = "/" + "数据" * 20
     assert path in wrapped(f"see {path} for it", 30).splitlines()
+
+
+def test_latin_words_within_chinese_stay_whole_and_lines_fit():
+    text = "使用CIFAR数据集和ResNet模型训练并比较LaMix与Mixup的结果👩‍💻" * 2
+    lines = wrapped(text, 40).splitlines()
+    assert "".join(lines) == text and max(map(cell_len, lines)) <= 40
+    for word in ("CIFAR", "ResNet", "LaMix", "Mixup", "👩‍💻"):
+        assert sum(line.count(word) for line in lines) == 2
+
+
+def test_no_line_ends_at_a_no_break_space():
+    assert wrapped("it takes 12\u00a0min", 12).splitlines() == ["it takes", "12\u00a0min"]
 
 
 def test_texts_are_cut_and_padded_by_the_columns_they_take():

@@ -87,11 +87,16 @@ def test_a_plan_is_the_document_of_the_command_and_the_words_go_elsewhere(here, 
     assert [each.name for each in here.iterdir()] == ["small.json"]
 
 
-def test_a_plan_leaves_a_log_that_holds_a_word_and_a_folder_that_was_there(here):
+def test_a_plan_or_a_refusal_leaves_a_log_that_holds_a_word_and_a_folder_that_was_there(here):
     folder = StateFolder.open("state", "small", "quick")
     with folder.discarded_unless_used():
         folder.log.write_text("what was meant to stay")
     assert folder.log.exists()
+    refused = StateFolder.open("state", "other", "quick")
+    with pytest.raises(api.LaunchRefusedError), refused.discarded_if_refused():
+        refused.log.write_text("why a probe failed")
+        raise api.LaunchRefusedError("a probe failed")
+    assert refused.log.read_text() == "why a probe failed"
     again = StateFolder.open("state", "small", "quick")
     again.log.write_text("")
     with again.discarded_unless_used():

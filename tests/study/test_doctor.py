@@ -37,6 +37,12 @@ def test_a_finding_fits_80_columns_and_loses_no_word():
     assert [line.split()[-1] for line in lines[-2:]] == ["x", "2.00"]
 
 
+def test_lines_of_a_message_stay_beneath_its_beginning():
+    lines = Finding("store", "failed", "no answer:\n  refused", "start\r\nit").lines()
+    indent = " " * lines[0].index("no answer")
+    assert lines == [f"{'failed':<8} {'store':<11} no answer: refused", f"{indent}→ start it"]
+
+
 def test_the_status_is_1_if_a_check_has_failed_and_a_warning_is_none():
     warned = [Finding("cpus", "warning", "few"), Finding("gpu", "skipped", "none")]
     failed = [*warned, Finding("ray", "failed", "no")]

@@ -128,6 +128,34 @@ def test_a_trial_of_other_data_is_named_and_the_others_are_measured(trained, tmp
     assert "FGSM" in out
 
 
+def test_what_was_measured_before_the_process_died_is_told(trained, tmp_path, capsys, monkeypatch):
+    trained(seeds=[0])
+    asked, ask = [], RobustnessWorker.ask
+
+    def ask_the_dead(self, **request):
+        asked.append(request)
+        if len(asked) == 2:
+            self._process.kill()
+            self._process.wait()
+        return ask(self, **request)
+
+    monkeypatch.setattr(RobustnessWorker, "ask", ask_the_dead)
+    assert evaluate.main(["kept", "--output", str(tmp_path), "--json"]) == 1
+    document = checked(capsys.readouterr().out)
+    assert document["document"] == "evaluate" and document["trials"]["measured"] == 1
+    assert document["trials"]["failed"] == 1
+    (failure,) = document["failures"]
+    assert "has ended: -9; not measured: 1 trial" in failure
+    assert len(document["scores"]) == len(PERTURBATIONS) and document["tables"]
+
+
+def test_tables_that_cannot_be_written_are_refused_in_words(trained, tmp_path, capsys):
+    trained(seeds=[0])
+    (tmp_path / "file").touch()
+    assert evaluate.main(["kept", "--output", str(tmp_path / "file"), "--json"]) == 2
+    assert "cannot write to" in checked(capsys.readouterr().out)["message"]
+
+
 def test_a_study_without_kept_weights_is_told_how_to_keep_them(trained, capsys):
     trained(name="none", weights=False, seeds=[0])
     assert evaluate.main(["none"]) == 2

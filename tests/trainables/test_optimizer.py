@@ -118,6 +118,19 @@ def test_hooks_of_a_step_are_called():
 def test_steps_that_are_to_be_differentiated_are_refused_in_words():
     with pytest.raises(ValueError, match=r"`differentiable` must be False.*torch\.optim\.SGD"):
         EagerSgd([nn.Parameter(torch.ones(2))], lr=0.1, differentiable=True)
+    group = {"params": [nn.Parameter(torch.ones(2))], "differentiable": True}
+    with pytest.raises(ValueError, match="`differentiable` must be False"):
+        EagerSgd([group], lr=0.1)
+    with pytest.raises(ValueError, match="`differentiable` must be False"):
+        EagerSgd([nn.Parameter(torch.ones(3))], lr=0.1).add_param_group(group)
+
+
+def test_settings_are_taken_by_position_as_by_torchs_own():
+    settings = [
+        kind([nn.Parameter(torch.ones(2))], 0.1, 0.9, 0.0, 1e-4, True).defaults
+        for kind in (EagerSgd, torch.optim.SGD)
+    ]
+    assert settings[0] == settings[1] and settings[0]["momentum"] == 0.9
 
 
 def test_further_parameters_are_taken():
