@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 import trainables
 from analysis.counted import count_text
 from analysis.record import credentials
+from analysis.record.collector import collector_paused
 from study.execution.addresses import check_port, refuse_address
 from study.execution.local_ray import (
     RayStartError,
@@ -108,7 +109,9 @@ def _connect_ray(log_file: Path) -> Iterator["RayCluster"]:
             token=os.environ.get("RAY_AUTH_MODE") == "token",
         )
     finally:
-        with kept_handlers():
+        # A thread that collected a reference of Ray's just then would end the process: its loss is
+        # told to what is being taken down.
+        with kept_handlers(), collector_paused():
             ray.shutdown()
 
 
