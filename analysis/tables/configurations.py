@@ -259,11 +259,8 @@ def _mark_contenders(
 ) -> None:
     """Say in `may_be_best` which of the rows are not excluded; all are of one data set."""
     able = table.loc[rows]
-    able = (
-        able[feasible_rows(able) & (able[f"{objective}_n"] > 1)]
-        .sort_values(f"{objective}_mean")
-        .head(MOST_CONTENDERS)
-    )
+    able = able[feasible_rows(able) & (able[f"{objective}_n"] > 1)]
+    able = able.sort_values(f"{objective}_mean").head(MOST_CONTENDERS)
     if len(able) < 2:
         return
     errors = errors_by_seed(frame, list(able[CONFIGURATION]), objective)
