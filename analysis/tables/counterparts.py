@@ -31,7 +31,6 @@ from analysis.tables.display_names import (
 )
 from analysis.tables.printed import spread_text
 from analysis.tables.rendering import TableCell, TableGrid
-from analysis.tables.test_images import error_step
 from trainables.metrics import TEST_ERROR_LAST
 
 DATASET = "dataset."
@@ -96,12 +95,8 @@ def side_by_side(
     shown = [pair for pair in pairs if _shares_data_set(pair)]
     contrasts = paired.contrasts_against(
         {pair.name: (pair.other.test, pair.reference.test) for pair in shown},
-        steps={
-            pair.name: error_step(
-                [*pair.other.test, *pair.reference.test], test, pair.reference.settings
-            )
-            for pair in shown
-        },
+        trials={pair.name: pair.reference.settings for pair in shown},
+        test=test,
     )
     grids = [_number_grid(entries, pairs, test)]
     if shown:

@@ -55,17 +55,23 @@ class PairedContrast:
 def contrasts_against(
     pairs: Mapping[str, tuple["pd.Series[Any]", "pd.Series[Any]"]],
     *,
-    steps: Mapping[str, float],
+    trials: Mapping[str, "pd.Series[Any]"],
+    test: str = TEST_ERROR_LAST,
 ) -> list[PairedContrast]:
     """Return each first minus its second, p and intervals corrected for their number.
 
     Args:
         pairs: by name the values of a configuration and of its reference, indexed by seed.
-        steps: by name what two such values differ by at the least; see `error_step`.
+        trials: by name a trial of either, whose settings say how many test images there are.
+        test: the metric compared.
     """
     return _with_correction(
         {
-            name: paired_difference(values, reference, resolution=steps[name])
+            name: paired_difference(
+                values,
+                reference,
+                resolution=error_step([*values, *reference], test, trials[name]),
+            )
             for name, (values, reference) in pairs.items()
         }
     )

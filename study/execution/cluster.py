@@ -17,7 +17,6 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 import trainables
 from analysis.counted import count_text
 from analysis.record import credentials
-from analysis.record.collector import collector_paused
 from study.execution.addresses import check_port, refuse_address
 from study.execution.local_ray import (
     RayStartError,
@@ -26,6 +25,7 @@ from study.execution.local_ray import (
     likely_cause,
     provide_token,
     shielded_processes,
+    shut_ray_down,
 )
 from study.scheduling.gpu_shares import GpuBench
 from study.scheduling.nodes import ClusterNode, room_for, this_machine
@@ -57,7 +57,6 @@ NOISY = (
     "ray.tune.analysis.experiment_analysis",  # looks for logs that are turned off
 )
 """Loggers whose warnings are of no use."""
-
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -109,10 +108,7 @@ def _connect_ray(log_file: Path) -> Iterator["RayCluster"]:
             token=os.environ.get("RAY_AUTH_MODE") == "token",
         )
     finally:
-        # A thread that collected a reference of Ray's just then would end the process: its loss is
-        # told to what is being taken down.
-        with kept_handlers(), collector_paused():
-            ray.shutdown()
+        shut_ray_down()
 
 
 def _join_ray(address: str) -> Any:

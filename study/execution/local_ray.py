@@ -19,9 +19,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
+import ray
 from ray._private import services
 
 from analysis.counted import count_text
+from analysis.record.collector import collector_paused
 
 STARTER = "ConsolePopen"
 """The class by which Ray's module `services` starts processes: private, so that a test names it."""
@@ -107,6 +109,16 @@ def kept_handlers() -> Iterator[None]:
         if threading.current_thread() is threading.main_thread():
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def shut_ray_down() -> None:
+    """Leave Ray, and end the one of the launch's own.
+
+    Meanwhile nothing is collected: a thread that collected a reference of Ray's would tell its loss
+    to what is being taken down, which ends the process.
+    """
+    with kept_handlers(), collector_paused():
+        ray.shutdown()
 
 
 def ray_folder() -> Path:

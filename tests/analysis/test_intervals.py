@@ -115,7 +115,7 @@ def test_no_table_shows_a_difference_that_cannot_be():
     for effect in part_effects(points, errors, "one_in"):
         assert (effect.low, effect.high) == (-100.0, 100.0)
     seeds = [pd.Series(row) for row in errors]
-    (contrast,) = contrasts_against({"x": (seeds[0], seeds[1])}, steps={"x": 0.01})
+    (contrast,) = contrasts_against({"x": (seeds[0], seeds[1])}, trials={"x": pd.Series()})
     assert (contrast.paired.low, contrast.paired.high) == contrast.together == (-100.0, 100.0)
     cell = judge_cell([1.0, 60.0], PublishedCell(20.0, 0.1), CellMargin(1.0, 1.0), forecast=False)
     assert (cell.low, cell.high) == (-20.0, 80.0)
@@ -124,7 +124,8 @@ def test_no_table_shows_a_difference_that_cannot_be():
 def test_the_columns_of_paired_differences_are_named_in_whole_words_and_no_two_alike():
     seeds = [pd.Series(values, index=range(4)) for values in ([5.0, 6, 7, 8.5], [4.0, 5.5, 6, 7])]
     grid = contrast_grid(
-        contrasts_against({"x": (seeds[0], seeds[1])}, steps={"x": 0.01}), title="Minus the best"
+        contrasts_against({"x": (seeds[0], seeds[1])}, trials={"x": pd.Series()}),
+        title="Minus the best",
     )
     heading, row = csv.reader(io.StringIO(to_csv(grid)))
     assert heading == [

@@ -351,7 +351,7 @@ def test_differences_of_one_image_of_few_neither_exclude_a_value_nor_prove_one_w
     assert contrast.paired.mean == pytest.approx(1 / 3) and contrast.paired.t_p > 0.1
     (contrast,) = paired.contrasts_against(
         {"b": tuple(configurations.by_seed(frame, key, "test_error_last") for key in "ba")},
-        steps={"b": error_step(frame["test_error_last"], "test_error_last", frame.iloc[0])},
+        trials={"b": frame.iloc[0]},
     )
     assert contrast.paired.t_p > 0.1 and contrast.paired.low < 0
 
