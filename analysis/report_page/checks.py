@@ -105,6 +105,9 @@ def optimum_at_an_edge(evidence: StudyEvidence) -> Iterator[str]:
     """The best value of a factor lies at an end of its range: the true optimum may lie outside."""
     best = evidence.table[evidence.table["best"]]
     groups = data_sets(best)
+    if len(evidence.info.objectives) > 1:  # members of a front are not as good as each other
+        best = best[~groups.duplicated()]
+        groups = groups[best.index]
     for path, spec in evidence.info.space.items():
         ends = _range_ends(spec)
         if ends is None or path not in best or best.empty:

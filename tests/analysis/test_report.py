@@ -1,5 +1,6 @@
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -279,6 +280,18 @@ def test_an_edge_that_ties_with_the_middle_is_no_sign_of_an_optimum_outside():
     frame = betas([0.1, 0.5, 0.9])
     frame["validation_error"] = 1.0
     assert "end of its range" not in warned(frame, {"regularizer.beta": {"low": 0.1, "high": 0.9}})
+
+
+def test_of_a_front_the_member_that_errs_least_may_lie_at_an_edge():
+    frame = betas([0.1, 0.3, 0.5]).assign(validation_loss=lambda each: 1 - each["regularizer.beta"])
+    frame["validation_error"] = frame["regularizer.beta"]
+    objectives = ["validation_error", "validation_loss"]
+    space = {"regularizer.beta": {"low": 0.1, "high": 0.9}}
+    found = evidence(frame, space, objective=objectives)
+    front = configurations.over_configurations(frame, found.factors, objectives)
+    assert front["best"].sum() == 3
+    text = " ".join(checks.optimum_at_an_edge(replace(found, table=front)))
+    assert text.startswith("The best regularizer.beta = 0.1 lies at the lower end")
 
 
 def test_the_edge_of_a_logarithmic_range_is_measured_in_orders_of_magnitude():
