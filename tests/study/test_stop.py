@@ -11,9 +11,10 @@ from study import stop
 from tests.json_documents import checked
 
 HOLD = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from study.lock import hold_study
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whose parent may ignore it
 with hold_study(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
