@@ -66,6 +66,7 @@ def in_one_line(output: str) -> str:
     return " ".join(output.split())
 
 
+@pytest.mark.slow
 def test_a_launch_trains_again_only_for_files_that_are_not_on_record(launched):
     left_out = ("weights=false", "soft_targets=false", "embedding_epochs=[]")
     less = [word for part in left_out for word in ("--set", f"trial.diagnostics.{part}")]
