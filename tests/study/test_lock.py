@@ -2,23 +2,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from study.lock import StudyHeldError, hold_study, read_holder
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from study.lock import hold_study
-with hold_study(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(60)
-"""
+from tests.study.held_lock import held_elsewhere
 
 
 @pytest.fixture
@@ -29,15 +19,8 @@ def path(tmp_path):
 @pytest.fixture
 def other(path):
     """A process that holds the lock."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)],
-        stdout=subprocess.PIPE,
-        cwd=Path(__file__).resolve().parents[2],
-    )
-    assert process.stdout.readline() == b"held\n"
-    yield process
-    process.kill()
-    process.wait()
+    with held_elsewhere(path) as process:
+        yield process
 
 
 def test_a_second_holder_is_told_who_holds_it_and_since_when(path, other):

@@ -1,24 +1,12 @@
 """A launch that is stopped from another terminal: told in words, or as a document."""
 
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from study import stop
 from tests.json_documents import checked
-
-HOLD = """
-import signal, sys, time
-from pathlib import Path
-from study.lock import hold_study
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whose parent may ignore it
-with hold_study(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(60)
-"""
+from tests.study.held_lock import held_elsewhere
 
 
 @pytest.fixture
@@ -27,16 +15,8 @@ def launched(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     lock = tmp_path / "state" / "small" / "quick" / "lock"
     lock.parent.mkdir(parents=True)
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(lock)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=Path(__file__).resolve().parents[2],
-    )
-    assert process.stdout.readline() == b"held\n"
-    yield process
-    process.kill()
-    process.wait()
+    with held_elsewhere(lock) as process:
+        yield process
 
 
 def test_what_was_stopped_is_a_document_and_the_words_go_elsewhere(launched, capsys):
