@@ -169,11 +169,11 @@ def _alike(
     if all(value in shown for value in held):
         whole = all(np.isclose(end, held, rtol=0, atol=1e-9).any() for end in ends)
         return ClaimVerdict.SUPPORTED if whole else ClaimVerdict.UNDECIDED
+    step = resolution_of(errors)  # not of those eased, which no image gives
     for i in inside:
         eased = errors.copy()
         eased[i] -= MARGIN
-        eased_set = best_set(eased, level=1 - level / len(inside), resolution=resolution_of(errors))
-        if i not in eased_set.members:
+        if i not in best_set(eased, level=1 - level / len(inside), resolution=step).members:
             return ClaimVerdict.CONTRADICTED
     return ClaimVerdict.UNDECIDED
 

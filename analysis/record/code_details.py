@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from analysis.record.client import download_artifact, has_artifact, open_reader
@@ -24,17 +24,16 @@ class CodeDetails:
 
         Trials of two methods have modules that only one of them uses: those are left out.
         """
-        return (*self._changed(other), *self._moved(other))
+        moved = _differing(self.versions, other.versions)
+        return (
+            *_differing(self.modules, other.modules),
+            *(f"{name} {self.versions[name]} and {other.versions[name]}" for name in moved),
+        )
 
-    def _changed(self, other: "CodeDetails") -> Iterator[str]:
-        for name in sorted(self.modules.keys() & other.modules.keys()):
-            if self.modules[name] != other.modules[name]:
-                yield name
 
-    def _moved(self, other: "CodeDetails") -> Iterator[str]:
-        for name in sorted(self.versions.keys() & other.versions.keys()):
-            if self.versions[name] != other.versions[name]:
-                yield f"{name} {self.versions[name]} and {other.versions[name]}"
+def _differing(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
+    """Return the names that both have and that stand for something else, in their order."""
+    return sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
 
 
 def read_code_details(info: StudyInfo) -> dict[str, CodeDetails]:

@@ -14,8 +14,6 @@ NAMES = (
 )  # fmt: skip
 """Of all checks, in their order: of the machine, of services, of GPUs."""
 FindingState = Literal["ok", "warning", "failed", "skipped"]
-SCHEMA_VERSION = VERSION
-"""Of the plain data, under the name that it had before documents had a version."""
 WIDTH = 80
 
 
@@ -68,7 +66,7 @@ def is_well(findings: Sequence[Finding]) -> bool:
 def plain_findings(findings: Sequence[Finding], versions: dict[str, str]) -> Document:
     """Return what docs/json/doctor.schema.json describes."""
     keys = {
-        "schema": SCHEMA_VERSION,
+        "schema": VERSION,  # its name before documents had one
         "well": is_well(findings),
         "versions": versions,
         "findings": [asdict(finding) for finding in findings],

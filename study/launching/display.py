@@ -17,6 +17,7 @@ from rich.text import Text
 from analysis.console import print_prose, prose_width
 from analysis.counted import count_text, duration_text
 from analysis.record.names import FAILED
+from analysis.tables.configurations import TIE_DIGITS
 from analysis.terminal import text_width, wrapped
 from study.file.space import describe_point
 from study.launching.trial_lines import trial_lines
@@ -183,8 +184,8 @@ class LaunchDisplay:
         race = self.scheduler.looks.race
         best = race.leader if race else None
         best = best or min(judged, key=lambda each: each.judgement.values[0])
-        lowest = round(best.judgement.values[0], 9)
-        tied = 0 if race else sum(round(c.judgement.values[0], 9) == lowest for c in judged) - 1
+        means = [round(each.judgement.values[0], TIE_DIGITS) for each in judged]
+        tied = 0 if race else means.count(min(means)) - 1
         name = describe_point(best.point) + (f" and {tied} more as low" if tied else "")
         return f"best so far: {name}, {objectives[0]} {_mean_and_spread(best)}"
 
