@@ -11,8 +11,11 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import NoReturn
 
+from analysis.json_documents import print_document, refusal_document
 from analysis.terminal import print_error
 
+NOTHING_DONE = 2
+"""The exit status of a command that could not begin."""
 CLOSE, CLOSE_IF_SHORT = 0.5, 0.6
 """How alike a word must be to be meant, by difflib's ratio: at .5 one letter is like three."""
 SHORT = 2
@@ -68,6 +71,15 @@ def typed_command(module: str) -> str:
 def speaker(module: str) -> str:
     """Return what stands before a message of a module's command."""
     return module if _door.get() is None else command_name(module)
+
+
+def tell_refusal(module: str, error: Exception, *, as_document: bool) -> int:
+    """Say why a module's command does nothing, also to a program; return the exit status."""
+    print_error(f"{speaker(module)}: {error}")
+    if as_document:
+        document = module.rpartition(".")[2]
+        print_document(refusal_document(document, str(error), NOTHING_DONE))
+    return NOTHING_DONE
 
 
 class WholeWords(argparse.HelpFormatter):

@@ -13,8 +13,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from analysis.command_line import CommandParser, speaker
-from analysis.json_documents import print_document, refusal_document
+from analysis.command_line import CommandParser, speaker, tell_refusal
+from analysis.json_documents import print_document
 from analysis.record.store_errors import (
     BUSY_SECONDS,
     RecordError,
@@ -49,10 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         grids = side_by_side(entries, test=test)
     except (UnknownStudyError, NoResultError, NoCounterpartError, RecordError) as error:
-        print_error(f"{speaker('analysis.compare')}: {error}")
-        if arguments.json:
-            print_document(refusal_document("compare", str(error), 2))
-        return 2
+        return tell_refusal("analysis.compare", error, as_document=arguments.json)
     if arguments.json:
         print_document(compare_document(entries, test=test))
         return 0

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.command_line import CommandParser, speaker
-from analysis.json_documents import print_document, refusal_document
+from analysis.command_line import CommandParser, speaker, tell_refusal
+from analysis.json_documents import print_document
 from analysis.output_folder import OutputFolderError
 from analysis.record.store_errors import (
     BUSY_SECONDS,
@@ -58,10 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         written = publish(found, Path(arguments.output)) if found.records else None
     except (UnknownStudyError, NothingToEvaluateError, RecordError, OutputFolderError) as error:
-        say(str(error))
-        if arguments.json:
-            print_document(refusal_document("evaluate", str(error), 2))
-        return 2
+        return tell_refusal("analysis.evaluate", error, as_document=arguments.json)
     for sentence in found.failed:
         say(sentence)
     status = 1 if found.failed else 0

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.command_line import CommandParser, speaker
-from analysis.json_documents import named_document, print_document, refusal_document
+from analysis.command_line import CommandParser, speaker, tell_refusal
+from analysis.json_documents import named_document, print_document
 from analysis.output_folder import OutputFolderError
 from analysis.record.names import REPORT
 from analysis.record.quick_reading import refuse_unknown_study
@@ -53,10 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         written = [_write_report(material, arguments) for material in materials]
     except (UnknownStudyError, RecordError, OutputFolderError) as error:
-        print_error(f"{speaker('analysis.report')}: {error}")
-        if arguments.json:
-            print_document(refusal_document("report", str(error), 2))
-        return 2
+        return tell_refusal("analysis.report", error, as_document=arguments.json)
     if arguments.json:
         print_document(named_document("report", {"reports": written}))
     return 0

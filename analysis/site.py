@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.command_line import CommandParser, speaker
-from analysis.json_documents import Document, named_document, print_document, refusal_document
+from analysis.command_line import CommandParser, speaker, tell_refusal
+from analysis.json_documents import Document, named_document, print_document
 from analysis.output_folder import OutputFolderError
 from analysis.record.store_errors import (
     BUSY_SECONDS,
@@ -45,10 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             may_pass=is_busy,
         )
     except (UnknownStudyError, RecordError, OutputFolderError) as error:
-        print_error(f"{speaker('analysis.site')}: {error}")
-        if arguments.json:
-            print_document(refusal_document("site", str(error), 2))
-        return 2
+        return tell_refusal("analysis.site", error, as_document=arguments.json)
     if arguments.json:
         print_document(_site_document(site))
     else:

@@ -8,12 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.command_line import CommandParser, command_name
+from analysis.command_line import CommandParser, command_name, tell_refusal
 from analysis.json_documents import (
     Document,
     named_document,
     print_document,
-    refusal_document,
 )
 from analysis.record.location import shown_tracking_uri
 from analysis.record.names import STATE_WORDS
@@ -45,10 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         studies = read_overview(print_error)
     except RecordError as error:
-        print_error(str(error))
-        if options.json:
-            print_document(refusal_document("list", str(error), 2))
-        return 2
+        return tell_refusal("study.list", error, as_document=options.json)
     if options.json:
         print_document(_list_document(studies, state.local_folder(options.state)))
         return 0
