@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from analysis.statistics.pairs import Floats
-from analysis.statistics.spending import Spending, spent_level
+from analysis.statistics.spending import spent_level
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,12 @@ class RepeatedInterval:
     """The level of the latest look alone."""
 
 
-def look_shares(looks: Sequence[int], *, final: bool = False, kind: Spending = "open") -> Floats:
+def look_shares(looks: Sequence[int], *, final: bool = False) -> Floats:
     """Return the share of the level that each look has; they sum to at most 1.
 
     Args:
         looks: numbers of seeds, rising, the first at least two.
         final: whether no further look will follow and these were fixed in advance.
-        kind: how the level is spent.
 
     Raises:
         ValueError: looks that do not rise.
@@ -52,7 +51,7 @@ def look_shares(looks: Sequence[int], *, final: bool = False, kind: Spending = "
     rising = all(a < b for a, b in zip(looks, looks[1:], strict=False))
     if not looks or not rising or looks[0] < 2:
         raise ValueError(f"looks must rise from 2 seeds or more, but are {tuple(looks)}")
-    shares = np.diff(spent_level(looks, looks[-1], level=1.0, kind=kind), prepend=0.0)
+    shares = np.diff(spent_level(looks, level=1.0), prepend=0.0)
     return shares / shares.sum() if final else shares
 
 
@@ -82,7 +81,6 @@ def repeated_interval(
     *,
     level: float = 0.95,
     final: bool = False,
-    kind: Spending = "open",
     resolution: float = 0.0,
 ) -> RepeatedInterval:
     """Return the interval of the mean at the last look that the values reach.
@@ -92,7 +90,6 @@ def repeated_interval(
         looks: numbers of seeds at which the study was looked at, the present one last.
         level: probability that the intervals of all looks cover.
         final: as in `look_shares`.
-        kind: likewise.
         resolution: points of percent that one test image is worth; no standard deviation is below
             that of the rounding, resolution / √6. 0 for values without steps.
 
@@ -100,7 +97,7 @@ def repeated_interval(
         ValueError: looks that do not rise, or fewer values than the last look has.
     """
     array = np.asarray(differences, dtype=np.float64).ravel()
-    shares = look_shares(looks, final=final, kind=kind)
+    shares = look_shares(looks, final=final)
     if len(array) < looks[-1]:
         raise ValueError(f"the last look has {looks[-1]} seeds, but here are {len(array)}")
     least = resolution / np.sqrt(6)

@@ -69,13 +69,20 @@ class _RaceLook:
     rule: RaceRule
     own: PairStatistics
     means_RK: Floats
-    level_RKK: Floats
-    """What each pair may spend: a pair's look is that of the seeds it has in common."""
+    look_RKK: Integers
+    """The number of each pair's look: that of the seeds it has in common."""
     missing: int
     """Configurations that are planned and not there yet."""
     beaten_RK: Booleans
     better_RK: Booleans
     equivalent_RK: Booleans
+
+    def levels_among(self, tests_R: Integers) -> Floats:
+        """Return the level of each pair's test where so many tests may err, shape RKK."""
+        counts, which_R = np.unique(tests_R, return_inverse=True)
+        levels_CL = np.stack([self.rule.levels_among(int(tests)) for tests in counts])
+        chosen_RKK: Floats = levels_CL[which_R[:, None, None], self.look_RKK]
+        return chosen_RKK
 
     def pairs_among(self, lenders_RK: Booleans) -> PairStatistics:
         """Return the moderated statistics of all pairs; the best of the lenders lend first."""
@@ -123,7 +130,7 @@ def _take_look(state: RaceOutcomes, rows: Integers, errors_RKS: Floats, rule: Ra
         rule=rule,
         own=own,
         means_RK=_prefix_means(errors_RKS, seeds_RK),
-        level_RKK=rule.levels[np.searchsorted(rule.looks, own.n)],
+        look_RKK=np.searchsorted(rule.looks, own.n),
         missing=max((rule.configurations or 0) - errors_RKS.shape[1], 0),
         beaten_RK=state.beaten_RK[rows],
         better_RK=state.better_RK[rows],
@@ -162,8 +169,8 @@ def _judge_best(look: _RaceLook) -> None:
     each = np.arange(len(left_RK))
     while True:
         pairs = look.pairs_among(left_RK)
-        k = (left_RK.sum(-1) + look.missing)[:, None, None]
-        worse = pairs.p_above() < look.level_RKK / np.maximum(k * (k - 1), 1)
+        k_R = left_RK.sum(-1) + look.missing
+        worse = pairs.p_above() < look.levels_among(np.maximum(k_R * (k_R - 1), 1))
         beaten_RK = (worse & left_RK[:, None, :]).any(-1) & left_RK
         beaten_RK[each, np.where(left_RK, look.means_RK, np.inf).argmin(-1)] = False
         if not beaten_RK.any():
@@ -172,9 +179,9 @@ def _judge_best(look: _RaceLook) -> None:
     look.beaten_RK = ~left_RK
     look.equivalent_RK &= left_RK
     if look.rule.margin > 0:
-        within = pairs.p_below(look.rule.margin) < look.level_RKK / k
+        within = pairs.p_below(look.rule.margin) < look.levels_among(k_R)
         rivals = left_RK[:, None, :] & ~np.eye(left_RK.shape[1], dtype=bool)
-        look.equivalent_RK |= (within | ~rivals).all(-1) & left_RK & (k[:, :, 0] > 1)
+        look.equivalent_RK |= (within | ~rivals).all(-1) & left_RK & (k_R > 1)[:, None]
 
 
 def _judge_reference(look: _RaceLook) -> None:
@@ -185,10 +192,10 @@ def _judge_reference(look: _RaceLook) -> None:
     open_RK[:, reference] = False
     pairs, margin = look.pairs_among(lenders_RK), look.rule.margin
     worse_RK, better_RK = pairs.p_above()[:, :, reference], pairs.p_below()[:, :, reference]
-    level_RK = look.level_RKK[:, :, reference]
     while True:
-        m = np.maximum(open_RK.sum(-1) + look.missing, 1)[:, None]
-        found_RK = open_RK & (np.minimum(worse_RK, better_RK) < level_RK / (2 * m))
+        m_R = np.maximum(open_RK.sum(-1) + look.missing, 1)
+        level_RK = look.levels_among(2 * m_R)[:, :, reference]
+        found_RK = open_RK & (np.minimum(worse_RK, better_RK) < level_RK)
         if not found_RK.any():
             break
         look.beaten_RK |= found_RK & (worse_RK < better_RK)
@@ -196,8 +203,8 @@ def _judge_reference(look: _RaceLook) -> None:
         open_RK &= ~found_RK
     if margin > 0:
         above, below = pairs.p_above(-margin), pairs.p_below(margin)
-        within_RK = np.maximum(above, below)[:, :, reference] < level_RK / m
-        look.equivalent_RK |= open_RK & within_RK
+        within_RKK = np.maximum(above, below) < look.levels_among(m_R)
+        look.equivalent_RK |= open_RK & within_RKK[:, :, reference]
 
 
 def _advancing(look: _RaceLook, running_RK: Booleans, seeds_RK: Integers) -> Booleans:

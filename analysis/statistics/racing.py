@@ -10,12 +10,12 @@ Level. `level` bounds the probability of any wrong decision over all looks and c
 together. Wrong is: a configuration counts as beaten that none is better than, or as equivalent
 that is further than `margin` from the best.
 
-- Over looks by alpha spending (Lan and DeMets 1983, doi:10.1093/biomet/70.3.659). The level spent
-  by n seeds is by default level · n / (n + 5), a function of n alone that is never used up. So a
-  later look is the next look whatever was planned: raising `most` or adding a look changes no
-  decision taken.
+- Over looks by alpha spending (Lan and DeMets 1983, doi:10.1093/biomet/70.3.659), at boundaries
+  that know that looks share their seeds (see `spending`). The level spent by n seeds is by default
+  level · n² / (n² + 9²), a function of n alone that is never used up. So a later look is the next
+  look whatever was planned: raising `most` changes no decision taken, nor does a look added later.
 - Over configurations by Bonferroni in steps: with k not yet beaten, each of the k(k − 1) ordered
-  pairs is tested at 1/(k(k − 1)) of what the look may spend, and equivalence to the best at 1/k.
+  pairs has 1/(k(k − 1)) of the level, and equivalence to the best 1/k.
 - Pairs are tested by moderated t on the differences, seed by seed (see `pairs`).
 
 `rest` orders the trials: a configuration whose p against the leader is below it gets its seeds

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 from analysis.statistics.race_batch import run_races
 from analysis.statistics.racing import RaceRule, RaceRuleError, decide_race
-from analysis.statistics.spending import spent_level
+from analysis.statistics.spending import nominal_levels, spent_level
 
 RULE = RaceRule()
 
@@ -164,9 +165,32 @@ def test_a_reference_that_is_not_there_is_refused():
         decide_race(np.zeros((2, 3)), RaceRule(against=7))
 
 
-@pytest.mark.parametrize("kind", ["open", "linear", "pocock", "obrien_fleming"])
+@pytest.mark.parametrize("kind", ["open", "late"])
 def test_no_spending_spends_more_than_the_level(kind):
-    spent = spent_level([3, 5, 8, 11, 15, 99], 15, kind=kind)
-    assert (np.diff(spent) >= 0).all() and spent[0] > 0 and spent[-1] <= 0.05 + 1e-12
-    if kind != "open":
-        assert spent[4] == pytest.approx(0.05)
+    spent = spent_level([3, 5, 8, 11, 15, 99, 10**6], kind=kind)
+    assert (np.diff(spent) > 0).all() and spent[0] > 0 and spent[-1] < 0.05
+
+
+@pytest.mark.parametrize(("looks", "nominal"), [(2, 0.0294), (3, 0.0221), (5, 0.0158)])
+def test_the_levels_of_even_looks_are_those_of_pocock(looks, nominal):
+    """Pocock 1977, doi:10.1093/biomet/64.2.191: two-sided levels at which all looks err in 5%."""
+    ends = tuple(range(1, looks + 1))
+    rng = np.random.default_rng(0)
+    sums = rng.normal(size=(400_000, looks)).cumsum(-1) / np.sqrt(ends)
+    reached = np.maximum.accumulate(sums, -1) > -ndtri(nominal / 2)
+    spent = tuple(map(float, reached.mean(0)))
+    assert spent[-1] == pytest.approx(0.025, abs=0.001)
+    assert nominal_levels(ends, spent) == pytest.approx([nominal / 2] * looks, rel=0.05)
+
+
+@pytest.mark.parametrize("tests", [2, 210, 10**6])
+def test_a_looks_level_lies_between_its_part_and_all_that_is_spent(tests):
+    looks = (3, 5, 8, 11, 15)
+    spent = spent_level(looks, level=0.05 / tests, kind="late")
+    levels = np.array(nominal_levels(looks, tuple(spent)))
+    assert (levels >= np.diff(spent, prepend=0.0) * (1 - 1e-9)).all() and (levels <= spent).all()
+
+
+def test_a_later_look_leaves_the_levels_of_earlier_ones_as_they_are():
+    few, many = RaceRule(looks=(3, 5, 8)), RaceRule(looks=(3, 5, 8, 11, 15))
+    assert (few.levels_among(12) == many.levels_among(12)[:3]).all()

@@ -14,8 +14,10 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from analysis.statistics.best_set import compare_with_best
 from analysis.statistics.looks import look_shares
 from analysis.statistics.race_batch import RaceOutcomes, run_races
+from analysis.statistics.race_rule import RESTING
 from analysis.statistics.racing import RaceRule
 from tests.benchmarks.made_up_errors import CONDITIONS, draw_errors, paper_comparisons
 from tests.benchmarks.simulation import header, write_results
@@ -25,8 +27,7 @@ FIXED = (3, 4, 5, 7, 9, 11, 13, 15)
 EVERY = tuple(range(3, 16))
 RACES = {
     "proved, looks 3 5 8 11 15 (the default)": RaceRule(),
-    "proved, linear spending": RaceRule(spending="linear"),
-    "proved, O'Brien–Fleming": RaceRule(spending="obrien_fleming"),
+    "proved, more level spent at first": RaceRule(spending="open"),
     "proved, looks 3 5 7 9": RaceRule(looks=(3, 5, 7, 9)),
     "proved, a look at every seed": RaceRule(looks=EVERY),
     "proved, p < .05 rests": RaceRule(rest=0.05),
@@ -36,6 +37,17 @@ RACES = {
     "named, p < .05 rests, a look at every seed": RaceRule(looks=EVERY, rest=0.05, until="named"),
 }
 EDGE_MARGIN = 0.2
+MANY = 15
+MANY_SPREADS = {
+    "equal spreads": np.full(MANY, 1.0),
+    "spreads of .5 to 2.5": np.linspace(0.5, 2.5, MANY),
+    "half spread by .25, half by 1.5": np.where(np.arange(MANY) % 2, 0.25, 1.5),
+}
+"""Of many methods, as shares of a typical spread."""
+MANY_RANGES = (0.0, 2.5, 5.0)
+"""Typical spreads between the best and the worst; the others lie evenly between."""
+MANY_SEEDS = 7
+"""That each has without a race."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,7 @@ def _sections(repeats: int) -> Iterator[str]:
         yield races[name].row(name)
     yield from _targets(fixed, races)
     yield from _margin_section(repeats)
+    yield from _many_section(repeats)
     yield from _looks_section(repeats * 100)
 
 
@@ -158,6 +171,41 @@ def _edge_row(
     )
 
 
+def _many_section(repeats: int) -> Iterator[str]:
+    yield (
+        f"\n## {MANY} methods\n\nTheir means lie evenly over so many typical spreads. *Out*: with "
+        f"{MANY_SEEDS} seeds each those outside the set that may be the best (`best_set`), in a "
+        "race those beaten. *Wrong*: the best is out, or any where all are equal; over all, and in "
+        "the worst condition.\n\n"
+        "| spreads | apart | seeds | out | trials | wrong | worst condition |\n"
+        "|---|---|---|---|---|---|---|"
+    )
+    looks = {"race to 7": (3, 5, 7), "race to 15": RaceRule().looks}
+    ways = {f"{MANY_SEEDS} each": _set_rule(MANY_SEEDS)} | {
+        name: _race_rule(RaceRule(looks=own, rest=RESTING)) for name, own in looks.items()
+    }
+    for spreads, spreads_K in MANY_SPREADS.items():
+        for apart in MANY_RANGES:
+            for name, run in ways.items():
+                row = _many_row(run, spreads_K, apart, repeats)
+                yield f"| {spreads} | {apart:g} | {name} | {row} |"
+
+
+def _many_row(
+    run: Callable[[np.ndarray], "Outcome"], spreads_K: np.ndarray, apart: float, repeats: int
+) -> str:
+    means = 10.0 + np.linspace(0.0, apart, MANY)
+    best = means == means.min()
+    rows = []
+    for i, condition in enumerate(CONDITIONS):
+        rng = np.random.default_rng(200 + i)
+        errors = draw_errors(means, spreads_K, condition, seeds=MOST, repeats=repeats, rng=rng)
+        _, trials, out = run(errors)
+        rows.append((out.sum(-1).mean(), trials.mean(), out[:, best].any(-1).mean()))
+    out, trials, wrong = np.transpose(rows)
+    return f"{out.mean():.1f} | {trials.mean():.0f} | {wrong.mean():.3f} | {wrong.max():.3f}"
+
+
 def _looks_section(repeats: int) -> Iterator[str]:
     yield (
         "\n## Looks at a paired difference\n\nNo true difference, normal errors, looks at 5, 7, 9, "
@@ -184,6 +232,14 @@ def _fixed_rule(n: int) -> Callable[[np.ndarray], Outcome]:
         races, methods, _ = errors.shape
         chosen = errors[:, :, :n].mean(-1).argmin(-1)
         return chosen, np.full(races, n * methods), np.zeros((races, methods), bool)
+
+    return run
+
+
+def _set_rule(n: int) -> Callable[[np.ndarray], Outcome]:
+    def run(errors: np.ndarray) -> Outcome:
+        chosen, trials, _ = _fixed_rule(n)(errors)
+        return chosen, trials, compare_with_best(errors[:, :, :n])[0]
 
     return run
 
