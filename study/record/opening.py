@@ -27,8 +27,9 @@ FIRST_SECONDS = 60.0
 
 BLANK = "blank.db"
 """An empty record's file, beside the spool."""
-SERVER_WRITERS = 32
-"""Trials that are written side by side to a server."""
+SERVER_WRITERS = 12
+"""Trials that are written side by side to a server. MLflow's has 15 connections to its database, and
+a request may hold one while it wants a second: were all held so, none would be answered for 30 s."""
 
 
 def writers_of(tracking_uri: str) -> int:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from study.record.pacing import DeliveryPace
+
 log = logging.getLogger(__name__)
 
 Entry = Mapping[str, Any]
@@ -115,6 +117,7 @@ class RecordSpool:
         """Why the newest records are in memory alone, or nothing; see `append`."""
         self._changed = threading.Condition()
         self._waiting = waiting
+        self._pace = DeliveryPace(writers)
         self._file = file
         self._closing = False
         self._is_left_secure = True
@@ -218,24 +221,39 @@ class RecordSpool:
     def _deliver(self, entry: Entry) -> bool:
         """Deliver one record, waiting for the receiver; return False if closed meanwhile."""
         for attempt in range(10**9):
-            try:
-                self.deliver(entry)
-            except UnreachableError as error:
-                self.away_since = self.away_since or time.time()
-                self.away_because = str(error)
-                log.warning("cannot record now, %d wait: %s", len(self), error)
+            with self._changed:
+                self._changed.wait_for(lambda: self._pace.has_room or self._closing)
+                if self._closing:
+                    return False
+                self._pace.note_sent()
+            is_taken = self._is_taken(entry)
+            with self._changed:
+                if is_taken:
+                    self._pace.note_taken()
+                    self._changed.notify_all()
+                    return True
+                self._pace.note_missed()
+                self._changed.notify_all()
                 wait = self.RETRY_SECONDS[min(attempt, len(self.RETRY_SECONDS) - 1)]
-                with self._changed:
-                    if self._changed.wait_for(lambda: self._closing, wait):
-                        return False
-            except Exception as error:
-                log.exception("a record was refused: %s", entry)
-                self.refused.append(f"{type(error).__name__}: {error}")
-                return True
-            else:
-                self.away_since = None
-                return True
+                if self._changed.wait_for(lambda: self._closing, wait):
+                    return False
         return False
+
+    def _is_taken(self, entry: Entry) -> bool:
+        """Try to deliver a record; return whether it need not be tried again."""
+        try:
+            self.deliver(entry)
+        except UnreachableError as error:
+            self.away_since = self.away_since or time.time()
+            self.away_because = str(error)
+            log.warning("cannot record now, %d wait: %s", len(self), error)
+            return False
+        except Exception as error:
+            log.exception("a record was refused: %s", entry)
+            self.refused.append(f"{type(error).__name__}: {error}")
+        else:
+            self.away_since = None
+        return True
 
 
 def open_spool(
