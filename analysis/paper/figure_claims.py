@@ -100,7 +100,7 @@ def figure_sentence(
         return ""
     kept = [value for value, held in zip(values, enough, strict=True) if held]
     same = _has_the_papers_setting(first, claim)
-    level = LEVEL * present_share(looks, errors.shape[1])
+    level = LEVEL * present_share(looks, errors.shape[1], tests=len(kept) - 1)
     judged = judge_curve(kept, errors[enough], claim, comparable=same, level=level)
     return _words(judged, claim, comparable=same)
 

@@ -93,13 +93,15 @@ def judge_claim(
     )
     seeds = max(array.shape[1] for array in arrays)
     taken = looks_taken(looks, seeds)
+    tests = sum(len(array) - 1 for array in arrays)
+    level = LEVEL * taken_shares(taken, tests=tests)[-1]
     judged = tuple(
         JudgedRow(
             row,
             judgement,
             _row_verdict(row, judgement, claim),
             _order_text(judgement, methods),
-            _order_verdict(row, array, methods, level=LEVEL * taken_shares(taken)[-1]),
+            _order_verdict(row, array, methods, level=level),
         )
         for row, array, judgement in zip(rows, arrays, judgements, strict=True)
     )

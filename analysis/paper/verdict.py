@@ -101,7 +101,7 @@ def judge_values(
         ran = f"{n} of {count_text(planned, 'seed')}" if planned else count_text(n, "seed")
         said = f"{ran} {agreeing(n, 'has', 'have')} run in full"
         return CellJudgement(Verdict.INCOMPLETE, said, n)
-    level = LEVEL * (present_share(looks, n) if n > 1 else 1.0)
+    level = LEVEL * present_share(looks, n)
     found = published.judge_cell(values, cell, margin, level=level)
     outlook = found.outlook.sentence if found.outlook else ""
     seen = f"difference {found.difference:+.2f}"

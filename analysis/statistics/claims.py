@@ -34,7 +34,7 @@ from analysis.statistics.differences import (
     differences_from_subject,
 )
 from analysis.statistics.intervals import possible_difference
-from analysis.statistics.looks import looks_taken, taken_shares
+from analysis.statistics.looks import looks_taken
 from analysis.statistics.p_values import holm_adjusted, one_sided_p
 from analysis.statistics.pairs import RESOLUTION, Booleans, Floats, pair_statistics
 from analysis.statistics.prediction import SeedOutlook, seeds_to_decide
@@ -146,7 +146,7 @@ def judge_table(
     less = below(0.0) < above(0.0)
     holm = holm_adjusted(two_sided)
     inferior, par = holm_adjusted(above(m)), holm_adjusted(below(m))
-    share = taken_shares(taken)[-1]
+    share = at_looks.shares[-1]
     judged, start = [], 0
     for array, differences, limit in zip(arrays, found, margins, strict=True):
         part = slice(start, start + len(differences.rivals))

@@ -4,11 +4,12 @@ Whoever looks at five seeds, adds two, and looks again has two chances to be mis
 difference the plain 95% interval of a paired difference excludes 0 at some look of 5, 7, 9, 11 and
 13 seeds in 13% of cases. Repeated confidence intervals (Jennison and Turnbull 1989,
 doi:10.1111/j.2517-6161.1989.tb01763.x) hold at all looks at once: each look has a share of the
-level (see `spending`), and Student's interval at it.
+level (see `spending`), and Student's interval at it. Looks share their seeds, so the shares may sum
+to more than 1.
 
-The share of a look depends on the seeds alone and never uses up the level, so a study may always be
-extended. Its price is paid from the first look on: five seeds have half of the level. A study whose
-looks were fixed before it began, and that will have no more, spends everything on them (`final`).
+The share of a look depends on the seeds so far alone and never uses up the level, so a study may
+always be extended. Its price is paid from the first look on: five seeds have a quarter of the
+level.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,10 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from analysis.statistics.pairs import Floats
-from analysis.statistics.spending import spent_level
+from analysis.statistics.spending import nominal_levels, spent_level
+
+LEVEL = 0.05
+"""The two-sided level at which shares are exact; at another one they are near."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,12 @@ class RepeatedInterval:
     """The level of the latest look alone."""
 
 
-def look_shares(looks: Sequence[int], *, final: bool = False) -> Floats:
-    """Return the share of the level that each look has; they sum to at most 1.
+def look_shares(looks: Sequence[int], *, tests: int = 1) -> Floats:
+    """Return the share of the level that the test of each look may have.
 
     Args:
         looks: numbers of seeds, rising, the first at least two.
-        final: whether no further look will follow and these were fixed in advance.
+        tests: how many tests share the level at each look.
 
     Raises:
         ValueError: looks that do not rise.
@@ -51,8 +55,9 @@ def look_shares(looks: Sequence[int], *, final: bool = False) -> Floats:
     rising = all(a < b for a, b in zip(looks, looks[1:], strict=False))
     if not looks or not rising or looks[0] < 2:
         raise ValueError(f"looks must rise from 2 seeds or more, but are {tuple(looks)}")
-    shares = np.diff(spent_level(looks, level=1.0), prepend=0.0)
-    return shares / shares.sum() if final else shares
+    one_sided = LEVEL / 2 / tests
+    spent = spent_level(looks, level=one_sided)
+    return np.asarray(nominal_levels(tuple(looks), tuple(map(float, spent)))) / one_sided
 
 
 def looks_taken(looks: Sequence[int], seeds: int) -> tuple[int, ...]:
@@ -65,14 +70,19 @@ def looks_taken(looks: Sequence[int], seeds: int) -> tuple[int, ...]:
     return (*(look for look in sorted(set(looks)) if 2 <= look < seeds), seeds)
 
 
-def taken_shares(taken: Sequence[int]) -> tuple[float, ...]:
-    """Return the share of the level that each of these looks has; a single one has all of it."""
-    return tuple(map(float, look_shares(taken))) if len(taken) > 1 else (1.0,)
+def taken_shares(taken: Sequence[int], *, tests: int = 1) -> tuple[float, ...]:
+    """Return the share of the level that each of these looks has; a single one has all of it.
+
+    Args:
+        taken: numbers of seeds, as from `looks_taken`.
+        tests: how many tests share the level at each look.
+    """
+    return tuple(map(float, look_shares(taken, tests=tests))) if len(taken) > 1 else (1.0,)
 
 
-def present_share(looks: Sequence[int], seeds: int) -> float:
-    """Return the share of the level that the look at so many seeds has."""
-    return taken_shares(looks_taken(looks, seeds))[-1]
+def present_share(looks: Sequence[int], seeds: int, *, tests: int = 1) -> float:
+    """Return the share of the level that the look at so many seeds has; see `taken_shares`."""
+    return taken_shares(looks_taken(looks, seeds), tests=tests)[-1]
 
 
 def repeated_interval(
@@ -80,7 +90,6 @@ def repeated_interval(
     looks: Sequence[int],
     *,
     level: float = 0.95,
-    final: bool = False,
     resolution: float = 0.0,
 ) -> RepeatedInterval:
     """Return the interval of the mean at the last look that the values reach.
@@ -89,7 +98,6 @@ def repeated_interval(
         differences: one per seed in the order in which the seeds were run, finite.
         looks: numbers of seeds at which the study was looked at, the present one last.
         level: probability that the intervals of all looks cover.
-        final: as in `look_shares`.
         resolution: points of percent that one test image is worth; no standard deviation is below
             that of the rounding, resolution / √6. 0 for values without steps.
 
@@ -97,7 +105,7 @@ def repeated_interval(
         ValueError: looks that do not rise, or fewer values than the last look has.
     """
     array = np.asarray(differences, dtype=np.float64).ravel()
-    shares = look_shares(looks, final=final)
+    shares = look_shares(looks)
     if len(array) < looks[-1]:
         raise ValueError(f"the last look has {looks[-1]} seeds, but here are {len(array)}")
     least = resolution / np.sqrt(6)

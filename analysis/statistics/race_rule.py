@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from analysis.statistics.pairs import RESOLUTION, Floats, resolution_of
-from analysis.statistics.spending import Spending, nominal_levels, spent_level
+from analysis.statistics.spending import nominal_levels, spent_level
 
 STUDY_LEVEL = 0.05
 """The level of a study's race."""
@@ -33,7 +33,6 @@ class RaceRule:
     """Row of the reference; None asks for the best."""
     level: float = 0.05
     """Probability of any wrong decision, in (0, 1)."""
-    spending: Spending = "late"
     rest: float = 0.0
     """One-sided p against the leader below which a configuration's seeds come last, in [0, 1)."""
     until: Literal["proved", "named"] = "proved"
@@ -66,7 +65,7 @@ class RaceRule:
 
     def levels_among(self, tests: int) -> Floats:
         """Return the level of each look's tests, of which there are so many that may err."""
-        spent = spent_level(self.looks, level=self.level / tests, kind=self.spending)
+        spent = spent_level(self.looks, level=self.level / tests)
         return np.asarray(nominal_levels(self.looks, tuple(map(float, spent))))
 
 

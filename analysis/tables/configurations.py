@@ -266,10 +266,10 @@ def _mark_contenders(
     errors = errors_by_seed(frame, list(able[CONFIGURATION]), objective)
     if not np.isfinite(errors[~np.isnan(errors)]).all():
         return
-    level = 1 - LEVEL * present_share(looks, errors.shape[1]) if errors.shape[1] > 1 else 1 - LEVEL
+    share = present_share(looks, errors.shape[1], tests=len(able) - 1)
     trial = frame[frame[CONFIGURATION] == able[CONFIGURATION].iloc[0]].iloc[0]
     step = error_step(errors, objective, trial)
-    members = best_set(errors, level=level, resolution=step).members
+    members = best_set(errors, level=1 - LEVEL * share, resolution=step).members
     for place, row in enumerate(able.index):
         table.at[row, MAY_BE_BEST] = place in members
 

@@ -11,9 +11,10 @@ from study.record.errors import (
     is_transient,
     shown_reason,
 )
-from study.record.spool import Entry, UnreachableError
+from study.record.spool import UnreachableError
 from study.record.study_run import StudyRun
 from study.record.trial_runs import TrialRuns
+from study.record.waiting import Entry
 
 MOST_ATTEMPTS = 6
 """How often in a row such an error may meet an entry while the server takes everything else."""
@@ -25,7 +26,13 @@ class EntryDelivery:
     """Writes the entries of one spool: those of a trial one after the other."""
 
     def __init__(
-        self, study_run: StudyRun, runs: TrialRuns, *, check_right: Callable[[], None]
+        self,
+        study_run: StudyRun,
+        runs: TrialRuns,
+        *,
+        check_right: Callable[[], None],
+        is_followed: Callable[[str], bool],
+        note_refused: Callable[[str], None],
     ) -> None:
         """Start with no attempt made.
 
@@ -33,10 +40,15 @@ class EntryDelivery:
             study_run: the run of the study.
             runs: the runs of its trials.
             check_right: raises `RecordError` if this launch may not write the record now.
+            is_followed: whether another entry of the trial of this key waits behind the one that is
+                delivered, so that what this one writes may wait for that one.
+            note_refused: told what the server refuses of an entry that was delivered before.
         """
         self.study_run = study_run
         self.runs = runs
         self.check_right = check_right
+        self.is_followed = is_followed
+        self.note_refused = note_refused
         self._attempts: dict[str, int] = {}
         """How often in a row the next entry of a trial met an error of its own."""
         self._asking = threading.Lock()
@@ -56,16 +68,32 @@ class EntryDelivery:
         except RecordError as error:
             raise UnreachableError(str(error)) from error
         self.runs.forget_trials()
-        try:
-            entry.write(self.runs)
-        except NOT_OF_THE_SERVER:
-            raise
-        except Exception as error:  # a store of artifacts has errors of its own
-            raise self._judge_error(entry, error) from error
+        while True:
+            try:
+                self._write(entry)
+            except NOT_OF_THE_SERVER:
+                raise
+            except Exception as error:  # a store of artifacts has errors of its own
+                told = self._judge_error(entry, error)
+                if told:
+                    raise told from error
+            else:
+                break
         self._attempts.pop(entry.key, None)
 
-    def _judge_error(self, entry: TrialEntry, error: Exception) -> Exception:
-        """Return what the spool is told; only a server that takes records refuses one for good."""
+    def _write(self, entry: TrialEntry) -> None:
+        self.runs.batches.note_kind(entry.key, entry.kind)
+        try:
+            entry.write(self.runs)
+        finally:
+            if not self.is_followed(entry.key):
+                self.runs.batches.flush(entry.key)
+
+    def _judge_error(self, entry: TrialEntry, error: Exception) -> Exception | None:
+        """Return what the spool is told; only a server that takes records refuses one for good.
+
+        None where what waited of an earlier entry is refused: this one is to be written without it.
+        """
         reason = shown_reason(error)
         attempts = self._attempts.pop(entry.key, 0) + 1
         with self._asking:
@@ -75,4 +103,10 @@ class EntryDelivery:
         if attempts < MOST_ATTEMPTS and is_transient(error):
             self._attempts[entry.key] = attempts
             return UnreachableError(reason)
+        kinds = self.runs.batches.give_up(entry.key)
+        earlier = [kind for kind in kinds if kind != entry.kind]
+        for kind in earlier:
+            self.note_refused(f"{kind} of trial {entry.key}: {reason}")
+        if earlier and entry.kind not in kinds:
+            return None
         return RefusedRecordError(f"{entry.kind} of trial {entry.key}: {reason}")

@@ -39,6 +39,7 @@ from analysis.record.names import (
 )
 from analysis.record.values import flag_text, param_text
 from study.record.artifacts import copy_artifacts, log_dataset, log_file
+from study.record.batches import METRICS_IN_A_BATCH, PARAMS_IN_A_BATCH
 from study.record.errors import MissingFileError
 from study.record.study_run import run_tags
 from study.record.trial_runs import TrialRuns
@@ -47,9 +48,7 @@ from trainables.configuration import flatten_settings
 from trainables.diagnostics import DiagnosticsSettings
 from trainables.metrics import EPOCH, EpochMetrics
 
-METRICS_A_BATCH = 1000
-EPOCHS_A_BATCH = METRICS_A_BATCH // len(fields(EpochMetrics))
-PARAMS_A_BATCH = 100
+EPOCHS_A_BATCH = METRICS_IN_A_BATCH // len(fields(EpochMetrics))
 LONGEST_FAILURE = 500
 """Characters of a traceback's last line that the tag holds."""
 STATUS_OF_OUTCOME: dict[Outcome, str] = {
@@ -95,10 +94,10 @@ class TrialBegun(_TrialEntry):
         if run_id is None:
             run_id = runs.create(self.key, name=self.name, start=self.time, tags=self.tags)
         elif not runs.is_finished_since(run_id, self.time):
-            runs.reopen(run_id, self.tags)
+            runs.reopen(self.key, self.tags)
         params = [Param(path, value) for path, value in self.params.items()]
-        for part in _in_parts(params, PARAMS_A_BATCH):
-            runs.client.log_batch(run_id, params=part)
+        for part in _in_parts(params, PARAMS_IN_A_BATCH):
+            runs.batches.add(self.key, run_id, params=part)
         if DATA_FINGERPRINT in self.tags and DATASET_NAME in self.params:
             name, digest = self.params[DATASET_NAME], self.tags[DATA_FINGERPRINT]
             log_dataset(runs.client, run_id, name=name, digest=digest)
@@ -121,12 +120,12 @@ class EpochsTrained(_TrialEntry):
         tags = [] if self.key in runs.with_device else run_tags(self._where())
         for part in _in_parts(fresh, EPOCHS_A_BATCH):  # an epoch is on record whole or not at all
             metrics = [metric for epoch in part for metric in epoch]
-            runs.client.log_batch(run_id, metrics=metrics, tags=tags)  # each call is a commit
+            runs.batches.add(self.key, run_id, metrics=metrics, tags=tags)
             for epoch in part:
                 runs.note_epoch(self.key, epoch[0].step, [metric.key for metric in epoch])
             tags = []
         if tags:
-            runs.client.log_batch(run_id, tags=tags)
+            runs.batches.add(self.key, run_id, tags=tags)
         runs.with_device.add(self.key)
 
     def _fresh_metrics(self, epoch: Mapping[str, Any], runs: TrialRuns) -> list[Metric]:
@@ -199,8 +198,8 @@ class TrialEnded(_TrialEntry):
         if self.failure:
             tags[FAILURE] = self.failure.strip().splitlines()[-1][:LONGEST_FAILURE]
             runs.client.log_text(run_id, self.failure, FAILURE_FILE)
-        runs.client.log_batch(run_id, metrics=metrics, tags=run_tags(tags))
-        runs.client.set_terminated(run_id, STATUS_OF_OUTCOME[self.outcome], self.time)
+        runs.batches.add(self.key, run_id, metrics=metrics, tags=run_tags(tags))
+        runs.end(self.key, STATUS_OF_OUTCOME[self.outcome], self.time)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +213,7 @@ class TrialInterrupted(_TrialEntry):
         """End the run for now."""
         run_id = runs.run_id(self.key)
         if not runs.is_finished_since(run_id, self.time):
-            runs.client.set_terminated(run_id, self.status, self.time)
+            runs.end(self.key, self.status, self.time)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +228,8 @@ class TrialTagged(_TrialEntry):
     def write(self, runs: TrialRuns) -> None:
         """Set the tags, and add the settings."""
         params = [Param(path, value) for path, value in (self.params or {}).items()]
-        runs.client.log_batch(runs.run_id(self.key), params=params, tags=run_tags(self.tags))
+        run_id = runs.run_id(self.key)
+        runs.batches.add(self.key, run_id, params=params, tags=run_tags(self.tags))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,7 +243,7 @@ class TrialSuperseded(_TrialEntry):
     def write(self, runs: TrialRuns) -> None:
         """Take the run out of the trials, and mark it as no longer a part of the study."""
         tags = {ROLE: SUPERSEDED_ROLE, RETIRED: flag_text(True)}
-        runs.client.log_batch(self.run_id, tags=run_tags(tags))
+        runs.batches.add(self.key, self.run_id, tags=run_tags(tags))
         runs.forget_run(self.key, self.run_id)
 
 
@@ -276,8 +276,8 @@ class TrialAdopted(_TrialEntry):
         run_id = runs.run_id(self.key)
         for metric in source.metrics:
             history = runs.client.get_metric_history(self.source, metric)
-            for part in _in_parts(history, METRICS_A_BATCH):
-                runs.client.log_batch(run_id, metrics=part)
+            for part in _in_parts(history, METRICS_IN_A_BATCH):
+                runs.batches.add(self.key, run_id, metrics=part)
         copy_artifacts(runs.client, self.source, run_id, diagnostics=self.files)
         outcome: Outcome = source.tags[OUTCOME]  # type: ignore[assignment]  # a finished trial's is one
         TrialEnded(key=self.key, time=self.time, outcome=outcome, metrics={}).write(runs)

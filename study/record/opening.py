@@ -28,8 +28,9 @@ FIRST_SECONDS = 60.0
 BLANK = "blank.db"
 """An empty record's file, beside the spool."""
 SERVER_WRITERS = 12
-"""Trials that are written side by side to a server. MLflow's has 15 connections to its database, and
-a request may hold one while it wants a second: were all held so, none would be answered for 30 s."""
+"""Trials that are written side by side to a server. MLflow's has 15 connections to its database,
+and a request may hold one while it wants a second: were all held so, none would be answered for
+30 s."""
 
 
 def writers_of(tracking_uri: str) -> int:
@@ -80,7 +81,13 @@ def open_record(
             lambda: _open_runs(client, study, settle=not read_only, create=create and not read_only)
         )
         check_right = lease.check if lease else lambda: None
-        delivery = EntryDelivery(study_run, runs, check_right=check_right)
+        delivery = EntryDelivery(
+            study_run,
+            runs,
+            check_right=check_right,
+            is_followed=lambda key: opened.is_followed(key),
+            note_refused=lambda what: opened.note_refused(what),
+        )
         opened = open_spool(
             spool,
             delivery.deliver,

@@ -13,15 +13,14 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from study.record.pacing import DeliveryPace
+from study.record.waiting import Entry, WaitingEntries
 
 log = logging.getLogger(__name__)
-
-Entry = Mapping[str, Any]
 
 LEAVING_SECONDS = 1.0
 """How long a spool that closes waits for what is on its way."""
@@ -29,56 +28,6 @@ LEAVING_SECONDS = 1.0
 
 class UnreachableError(Exception):
     """The receiver cannot be reached now; it may take the same record later."""
-
-
-class WaitingEntries:
-    """Records that wait, in lanes: the next is the first of the lane that has waited longest.
-
-    A lane whose record is on its way gives no other until that record is settled.
-    """
-
-    def __init__(self, entries: Iterable[Entry], *, lane_of: Callable[[Entry], str]) -> None:
-        """Begin with `entries`; `lane_of` names the lane of each."""
-        self._lane_of = lane_of
-        self._lanes: dict[str, deque[Entry]] = {}
-        self._ready: deque[str] = deque()
-        """Lanes that have a record waiting and none on its way."""
-        self._count = 0
-        for entry in entries:
-            self.add(entry)
-
-    def __len__(self) -> int:
-        """Return how many records are not settled."""
-        return self._count
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether `take` has a record to give."""
-        return bool(self._ready)
-
-    def add(self, entry: Entry) -> None:
-        """Put a record at the end of its lane."""
-        lane = self._lane_of(entry)
-        if lane in self._lanes:
-            self._lanes[lane].append(entry)
-        else:
-            self._lanes[lane] = deque([entry])
-            self._ready.append(lane)
-        self._count += 1
-
-    def take(self) -> tuple[str, Entry]:
-        """Return a lane and its first record, which is then on its way."""
-        lane = self._ready.popleft()
-        return lane, self._lanes[lane][0]
-
-    def settle(self, lane: str) -> None:
-        """Drop the record of a lane that was on its way."""
-        self._lanes[lane].popleft()
-        self._count -= 1
-        if self._lanes[lane]:
-            self._ready.append(lane)
-        else:
-            del self._lanes[lane]
 
 
 class RecordSpool:
@@ -158,6 +107,15 @@ class RecordSpool:
             self._file.truncate(size)
             self.unsaved = self.unsaved or str(error)
             log.warning("cannot write %s: %s", self.path, error)
+
+    def is_followed(self, lane: str) -> bool:
+        """Return whether a record waits behind the one of a lane that is on its way."""
+        with self._changed:
+            return self._waiting.is_followed(lane)
+
+    def note_refused(self, what: str) -> None:
+        """Note that a record was refused for good."""
+        self.refused.append(what)
 
     def secure(self) -> bool:
         """Have what waits survive a loss of power too; return whether it does.
@@ -250,7 +208,7 @@ class RecordSpool:
             return False
         except Exception as error:
             log.exception("a record was refused: %s", entry)
-            self.refused.append(f"{type(error).__name__}: {error}")
+            self.note_refused(f"{type(error).__name__}: {error}")
         else:
             self.away_since = None
         return True

@@ -23,6 +23,7 @@ from analysis.record.names import (
     TRIAL_ROLE,
 )
 from analysis.record.values import flag_text
+from study.record.batches import TrialBatches
 from study.record.study_run import StudyRun, put_away, run_tags, ui_tags
 from study.trials import RecordedTrial
 
@@ -37,6 +38,8 @@ class TrialRuns:
         """Start with nothing known."""
         self.client = study_run.client
         self.study_run = study_run
+        self.batches = TrialBatches(study_run.client)
+        """What entries write to runs, gathered into few requests."""
         self.scale = study_run.study.scale
         self.with_device: set[str] = set()
         """Keys of trials whose device this process has recorded."""
@@ -165,15 +168,28 @@ class TrialRuns:
         run = self.client.get_run(run_id)
         return recorded_trial(run).is_finished and (run.info.end_time or 0) >= time
 
-    def reopen(self, run_id: str, tags: Mapping[str, str]) -> None:
-        """Mark a run as running again, without what is said of the attempt before."""
+    def reopen(self, key: str, tags: Mapping[str, str]) -> None:
+        """Mark a trial's run as running again, without what is said of the attempt before."""
+        run_id = self.run_id(key)
+        self.batches.flush(key)
         known = self.client.get_run(run_id).data.tags
         for tag in (OUTCOME, FAILURE, MISSING_DIAGNOSTICS):
             if tag in known:
                 self.client.delete_tag(run_id, tag)
         self.client.update_run(run_id, status="RUNNING")
         restored = {RETIRED: flag_text(False)} if RETIRED in known else {}
-        self.client.log_batch(run_id, tags=run_tags({**tags, **restored}))
+        self.batches.add(key, run_id, tags=run_tags({**tags, **restored}))
+
+    def end(self, key: str, status: str, time: int) -> None:
+        """End the run of a trial, once all is written that waits.
+
+        Args:
+            key: the trial's.
+            status: as MLflow calls it.
+            time: in milliseconds since 1970.
+        """
+        self.batches.flush(key)
+        self.client.set_terminated(self.run_id(key), status, time)
 
     def find_run_id(self, key: str) -> str | None:
         """Return the run of a trial, or None if it has none yet."""
@@ -208,6 +224,7 @@ class TrialRuns:
     def _last_epochs_of(self, key: str) -> dict[str, int]:
         """Return the last epoch on record by metric; an older version measured fewer."""
         if key not in self._last_epochs:
+            self.batches.flush(key)
             last = self.client.get_run(self.run_id(key)).data.to_proto().metrics
             self._last_epochs[key] = {metric.key: metric.step for metric in last}
         return self._last_epochs[key]

@@ -9,20 +9,17 @@ from analysis.statistics.looks import look_shares, repeated_interval
 LOOKS = (5, 7, 9, 11, 13)
 
 
-def test_a_single_final_look_is_the_plain_t():
-    values = np.random.default_rng(0).normal(0.3, 1, 6)
-    found = repeated_interval(values, [6], final=True)
-    plain = stats.ttest_1samp(values, 0)
-    assert (found.low, found.high) == pytest.approx(tuple(plain.confidence_interval(0.95)))
-    assert found.p == pytest.approx(plain.pvalue)
-
-
 def test_an_extension_widens_the_interval_and_leaves_something_for_the_next():
     values = np.random.default_rng(1).normal(0.3, 1, 13)
-    plain = repeated_interval(values, [13], final=True)
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     extended = repeated_interval(values, LOOKS)
-    assert extended.low < plain.low and plain.high < extended.high
-    assert look_shares(LOOKS).sum() < 1 and look_shares(LOOKS, final=True).sum() == pytest.approx(1)
+    assert extended.low < low and high < extended.high
+    assert (look_shares([*LOOKS, 99])[:-1] == look_shares(LOOKS)).all()
+    assert (look_shares([*LOOKS, 99]) < 1).all()
+
+
+def test_of_many_tests_each_look_has_a_smaller_share():
+    assert (look_shares(LOOKS, tests=14)[1:] < look_shares(LOOKS)[1:]).all()
 
 
 def test_a_look_has_the_share_that_it_had_before_the_extension():

@@ -165,9 +165,8 @@ def test_a_reference_that_is_not_there_is_refused():
         decide_race(np.zeros((2, 3)), RaceRule(against=7))
 
 
-@pytest.mark.parametrize("kind", ["open", "late"])
-def test_no_spending_spends_more_than_the_level(kind):
-    spent = spent_level([3, 5, 8, 11, 15, 99, 10**6], kind=kind)
+def test_more_than_the_level_is_never_spent():
+    spent = spent_level([3, 5, 8, 11, 15, 99, 10**6])
     assert (np.diff(spent) > 0).all() and spent[0] > 0 and spent[-1] < 0.05
 
 
@@ -186,7 +185,7 @@ def test_the_levels_of_even_looks_are_those_of_pocock(looks, nominal):
 @pytest.mark.parametrize("tests", [2, 210, 10**6])
 def test_a_looks_level_lies_between_its_part_and_all_that_is_spent(tests):
     looks = (3, 5, 8, 11, 15)
-    spent = spent_level(looks, level=0.05 / tests, kind="late")
+    spent = spent_level(looks, level=0.05 / tests)
     levels = np.array(nominal_levels(looks, tuple(spent)))
     assert (levels >= np.diff(spent, prepend=0.0) * (1 - 1e-9)).all() and (levels <= spent).all()
 

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, event
 
 from study.record.delivery import EntryDelivery
-from study.record.spool import RecordSpool, WaitingEntries
+from study.record.spool import RecordSpool
+from study.record.waiting import WaitingEntries
 from trainables.storage import StorageFolder
 
 ROOT = Path(__file__).resolve().parents[2]
