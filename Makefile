@@ -70,8 +70,8 @@ clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache *.egg-info build
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
-		|| (echo "Python 3.11 to 3.13 is needed; give one with PYTHON=…" && false)
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
+		|| (echo "Python 3.11 to 3.14 is needed; give one with PYTHON=…" && false)
 	$(PYTHON) -m venv $(VENV)
 	@echo "Installing PyTorch, Ray, Optuna, MLflow and what they need into $(VENV): 7 GB on disk once done."
 	@echo "That takes minutes, and longer by a slow line; nothing more is printed until it is done."

@@ -14,6 +14,8 @@ from analysis.tables.paired import CORRECTED, p_text
 from analysis.tables.printed import interval_text
 from analysis.tables.rendering import TableCell, TableGrid
 
+ADVICE = "what would decide"
+"""The column on further seeds."""
 SHOWN_ROWS = 3
 """Rows named in a sentence; the table has all."""
 ANSWERS = {
@@ -44,7 +46,7 @@ def claims_grid(judged: JudgedClaim) -> TableGrid:
     header = ["case", f"{subject} minus", "paper", "difference", "95% interval", "pairs", "p",
               CORRECTED, "errs less"]  # fmt: skip
     header += ["margin", "on par"] if par else []
-    header += ["order shown", "paper's order", "what would decide"]
+    header += ["order shown", "paper's order", ADVICE]
     rows = [
         _comparison_row(row, comparison, judged, first=i == 0)
         for row in judged.rows
@@ -60,6 +62,7 @@ def claims_grid(judged: JudgedClaim) -> TableGrid:
         rows=rows,
         notes=list(_grid_notes(judged)),
         numeric=numeric,
+        advice=[ADVICE],
     )
 
 

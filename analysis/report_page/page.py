@@ -33,7 +33,7 @@ from analysis.tables import configurations, paired, printed, rendering
 from analysis.tables.code_remarks import code_remarks
 from analysis.tables.csv_rendering import to_csv
 from analysis.tables.display_names import display_name, number_text, setting_value_text
-from analysis.tables.fitting import without_blank_columns
+from analysis.tables.fitting import without_advice, without_blank_columns
 from analysis.tables.part_effects import effect_grid
 from analysis.tables.printed import setting_text
 from analysis.tables.race import race_of_search
@@ -195,7 +195,7 @@ def _write_table(folder: Path, name: str, grid: TableGrid, *, label: str) -> Non
     texts = {
         "csv": to_csv(grid),
         "md": rendering.to_markdown(grid),
-        "tex": rendering.to_latex(grid, label=label),
+        "tex": rendering.to_latex(without_advice(grid), label=label),
     }
     for kind, text in texts.items():
         (folder / f"{name}.{kind}").write_text(text, encoding="utf-8")

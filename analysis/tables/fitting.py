@@ -1,4 +1,4 @@
-"""A table made to fit a terminal: names shortened, columns left out, the least important first."""
+"""A table made to fit a terminal or a paper: columns left out, the least important first."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,6 +39,13 @@ def without_blank_columns(grid: TableGrid) -> TableGrid:
         if grid.rows and not any(row[column].text or row[column].under for row in grid.rows):
             grid = _without(grid, column)
     return grid
+
+
+def without_advice(grid: TableGrid) -> TableGrid:
+    """Return the table without the columns that say what may come next."""
+    for name in grid.advice:
+        grid = _without(grid, [own for _, own in grid.header].index(name))
+    return replace(grid, advice=())
 
 
 def _is_too_wide(grid: TableGrid, width: int) -> bool:

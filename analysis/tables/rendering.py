@@ -47,6 +47,7 @@ class TableGrid:
     """For each column whether it holds numbers, which are set flush right."""
     explained: Mapping[str, str] = field(default_factory=dict)
     """A column's name → the one of `notes` that explains it, and goes where the column goes."""
+    advice: Sequence[str] = ()  # names of columns on what may come next: nothing for a paper
 
     @property
     def names(self) -> list[str]:

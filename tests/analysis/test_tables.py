@@ -13,7 +13,7 @@ import pytest
 from analysis import trials
 from analysis.tables import configurations, paired, printed, rendering
 from analysis.tables.csv_rendering import harmless_cell, to_csv
-from analysis.tables.fitting import fit_text
+from analysis.tables.fitting import fit_text, without_advice
 from analysis.tables.rendering import TableCell
 from analysis.tables.test_images import error_step
 
@@ -223,6 +223,13 @@ def test_a_latex_caption_holds_what_is_shown_and_comments_hold_the_rest():
         assert all(remark in others(noted) for remark in remarks)
     assert "The race goes on" in rendering.to_markdown(noted)
     assert "The race goes on" in fit_text(noted, 60)
+
+
+def test_a_table_for_a_paper_is_without_the_columns_of_advice():
+    name = grid().header[-1][1]
+    latex = rendering.to_latex(without_advice(replace(grid(), advice=[name])))
+    check_latex(latex)
+    assert name in rendering.to_latex(grid()) and name not in latex
 
 
 def test_a_latex_cell_that_begins_with_a_bracket_or_star_is_no_argument_of_the_line_before():
