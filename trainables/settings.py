@@ -87,7 +87,8 @@ def _pass_descriptions_on(decorated: Any) -> None:
 
 def nearest_word(word: object, known: Iterable[str]) -> str:
     """Return ``; did you mean `x`?`` for the nearest known word, or an empty string."""
-    matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+    cutoff = 0.6 if len(str(word)) <= 2 else 0.5  # at .5 one letter is like three
+    matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=cutoff)
     return f"; did you mean `{matches[0]}`?" if matches else ""
 
 

@@ -32,6 +32,7 @@ from analysis.statistics.pairs import Floats, resolution_of
 from analysis.statistics.published import PublishedCell, welch_half_width
 from analysis.tables.configurations import errors_by_seed
 from analysis.tables.display_names import SYMBOLS
+from analysis.tables.test_images import error_step
 from trainables.metrics import TEST_ERROR_LAST
 
 LEVEL = 0.05
@@ -101,7 +102,8 @@ def figure_sentence(
     kept = [value for value, held in zip(values, enough, strict=True) if held]
     same = _has_the_papers_setting(first, claim)
     level = LEVEL * present_share(looks, errors.shape[1], tests=len(kept) - 1)
-    judged = judge_curve(kept, errors[enough], claim, comparable=same, level=level)
+    step = error_step(errors, test, first.iloc[0])
+    judged = judge_curve(kept, errors[enough], claim, comparable=same, level=level, resolution=step)
     return _words(judged, claim, comparable=same)
 
 
@@ -112,6 +114,7 @@ def judge_curve(
     *,
     comparable: bool,
     level: float = LEVEL,
+    resolution: float | None = None,
 ) -> JudgedCurve:
     """Return the verdicts on a figure's claims.
 
@@ -121,8 +124,9 @@ def judge_curve(
         claim: of the figure.
         comparable: whether the setting is the paper's: only then do its numbers compare.
         level: probability that a verdict is wrong.
+        resolution: points of percent that one test image is worth; None takes what the errors show.
     """
-    step = resolution_of(errors)
+    step = resolution_of(errors) if resolution is None else resolution
     found = best_set(errors, level=1 - level, resolution=step)
     members = [values[row] for row in found.members]
     name = SYMBOLS.get(claim.factor, claim.factor)
@@ -138,7 +142,7 @@ def judge_curve(
     inside = _inside(values, claim.alike) if claim.alike else []
     return JudgedCurve(
         best=best,
-        alike=_alike(values, errors, claim.alike, shown, level) if claim.alike else None,
+        alike=_alike(values, errors, claim.alike, shown, level, step) if claim.alike else None,
         inside=len(inside),
         above=_above(values, errors, claim, level) if claim.above and comparable else None,
         tested=len(values),
@@ -161,6 +165,7 @@ def _alike(
     ends: tuple[float, float],
     shown: set[float],
     level: float,
+    step: float,
 ) -> ClaimVerdict:
     inside = _inside(values, ends)
     if not inside:
@@ -169,7 +174,6 @@ def _alike(
     if all(value in shown for value in held):
         whole = all(np.isclose(end, held, rtol=0, atol=1e-9).any() for end in ends)
         return ClaimVerdict.SUPPORTED if whole else ClaimVerdict.UNDECIDED
-    step = resolution_of(errors)  # not of those eased, which no image gives
     for i in inside:
         eased = errors.copy()
         eased[i] -= MARGIN
