@@ -12,9 +12,10 @@ from analysis.record.code_details import read_code_details
 from analysis.record.names import CODE, CODE_PROVED, CONFIGURATION
 from analysis.record.values import digests_of
 from analysis.tables import configurations
+from analysis.tables.alike import ComparedConfiguration, ComparedStudy
 from analysis.tables.code_remarks import code_remarks
+from analysis.tables.comparison_notes import comparison_notes
 from analysis.tables.configurations import by_seed, completed_trials, data_sets
-from analysis.tables.counterparts import ComparedConfiguration, ComparedStudy, comparison_notes
 from analysis.tables.display_names import display_name
 from analysis.tables.feasibility import none_feasible_sentence
 from analysis.tables.printed import setting_text

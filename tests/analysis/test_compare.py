@@ -229,3 +229,12 @@ def test_other_digests_of_the_same_method_are_told_where_nothing_else_is_on_reco
     assert not any("code" in note for note in notes_of("d1", "d3"))  # proven equal
     kept = [note for note in notes_of("d1", "d4") if "kept" in note]
     assert kept[0].startswith("d4: 3 trials were computed by other code (digest bbbbbbbbbbbbbbbb)")
+
+
+def test_trials_without_a_digest_of_code_beside_those_with_one_are_told(store):
+    coded_study(store, "e1", "lamix", "a" * 16)
+    coded_study(store, "e2", "lamix", "")  # of a version that took none
+    coded_study(store, "e3", "lamix", "")
+    (said,) = [note for note in notes_of("e1", "e2") if "code" in note.lower()]
+    assert said.startswith("Code not on record of e2, or of the like in e1")
+    assert not any("code" in note.lower() for note in notes_of("e2", "e3"))
