@@ -127,7 +127,9 @@ def _figure_size(figure: Figure) -> tuple[float, float]:
     if bars:
         return width, 0.8 + 0.3 * max(len(mark.y) for mark in bars)
     if any(isinstance(m, PointMarks) and m.horizontal for p in figure.panels for m in p.marks):
-        return PAGE_WIDTH, 0.8 + 0.2 * max(len(panel.y.ticks) for panel in figure.panels)
+        rows = max(len(panel.y.ticks) for panel in figure.panels)
+        further = max(panel.y.further_lines for panel in figure.panels)
+        return PAGE_WIDTH, 0.8 + (0.2 + 0.13 * further) * rows
     height = ROW_HEIGHT if figure.columns < 4 else 1.9
     return width, height * figure.rows
 

@@ -217,7 +217,8 @@ def _axis_layout(axis: model.Axis, values: model.Floats | None = None) -> dict[s
         "automargin": True,
     }
     if axis.ticks:
-        options |= {"tickvals": list(axis.ticks), "ticktext": list(axis.ticks.values())}
+        names = [name.replace("\n", "<br>") for name in axis.ticks.values()]
+        options |= {"tickvals": list(axis.ticks), "ticktext": names}
     if axis.log:
         wide = values is not None and len(values) and values.max() / values.min() > 30
         options |= {"type": "log", "dtick": 1 if wide else "D2", "exponentformat": "power"}
@@ -257,7 +258,8 @@ def _figure_height(figure: model.Figure) -> int:
     rows = [p for p in figure.panels for m in p.marks
             if isinstance(m, model.PointMarks) and m.horizontal]  # fmt: skip
     if rows:
-        return 150 + 30 * max(len(panel.y.ticks) for panel in rows)
+        further = max(panel.y.further_lines for panel in rows)
+        return 150 + (30 + 14 * further) * max(len(panel.y.ticks) for panel in rows)
     if flat:
         return 120 + 34 * max(len(mark.y) for mark in flat)
     return 70 + ROW_HEIGHT * figure.rows

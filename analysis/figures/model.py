@@ -97,13 +97,18 @@ class Axis:
 
     title: str = ""
     ticks: dict[float, str] = field(default_factory=dict)
-    """Named positions, for categories; empty means numbers."""
+    """Named positions, for categories; empty means numbers. A name may have several lines."""
     log: bool = False
     reverse: bool = False
     range: tuple[float, float] | None = None
     """Its ends, where panels are to be compared; None takes those of the data."""
     whole: bool = False
     """Whether only whole numbers make sense (epochs, ranks)."""
+
+    @property
+    def further_lines(self) -> int:
+        """How many lines the longest name of a position has beyond its first."""
+        return max((name.count("\n") for name in self.ticks.values()), default=0)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,8 @@ def _points_words(mark: model.PointMarks | model.BarMarks, panel: model.Panel) -
     name = mark.name or "Values"
     if ticks and len(values) <= MOST_POINTS:
         nearest = [min(ticks, key=lambda tick: abs(tick - place)) for place in places]
-        named = (f"{ticks[at]} {value:.3g}" for at, value in zip(nearest, values, strict=True))
+        names = (" ".join(ticks[at].split()) for at in nearest)
+        named = (f"{name} {value:.3g}" for name, value in zip(names, values, strict=True))
         return f"{name}: {', '.join(named)}."
     finite = values[np.isfinite(values)]
     if not len(finite):

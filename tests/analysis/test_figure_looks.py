@@ -1,5 +1,6 @@
 """How figures look: legends whole, axes within what is possible, captions true, words beside."""
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -137,7 +138,9 @@ def test_the_interval_plot_has_a_row_per_configuration_the_best_on_top():
     table = configurations.over_configurations(frame_of(values), ["regularizer.beta"])
     figure = intervals.interval_rows(table, ["regularizer.beta"])
     (panel,) = figure.panels
-    assert list(panel.y.ticks.values()) == [f"regularizer.beta = {b}" for b in (0.1, 0.5, 0.9)]
+    assert list(panel.y.ticks.values()) == [
+        f"regularizer.beta\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{b}" for b in (0.1, 0.5, 0.9)
+    ]
     assert panel.y.reverse
     validation, _ = panel.marks
     assert validation.horizontal and (np.diff(validation.x) > 0).all()
@@ -145,6 +148,34 @@ def test_the_interval_plot_has_a_row_per_configuration_the_best_on_top():
     assert intervals.interval_rows(table.head(1), ["regularizer.beta"]) is None
     drawn = draw_plotly.draw_figure(figure)
     assert drawn.data[0].error_x.array is not None and drawn.data[0].error_y.array is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_of_many_settings_are_shown_whole_beside_their_intervals():
+    """A plot of 40 rows with eight settings each had no room left, and all names were cut."""
+    factors = ["training.learning_rate", "training.weight_decay", "regularizer.smoothing",
+               "training.milestones", "training.batch_size"]  # fmt: skip
+    values = {
+        tuple((name, f"after_{i}" if "stones" in name else i / 7) for name in factors): i
+        for i in range(40)
+    }
+    figure = intervals.interval_rows(configurations.over_configurations(frame_of(values), factors),
+                                     factors)  # fmt: skip
+    (panel,) = figure.panels
+    names = list(panel.y.ticks.values())
+    assert 10 < len(names) < 40 and f"{40 - len(names)} configurations below" in figure.caption
+    lines = [line for name in names for line in name.splitlines()]
+    assert panel.y.further_lines >= 2 and max(map(len, lines)) <= intervals.NAME_WIDTH
+    with mpl.rc_context(draw_matplotlib.STYLE):
+        sheet = draw_matplotlib.draw_figure(figure)
+        sheet.draw_without_rendering()
+    (axes,) = sheet.axes
+    labels = [label.get_window_extent() for label in axes.get_yticklabels()]
+    assert min(box.x0 for box in labels) >= 0
+    assert axes.get_window_extent().width > 0.4 * sheet.bbox.width
+    spans = sorted((box.y0, box.y1) for box in labels)
+    assert all(low[1] <= high[0] + 1 for low, high in zip(spans, spans[1:], strict=False))
+    assert "<br>" in draw_plotly.draw_figure(figure).layout.yaxis.ticktext[0]
 
 
 def test_a_figure_in_words_names_its_axes_and_where_its_curves_end():
