@@ -66,11 +66,12 @@ def open_reader(tracking_uri: str | None) -> MlflowClient:
 def artifact_location(client: MlflowClient, study: str) -> str | None:
     """Return where a new study's artifacts are to lie, or None for where MLflow puts them.
 
-    MLflow's default is a path, which MLflow decodes when it writes: `%41` becomes `A`, in a folder
-    of another name. Below such a working directory the place is an address.
+    MLflow's default is a path, which MLflow reads as an address when it writes: `%41` becomes `A`,
+    and since Python 3.14 a path ends at `#` or `?`, so that files would go into another folder.
+    Below such a working directory the place is an address.
     """
     here = Path("mlruns").absolute()
-    if client.tracking_uri.startswith(sqlite_file.SQLITE) and "%" in str(here):
+    if client.tracking_uri.startswith(sqlite_file.SQLITE) and set(str(here)) & set("%#?"):
         return f"{here.as_uri()}/{quote(study, safe='')}"
     return None
 
