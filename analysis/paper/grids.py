@@ -12,9 +12,6 @@ from analysis.tables.rendering import TableCell, TableGrid
 from trainables.metrics import METRICS, TEST_ERROR, TEST_ERRORS
 
 ERROR_WORDS = METRICS[TEST_ERROR].with_unit_word(METRICS[TEST_ERROR].label)
-
-REASON = "because"
-"""The column that explains a verdict, and says what would decide an open one."""
 TEST_WORDS = dict(zip(TEST_ERRORS, ("last", "last 10", "best"), strict=True))
 """What a table without room calls the ways to give a test error."""
 
@@ -57,7 +54,7 @@ def detail_grid(compared: Sequence[ComparedCell], *, of: str = "the paper") -> T
     header = ["Dataset", "Network", "Method", "paper"]
     header += ["others"] if others else []
     header += [f"ours, {word}" for word in TEST_WORDS.values()]
-    header += ["seeds", "difference", "90% interval", "margin", "verdict", REASON]
+    header += ["seeds", "difference", "90% interval", "margin", "verdict", "because"]
     rows = [
         _detail_row(cell, reading, others=others)
         for cell in compared
@@ -70,7 +67,6 @@ def detail_grid(compared: Sequence[ComparedCell], *, of: str = "the paper") -> T
         title=f"Each cell against {of}: {ERROR_WORDS}, ours − paper",
         notes=list(_detail_notes(compared)),
         numeric=[False] * words + [True] * (len(header) - words - 2) + [False] * 2,
-        advice=[REASON],
     )
 
 

@@ -251,7 +251,7 @@ def _effects(
                 moved = [np.asarray(lead.take(place, axis) - lead.take(0, axis)) for lead in leads]
             asked += [(axis, place)] * len(moved)
             differences += [each.reshape(-1, seeds) for each in moved]
-    share = present_share(looks, seeds, tests=max(len(asked), 1))
+    share = present_share(looks, seeds, tests=len(asked))
     found = averaged_effects(
         differences,
         kinds=["LaMix" if axis == last else "setting" for axis, _ in asked],

@@ -95,7 +95,7 @@ class DifferencesAtLooks:
                 )
                 for seeds in taken
             ),
-            taken_shares(taken, tests=max(sum(len(array) - 1 for array in arrays), 1)),
+            taken_shares(taken, tests=sum(len(array) - 1 for array in arrays)),
         )
 
     def p_below(self, bound: ArrayLike) -> Floats:

@@ -23,7 +23,7 @@ from analysis.statistics.pairs import Floats
 from analysis.statistics.spending import nominal_levels, spent_level
 
 LEVEL = 0.05
-"""The two-sided level at which shares are exact; at another one they are near."""
+"""The two-sided level to which the p of several looks are to be compared."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,13 @@ class RepeatedInterval:
     """The level of the latest look alone."""
 
 
-def look_shares(looks: Sequence[int], *, tests: int = 1) -> Floats:
+def look_shares(looks: Sequence[int], *, tests: int = 1, level: float = LEVEL) -> Floats:
     """Return the share of the level that the test of each look may have.
 
     Args:
         looks: numbers of seeds, rising, the first at least two.
         tests: how many tests share the level at each look.
+        level: two-sided; at a smaller one shares are somewhat smaller.
 
     Raises:
         ValueError: looks that do not rise.
@@ -55,7 +56,7 @@ def look_shares(looks: Sequence[int], *, tests: int = 1) -> Floats:
     rising = all(a < b for a, b in zip(looks, looks[1:], strict=False))
     if not looks or not rising or looks[0] < 2:
         raise ValueError(f"looks must rise from 2 seeds or more, but are {tuple(looks)}")
-    one_sided = LEVEL / 2 / tests
+    one_sided = level / 2 / max(tests, 1)
     spent = spent_level(looks, level=one_sided)
     return np.asarray(nominal_levels(tuple(looks), tuple(map(float, spent)))) / one_sided
 
@@ -106,12 +107,13 @@ def repeated_interval(
     """
     array = np.asarray(differences, dtype=np.float64).ravel()
     shares = look_shares(looks)
+    own_share = float(look_shares(looks, level=1 - level)[-1])
     if len(array) < looks[-1]:
         raise ValueError(f"the last look has {looks[-1]} seeds, but here are {len(array)}")
     least = resolution / np.sqrt(6)
     at_looks = zip(looks, shares, strict=True)
     p = min(1.0, *(_plain_p(array[:n], least) / share for n, share in at_looks))
-    n, alone = looks[-1], (1 - level) * float(shares[-1])
+    n, alone = looks[-1], (1 - level) * own_share
     seen = array[:n]
     sd = max(float(seen.std(ddof=1)), least)
     half = float(special.stdtrit(n - 1, 1 - alone / 2) * sd / np.sqrt(n))

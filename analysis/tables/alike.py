@@ -24,7 +24,8 @@ class ComparedConfiguration:
     """The objective, by seed."""
     test: "pd.Series[Any]"
     codes: tuple[frozenset[str], ...] = ()
-    """For each code of its trials the digests of all code that is known to compute the same."""
+    """For each code of its trials the digests of all code that is known to compute the same; none
+    for trials whose code is not on record."""
 
 
 @dataclass(frozen=True)

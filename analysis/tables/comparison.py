@@ -146,13 +146,13 @@ def _codes_of(frame: pd.DataFrame, configuration: str) -> tuple[frozenset[str], 
     """Return for each completed trial the digests of all code that is known to compute it."""
     held = completed_trials(frame[frame[CONFIGURATION] == configuration])
     if CODE not in held:
-        return ()
+        return (frozenset(),)
     proved = held[CODE_PROVED] if CODE_PROVED in held else [None] * len(held)
     codes = [
         frozenset((*digests_of(_text(own)), *digests_of(_text(others))))
         for own, others in zip(held[CODE], proved, strict=True)
     ]
-    return tuple(dict.fromkeys(filter(None, codes)))
+    return tuple(dict.fromkeys(codes))
 
 
 def _text(value: object) -> str:

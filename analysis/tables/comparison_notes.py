@@ -42,9 +42,14 @@ def _code_warnings(
     known = {digest: code for entry in entries for digest, code in entry.code.items()}
     apart: dict[str, None] = {}
     words: dict[str, None] = {}
-    untold = [p.name for p in pairs if bool(p.reference.codes) != bool(p.other.codes)]
+    untold: dict[str, None] = {}
     for pair in pairs:
-        for one, other in product(pair.reference.codes, pair.other.codes):
+        codes = {*pair.reference.codes, *pair.other.codes}
+        if frozenset() in codes and len(codes) > 1:
+            untold[pair.name] = None
+        for one, other in product(
+            filter(None, pair.reference.codes), filter(None, pair.other.codes)
+        ):
             found = code_differences(one, other, known)
             if found is None and settings_key(pair.reference, COMPONENTS) == settings_key(
                 pair.other, COMPONENTS
@@ -62,9 +67,9 @@ def _code_warnings(
         )
     if untold:
         yield (
-            f"Code not on record of {', '.join(dict.fromkeys(untold))}, or of the like in "
-            f"{entries[0].label}: those trials are older than digests of code, and nothing proves "
-            "that both compute the same."
+            f"Code not on record of {', '.join(untold)}, or of the like in "
+            f"{entries[0].label}: some trials are older than digests of code, and nothing proves "
+            "that all compute the same."
         )
 
 

@@ -45,7 +45,7 @@ def without_advice(grid: TableGrid) -> TableGrid:
     """Return the table without the columns that say what may come next."""
     for name in grid.advice:
         grid = _without(grid, [own for _, own in grid.header].index(name))
-    return replace(grid, advice=())
+    return grid
 
 
 def _is_too_wide(grid: TableGrid, width: int) -> bool:
@@ -96,6 +96,7 @@ def _without(grid: TableGrid, column: int) -> TableGrid:
         grid,
         header=header,
         notes=[note for note in grid.notes if note not in orphans],
+        advice=[name for name in grid.advice if name in names],
         rows=[rest(row) for row in grid.rows],
         numeric=rest(grid.numeric),
     )

@@ -124,7 +124,7 @@ def study_sensitivity(
         return StudySensitivity()
     errors = _errors_by_configuration(frame, ran, metric)
     seeds = errors.shape[1]
-    level = 1 - LEVEL * present_share(looks, seeds, tests=max(len(ran) - 1, 1))
+    level = 1 - LEVEL * present_share(looks, seeds, tests=len(ran) - 1)
     told_of = CurveSubject(metric, level, margin or MARGIN)
     curves: list[FactorCurve] = []
     too_few: list[str] = []

@@ -167,7 +167,7 @@ def _effects_within(
         row = rows.get(_point_of(trial, ablate))
         if row is not None:
             errors[row, seeds[trial[SEED]]] = float(trial[metric])
-    share = present_share(looks, len(seeds), tests=max(len(points) - 1, 1))
+    share = present_share(looks, len(seeds), tests=len(points) - 1)
     effects = part_effects(
         points, errors, ablate["design"], level=1 - (1 - level) * share, resolution=resolution
     )

@@ -1,9 +1,10 @@
 """The delivery of an entry: written, asked again later, or refused for good."""
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from study.record.entries import TrialEntry, parse_line
+from study.record.entries import EpochsTrained, TrialBegun, TrialEnded, TrialEntry, parse_line
 from study.record.errors import (
     MissingFileError,
     RecordError,
@@ -16,6 +17,8 @@ from study.record.study_run import StudyRun
 from study.record.trial_runs import TrialRuns
 from study.record.waiting import Entry
 
+log = logging.getLogger(__name__)
+
 MOST_ATTEMPTS = 6
 """How often in a row such an error may meet an entry while the server takes everything else."""
 NOT_OF_THE_SERVER = (UnreachableError, MissingFileError, AssertionError, ImportError)
@@ -26,13 +29,7 @@ class EntryDelivery:
     """Writes the entries of one spool: those of a trial one after the other."""
 
     def __init__(
-        self,
-        study_run: StudyRun,
-        runs: TrialRuns,
-        *,
-        check_right: Callable[[], None],
-        is_followed: Callable[[str], bool],
-        note_refused: Callable[[str], None],
+        self, study_run: StudyRun, runs: TrialRuns, *, check_right: Callable[[], None]
     ) -> None:
         """Start with no attempt made.
 
@@ -40,15 +37,10 @@ class EntryDelivery:
             study_run: the run of the study.
             runs: the runs of its trials.
             check_right: raises `RecordError` if this launch may not write the record now.
-            is_followed: whether another entry of the trial of this key waits behind the one that is
-                delivered, so that what this one writes may wait for that one.
-            note_refused: told what the server refuses of an entry that was delivered before.
         """
         self.study_run = study_run
         self.runs = runs
         self.check_right = check_right
-        self.is_followed = is_followed
-        self.note_refused = note_refused
         self._attempts: dict[str, int] = {}
         """How often in a row the next entry of a trial met an error of its own."""
         self._asking = threading.Lock()
@@ -68,32 +60,41 @@ class EntryDelivery:
         except RecordError as error:
             raise UnreachableError(str(error)) from error
         self.runs.forget_trials()
-        while True:
-            try:
-                self._write(entry)
-            except NOT_OF_THE_SERVER:
-                raise
-            except Exception as error:  # a store of artifacts has errors of its own
-                told = self._judge_error(entry, error)
-                if told:
-                    raise told from error
-            else:
-                break
-        self._attempts.pop(entry.key, None)
-
-    def _write(self, entry: TrialEntry) -> None:
-        self.runs.batches.note_kind(entry.key, entry.kind)
         try:
             entry.write(self.runs)
-        finally:
-            if not self.is_followed(entry.key):
-                self.runs.batches.flush(entry.key)
+        except NOT_OF_THE_SERVER:
+            raise
+        except Exception as error:  # a store of artifacts has errors of its own
+            raise self._judge_error(entry, error) from error
+        self._attempts.pop(entry.key, None)
 
-    def _judge_error(self, entry: TrialEntry, error: Exception) -> Exception | None:
-        """Return what the spool is told; only a server that takes records refuses one for good.
+    def deliver_together(self, lines: Sequence[Entry]) -> int:
+        """Write the first entries of a trial that waits, as far as they can go in few requests.
 
-        None where what waited of an earlier entry is refused: this one is to be written without it.
+        These are its beginning, epochs and end in this order, or those of them that come first.
+
+        Returns:
+            How many are written: 0 after any error, since each is then to be delivered by itself,
+            to be judged by itself. An entry may be written twice.
         """
+        kinds = [line.get("kind") for line in lines]
+        count = _together(kinds)
+        if count < 2:
+            return 0
+        try:
+            entries = [parse_line(line) for line in lines[:count]]
+            self.check_right()
+            self.runs.forget_trials()
+            with self.runs.gathering(entries[0].key):
+                for entry in entries:
+                    entry.write(self.runs)
+        except Exception as error:  # a store of artifacts has errors of its own
+            log.warning("entries of a trial are written one by one: %s", shown_reason(error))
+            return 0
+        return count
+
+    def _judge_error(self, entry: TrialEntry, error: Exception) -> Exception:
+        """Return what the spool is told; only a server that takes records refuses one for good."""
         reason = shown_reason(error)
         attempts = self._attempts.pop(entry.key, 0) + 1
         with self._asking:
@@ -103,10 +104,12 @@ class EntryDelivery:
         if attempts < MOST_ATTEMPTS and is_transient(error):
             self._attempts[entry.key] = attempts
             return UnreachableError(reason)
-        kinds = self.runs.batches.give_up(entry.key)
-        earlier = [kind for kind in kinds if kind != entry.kind]
-        for kind in earlier:
-            self.note_refused(f"{kind} of trial {entry.key}: {reason}")
-        if earlier and entry.kind not in kinds:
-            return None
         return RefusedRecordError(f"{entry.kind} of trial {entry.key}: {reason}")
+
+
+def _together(kinds: Sequence[object]) -> int:
+    """Return how many of a trial's first entries may be written together."""
+    count = int(bool(kinds) and kinds[0] == TrialBegun.kind)
+    while count < len(kinds) and kinds[count] == EpochsTrained.kind:
+        count += 1
+    return count + int(count < len(kinds) and kinds[count] == TrialEnded.kind)

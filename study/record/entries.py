@@ -94,10 +94,10 @@ class TrialBegun(_TrialEntry):
         if run_id is None:
             run_id = runs.create(self.key, name=self.name, start=self.time, tags=self.tags)
         elif not runs.is_finished_since(run_id, self.time):
-            runs.reopen(self.key, self.tags)
+            runs.reopen(run_id, self.tags)
         params = [Param(path, value) for path, value in self.params.items()]
         for part in _in_parts(params, PARAMS_IN_A_BATCH):
-            runs.batches.add(self.key, run_id, params=part)
+            runs.log(self.key, run_id, params=part)
         if DATA_FINGERPRINT in self.tags and DATASET_NAME in self.params:
             name, digest = self.params[DATASET_NAME], self.tags[DATA_FINGERPRINT]
             log_dataset(runs.client, run_id, name=name, digest=digest)
@@ -120,12 +120,12 @@ class EpochsTrained(_TrialEntry):
         tags = [] if self.key in runs.with_device else run_tags(self._where())
         for part in _in_parts(fresh, EPOCHS_A_BATCH):  # an epoch is on record whole or not at all
             metrics = [metric for epoch in part for metric in epoch]
-            runs.batches.add(self.key, run_id, metrics=metrics, tags=tags)
+            runs.log(self.key, run_id, metrics=metrics, tags=tags)  # each call is a commit
             for epoch in part:
                 runs.note_epoch(self.key, epoch[0].step, [metric.key for metric in epoch])
             tags = []
         if tags:
-            runs.batches.add(self.key, run_id, tags=tags)
+            runs.log(self.key, run_id, tags=tags)
         runs.with_device.add(self.key)
 
     def _fresh_metrics(self, epoch: Mapping[str, Any], runs: TrialRuns) -> list[Metric]:
@@ -198,7 +198,7 @@ class TrialEnded(_TrialEntry):
         if self.failure:
             tags[FAILURE] = self.failure.strip().splitlines()[-1][:LONGEST_FAILURE]
             runs.client.log_text(run_id, self.failure, FAILURE_FILE)
-        runs.batches.add(self.key, run_id, metrics=metrics, tags=run_tags(tags))
+        runs.log(self.key, run_id, metrics=metrics, tags=run_tags(tags))
         runs.end(self.key, STATUS_OF_OUTCOME[self.outcome], self.time)
 
 
@@ -213,7 +213,7 @@ class TrialInterrupted(_TrialEntry):
         """End the run for now."""
         run_id = runs.run_id(self.key)
         if not runs.is_finished_since(run_id, self.time):
-            runs.end(self.key, self.status, self.time)
+            runs.client.set_terminated(run_id, self.status, self.time)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,8 +228,7 @@ class TrialTagged(_TrialEntry):
     def write(self, runs: TrialRuns) -> None:
         """Set the tags, and add the settings."""
         params = [Param(path, value) for path, value in (self.params or {}).items()]
-        run_id = runs.run_id(self.key)
-        runs.batches.add(self.key, run_id, params=params, tags=run_tags(self.tags))
+        runs.client.log_batch(runs.run_id(self.key), params=params, tags=run_tags(self.tags))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,7 +242,7 @@ class TrialSuperseded(_TrialEntry):
     def write(self, runs: TrialRuns) -> None:
         """Take the run out of the trials, and mark it as no longer a part of the study."""
         tags = {ROLE: SUPERSEDED_ROLE, RETIRED: flag_text(True)}
-        runs.batches.add(self.key, self.run_id, tags=run_tags(tags))
+        runs.client.log_batch(self.run_id, tags=run_tags(tags))
         runs.forget_run(self.key, self.run_id)
 
 
@@ -277,7 +276,7 @@ class TrialAdopted(_TrialEntry):
         for metric in source.metrics:
             history = runs.client.get_metric_history(self.source, metric)
             for part in _in_parts(history, METRICS_IN_A_BATCH):
-                runs.batches.add(self.key, run_id, metrics=part)
+                runs.client.log_batch(run_id, metrics=part)
         copy_artifacts(runs.client, self.source, run_id, diagnostics=self.files)
         outcome: Outcome = source.tags[OUTCOME]  # type: ignore[assignment]  # a finished trial's is one
         TrialEnded(key=self.key, time=self.time, outcome=outcome, metrics={}).write(runs)

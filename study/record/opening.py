@@ -81,16 +81,11 @@ def open_record(
             lambda: _open_runs(client, study, settle=not read_only, create=create and not read_only)
         )
         check_right = lease.check if lease else lambda: None
-        delivery = EntryDelivery(
-            study_run,
-            runs,
-            check_right=check_right,
-            is_followed=lambda key: opened.is_followed(key),
-            note_refused=lambda what: opened.note_refused(what),
-        )
+        delivery = EntryDelivery(study_run, runs, check_right=check_right)
         opened = open_spool(
             spool,
             delivery.deliver,
+            deliver_together=delivery.deliver_together,
             lane_of=lambda line: str(line.get("key", "")),
             writers=writers_of(client.tracking_uri),
         )

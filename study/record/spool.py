@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -43,6 +43,7 @@ class RecordSpool:
         *,
         waiting: WaitingEntries,
         deliver: Callable[[Entry], None],
+        deliver_together: Callable[[Sequence[Entry]], int],
         writers: int,
     ) -> None:
         """Take what `open_spool` has opened and read.
@@ -52,10 +53,12 @@ class RecordSpool:
             file: open for appending, without a buffer.
             waiting: the records in the file.
             deliver: called with one record of a lane at a time.
+            deliver_together: as for `open_spool`.
             writers: how many lanes are delivered side by side.
         """
         self.path = path
         self.deliver = deliver
+        self.deliver_together = deliver_together
         self.refused: list[str] = []
         """What the receiver refused for good, in words."""
         self.away_since: float | None = None
@@ -108,15 +111,6 @@ class RecordSpool:
             self.unsaved = self.unsaved or str(error)
             log.warning("cannot write %s: %s", self.path, error)
 
-    def is_followed(self, lane: str) -> bool:
-        """Return whether a record waits behind the one of a lane that is on its way."""
-        with self._changed:
-            return self._waiting.is_followed(lane)
-
-    def note_refused(self, what: str) -> None:
-        """Note that a record was refused for good."""
-        self.refused.append(what)
-
     def secure(self) -> bool:
         """Have what waits survive a loss of power too; return whether it does.
 
@@ -164,38 +158,52 @@ class RecordSpool:
                 self._changed.wait_for(lambda: self._waiting.is_ready or self._closing)
                 if self._closing:
                     return
-                lane, entry = self._waiting.take()
-            if not self._deliver(entry):
+                lane, entries = self._waiting.take()
+            delivered = self._deliver(entries)
+            if not delivered:
                 return
             with self._changed:
                 if self._file.closed:
                     return  # the next process delivers the record again, which does no harm
-                self._waiting.settle(lane)
+                self._waiting.settle(lane, delivered)
                 if not self._waiting:
                     self._file.truncate(0)
                     self.unsaved = ""
                 self._changed.notify_all()
 
-    def _deliver(self, entry: Entry) -> bool:
-        """Deliver one record, waiting for the receiver; return False if closed meanwhile."""
+    def _deliver(self, entries: Sequence[Entry]) -> int:
+        """Deliver the first record of a lane, or several, waiting for the receiver.
+
+        Returns:
+            How many are delivered or refused; 0 if closed meanwhile.
+        """
         for attempt in range(10**9):
             with self._changed:
                 self._changed.wait_for(lambda: self._pace.has_room or self._closing)
                 if self._closing:
-                    return False
+                    return 0
                 self._pace.note_sent()
-            is_taken = self._is_taken(entry)
+            # Together only at first: an error is to be found, and waited for, in one of them.
+            taken = self._taken_together(entries) if attempt == 0 else 0
+            taken = taken or int(self._is_taken(entries[0]))
             with self._changed:
-                if is_taken:
+                if taken:
                     self._pace.note_taken()
                     self._changed.notify_all()
-                    return True
+                    return taken
                 self._pace.note_missed()
                 self._changed.notify_all()
                 wait = self.RETRY_SECONDS[min(attempt, len(self.RETRY_SECONDS) - 1)]
                 if self._changed.wait_for(lambda: self._closing, wait):
-                    return False
-        return False
+                    return 0
+        return 0
+
+    def _taken_together(self, entries: Sequence[Entry]) -> int:
+        """Return how many of some records were delivered at once."""
+        taken = self.deliver_together(entries) if len(entries) > 1 else 0
+        if taken:
+            self.away_since = None
+        return taken
 
     def _is_taken(self, entry: Entry) -> bool:
         """Try to deliver a record; return whether it need not be tried again."""
@@ -208,7 +216,7 @@ class RecordSpool:
             return False
         except Exception as error:
             log.exception("a record was refused: %s", entry)
-            self.note_refused(f"{type(error).__name__}: {error}")
+            self.refused.append(f"{type(error).__name__}: {error}")
         else:
             self.away_since = None
         return True
@@ -218,6 +226,7 @@ def open_spool(
     path: Path,
     deliver: Callable[[Entry], None],
     *,
+    deliver_together: Callable[[Sequence[Entry]], int] = lambda entries: 0,
     lane_of: Callable[[Entry], str] = lambda entry: "",
     writers: int = 1,
 ) -> RecordSpool:
@@ -227,6 +236,9 @@ def open_spool(
         path: the file.
         deliver: called with a record; raises `UnreachableError` to be called again with the same
             record later. After any other error the record counts as refused.
+        deliver_together: called with the first records of a lane where several wait; returns how
+            many of them it has delivered, and raises nothing. Those that it has not are delivered
+            one by one.
         lane_of: names the lane of a record; without it all are one lane, in the order of the file.
         writers: how many lanes are delivered side by side.
 
@@ -245,6 +257,7 @@ def open_spool(
         file,
         waiting=WaitingEntries(waiting, lane_of=lane_of),
         deliver=deliver,
+        deliver_together=deliver_together,
         writers=writers,
     )
 

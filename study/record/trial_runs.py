@@ -5,8 +5,9 @@ their own.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from mlflow.entities import Run
+from mlflow.entities import Metric, Param, Run, RunTag
 
 from analysis.record.client import search_all_runs, with_tags
 from analysis.record.duplicates import SortedRuns, sort_runs
@@ -23,7 +24,7 @@ from analysis.record.names import (
     TRIAL_ROLE,
 )
 from analysis.record.values import flag_text
-from study.record.batches import TrialBatches
+from study.record.batches import RunBatch
 from study.record.study_run import StudyRun, put_away, run_tags, ui_tags
 from study.trials import RecordedTrial
 
@@ -38,8 +39,6 @@ class TrialRuns:
         """Start with nothing known."""
         self.client = study_run.client
         self.study_run = study_run
-        self.batches = TrialBatches(study_run.client)
-        """What entries write to runs, gathered into few requests."""
         self.scale = study_run.study.scale
         self.with_device: set[str] = set()
         """Keys of trials whose device this process has recorded."""
@@ -47,6 +46,8 @@ class TrialRuns:
         self._in_doubt: set[str] = set()
         """Trials whose run may have been made by a request that failed on its way back."""
         self._last_epochs: dict[str, dict[str, int]] = {}
+        self._gathered: dict[str, RunBatch] = {}
+        """What waits to be written of trials whose entries are written together."""
         self._read: SortedRuns[Run] | None = None
         """All runs as last read, until something is written: thousands take seconds."""
 
@@ -155,6 +156,50 @@ class TrialRuns:
         self._run_ids[key], self._last_epochs[key] = run_id, {}
         return run_id
 
+    @contextmanager
+    def gathering(self, key: str) -> Iterator[None]:
+        """Have what is logged of a trial meanwhile go in few requests, the last one at the end.
+
+        After an error it is unknown what has been written, so that the record is asked again.
+        """
+        batch = self._gathered[key] = RunBatch(self.client)
+        try:
+            yield
+            batch.flush()
+        except BaseException:
+            self._last_epochs.pop(key, None)
+            self.with_device.discard(key)
+            raise
+        finally:
+            del self._gathered[key]
+
+    def log(
+        self,
+        key: str,
+        run_id: str,
+        *,
+        params: Sequence[Param] = (),
+        metrics: Sequence[Metric] = (),
+        tags: Sequence[RunTag] = (),
+    ) -> None:
+        """Write to a run of a trial, at once or with what is gathered of the trial."""
+        if key in self._gathered:
+            self._gathered[key].add(run_id, params=params, metrics=metrics, tags=tags)
+        else:
+            self.client.log_batch(run_id, params=params, metrics=metrics, tags=tags)
+
+    def end(self, key: str, status: str, time: int) -> None:
+        """End the run of a trial, once all is written that is gathered.
+
+        Args:
+            key: the trial's.
+            status: as MLflow calls it.
+            time: in milliseconds since 1970.
+        """
+        if key in self._gathered:
+            self._gathered[key].flush()
+        self.client.set_terminated(self.run_id(key), status, time)
+
     def is_finished_since(self, run_id: str, time: int) -> bool:
         """Return whether a run was trained to its end at a time, or later.
 
@@ -168,28 +213,15 @@ class TrialRuns:
         run = self.client.get_run(run_id)
         return recorded_trial(run).is_finished and (run.info.end_time or 0) >= time
 
-    def reopen(self, key: str, tags: Mapping[str, str]) -> None:
-        """Mark a trial's run as running again, without what is said of the attempt before."""
-        run_id = self.run_id(key)
-        self.batches.flush(key)
+    def reopen(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Mark a run as running again, without what is said of the attempt before."""
         known = self.client.get_run(run_id).data.tags
         for tag in (OUTCOME, FAILURE, MISSING_DIAGNOSTICS):
             if tag in known:
                 self.client.delete_tag(run_id, tag)
         self.client.update_run(run_id, status="RUNNING")
         restored = {RETIRED: flag_text(False)} if RETIRED in known else {}
-        self.batches.add(key, run_id, tags=run_tags({**tags, **restored}))
-
-    def end(self, key: str, status: str, time: int) -> None:
-        """End the run of a trial, once all is written that waits.
-
-        Args:
-            key: the trial's.
-            status: as MLflow calls it.
-            time: in milliseconds since 1970.
-        """
-        self.batches.flush(key)
-        self.client.set_terminated(self.run_id(key), status, time)
+        self.client.log_batch(run_id, tags=run_tags({**tags, **restored}))
 
     def find_run_id(self, key: str) -> str | None:
         """Return the run of a trial, or None if it has none yet."""
@@ -224,7 +256,6 @@ class TrialRuns:
     def _last_epochs_of(self, key: str) -> dict[str, int]:
         """Return the last epoch on record by metric; an older version measured fewer."""
         if key not in self._last_epochs:
-            self.batches.flush(key)
             last = self.client.get_run(self.run_id(key)).data.to_proto().metrics
             self._last_epochs[key] = {metric.key: metric.step for metric in last}
         return self._last_epochs[key]

@@ -1,16 +1,20 @@
 """Records that wait to be delivered, in lanes: those of one lane go in order, one at a time."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 Entry = Mapping[str, Any]
+
+MOST_TOGETHER = 100
+"""Records of a lane that are taken at once."""
 
 
 class WaitingEntries:
     """Records that wait, in lanes: the next is the first of the lane that has waited longest.
 
-    A lane whose record is on its way gives no other until that record is settled.
+    A lane whose records are on their way gives no others until these are settled.
     """
 
     def __init__(self, entries: Iterable[Entry], *, lane_of: Callable[[Entry], str]) -> None:
@@ -32,10 +36,6 @@ class WaitingEntries:
         """Whether `take` has a record to give."""
         return bool(self._ready)
 
-    def is_followed(self, lane: str) -> bool:
-        """Return whether a record waits behind the first one of a lane."""
-        return len(self._lanes.get(lane, ())) > 1
-
     def add(self, entry: Entry) -> None:
         """Put a record at the end of its lane."""
         lane = self._lane_of(entry)
@@ -46,15 +46,16 @@ class WaitingEntries:
             self._ready.append(lane)
         self._count += 1
 
-    def take(self) -> tuple[str, Entry]:
-        """Return a lane and its first record, which is then on its way."""
+    def take(self) -> tuple[str, Sequence[Entry]]:
+        """Return a lane and its first records, which are then on their way."""
         lane = self._ready.popleft()
-        return lane, self._lanes[lane][0]
+        return lane, list(islice(self._lanes[lane], MOST_TOGETHER))
 
-    def settle(self, lane: str) -> None:
-        """Drop the record of a lane that was on its way."""
-        self._lanes[lane].popleft()
-        self._count -= 1
+    def settle(self, lane: str, count: int) -> None:
+        """Drop the first records of a lane that was on its way."""
+        for _ in range(count):
+            self._lanes[lane].popleft()
+        self._count -= count
         if self._lanes[lane]:
             self._ready.append(lane)
         else:

@@ -101,6 +101,17 @@ class Clock:
 
         return delivering
 
+    def delivering_together(self, deliver: Callable[[Any], int]) -> Callable[[Any], int]:
+        """Return the spool's delivery of several records with its time added."""
+
+        def delivering(entries: Any) -> int:
+            with self.adding("deliver", self.written):
+                count = deliver(entries)
+            self.written += sum(entry["kind"] == "end" for entry in entries[:count])
+            return count
+
+        return delivering
+
     @contextmanager
     def adding(self, part: str, trials: int) -> Iterator[None]:
         """Add what the block takes to the part, at so many trials."""
@@ -186,6 +197,7 @@ def watch(clock: Clock, search: OptunaStudy, record: StudyRecord) -> None:
     record.finished_elsewhere = elsewhere  # type: ignore[method-assign]  # measured as it is used
     record.spool.append = clock.timed("append", record.spool.append)  # type: ignore[method-assign]  # measured as it is used
     record.spool.deliver = clock.delivering(record.spool.deliver)
+    record.spool.deliver_together = clock.delivering_together(record.spool.deliver_together)
 
 
 def run(scheduler: StudyScheduler, clock: Clock) -> None:

@@ -33,6 +33,7 @@ MOVES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.li
 CALLS: tuple[tuple[type, str, str], ...] = (
     (RecordSpool, "_save", "spool line"),
     (EntryDelivery, "deliver", "delivery"),
+    (EntryDelivery, "deliver_together", "delivery"),
     (WaitingEntries, "settle", "spool settled"),
     (StorageFolder, "delete", "delete"),  # by pyarrow, of which no audit hook hears
 )

@@ -1,92 +1,57 @@
-"""What entries write is gathered into few requests, and nothing of it is lost."""
+"""What one run is written in few requests: as many as MLflow takes, and nothing twice."""
 
-import pytest
 from mlflow.entities import Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
 
-from study.record.batches import TrialBatches
+from study.record.batches import RunBatch
 
 
 class Store:
-    """Takes batches as MLflow's client does; a refused name refuses the whole batch."""
+    """Notes what it takes, as MLflow's client is called."""
 
-    def __init__(self, *, refused="", away=0):
+    def __init__(self):
         self.requests = []
-        self.refused = refused
-        self.away = away
 
     def log_batch(self, run_id, *, metrics, params, tags):
-        if self.away:
-            self.away -= 1
-            raise MlflowException("nobody answers")
-        names = [each.key for each in (*metrics, *params, *tags)]
-        if self.refused in names:
-            raise MlflowException(f"not {self.refused}", error_code=3)
-        self.requests.append((run_id, names, {tag.key: tag.value for tag in tags}))
+        self.requests.append((run_id, [each.key for each in (*metrics, *params)], list(tags)))
 
 
-def metric(name, step=1):
-    return Metric(name, 1.0, 0, step)
+def metrics(names, step=1):
+    return [Metric(name, 1.0, 0, step) for name in names]
 
 
 def test_what_waits_is_written_in_one_request():
     store = Store()
-    batches = TrialBatches(store)
-    batches.add("a", "run", params=[Param("beta", "0.5")], tags=[RunTag("outcome", "begun")])
-    batches.add("a", "run", metrics=[metric("error"), metric("loss")])
-    batches.add("a", "run", tags=[RunTag("outcome", "completed")])
-    batches.flush("b")
+    batch = RunBatch(store)
+    batch.add("run", params=[Param("beta", "0.5")], tags=[RunTag("outcome", "begun")])
+    batch.add("run", metrics=metrics(["error", "loss"]))
+    batch.add("run", tags=[RunTag("outcome", "completed")])
     assert store.requests == []
-    batches.flush("a")
-    batches.flush("a")
-    assert store.requests == [
-        ("run", ["error", "loss", "beta", "outcome"], {"outcome": "completed"})
-    ]
+    batch.flush()
+    batch.flush()
+    ((run_id, names, (tag,)),) = store.requests
+    assert (run_id, names) == ("run", ["error", "loss", "beta"])
+    assert (tag.key, tag.value) == ("outcome", "completed")
 
 
 def test_no_request_holds_more_than_mlflow_takes():
     store = Store()
-    batches = TrialBatches(store)
+    batch = RunBatch(store)
     for step in range(30):
-        batches.add("a", "run", metrics=[metric(f"m{i}", step) for i in range(100)])
-        batches.add("a", "run", params=[Param(f"p{step}-{i}", "1") for i in range(30)])
-    batches.flush("a")
-    assert all(len(names) <= 1000 for _, names, _ in store.requests)
-    params = [sum(name.startswith("p") for name in names) for _, names, _ in store.requests]
-    assert max(params) <= 100 and sum(params) == 900
-    assert sum(len(names) for _, names, _ in store.requests) == 30 * 100 + 900
+        batch.add("run", metrics=metrics([f"m{i}" for i in range(100)], step))
+        batch.add("run", params=[Param(f"p{step}-{i}", "1") for i in range(30)])
+        batch.add("run", tags=[RunTag(f"t{step}-{i}", "1") for i in range(9)])
+    batch.flush()
+    for _, names, tags in store.requests:
+        assert len(names) + len(tags) <= 1000 and len(tags) <= 100
+        assert sum(name.startswith("p") for name in names) <= 100
+    assert sum(len(names) for _, names, _ in store.requests) == 30 * (100 + 30)
+    assert sum(len(tags) for _, _, tags in store.requests) == 30 * 9
 
 
-def test_another_run_of_the_trial_is_written_apart():
+def test_another_run_is_written_apart():
     store = Store()
-    batches = TrialBatches(store)
-    batches.add("a", "old", tags=[RunTag("role", "superseded")])
-    batches.add("a", "new", params=[Param("beta", "0.5")])
-    batches.flush("a")
+    batch = RunBatch(store)
+    batch.add("old", tags=[RunTag("role", "superseded")])
+    batch.add("new", params=[Param("beta", "0.5")])
+    batch.flush()
     assert [run_id for run_id, _, _ in store.requests] == ["old", "new"]
-
-
-def test_what_is_refused_takes_nothing_else_along():
-    store = Store(refused="bad")
-    batches = TrialBatches(store)
-    for kind, name in (("begin", "good"), ("epochs", "bad"), ("end", "error")):
-        batches.note_kind("a", kind)
-        batches.add("a", "run", metrics=[metric(name)])
-    with pytest.raises(MlflowException, match="not bad"):
-        batches.flush("a")
-    assert batches.give_up("a") == ["epochs"]
-    assert [names for _, names, _ in store.requests] == [["good"], ["error"]]
-    batches.flush("a")
-    assert len(store.requests) == 2
-
-
-def test_what_a_store_that_is_away_has_not_taken_is_written_later():
-    store = Store(away=1)
-    batches = TrialBatches(store)
-    batches.add("a", "run", params=[Param("beta", "0.5")])
-    batches.add("a", "run", metrics=[metric("error")])
-    with pytest.raises(MlflowException):
-        batches.flush("a")
-    batches.add("a", "run", metrics=[metric("error")])  # as an entry that is written again does
-    batches.flush("a")
-    assert [names for _, names, _ in store.requests] == [["error", "beta"]]
