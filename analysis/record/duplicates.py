@@ -7,7 +7,7 @@ deleted, trained again and restored.
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from analysis.record.names import COMPLETED, DIVERGED, OUTCOME, SCALE, TRIAL_KEY
 
@@ -15,19 +15,23 @@ log = logging.getLogger(__name__)
 
 
 class RunState(Protocol):
-    """What tells runs of one trial apart."""
+    """What tells runs of one trial apart.
+
+    MLflow's are properties of a class of its own, which mypy takes for values once they come from
+    its cache; so nothing narrower than Any fits both.
+    """
 
     @property
-    def run_id(self) -> str:
-        """The run's id."""
+    def run_id(self) -> Any:
+        """The run's id, a text."""
 
     @property
-    def status(self) -> str:
+    def status(self) -> Any:
         """MLflow's word for it."""
 
     @property
-    def start_time(self) -> int:
-        """Milliseconds since 1970."""
+    def start_time(self) -> Any:
+        """Milliseconds since 1970, a whole number."""
 
 
 class RunTags(Protocol):
