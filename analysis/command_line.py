@@ -167,6 +167,9 @@ def _nearest(word: str, known: Sequence[str]) -> str:
     The dashes of flags, in which all are alike, do not count.
     """
     bare, by_bare = word.lstrip("-"), {each.lstrip("-"): each for each in known}
+    swapped = [each for each in by_bare if sorted(each) == sorted(bare)]
+    if swapped and len(bare) > SHORT:  # "lsit" is `list`, though `site` has as much of it in order
+        return by_bare[swapped[0]]
     cutoff = CLOSE_IF_SHORT if len(bare) <= SHORT else CLOSE
     near = difflib.get_close_matches(bare, by_bare, n=1, cutoff=cutoff)
     return by_bare[near[0]] if near else ""

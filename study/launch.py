@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.command_line import CommandParser
+from analysis.command_line import CommandParser, command_name
 from analysis.json_documents import print_document, refusal_document
 from analysis.record.collector import collector_at_rest, wake_collector
 from analysis.terminal import guards_output, keep_output_in, print_error
@@ -53,7 +53,8 @@ def _run_command(arguments: Sequence[str] | None) -> int:
     except (BudgetFlagError, ProfileFileError, StudyFileError) as error:
         return _print_refusal(str(error), options)
     except KeyboardInterrupt:  # not while trials run: then they are asked to save themselves
-        print(signals.GOING_ON, end="", file=sys.stderr)
+        said = "Interrupted.\n" if options.plan else signals.GOING_ON
+        print(said, end="", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -104,7 +105,8 @@ def _announce_and_launch(
     try:
         return _launch_study(study, options, console, given=given, profile=profile)
     except StudyHeldError as error:
-        return _print_refusal(f"{study.source}: {error}", options)
+        ends = f"{command_name('study.stop')} {study.name}"
+        return _print_refusal(f"{study.source}: {error}: wait, or end it by `{ends}`", options)
 
 
 def _launch_study(
@@ -188,6 +190,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", metavar="NAME", help=f"a scale of the file ({DEFAULT_SCALE})")
     parser.add_argument(
         "--set",
+        type=_override,
         metavar="PATH=VALUE",
         action="append",
         default=[],
@@ -237,6 +240,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="print one JSON document on the standard output, all words on the other",
     )
     return parser
+
+
+def _override(text: str) -> str:
+    """Return what `--set` was given, or refuse it where it has no value."""
+    if "=" not in text:
+        raise argparse.ArgumentTypeError(f"`{text}` has no value: write PATH=VALUE, as in {text}=5")
+    return text
 
 
 def _print_refusal(message: str, options: argparse.Namespace) -> int:

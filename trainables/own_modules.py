@@ -74,7 +74,12 @@ def find_file(file: Path) -> OwnModule:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise OwnComponentError(f"{file}: cannot be read: {reason}") from error
+        # Late: with pydantic, which whoever reads sources alone need not load.
+        from trainables.settings import nearest_word
+
+        beside = file.parent.glob(f"*{file.suffix}") if file.parent.is_dir() else ()
+        near = "" if file.exists() else nearest_word(file.name, sorted(f.name for f in beside))
+        raise OwnComponentError(f"{file}: cannot be read: {reason}{near}") from error
     return OwnModule(f"{FILE_PREFIX}{file.stem}", str(file.absolute()), _hash(text.encode()), text)
 
 

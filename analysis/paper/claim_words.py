@@ -222,9 +222,9 @@ def _comparison_row(
 def _grid_notes(judged: JudgedClaim) -> Iterator[str]:
     yield (
         "Differences of the test error in points, paired by seed; below 0 the first errs less. "
-        "Each interval is for itself; p is the paired t's, two-sided, and corrected by Holm "
-        "over all comparisons of the table. The order of two methods is shown at 5% over the pairs "
-        "of its case."
+        "Each interval holds by itself with 95%; p is the paired t's, two-sided, and corrected by "
+        "Holm over all comparisons of the table. The order of two methods is shown at 5% over the "
+        "pairs of its case."
     )
     if judged.looks:
         yield (

@@ -34,6 +34,7 @@ from analysis.tables.code_remarks import code_remarks
 from analysis.tables.csv_rendering import to_csv
 from analysis.tables.display_names import display_name, number_text, setting_value_text
 from analysis.tables.fitting import without_advice, without_blank_columns
+from analysis.tables.next_look import foresee_next_look
 from analysis.tables.part_effects import effect_grid
 from analysis.tables.printed import setting_text
 from analysis.tables.race import race_of_search
@@ -169,7 +170,10 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
         reference = f"best, {best}" if tied == 1 else f"first of {tied} that are best, {best}"
         reference = "best of its data set" if several else reference
         found["against-best"] = paired.contrast_grid(
-            material.contrasts, title=f"Minus the {reference}", test=material.test
+            material.contrasts,
+            title=f"Minus the {reference}",
+            test=material.test,
+            chosen_by=material.objective,
         )
     if material.compared:
         assert material.layout is not None  # what is compared has a layout
@@ -182,8 +186,11 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
 
 
 def _table_remarks(material: ReportMaterial) -> list[str]:
-    raced = material.race.sentences if material.race else ()
-    return [*raced, *material.sensitivity.sentences]
+    info, raced = material.info, material.race.sentences if material.race else ()
+    asks = info.selects and not material.race and len(info.objectives) == 1
+    about = material.frame, material.table, material.objective, info.looks_at
+    told = foresee_next_look(*about) if asks else None
+    return [*raced, *material.sensitivity.sentences, *([told.remark] if told else [])]
 
 
 def _objectives(material: ReportMaterial) -> list[str]:

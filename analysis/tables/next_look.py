@@ -33,6 +33,11 @@ class NextLook:
     """What these seeds cost."""
     sentence: str
 
+    @property
+    def remark(self) -> str:
+        """Return the sentence as it stands among others."""
+        return f"{self.sentence[0].upper()}{self.sentence[1:]}."
+
 
 def foresee_next_look(
     frame: pd.DataFrame, table: pd.DataFrame, objective: str, looks: Sequence[int]

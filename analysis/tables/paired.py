@@ -136,9 +136,20 @@ def contrasts_with_best(
 
 
 def contrast_grid(
-    contrasts: Sequence[PairedContrast], *, title: str, test: str = TEST_ERROR_LAST
+    contrasts: Sequence[PairedContrast],
+    *,
+    title: str,
+    test: str = TEST_ERROR_LAST,
+    chosen_by: str = "",
 ) -> TableGrid:
-    """Return the contrasts as a table to be printed."""
+    """Return the contrasts as a table to be printed.
+
+    Args:
+        contrasts: its rows.
+        title: of the table.
+        test: the metric that the differences are of.
+        chosen_by: the metric by which the best is chosen and others are excluded.
+    """
     rows = [
         [
             TableCell(contrast.name),
@@ -159,6 +170,11 @@ def contrast_grid(
         f"Differences of {display_name(test)}, paired by seed. {_how_judged(looks)}",
         *(f"{caution[0].upper()}{caution[1:]}." for caution in cautions),
     ]
+    if chosen_by not in ("", test):
+        notes.append(
+            f"Which may be the best is told by {display_name(chosen_by)}, on other images: the two "
+            "may tell apart different configurations."
+        )
     return TableGrid(
         title=title,
         header=HEADER,
@@ -178,8 +194,8 @@ def _how_judged(looks: Sequence[int]) -> str:
             f"the exact sign-flip test is. Both tests are two-sided; {corrected}"
         )
     return (
-        f"Each interval beside a mean is for itself; {together}. The paired t-test is exact for "
-        "normal differences, the sign-flip test for symmetric ones; both are two-sided; "
+        f"Each interval beside a mean holds by itself with 95%; {together}. The paired t-test is "
+        "exact for normal differences, the sign-flip test for symmetric ones; both are two-sided; "
         f"{corrected}"
     )
 

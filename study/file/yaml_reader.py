@@ -55,7 +55,8 @@ KINDS: dict[str, tuple[type, ...]] = {
 }
 MERGE_KEY = "<<"
 REMEDIES = {
-    "mapping values are not allowed": "a text with `: ` in it needs quotes",
+    "mapping values are not allowed": "a text with `: ` in it needs quotes, and a line that "
+    "is no part of the one before must not be indented deeper",
     "cannot start any token": "a text that begins so needs quotes",
 }
 """What to do, by what PyYAML says."""

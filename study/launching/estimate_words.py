@@ -39,7 +39,10 @@ def estimate_lines(
         ("measured by", "; ".join(found.basis)),
     ]
     if not gpu and max(shares) > 0:
-        lines.append(("no GPU here", "the figures are of this machine's CPU, not of a GPU"))
+        said = "the figures are of this machine's CPU, not of a GPU"
+        if wall is None:
+            said += "; where there is none, --set resources.gpus=0 trains on CPUs"
+        lines.append(("no GPU here", said))
     if study.search.early_stopping is not None:
         lines.append(
             ("assumed", f"no trial is stopped early ({study.search.early_stopping.name} may save)")
@@ -87,7 +90,8 @@ def _memory_lines(found: StudyEstimate, *, gpu: bool) -> list[tuple[str, str]]:
 
 def _show_hours(seconds: float) -> str:
     hours = seconds / 3600
-    return f"{hours:.3f}" if hours < 0.1 else f"{hours:,.1f}"
+    digits = 1 if hours >= 0.1 else 3 if hours >= 0.001 else 5
+    return f"{hours:,.{digits}f}"
 
 
 def _hours_range(hours: float) -> str:

@@ -51,7 +51,7 @@ def more_seeds(
     if found is None:
         return []
     if not found.more:
-        launch.say(f"{found.sentence[0].upper()}{found.sentence[1:]}.")
+        launch.say(found.remark)
         return []
     command = f"{bare} --set search.seeds={len(search.seed_list) + found.more}"
     return [(command, found.sentence)]

@@ -117,6 +117,12 @@ def test_the_page_leads_to_the_table_of_trials_in_mlflow(here):
     assert "/runs?workflowType=machine_learning&amp;viewStateShareKey=quick" in page
 
 
+def test_the_page_says_what_more_seeds_would_tell(here):
+    run("beta", "--no-attach")
+    said = "The best is told from the next, and more seeds are not needed for that."
+    assert said in text_of(here / "reports" / "beta-quick")
+
+
 def test_an_unknown_study_is_exit_2_with_the_nearest_name(here, capsys):
     assert report.main(["betta"]) == 2
     assert "did you mean `beta`?" in capsys.readouterr().err

@@ -71,6 +71,8 @@ def test_help_fits_the_terminal_and_has_no_marks_of_its_source(name, columns, ca
         (["doctor", "--only", "gpuu"], "gpu"),
         (["site", "x", "--hlep"], "--help"),
         (["launch", "beta", "-plan"], "--plan"),
+        (["lsit"], "list"),
+        (["list", "--jsno"], "--json"),
         (["launch", "beta", "-st"], "--set"),
     ],
 )
@@ -87,6 +89,12 @@ def test_a_word_that_is_like_none_is_told_without_a_guess(command, flag, capsys)
     with pytest.raises(SystemExit):
         cli.main([command, "beta", flag])
     assert "did you mean" not in capsys.readouterr().err
+
+
+def test_a_setting_without_a_value_is_told_how_it_is_written(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["launch", "beta", "--set", "search.seeds", "5"])
+    assert "write PATH=VALUE, as in search.seeds=5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

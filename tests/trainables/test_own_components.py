@@ -265,3 +265,11 @@ def test_a_broken_installed_component_harms_no_other(installed, name, value, sai
     assert named == name and said in reason
     know_only(found)
     assert networks.build("lenet", num_classes=2)
+
+
+def test_a_file_that_is_not_there_is_told_with_the_nearest_that_is(tmp_path):
+    (tmp_path / "methods.py").write_text("")
+    with pytest.raises(OwnComponentError, match=r"No such file.*; did you mean `methods.py`\?"):
+        find_file(tmp_path / "method.py")
+    with pytest.raises(OwnComponentError, match=r"No such file or directory$"):
+        find_file(tmp_path / "nowhere" / "method.py")
