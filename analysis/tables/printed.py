@@ -95,7 +95,7 @@ def configuration_grid(
     several = data_sets(table).nunique() > 1
     explained = {}
     if len(table) > 1 and any(table[f"{name}_low"].notna().any() for name in metrics):
-        explained[INTERVAL] = "Each interval holds by itself with 95%."
+        explained[INTERVAL] = "Each 95% interval stands alone."
     if marked:
         cases = cases_of(table, factors).nunique() > 1
         group = "data set" if several and selects else "case" if cases and not selects else ""

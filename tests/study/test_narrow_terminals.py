@@ -81,7 +81,7 @@ def test_what_the_table_leaves_out_is_said_and_intervals_go_first():
 @pytest.mark.parametrize("width", [50, 80])
 def test_a_note_goes_with_the_column_that_it_explains(width):
     grid, text = the_grid(), fit_text(the_grid(), width)
-    assert "Each interval holds by itself with 95%." in fit_text(grid, 200)
+    assert "Each 95% interval stands alone." in fit_text(grid, 200)
     assert "Each 95%" not in text
     narrow = fit_text(grid, 30)
     assert "may be best" in narrow.partition("Left out")[2]
