@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -186,7 +187,8 @@ def test_start_trials_and_end_are_parted_at_the_first_beginning_and_the_last_end
     assert names_in(document, "trials") & WORK == {"work_meanwhile"}
     assert names_in(document, "end") & WORK == {"work_afterwards"}
     assert "https://www.speedscope.app" in told[0]
-    assert sum("100%" in line for line in told) == 3
+    # Nearly all, for the sampler itself may be seen once.
+    assert sum(int(share) > 80 for line in told for share in re.findall(r"(\d+)%", line)) == 3
 
 
 def test_what_lies_between_two_trials_is_no_end(profile):
