@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.benchmarks import waits
 from tests.benchmarks.table import Figure
 from tests.benchmarks.timing import in_turn, ratios, spread
 
@@ -44,3 +45,8 @@ def test_a_figure_says_whether_it_meets_its_bar(value, better, verdict):
     figure = Figure(what="rate", value=value, bar=2.2, stretch=stretch, better=better)
     assert figure.verdict == verdict
     assert f"| {verdict} |" in figure.row()
+
+
+def test_a_wait_is_a_row_that_is_better_the_shorter_it_is():
+    assert waits.wait_row("the study", [40.0, 44.0, 50.0], bar=45).verdict == "met"
+    assert "missed" in waits.wait_row("the study", [50.0], bar=45).verdict

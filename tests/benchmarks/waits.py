@@ -63,11 +63,11 @@ def quick_study(*, repeats: int, epochs: int, seeds: int) -> str:
         f"`{STUDY}`, 9 configurations x {seeds} seeds of {epochs} epochs, in an empty folder, in "
         "turn with a Ray Tune grid of as many trials (plain PyTorch loop, stock MLflow callback).",
         [
-            _wait("from the command to the first trial's begin", starts, bar=8, stretch=6),
-            _wait("from the last trial's end to the prompt", ends, bar=1.5, stretch=1),
-            _wait("the study", [one.seconds for one in ours], bar=45, stretch=38),
-            _wait("of a processor", [o.cpu_seconds for o in ours]),
-            _wait("Ray Tune alone", [p.seconds for p in plain]),
+            wait_row("from the command to the first trial's begin", starts, bar=8, stretch=6),
+            wait_row("from the last trial's end to the prompt", ends, bar=1.5, stretch=1),
+            wait_row("the study", [one.seconds for one in ours], bar=45, stretch=38),
+            wait_row("of a processor", [o.cpu_seconds for o in ours]),
+            wait_row("Ray Tune alone", [p.seconds for p in plain]),
             Figure(
                 what="Ray Tune alone, against the study", value=spread(faster), bar=3, stretch=4
             ),
@@ -92,20 +92,22 @@ def finished_study(trials: int, *, repeats: int) -> str:
         f"A finished study of {trials:,} trials",
         "Trials of one step each, on record in a SQLite file.",
         [
-            _wait("launch with nothing to do", [one.seconds for one in again], bar=3, stretch=2),
-            _wait("of a processor", [o.cpu_seconds for o in again]),
-            _wait("report", [one.seconds for one in reports], bar=10, stretch=5),
-            _wait("of a processor", [o.cpu_seconds for o in reports]),
+            wait_row("launch with nothing to do", [one.seconds for one in again], bar=3, stretch=2),
+            wait_row("of a processor", [o.cpu_seconds for o in again]),
+            wait_row("report", [one.seconds for one in reports], bar=10, stretch=5),
+            wait_row("of a processor", [o.cpu_seconds for o in reports]),
             Figure(what="size of the report", value=written, unit="MB", bar=1.5, better="less"),
         ],
     )
 
 
-def _wait(
+def wait_row(
     what: str, seconds: Sequence[float], *, bar: float | None = None, stretch: float | None = None
 ) -> Figure:
     """Return the row of a wait: the shorter the better."""
-    return Figure(what, spread(seconds), unit="s", bar=bar, stretch=stretch, better="less")
+    return Figure(
+        what=what, value=spread(seconds), unit="s", bar=bar, stretch=stretch, better="less"
+    )
 
 
 def run_command(command: Sequence[str], folder: Path, *, uri: str = "") -> Wait:
