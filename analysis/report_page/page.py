@@ -173,7 +173,7 @@ def report_grids(material: ReportMaterial) -> dict[str, TableGrid]:
             material.contrasts,
             title=f"Minus the {reference}",
             test=material.test,
-            chosen_by=material.objective,
+            chosen_by=material.objective if material.info.selects else "",
         )
     if material.compared:
         assert material.layout is not None  # what is compared has a layout

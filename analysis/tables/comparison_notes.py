@@ -5,12 +5,7 @@ from itertools import product
 
 from analysis.record.code_details import code_differences
 from analysis.record.names import DATA_FINGERPRINT, DATASET_NAME, NETWORK_NAME, REGULARIZER_NAME
-from analysis.tables.alike import (
-    ComparedStudy,
-    Counterparts,
-    find_counterparts,
-    settings_key,
-)
+from analysis.tables.alike import ComparedStudy, Counterparts, find_counterparts
 from analysis.tables.configurations import hashable_value
 
 DATASET = "dataset."
@@ -51,9 +46,7 @@ def _code_warnings(
             filter(None, pair.reference.codes), filter(None, pair.other.codes)
         ):
             found = code_differences(one, other, known)
-            if found is None and settings_key(pair.reference, COMPONENTS) == settings_key(
-                pair.other, COMPONENTS
-            ):
+            if found is None and pair.agree_in(COMPONENTS):
                 found = ("what the digests stand for is not on record",)
             if found:
                 apart[pair.name] = None

@@ -136,13 +136,7 @@ def _differing_settings(
         {str(n) for p in pairs for row in (p.reference, p.other) for n in row.settings.index}
     )
     differing = [
-        name
-        for name in names
-        if "." in name
-        and any(
-            settings_key(pair.reference, [name]) != settings_key(pair.other, [name])
-            for pair in pairs
-        )
+        name for name in names if "." in name and not all(pair.agree_in([name]) for pair in pairs)
     ]
     rows = [
         [TableCell(display_name(name)), *(TableCell(_values_of(entry, name)) for entry in entries)]

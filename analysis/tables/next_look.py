@@ -14,6 +14,7 @@ from analysis.statistics.pairs import Booleans, Floats
 from analysis.statistics.prediction import probability_decided, seeds_to_decide
 from analysis.statistics.repeated_pairs import difference_over_looks
 from analysis.tables.configurations import by_seed, data_sets
+from analysis.tables.display_names import with_capital
 from analysis.tables.feasibility import feasible_rows
 from analysis.tables.test_images import error_step
 
@@ -36,7 +37,7 @@ class NextLook:
     @property
     def remark(self) -> str:
         """Return the sentence as it stands among others."""
-        return f"{self.sentence[0].upper()}{self.sentence[1:]}."
+        return f"{with_capital(self.sentence)}."
 
 
 def foresee_next_look(

@@ -16,7 +16,7 @@ from analysis.statistics.summary import (
     t_interval,
 )
 from analysis.tables.configurations import by_seed, data_sets, errors_by_seed
-from analysis.tables.display_names import display_name, number_text
+from analysis.tables.display_names import display_name, number_text, with_capital
 from analysis.tables.feasibility import feasible_rows
 from analysis.tables.printed import interval_text, setting_text
 from analysis.tables.rendering import INTERVAL, TableCell, TableGrid
@@ -168,11 +168,11 @@ def contrast_grid(
     looks = max((contrast.paired.looks for contrast in contrasts), key=len, default=())
     notes = [
         f"Differences of {display_name(test)}, paired by seed. {_how_judged(looks)}",
-        *(f"{caution[0].upper()}{caution[1:]}." for caution in cautions),
+        *(f"{with_capital(caution)}." for caution in cautions),
     ]
     if chosen_by not in ("", test):
         notes.append(
-            f"Which may be the best is told by {display_name(chosen_by)}, on other images: the two "
+            f"Which may be the best is told by {display_name(chosen_by)}, another metric: the two "
             "may tell apart different configurations."
         )
     return TableGrid(

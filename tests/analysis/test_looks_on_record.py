@@ -90,10 +90,10 @@ def test_the_table_against_the_best_says_where_another_metric_chooses():
     frame = frame_of([10.0, 10.3, 10.1, 10.2, 10.4], [11.0, 11.2, 11.3, 11.0, 11.1])
     contrasts = contrasts_with_best(frame, over_configurations(frame, FACTORS), FACTORS)
     (*_, said) = contrast_grid(contrasts, title="", chosen_by="validation_error").notes
-    assert said.startswith("Which may be the best is told by validation error, on other images")
+    assert said.startswith("Which may be the best is told by validation error, another metric")
     for chosen_by in ("", "test_error_last"):
         notes = contrast_grid(contrasts, title="", chosen_by=chosen_by).notes
-        assert not any("other images" in note for note in notes)
+        assert not any("another metric" in note for note in notes)
 
 
 # The next look
