@@ -20,7 +20,7 @@ from analysis.figures.model import (
     PointMarks,
 )
 from analysis.record.names import CONFIGURATION, DATASET_NAME, SEED
-from analysis.tables.configurations import completed_trials, hashable_value
+from analysis.tables.configurations import hashable_value
 from analysis.tables.display_names import (
     axis_name,
     display_name,
@@ -29,6 +29,7 @@ from analysis.tables.display_names import (
 )
 from analysis.tables.numeric_factors import is_logarithmic, is_numeric
 from analysis.tables.printed import setting_text
+from analysis.tables.seed_values import completed_trials
 from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
 DODGE = 0.12

@@ -30,8 +30,8 @@ from analysis.statistics.claims import ClaimVerdict
 from analysis.statistics.looks import present_share
 from analysis.statistics.pairs import Floats, resolution_of
 from analysis.statistics.published import PublishedCell, welch_half_width
-from analysis.tables.configurations import errors_by_seed
 from analysis.tables.display_names import SYMBOLS
+from analysis.tables.seed_values import errors_by_seed
 from analysis.tables.test_images import error_step
 from trainables.metrics import TEST_ERROR_LAST
 

@@ -13,7 +13,8 @@ from analysis.paper.open_questions import Case, OpenQuestion
 from analysis.paper.reproduction import first_trials
 from analysis.record.names import CONFIGURATION, DATASET_NAME, NETWORK_NAME, OUTCOME
 from analysis.statistics.pairs import Floats
-from analysis.tables.configurations import LOST, by_seed
+from analysis.tables.configurations import LOST
+from analysis.tables.seed_values import by_seed
 
 SUBJECT = "lamix"
 MARGINS_FROM = "table1"

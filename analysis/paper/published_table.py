@@ -18,8 +18,9 @@ from analysis.paper.table_rows import PLAIN_MARGIN, ClaimKind, MethodClaim, Meth
 from analysis.record.names import CONFIGURATION, DATASET_NAME, NETWORK_NAME, OUTCOME
 from analysis.statistics.pairs import RESOLUTION
 from analysis.statistics.published import CellMargin, PublishedCell, equivalence_margin
-from analysis.tables.configurations import LOST, by_seed, hashable_value
+from analysis.tables.configurations import LOST, hashable_value
 from analysis.tables.display_names import display_name
+from analysis.tables.seed_values import by_seed
 from analysis.tables.test_images import image_share
 
 

@@ -24,7 +24,8 @@ from analysis.paper.verdict import CellJudgement, Verdict, judge_values
 from analysis.record.names import CONFIGURATION, OUTCOME, PRECISION
 from analysis.statistics.published import CellMargin, PublishedCell
 from analysis.statistics.summary import SeedSummary, summarise_seeds
-from analysis.tables.configurations import LOST, by_seed, completed_trials, hashable_value
+from analysis.tables.configurations import LOST, hashable_value
+from analysis.tables.seed_values import by_seed, completed_trials
 from trainables.metrics import TEST_ERROR_LAST, TEST_ERRORS
 
 PAPER_SCALE = "paper"

@@ -23,8 +23,9 @@ from analysis.paper.comparable import (
 from analysis.paper.methods import method_of
 from analysis.paper.reproduction import first_trials
 from analysis.record.names import CONFIGURATION, DATASET_NAME, NETWORK_NAME, OUTCOME
-from analysis.tables.configurations import LOST, by_seed, hashable_value, settings_of
+from analysis.tables.configurations import LOST, hashable_value, settings_of
 from analysis.tables.printed import setting_text
+from analysis.tables.seed_values import by_seed
 from analysis.tables.test_images import image_share
 from trainables.metrics import TEST_ERROR_LAST
 

@@ -29,7 +29,7 @@ from analysis.record.names import (
     SEED,
 )
 from analysis.report_page.gather import ReportMaterial
-from analysis.tables import configurations, paired, printed, rendering
+from analysis.tables import configurations, paired, printed, rendering, seed_values
 from analysis.tables.code_remarks import code_remarks
 from analysis.tables.csv_rendering import to_csv
 from analysis.tables.display_names import display_name, number_text, setting_value_text
@@ -210,7 +210,7 @@ def _write_table(folder: Path, name: str, grid: TableGrid, *, label: str) -> Non
 
 def _fact_lines(material: ReportMaterial) -> list[tuple[str, str]]:
     frame, info = material.frame, material.info
-    done = len(configurations.completed_trials(frame))
+    done = len(seed_values.completed_trials(frame))
     facts = [
         ("configurations", f"{len(material.table):,}"),
         ("trials run in full", f"{done:,} of {len(frame):,}"),

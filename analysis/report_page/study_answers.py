@@ -22,9 +22,9 @@ from analysis.paper.readings import (
 from analysis.paper.table_claims import JudgedClaim
 from analysis.record.names import PRECISION
 from analysis.tables.code_remarks import code_remarks
-from analysis.tables.configurations import completed_trials
 from analysis.tables.display_names import display_name
 from analysis.tables.part_words import parts_sentence
+from analysis.tables.seed_values import completed_trials
 from trainables.metrics import TEST_ERROR_BEST, TEST_ERROR_LAST
 
 PAPERS_PRECISION = "fp32"

@@ -17,7 +17,7 @@ from analysis.record.names import CONFIGURATION, EVALUATION, SEED, TRIAL_KEY, WE
 from analysis.robustness.grids import corruption_grid, robustness_grid, severity_grid
 from analysis.robustness.scores import RobustnessRecord, read_record, write_record
 from analysis.robustness.worker import RobustnessWorker, WorkerEndedError
-from analysis.tables import configurations
+from analysis.tables import configurations, seed_values
 from analysis.tables.csv_rendering import to_csv
 from analysis.tables.fitting import fit_text
 from analysis.tables.rendering import to_markdown
@@ -80,7 +80,7 @@ def evaluate_study(
         NothingToEvaluateError: if no trial has kept its weights.
     """
     info = trials.study_info(study, scale, tracking_uri)
-    frame = configurations.completed_trials(trials.load(study, info.scale, tracking_uri))
+    frame = seed_values.completed_trials(trials.load(study, info.scale, tracking_uri))
     found = StudyRobustness(info, frame)
     todo: list[tuple[pd.Series[Any], Path]] = []
     for _, trial in frame.iterrows():

@@ -15,10 +15,11 @@ from analysis.tables import configurations
 from analysis.tables.alike import ComparedConfiguration, ComparedStudy
 from analysis.tables.code_remarks import code_remarks
 from analysis.tables.comparison_notes import comparison_notes
-from analysis.tables.configurations import by_seed, completed_trials, data_sets
+from analysis.tables.configurations import data_sets
 from analysis.tables.display_names import display_name
 from analysis.tables.feasibility import none_feasible_sentence
 from analysis.tables.printed import setting_text
+from analysis.tables.seed_values import by_seed, completed_trials
 from analysis.tables.study_table import load_study_table
 from analysis.trials import StudyInfo, UnknownStudyError
 from trainables.metrics import TEST_ERROR_LAST

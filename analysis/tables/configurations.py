@@ -10,12 +10,12 @@ Works on the frame of `analysis.trials.load` and reads nothing. It loads quickly
 prints its table through it: keep plotting and statsmodels out.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from analysis.record.names import (
     COMPLETED,
@@ -25,18 +25,20 @@ from analysis.record.names import (
     DIVERGED,
     FAILED,
     OUTCOME,
-    SEED,
     STOPPED_EARLY,
 )
 from analysis.statistics.best_set import best_set
 from analysis.statistics.looks import present_share
 from analysis.statistics.summary import summarise_seeds
 from analysis.tables.feasibility import INFEASIBLE, Bounds, feasible_rows, violated_bounds
+from analysis.tables.seed_values import errors_by_seed, one_per_seed
 from analysis.tables.test_images import error_step
 from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
 LOST = (DIVERGED, FAILED)
 """Outcomes after which a trial has no number and will not get one."""
+ENDED_SHORT = (STOPPED_EARLY, *LOST)
+"""Outcomes of trials that have ended without a number at full length."""
 PARTS = ("n", "mean", "sd", "low", "high")
 MAY_BE_BEST = "may_be_best"
 """The column that tells which configurations are not excluded as the best of their data set."""
@@ -122,10 +124,7 @@ def over_configurations(
     """
     objectives = [objective] if isinstance(objective, str) else list(objective)
     metrics = list(dict.fromkeys([*objectives, test]))
-    rows = [
-        _configuration_row(str(key), trials, factors, metrics, objectives, constraints)
-        for key, trials in frame.groupby(CONFIGURATION, sort=False)
-    ]
+    rows = _configuration_rows(frame, factors, metrics, objectives, constraints)
     bounded = [INFEASIBLE] if constraints else []
     table = pd.DataFrame(rows, columns=[*_table_columns(factors, metrics), *bounded])
     table["best"] = False
@@ -159,39 +158,11 @@ def cases_of(table: pd.DataFrame, factors: Sequence[str]) -> "pd.Series[Any]":
     return pd.Series(keys, index=table.index, dtype=object)
 
 
-def errors_by_seed(
-    frame: pd.DataFrame, configurations: Sequence[str], metric: str
-) -> NDArray[np.float64]:
-    """Return a metric of completed trials: a row per configuration, a column per seed, NaN gaps."""
-    values = [by_seed(frame, key, metric) for key in configurations]
-    seeds = sorted({seed for row in values for seed in row.index})
-    matrix = np.full((len(values), len(seeds)), np.nan)
-    for i, row in enumerate(values):
-        matrix[i] = row.reindex(seeds).to_numpy(dtype=float)
-    return matrix
-
-
 def data_sets(table: pd.DataFrame) -> "pd.Series[Any]":
     """Return the data set of each configuration; errors on different ones are not compared."""
     if DATASET_NAME in table:
         return table[DATASET_NAME].astype(str)
     return pd.Series([""] * len(table), index=table.index, dtype=object)
-
-
-def by_seed(frame: pd.DataFrame, configuration: str, metric: str) -> "pd.Series[Any]":
-    """Return a metric of a configuration's completed trials, indexed by seed."""
-    chosen = completed_trials(frame[frame[CONFIGURATION] == configuration])
-    if metric not in chosen:
-        return pd.Series(dtype=float)
-    values = chosen.drop_duplicates(SEED, keep="last").set_index(SEED)[metric]
-    return values.astype(float).dropna()
-
-
-def completed_trials(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials that ran in full."""
-    if OUTCOME not in frame:
-        return frame.iloc[:0]
-    return frame[frame[OUTCOME] == COMPLETED]
 
 
 def hashable_value(value: Any) -> Hashable:
@@ -219,35 +190,55 @@ def _is_implied(frame: pd.DataFrame, name: str, varied: Sequence[str]) -> bool:
     return bool((values.nunique(dropna=False) == 1).all())
 
 
-def _configuration_row(
-    key: str,
-    trials: pd.DataFrame,
+def _configuration_rows(
+    frame: pd.DataFrame,
     factors: Sequence[str],
     metrics: Sequence[str],
     objectives: Sequence[str],
     constraints: Bounds,
-) -> dict[str, Any]:
-    outcomes = trials[OUTCOME] if OUTCOME in trials else pd.Series([None] * len(trials))
-    # One number per seed: a trial on record twice would count for two.
-    full = completed_trials(trials).drop_duplicates(SEED, keep="last")
+) -> Iterator[dict[str, Any]]:
+    """Yield what is known of each configuration, in the order in which they first appear."""
+    full = one_per_seed(frame, ["run_id", *metrics, *(bound["metric"] for bound in constraints)])
     if all(name in full for name in objectives):
         full = full.dropna(subset=list(objectives))
-    row: dict[str, Any] = {CONFIGURATION: key}
-    row.update({name: trials[name].iloc[0] if name in trials else None for name in factors})
+    places = full.groupby(CONFIGURATION, sort=False).indices
+    outcomes: dict[str, Counter[Any]] = defaultdict(Counter)
+    ended = frame[OUTCOME] if OUTCOME in frame else [None] * len(frame)
+    for key, outcome in zip(frame[CONFIGURATION], ended, strict=True):
+        outcomes[key][outcome] += 1
+    columns = [CONFIGURATION, *(name for name in factors if name in frame)]
+    settings = frame.loc[frame[CONFIGURATION].notna(), columns].drop_duplicates(CONFIGURATION)
+    for values in settings.itertuples(index=False, name=None):
+        known = dict(zip(columns, values, strict=True))
+        reached = full.iloc[places.get(values[0], [])]
+        yield {
+            CONFIGURATION: str(values[0]),
+            **{name: known.get(name) for name in factors},
+            **_summaries(reached, metrics),
+            "n": len(reached),
+            **_counts(outcomes[values[0]]),
+            "run_ids": tuple(reached["run_id"]) if "run_id" in reached else (),
+            INFEASIBLE: violated_bounds(reached, constraints),
+        }
+
+
+def _counts(outcomes: "Counter[Any]") -> dict[str, int]:
+    """Return how many trials there are, and how many of each outcome but the completed ones."""
+    short = {name: outcomes[name] for name in ENDED_SHORT}
+    trials = outcomes.total()
+    unfinished = trials - outcomes[COMPLETED] - sum(short.values())
+    return {"trials": trials, **short, "unfinished": unfinished}
+
+
+def _summaries(reached: pd.DataFrame, metrics: Sequence[str]) -> dict[str, float]:
+    """Return the parts of the summary of each metric."""
+    summaries: dict[str, float] = {}
     for name in metrics:
-        values = full[name].astype(float).dropna() if name in full else pd.Series(dtype=float)
+        values = reached[name].astype(float).dropna() if name in reached else ()
         errors = description_of(name).unit == PERCENT
         summary = summarise_seeds(values, method="log-odds" if errors else "t")
-        row.update({f"{name}_{part}": getattr(summary, part) for part in PARTS})
-    known = [COMPLETED, STOPPED_EARLY, *LOST]
-    return row | {
-        "n": len(full),
-        "trials": len(trials),
-        **{name: int((outcomes == name).sum()) for name in known[1:]},
-        "unfinished": int((~outcomes.isin(known)).sum()),
-        "run_ids": tuple(full["run_id"]) if "run_id" in full else (),
-        INFEASIBLE: violated_bounds(full, constraints),
-    }
+        summaries |= {f"{name}_{part}": getattr(summary, part) for part in PARTS}
+    return summaries
 
 
 def _mark_contenders(
@@ -276,7 +267,7 @@ def _mark_contenders(
 
 def _table_columns(factors: Sequence[str], metrics: Sequence[str]) -> list[str]:
     parts = [f"{name}_{part}" for name in metrics for part in PARTS]
-    counts = ["n", "trials", STOPPED_EARLY, *LOST, "unfinished", "run_ids"]
+    counts = ["n", "trials", *ENDED_SHORT, "unfinished", "run_ids"]
     return [CONFIGURATION, *factors, *parts, *counts]
 
 

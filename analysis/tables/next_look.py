@@ -13,9 +13,10 @@ from analysis.statistics.looks import look_shares
 from analysis.statistics.pairs import Booleans, Floats
 from analysis.statistics.prediction import probability_decided, seeds_to_decide
 from analysis.statistics.repeated_pairs import difference_over_looks
-from analysis.tables.configurations import by_seed, data_sets
+from analysis.tables.configurations import data_sets
 from analysis.tables.display_names import with_capital
 from analysis.tables.feasibility import feasible_rows
+from analysis.tables.seed_values import by_seed
 from analysis.tables.test_images import error_step
 
 MOST_FURTHER = 20

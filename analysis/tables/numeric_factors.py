@@ -23,10 +23,11 @@ from analysis.statistics.sensitivity import (
     sensitivity_curve,
 )
 from analysis.statistics.sobol import SobolIndices, sobol_indices
-from analysis.tables.configurations import completed_trials, hashable_value
+from analysis.tables.configurations import hashable_value
 from analysis.tables.display_names import SYMBOLS, display_name, number_text
 from analysis.tables.feasibility import feasible_rows
 from analysis.tables.printed import setting_text
+from analysis.tables.seed_values import completed_trials
 from trainables.metrics import PERCENT, description_of
 
 MARGIN = 0.5

@@ -15,11 +15,12 @@ from analysis.statistics.summary import (
     paired_difference,
     t_interval,
 )
-from analysis.tables.configurations import by_seed, data_sets, errors_by_seed
+from analysis.tables.configurations import data_sets
 from analysis.tables.display_names import display_name, number_text, with_capital
 from analysis.tables.feasibility import feasible_rows
 from analysis.tables.printed import interval_text, setting_text
 from analysis.tables.rendering import INTERVAL, TableCell, TableGrid
+from analysis.tables.seed_values import by_seed, errors_by_seed
 from analysis.tables.test_images import error_step
 from trainables.metrics import TEST_ERROR_LAST
 

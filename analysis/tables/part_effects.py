@@ -16,12 +16,7 @@ from analysis.statistics.ablated_parts import part_switches, switched_point
 from analysis.statistics.effects import PartEffect, Term, design_points, part_effects
 from analysis.statistics.looks import present_share
 from analysis.statistics.p_values import holm_adjusted
-from analysis.tables.configurations import (
-    LOST,
-    completed_trials,
-    factors_of,
-    hashable_value,
-)
+from analysis.tables.configurations import LOST, factors_of, hashable_value
 from analysis.tables.display_names import (
     display_name,
     number_text,
@@ -32,6 +27,7 @@ from analysis.tables.paired import CORRECTED, p_text
 from analysis.tables.part_names import meaning_of
 from analysis.tables.printed import interval_text
 from analysis.tables.rendering import INTERVAL, TableCell, TableGrid
+from analysis.tables.seed_values import completed_trials
 from analysis.tables.test_images import image_share
 from trainables.metrics import TEST_ERROR_LAST
 

@@ -7,7 +7,8 @@ import pandas as pd
 from analysis import trials
 from analysis.record.names import CONFIGURATION, SEED
 from analysis.record.study_info import StudyInfo
-from analysis.tables.configurations import completed_trials, factors_of, over_configurations
+from analysis.tables.configurations import factors_of, over_configurations
+from analysis.tables.seed_values import completed_trials
 from trainables.metrics import TEST_ERROR_LAST
 
 

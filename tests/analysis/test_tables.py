@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from analysis import trials
-from analysis.tables import configurations, paired, printed, rendering
+from analysis.tables import configurations, paired, printed, rendering, seed_values
 from analysis.tables.csv_rendering import harmless_cell, to_csv
 from analysis.tables.fitting import fit_text, without_advice
 from analysis.tables.rendering import TableCell
@@ -134,8 +134,8 @@ def test_a_seed_on_record_twice_counts_once(frame):
 
 
 def test_values_by_seed_leave_out_what_did_not_complete(frame):
-    assert configurations.by_seed(frame, "c", "validation_error").to_dict() == {0: 1.0}
-    assert configurations.by_seed(frame, "a", "nonesuch").empty
+    assert seed_values.by_seed(frame, "c", "validation_error").to_dict() == {0: 1.0}
+    assert seed_values.by_seed(frame, "a", "nonesuch").empty
 
 
 def test_text_is_aligned_and_stars_the_best(frame):
@@ -357,7 +357,7 @@ def test_differences_of_one_image_of_few_neither_exclude_a_value_nor_prove_one_w
     (contrast,) = paired.contrasts_with_best(frame, table, ["regularizer.beta"])
     assert contrast.paired.mean == pytest.approx(1 / 3) and contrast.paired.t_p > 0.1
     (contrast,) = paired.contrasts_against(
-        {"b": tuple(configurations.by_seed(frame, key, "test_error_last") for key in "ba")},
+        {"b": tuple(seed_values.by_seed(frame, key, "test_error_last") for key in "ba")},
         trials={"b": frame.iloc[0]},
     )
     assert contrast.paired.t_p > 0.1 and contrast.paired.low < 0

@@ -44,18 +44,13 @@ from analysis.statistics.prediction import (
     spread_of_differences,
 )
 from analysis.statistics.repeated_pairs import difference_over_looks
-from analysis.tables.configurations import (
-    MAY_BE_BEST,
-    by_seed,
-    completed_trials,
-    factors_of,
-    over_configurations,
-)
+from analysis.tables.configurations import MAY_BE_BEST, factors_of, over_configurations
 from analysis.tables.next_look import BEST_IS_TOLD as TOLD
 from analysis.tables.next_look import foresee_next_look
 from analysis.tables.part_effects import effects_of
 from analysis.tables.printed import setting_text
 from analysis.tables.race import tell_race
+from analysis.tables.seed_values import by_seed, completed_trials
 from study.execution.runner import TrialRunner
 from tests.benchmarks.crash_lab import STUDY_FILE, CrashLab, LaunchError, Scenario, in_fork
 from tests.benchmarks.crash_points import small_study
