@@ -17,18 +17,12 @@ Columns of a trial, one row each:
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from analysis.record.client import (
-    OLDEST_FIRST,
-    find_artifact,
-    open_reader,
-    search_all_runs,
-    with_tags,
-)
-from analysis.record.duplicates import keep_one_run_per_trial
+from analysis.record.client import find_artifact, open_reader
+from analysis.record.duplicates import keep_one_run_per_trial, oldest_first
 from analysis.record.names import (
     ADOPTED_FROM,
     CODE,
@@ -53,10 +47,8 @@ from analysis.record.study_info import (
     study_info,
 )
 from analysis.record.values import is_flag, metric_value, nested_settings, typed_param
+from analysis.record.whole_runs import WholeRun, find_whole_runs
 from trainables.metrics import EPOCH, TEST_ERROR, TRAIN_ERROR, TRAIN_LOSS, VALIDATION_ERROR
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run
 
 __all__ = [
     "StudyInfo",
@@ -100,11 +92,10 @@ def load(
     """
     client = open_reader(tracking_uri)
     experiment = find_experiment(client, study)
-    ids = [experiment.experiment_id]
-    runs: list[Run] = []
+    runs: list[WholeRun] = []
     for role in (TRIAL_ROLE, *([SUPERSEDED_ROLE] if retired else [])):
-        where = with_tags({ROLE: role, **({SCALE: scale} if scale else {})})
-        found = search_all_runs(client, ids, where, order_by=OLDEST_FIRST)
+        tags = {ROLE: role, **({SCALE: scale} if scale else {})}
+        found = oldest_first(find_whole_runs(client, experiment.experiment_id, tags))
         runs += keep_one_run_per_trial(found) if role == TRIAL_ROLE else found
     if scale and not runs and scale not in (known := scales_of(client, experiment)):
         of = f"of the study `{study}`"
@@ -112,7 +103,7 @@ def load(
     return frame_of(study, runs, retired=retired)
 
 
-def frame_of(study: str, runs: "Sequence[Run]", *, retired: bool = False) -> pd.DataFrame:
+def frame_of(study: str, runs: Sequence[WholeRun], *, retired: bool = False) -> pd.DataFrame:
     """Return runs of trials as `load` does, in the order in which they started.
 
     Args:
@@ -200,7 +191,7 @@ def attach(run_id: str, folder: Path, *, name: str, tracking_uri: str | None = N
     open_reader(tracking_uri).log_artifacts(run_id, str(folder), artifact_path=name)
 
 
-def _trial_row(study: str, run: "Run") -> dict[str, Any]:
+def _trial_row(study: str, run: WholeRun) -> dict[str, Any]:
     tags = {key: value for key, value in run.data.tags.items() if not key.startswith(MLFLOW_PREFIX)}
     flags = {flag: is_flag(tags.pop(flag, None)) for flag in FLAGS}
     return {
@@ -218,7 +209,7 @@ def _trial_row(study: str, run: "Run") -> dict[str, Any]:
     }
 
 
-def _ordered_columns(runs: "Sequence[Run]", frame: pd.DataFrame) -> list[str]:
+def _ordered_columns(runs: Sequence[WholeRun], frame: pd.DataFrame) -> list[str]:
     """Return the columns: identity, tags, settings, metrics."""
     params = sorted({key for run in runs for key in run.data.params})
     metrics = sorted({key for run in runs for key in run.data.metrics})

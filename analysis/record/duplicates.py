@@ -101,7 +101,16 @@ def keep_one_run_per_trial(
 
 def oldest_run(runs: Iterable[AnyRun]) -> AnyRun:
     """Return the run that was made first; ids decide between runs of one moment."""
-    return min(runs, key=lambda run: (run.info.start_time, run.info.run_id))
+    return min(runs, key=_age_of)
+
+
+def oldest_first(runs: Iterable[AnyRun]) -> list[AnyRun]:
+    """Return the runs in the order in which they were made; ids order those of one moment."""
+    return sorted(runs, key=_age_of)
+
+
+def _age_of(run: ReadRun) -> tuple[int, str]:
+    return (run.info.start_time, run.info.run_id)
 
 
 def _rank_of(run: ReadRun) -> tuple[bool, bool, int, str]:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 # MLflow's SQL store writes an infinite metric as the largest float.
@@ -38,12 +39,20 @@ def typed_param(text: str) -> Any:
     >>> typed_param("0.5"), typed_param("True"), typed_param("none"), typed_param("[100, 150]")
     (0.5, True, 'none', [100, 150])
     """
+    return _read_param(text) if text.startswith(("[", "{")) else _scalar_param(text)
+
+
+def _read_param(text: str) -> Any:
     if text in WORDS:
         return WORDS[text]
     try:
         return json.loads(text)
     except ValueError:
         return text
+
+
+_scalar_param = lru_cache(maxsize=4096)(_read_param)
+"""The trials of a study have nearly all their values in common; a list is made anew each time."""
 
 
 def nested_settings(flat: Mapping[str, Any]) -> dict[str, Any]:

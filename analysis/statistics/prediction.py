@@ -17,7 +17,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, special
+from scipy import special
 
 from analysis.statistics.pairs import Booleans, Floats, pair_statistics
 
@@ -145,6 +145,8 @@ def smallest_difference(
         level: of the two-sided test; a smaller one allows for several comparisons.
         probability: of telling, above `level`.
     """
+    from scipy import optimize  # late: it takes a quarter of a second
+
     if n < 2:
         return float("inf")
     if sd == 0:

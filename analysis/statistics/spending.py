@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from analysis.statistics.pairs import Floats
 
@@ -71,6 +71,7 @@ def nominal_levels(looks: tuple[int, ...], spent: tuple[float, ...]) -> tuple[fl
 
 def _score_spending(part: float, sums: Floats, density: Floats, before: float, n: float) -> float:
     """Return the score at n seeds that is first reached there with probability `part`."""
+    from scipy import optimize  # late: it takes a quarter of a second
 
     def excess(score: float) -> float:
         above = special.ndtr((sums - score * np.sqrt(n)) / np.sqrt(n - before))

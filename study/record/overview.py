@@ -14,14 +14,8 @@ from analysis.record.names import (
     TRIAL_KEY,
     TRIAL_ROLE,
 )
-from analysis.record.quick_reading import (
-    QuickReading,
-    StoredExperiment,
-    StoredRun,
-    StoredState,
-    StoredTags,
-    read_quickly,
-)
+from analysis.record.quick_reading import QuickReading, read_quickly
+from analysis.record.sqlite_tables import StoredData, StoredExperiment, StoredRun, StoredState
 from analysis.record.store_errors import BUSY_SECONDS, ask_until_answered, is_busy
 from analysis.record.values import is_flag
 from study.record.claims import living_holder, parse_claims
@@ -110,7 +104,7 @@ def _read_by_client() -> QuickReading:
                 run.info.start_time,
                 run.info.end_time,
             ),
-            StoredTags({name: run.data.tags[name] for name in TAGS if name in run.data.tags}),
+            StoredData({name: run.data.tags[name] for name in TAGS if name in run.data.tags}),
         )
         for role in (STUDY_ROLE, TRIAL_ROLE)
         for run in (search_all_runs(client, ids, with_tags({ROLE: role})) if ids else ())

@@ -42,6 +42,7 @@ from analysis.record.names import (
 )
 from analysis.record.store_errors import RecordError
 from analysis.record.study_info import parse_resolved
+from analysis.record.whole_runs import WholeRun
 from study.file.resolved import ResolvedStudy
 from study.record.trials_view import trials_view
 
@@ -194,7 +195,7 @@ class StudyRun:
         ]
 
 
-def put_away(client: MlflowClient, run: Run, kept_id: str) -> None:
+def put_away(client: MlflowClient, run: WholeRun, kept_id: str) -> None:
     """Delete a run that another one stands for; MLflow keeps it and can restore it."""
     client.set_tag(run.info.run_id, SUPERSEDED_BY, kept_id)
     if run.info.status == "RUNNING":

@@ -7,10 +7,10 @@ their own.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, RunTag
 
 from analysis.record.client import search_all_runs, with_tags
-from analysis.record.duplicates import SortedRuns, sort_runs
+from analysis.record.duplicates import SortedRuns, oldest_first, sort_runs
 from analysis.record.names import (
     FAILURE,
     MISSING_DIAGNOSTICS,
@@ -24,6 +24,7 @@ from analysis.record.names import (
     TRIAL_ROLE,
 )
 from analysis.record.values import flag_text
+from analysis.record.whole_runs import WholeRun, find_whole_runs
 from study.record.batches import RunBatch
 from study.record.study_run import StudyRun, put_away, run_tags, ui_tags
 from study.trials import RecordedTrial
@@ -48,7 +49,7 @@ class TrialRuns:
         self._last_epochs: dict[str, dict[str, int]] = {}
         self._gathered: dict[str, RunBatch] = {}
         """What waits to be written of trials whose entries are written together."""
-        self._read: SortedRuns[Run] | None = None
+        self._read: SortedRuns[WholeRun] | None = None
         """All runs as last read, until something is written: thousands take seconds."""
 
     @property
@@ -65,12 +66,21 @@ class TrialRuns:
         """Return all trials of the study by key, whatever became of them."""
         return {trial.key: trial for trial in map(recorded_trial, self._sorted().kept)}
 
-    def _sorted(self) -> SortedRuns[Run]:
+    def _sorted(self) -> SortedRuns[WholeRun]:
         if self._read is None:
             self._read = sort_runs(self._search())
         return self._read
 
-    def known_runs(self) -> list[Run] | None:
+    def _search(self) -> list[WholeRun]:
+        if not self.experiment_id:
+            return []
+        return find_whole_runs(self.client, self.experiment_id, self._own_tags())
+
+    def _own_tags(self) -> dict[str, str]:
+        """Return the tags that all runs of the study's trials have."""
+        return {ROLE: TRIAL_ROLE, SCALE: self.scale}
+
+    def known_runs(self) -> list[WholeRun] | None:
         """Return one run per trial, the oldest first; None if some were written since last read.
 
         Reading the runs of thousands of trials takes seconds, which a launch that finds nothing to
@@ -78,7 +88,7 @@ class TrialRuns:
         """
         if self._read is None:
             return None
-        return sorted(self._read.kept, key=lambda run: (run.info.start_time, run.info.run_id))
+        return oldest_first(self._read.kept)
 
     def forget_trials(self) -> None:
         """Have `trials` read the record again, since it changes."""
@@ -120,17 +130,13 @@ class TrialRuns:
 
     def end_running(self) -> None:
         """End the runs that a dead process has left running; these trials are cut off."""
-        running = list(self._search(" and attributes.status = 'RUNNING'"))
+        where = f"{with_tags(self._own_tags())} and attributes.status = 'RUNNING'"
+        ids = [self.experiment_id] if self.experiment_id else []
+        running = [*search_all_runs(self.client, ids, where)] if ids else []
         if running:
             self.forget_trials()
         for run in running:
             self.client.set_terminated(run.info.run_id, "KILLED")
-
-    def _search(self, more: str = "") -> Iterator[Run]:
-        if not self.experiment_id:
-            return
-        where = with_tags({ROLE: TRIAL_ROLE, SCALE: self.scale})
-        yield from search_all_runs(self.client, [self.experiment_id], f"{where}{more}")
 
     def create(self, key: str, *, name: str, start: int, tags: Mapping[str, str]) -> str:
         """Make the run of a trial and return its id.
@@ -266,7 +272,7 @@ def is_point_damaged(trial: RecordedTrial) -> bool:
     return POINT in trial.tags and trial.point is None
 
 
-def _sentences(runs: Sequence[Run], what: str) -> list[str]:
+def _sentences(runs: Sequence[WholeRun], what: str) -> list[str]:
     """Return a sentence on some runs; the first few are named."""
     if not runs:
         return []
@@ -277,7 +283,7 @@ def _sentences(runs: Sequence[Run], what: str) -> list[str]:
     return [f"{len(runs)} runs, {named}{more}: each is {what}."]
 
 
-def recorded_trial(run: Run) -> RecordedTrial:
+def recorded_trial(run: WholeRun) -> RecordedTrial:
     """Return the trial of a run."""
     return RecordedTrial(
         run_id=run.info.run_id,

@@ -62,7 +62,10 @@ class StudyTrials:
         """Take a configuration up: its trials, and what the record knows of each."""
         seeds = self.study.search.seed_list
         configuration = self.study.configuration(suggestion.point)
-        trials = [self._trial_of(suggestion, configuration, seed, recorded or {}) for seed in seeds]
+        key = self.configuration_key(configuration)
+        trials = [
+            self._trial_of(suggestion, configuration, key, seed, recorded or {}) for seed in seeds
+        ]
         judgement = suggestion.judgement
         reported = max(judgement.intermediate, default=0)
         judging = self.study.search.judging_seeds
@@ -85,6 +88,7 @@ class StudyTrials:
         self,
         suggestion: Suggestion,
         configuration: Configuration,
+        configuration_key: str,
         seed: int,
         recorded: Mapping[str, RecordedTrial],
     ) -> Trial:
@@ -95,7 +99,7 @@ class StudyTrials:
             self.trials[key] = Trial(
                 key=key,
                 configuration=configuration,
-                configuration_key=self.configuration_key(configuration),
+                configuration_key=configuration_key,
                 seed=seed,
                 number=suggestion.number,
                 point=suggestion.point,

@@ -74,21 +74,16 @@ class OptunaStudy:
         the values that it would have had. Where the storage is outdated, the configuration stays
         half chosen, and a half is no point of the space.
         """
-        outdated = self.outdated
+        outdated, same_course = self.outdated, self._same_course
         return [
             Suggestion(
                 trial.number,
                 dict(trial.params) if outdated else self._point(trial),
-                self._result_of(trial),
+                _result_of(trial, same_course=same_course),
             )
             for trial in self._optuna.get_trials(deepcopy=False)
             if trial.state != TrialState.WAITING
         ]
-
-    def _result_of(self, trial: FrozenTrial) -> ConfigurationResult:
-        """Return how a configuration did, without a course of other values than today's."""
-        result = result_of_trial(trial)
-        return result if self._same_course else replace(result, intermediate={})
 
     @property
     def _same_course(self) -> bool:
@@ -272,3 +267,9 @@ def open_optuna_study(study: ResolvedStudy, file: Path) -> OptunaStudy:
 def _stopping_rules(study: ResolvedStudy) -> dict[str, Any] | None:
     rules = study.search.early_stopping
     return None if rules is None else asdict(rules)
+
+
+def _result_of(trial: FrozenTrial, *, same_course: bool) -> ConfigurationResult:
+    """Return how a configuration did, without a course of other values than today's."""
+    result = result_of_trial(trial)
+    return result if same_course else replace(result, intermediate={})

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 from mlflow import MlflowClient
 
-from analysis.record import quick_reading
+from analysis.record import sqlite_file
 from analysis.record.client import search_all_experiments, search_all_runs
 from analysis.record.quick_reading import read_quickly, refuse_unknown_study
 from analysis.record.store_errors import RecordError, UnknownStudyError
@@ -119,14 +119,14 @@ def test_workspaces_and_an_empty_file_are_left_to_mlflow(record, monkeypatch, tm
 
 
 def test_a_record_that_another_process_writes_is_busy(record, monkeypatch):
-    connect = quick_reading.sqlite_file.open_to_read
+    connect = sqlite_file.open_to_read
 
     def hurried(file):
         database = connect(file)
         database.execute("PRAGMA busy_timeout = 10")
         return database
 
-    monkeypatch.setattr(quick_reading.sqlite_file, "open_to_read", hurried)
+    monkeypatch.setattr(sqlite_file, "open_to_read", hurried)
     with closing(sqlite3.connect("mlflow.db", isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         with pytest.raises(RecordError, match="database is locked; another process holds it"):
