@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,8 @@ RECORDS_SECONDS = 60.0
 """How long the end of a launch waits for a tracking server that takes no record."""
 HASTY_SECONDS = 5.0
 """How long a launch that was told to end waits for it."""
+MOST_ROWS = 50
+"""Configurations that are shown on the screen, the best first; the files hold all."""
 RENDERINGS = {TABLE_MARKDOWN: to_markdown, TABLE_CSV: to_csv}
 """The files of the table over configurations."""
 
@@ -159,7 +162,7 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     objectives = trials.shown_objectives(study.search.objectives)
     selects = study.search.selects
     search = study.as_dict()["search"]
-    looks = launch.record.study_run.looks()
+    looks = launch.record.study_writer.looks()
     table = configurations.over_configurations(
         frame,
         factors,
@@ -173,7 +176,8 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
         looks = with_look(looks, _look_of(table, objectives[0], story))
     looked_at = [look.seeds for look in looks]
     raced = story.sentences if story else ()
-    grid = printed.configuration_grid(
+    grid_of = partial(
+        printed.configuration_grid,
         table,
         factors,
         objectives,
@@ -182,9 +186,10 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
         cautions=code_remarks(frame),
         remarks=[*filter(None, [describe_settled(launch.scheduler)]), *raced],
     )
+    grid = grid_of()
     answered = study_answers(study.name, study.scale, study.as_dict(), frame, looks=looked_at)
     if answered.readings is None:
-        _say_table(launch, grid)
+        _say_table(launch, grid_of(most=MOST_ROWS))
     texts = {name: render(grid) for name, render in RENDERINGS.items()} | launch.digest_texts()
     if status == DONE and (said := sensitivity_words(study, frame, table, factors, looked_at)):
         launch.say("\n".join(["", *said]))

@@ -206,9 +206,6 @@ def prepare_launch(
     except (DatasetError, RecordError) as error:
         raise LaunchRefusedError(str(error)) from error
     known = {settings: splits.fingerprint for settings, splits in read.items()}
-    missing = [settings for settings, splits in read.items() if splits.is_stand_in]
-    if missing:
-        known |= recorded_fingerprints(study, missing, record.trials())
 
     @cache
     def fingerprint_of(settings: datasets.AnySettings) -> str:
@@ -221,6 +218,8 @@ def prepare_launch(
         return fingerprint_of(configuration.dataset)
 
     try:
+        if missing := [settings for settings, splits in read.items() if splits.is_stand_in]:
+            known |= recorded_fingerprints(study, missing, record.trials())
         search = open_optuna_study(study, folder.optuna)
         scheduler = StudyScheduler(
             study,
@@ -262,7 +261,7 @@ def prepare_launch(
         )
     except BaseException as error:
         record.close(timeout=0)
-        if isinstance(error, SearchError):
+        if isinstance(error, SearchError | RecordError):
             raise LaunchRefusedError(str(error)) from error
         raise
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from analysis.record.looks import StudyLook
 from study.record.errors import BUSY_SECONDS, RecordError, ask_until_answered
 from study.record.study_run import StudyRun
 from study.record.trial_runs import TrialRuns
@@ -96,6 +97,14 @@ class StudyWriter:
         return self._ask(
             lambda: self.study_run.has_plots_of(table), failed="cannot look for plots on record"
         )
+
+    def looks(self) -> tuple[StudyLook, ...]:
+        """Return the looks at the study that are on record, the earliest first.
+
+        Raises:
+            RecordError: if the tracking server cannot be reached.
+        """
+        return self._ask(self.study_run.looks, failed="cannot read the looks on record")
 
     def publish(
         self,

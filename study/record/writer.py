@@ -26,7 +26,7 @@ from study.record.entries import (
     line_of,
     own_diagnostics,
 )
-from study.record.errors import store_errors_told
+from study.record.errors import BUSY_SECONDS, ask_until_answered, store_errors_told
 from study.record.lease import StudyLease
 from study.record.spool import RecordSpool
 from study.record.study_run import StudyRun, milliseconds_now
@@ -61,6 +61,7 @@ class StudyRecord:
             say: told that the store is waited for.
         """
         self.lease = lease
+        self._say = say
         self.notices = notices
         self.study = study_run.study
         self.study_run = study_run
@@ -100,8 +101,19 @@ class StudyRecord:
             self.lease.check()
 
     def trials(self) -> dict[str, RecordedTrial]:
-        """Return all trials of the study by key, whatever became of them."""
-        return self.runs.trials()
+        """Return all trials of the study by key, whatever became of them.
+
+        A server that has answered this launch before is waited for.
+
+        Raises:
+            RecordError: if the tracking server cannot be reached or refuses.
+        """
+        return ask_until_answered(
+            self.runs.trials,
+            failed="cannot read the study's trials",
+            seconds=BUSY_SECONDS,
+            say=self._say,
+        )
 
     def begin(
         self, key: str, *, name: str, params: Mapping[str, Any], tags: Mapping[str, str]

@@ -1,15 +1,21 @@
 """Launches whose records are refused, renamed, or have nowhere to lie: told, completed later."""
 
+import functools
 import shutil
 import sqlite3
+from contextlib import nullcontext
 
 import mlflow
 import pytest
 import torch
 import yaml
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 
-from study.record import study_writer
+from analysis.record import store_errors, whole_runs
+from study.launching import closing, exit_status
+from study.record import opening, study_writer, writer
 from study.record.spool import RecordSpool
 from tests.benchmarks.crash_points import small_study
 from tests.benchmarks.in_process import InProcessTuner, launch_in_process
@@ -19,6 +25,14 @@ REFUSE = (
     "CREATE TRIGGER refuses BEFORE INSERT ON metrics WHEN NEW.key = 'test_error_best' "
     "BEGIN SELECT abs(-9223372036854775807 - 1); END"  # an overflow
 )
+WAITING = (
+    (closing, "RECORDS_SECONDS"),
+    (opening, "BUSY_SECONDS"),
+    (opening, "FIRST_SECONDS"),
+    (study_writer, "BUSY_SECONDS"),
+    (writer, "BUSY_SECONDS"),
+)
+"""How long a launch waits for a server."""
 
 
 @pytest.fixture
@@ -139,3 +153,76 @@ def test_a_trial_that_is_older_than_a_setting_has_its_default(database, capsys):
     assert len(found) == 4
     assert {run.data.params["training.weight_decay"] for run in found} == {"0.0001"}
     assert "weight_decay" not in capsys.readouterr().out
+
+
+class Outage:
+    """A store that answers so many requests and then none."""
+
+    METHODS = tuple(
+        name
+        for name in dir(MlflowClient)
+        if name.startswith(("get_", "search_", "log_", "set_", "create_", "update_", "delete_"))
+        or name in ("list_artifacts", "download_artifacts")
+    )
+
+    def __init__(self, monkeypatch, answers):
+        self.answers = answers
+        self.asked = 0
+        for name in self.METHODS:
+            monkeypatch.setattr(MlflowClient, name, self._counted(getattr(MlflowClient, name)))
+        monkeypatch.setattr(whole_runs, "familiar_tables", lambda uri: nullcontext())
+
+    def _counted(self, method):
+        @functools.wraps(method)
+        def ask(client, *args, **kwargs):
+            self.asked += 1
+            if self.asked > self.answers:
+                raise MlflowException("connection refused", error_code=INTERNAL_ERROR)
+            return method(client, *args, **kwargs)
+
+        return ask
+
+
+def launch_in_outage(monkeypatch, capsys, answers):
+    """Launch; return the status, what was said and how many requests there were."""
+    with monkeypatch.context() as patched:
+        outage = Outage(patched, answers)
+        patched.setattr(store_errors, "WAITS", (0.001,))
+        patched.setattr(RecordSpool, "RETRY_SECONDS", (0.001,))
+        for module, name in WAITING:
+            patched.setattr(module, name, 0.1)
+        status = launch_in_process(["study.yaml"])
+    return status, capsys.readouterr(), outage.asked
+
+
+@pytest.mark.parametrize(
+    ("done", "every"),
+    [
+        pytest.param(True, 8, id="nothing to do"),
+        pytest.param(False, 16, id="two trials to run"),
+        pytest.param(True, 1, id="nothing to do, each request", marks=pytest.mark.slow),
+        pytest.param(False, 1, id="two trials to run, each request", marks=pytest.mark.slow),
+    ],
+)
+def test_a_server_that_goes_away_at_any_request_is_told_in_words(
+    database, capsys, monkeypatch, tmp_path_factory, done, every
+):
+    if done:
+        assert launch_in_process(["study.yaml"]) == 0
+    before = shutil.copytree(database.parent, tmp_path_factory.mktemp("before") / "copy")
+    _, _, requests = launch_in_outage(monkeypatch, capsys, answers=10_000)
+    assert requests > 40
+    for answers in range(0, requests, every):
+        shutil.rmtree(database.parent / "state", ignore_errors=True)
+        shutil.copytree(before, database.parent, dirs_exist_ok=True)
+        status, said, _ = launch_in_outage(monkeypatch, capsys, answers)
+        if status != exit_status.DONE:
+            assert status in (exit_status.BAD_INPUT, exit_status.INTERRUPTED), answers
+            assert "connection refused" in said.out + said.err, answers
+        if status != exit_status.BAD_INPUT:
+            # As of a process that has ended: this one goes on.
+            execute(database, "DELETE FROM experiment_tags")
+            assert launch_in_process(["study.yaml"]) == 0, answers
+            assert statuses("trial") == ["FINISHED"] * 2, answers
+            assert statuses("study") == ["FINISHED"], answers
+        capsys.readouterr()
