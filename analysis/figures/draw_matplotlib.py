@@ -65,6 +65,8 @@ STYLE: Any = {
 }
 
 
+MANY = 200
+"""From so many points on they are small, and a picture: each as an outline would take 150 bytes."""
 REPEATED_ID = re.compile(r' id="[A-Za-z][A-Za-z0-9.]*_\d+"')
 """Names that matplotlib gives to groups: figures of one page would share them, and none is used."""
 
@@ -107,7 +109,7 @@ def svg_text(figure: Figure) -> str:
     buffer = io.StringIO()
     # The names of clip paths are hashes: two figures of a page must not share one.
     with mpl.rc_context({**STYLE, "svg.hashsalt": figure.name}):
-        _laid_out(figure).savefig(buffer, format="svg", metadata={"Date": None})
+        _laid_out(figure).savefig(buffer, format="svg", dpi=DPI, metadata={"Date": None})
     drawn = buffer.getvalue()
     return REPEATED_ID.sub("", drawn[drawn.index("<svg") :])
 
@@ -162,7 +164,8 @@ def _draw_line(axes: Axes, mark: LineMark) -> None:
     dash = dash_of(mark.style)
     if mark.low is not None and mark.high is not None and not mark.band:
         axes.errorbar(mark.x, mark.y, yerr=_error_lengths(mark), color=colour, marker=marker,
-                      linestyle=dash, capsize=2.5, elinewidth=1)  # fmt: skip
+                      linestyle=dash, capsize=2.5, elinewidth=1,
+                      rasterized=len(mark.x) >= MANY)  # fmt: skip
         return
     axes.plot(mark.x, mark.y, color=colour, marker=marker, linestyle=dash)
     if mark.low is not None and mark.high is not None:
@@ -171,14 +174,16 @@ def _draw_line(axes: Axes, mark: LineMark) -> None:
 
 def _draw_points(axes: Axes, mark: PointMarks) -> None:
     if mark.quiet:
-        axes.plot(mark.x, mark.y, "o", color=QUIET, markersize=2.4, alpha=0.7, zorder=1.5)
+        axes.plot(mark.x, mark.y, "o", color=QUIET, markersize=2.4, alpha=0.7, zorder=1.5,
+                  rasterized=len(mark.x) >= MANY)  # fmt: skip
         return
     colour = COLOURS[mark.style % len(COLOURS)]
     marker = MARKERS[mark.style % len(MARKERS)]
-    size = 4.5 if len(mark.x) < 200 else 2.5
+    many = len(mark.x) >= MANY
     lengths: Any = {"xerr" if mark.horizontal else "yerr": _error_lengths(mark)}
     axes.errorbar(mark.x, mark.y, **lengths, color=colour, marker=marker,
-                  markersize=size, linestyle="none", capsize=0, elinewidth=0.9)  # fmt: skip
+                  markersize=2.5 if many else 4.5, linestyle="none", capsize=0, elinewidth=0.9,
+                  rasterized=many)  # fmt: skip
 
 
 def _draw_bars(axes: Axes, mark: BarMarks, index: int, count: int) -> None:
