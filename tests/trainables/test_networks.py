@@ -10,6 +10,7 @@ from lamix_study.testing import NetworkContract
 from lamix_study.testing.networks import build_small
 from trainables import networks, plugins
 from trainables.networks import preact_resnet18_bottleneck2d
+from trainables.networks._pooling import HalvingMaxPool
 from trainables.networks.preact_resnet18 import PreActBlock
 from trainables.networks.wide_resnet28_10 import WideBlock
 
@@ -236,3 +237,47 @@ def test_densenet121_equals_torchvisions_with_a_small_image_stem() -> None:
     for name in ("norm0", "relu0", "pool0"):
         setattr(theirs.features, name, nn.Identity())
     assert_same_logits(networks.build("densenet121", num_classes=10, growth=8), theirs)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("size", [(28, 28), (5, 7), (2, 3), (1, 4), (10, 1)])
+def test_pooling_gives_the_same_numbers_with_and_without_a_gradient(size, dtype, layout) -> None:
+    maps = torch.randn((3, 4, *size), generator=torch.Generator().manual_seed(0)).to(dtype)
+    maps = maps.mul(2).round().contiguous(memory_format=layout)  # many are equal
+    if min(size) > 1:
+        maps[0, 0, 0, 1] = torch.nan
+        maps[1, 2, 1, 0] = -torch.inf
+    maps.requires_grad_()
+    try:
+        expected = nn.MaxPool2d(2)(maps)
+    except RuntimeError:
+        with pytest.raises(RuntimeError, match="Output size is too small"):
+            HalvingMaxPool()(maps)
+        return
+    trained = HalvingMaxPool()(maps)
+    assert trained.grad_fn is not None
+    with torch.inference_mode():
+        evaluated = HalvingMaxPool()(maps)
+    for found in (trained, evaluated, HalvingMaxPool()(maps.detach())):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
+        assert found.dtype == dtype
+
+
+def test_pooling_in_lenet_before_the_relu_changes_neither_output_nor_gradient() -> None:
+    torch.manual_seed(0)
+    network = networks.build("lenet", num_classes=10, in_channels=1)
+    images = torch.randn(8, 1, 32, 32)
+
+    def as_published(maps):  # convolution, ReLU, pooling
+        for convolution, _, _ in network.stages:
+            maps = nn.functional.max_pool2d(convolution(maps).relu(), 2)
+        return network.classifier(network.neck(maps))
+
+    gradients = []
+    for forward in (network, as_published):
+        network.zero_grad()
+        logits = forward(images)
+        nn.functional.cross_entropy(logits, torch.arange(8)).backward()
+        gradients.append([logits, *(weight.grad for weight in network.parameters())])
+    assert all(map(torch.equal, *gradients))

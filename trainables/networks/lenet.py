@@ -5,6 +5,7 @@ from typing import Literal
 from torch import nn
 
 from trainables.networks._network import Network
+from trainables.networks._pooling import HalvingMaxPool
 from trainables.settings import settings
 
 
@@ -23,8 +24,8 @@ class Settings:
             )
         return Network(
             stages=nn.Sequential(
-                nn.Sequential(nn.Conv2d(in_channels, 6, 5), nn.ReLU(), nn.MaxPool2d(2)),
-                nn.Sequential(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)),
+                nn.Sequential(nn.Conv2d(in_channels, 6, 5), HalvingMaxPool(), nn.ReLU()),
+                nn.Sequential(nn.Conv2d(6, 16, 5), HalvingMaxPool(), nn.ReLU()),
             ),
             neck=nn.Sequential(
                 nn.Flatten(),
