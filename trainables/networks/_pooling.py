@@ -21,6 +21,7 @@ class HalvingMaxPool(nn.MaxPool2d):
         asked = torch.is_grad_enabled() and input.requires_grad
         elsewhere = input.device.type != "cpu" or torch.compiler.is_compiling()
         if asked or elsewhere or not (height and width):  # of empty maps torch says what is wrong
-            return super().forward(input)
+            pooled: Tensor = super().forward(input)
+            return pooled
         rows = torch.maximum(input[..., 0:height:2, :], input[..., 1:height:2, :])
         return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2])
