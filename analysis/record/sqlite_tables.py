@@ -148,18 +148,20 @@ def read_whole_runs(
     values = (experiment_id, ACTIVE, *(text for tag in tags.items() for text in tag))
     runs = _read_runs(database, chosen, values)
     of_these = f"WHERE run_uuid IN (SELECT run_uuid {chosen})"
+    texts: dict[str, str] = {}
+    shared = texts.setdefault  # runs have nearly all their names and values in common
     for id, key, value in database.execute(
         f"SELECT run_uuid, key, value FROM tags {of_these}", values
     ):
-        runs[id].data.tags[key] = value
+        runs[id].data.tags[shared(key, key)] = shared(value, value)
     for id, key, value in database.execute(
         f"SELECT run_uuid, key, value FROM params {of_these}", values
     ):
-        runs[id].data.params[key] = value
+        runs[id].data.params[shared(key, key)] = shared(value, value)
     for id, key, number, is_nan in database.execute(
         f"SELECT run_uuid, key, value, is_nan FROM latest_metrics {of_these}", values
     ):
-        runs[id].data.metrics[key] = math.nan if is_nan else number
+        runs[id].data.metrics[shared(key, key)] = math.nan if is_nan else number
     return list(runs.values())
 
 
