@@ -71,17 +71,39 @@ REPEATED_ID = re.compile(r' id="[A-Za-z][A-Za-z0-9.]*_\d+"')
 """Names that matplotlib gives to groups: figures of one page would share them, and none is used."""
 
 
+class DrawnFigure:
+    """A figure that is laid out once, for all the files that show it."""
+
+    def __init__(self, figure: Figure) -> None:
+        """Lay the figure out."""
+        self.name = figure.name
+        with mpl.rc_context(STYLE):
+            self._sheet = _laid_out(figure)
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write `name`.png and `name`.pdf into `folder` and return their paths."""
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"{self.name}.{kind}" for kind in ("png", "pdf")]
+        with mpl.rc_context(STYLE):
+            for path in paths:
+                # No time of making inside: the same record gives the same file.
+                dated = {"CreationDate": None} if path.suffix == ".pdf" else None
+                self._sheet.savefig(path, dpi=DPI, metadata=dated)
+        return paths
+
+    def svg(self) -> str:
+        """Return the figure as an ``<svg>`` for a page, whose text stays text."""
+        buffer = io.StringIO()
+        # The names of clip paths are hashes: two figures of a page must not share one.
+        with mpl.rc_context({**STYLE, "svg.hashsalt": self.name}):
+            self._sheet.savefig(buffer, format="svg", dpi=DPI, metadata={"Date": None})
+        drawn = buffer.getvalue()
+        return REPEATED_ID.sub("", drawn[drawn.index("<svg") :])
+
+
 def save_figure(figure: Figure, folder: Path) -> list[Path]:
     """Write `name`.png and `name`.pdf into `folder` and return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with mpl.rc_context(STYLE):
-        sheet = _laid_out(figure)
-        paths = [folder / f"{figure.name}.{kind}" for kind in ("png", "pdf")]
-        for path in paths:
-            # No time of making inside: the same record gives the same file.
-            dated = {"CreationDate": None} if path.suffix == ".pdf" else None
-            sheet.savefig(path, dpi=DPI, metadata=dated)
-    return paths
+    return DrawnFigure(figure).save(folder)
 
 
 def png_bytes(figure: Figure) -> bytes:
@@ -102,16 +124,6 @@ def draw_figure(figure: Figure) -> Sheet:
         axes.set_axis_off()
     draw_legend(sheet, figure)
     return sheet
-
-
-def svg_text(figure: Figure) -> str:
-    """Return the figure as an ``<svg>`` for a page, whose text stays text."""
-    buffer = io.StringIO()
-    # The names of clip paths are hashes: two figures of a page must not share one.
-    with mpl.rc_context({**STYLE, "svg.hashsalt": figure.name}):
-        _laid_out(figure).savefig(buffer, format="svg", dpi=DPI, metadata={"Date": None})
-    drawn = buffer.getvalue()
-    return REPEATED_ID.sub("", drawn[drawn.index("<svg") :])
 
 
 def _laid_out(figure: Figure) -> Sheet:

@@ -64,15 +64,16 @@ def write_report(material: ReportMaterial, output: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for table, grid in report_grids(material).items():
             _write_table(folder / "tables", table, grid, label=f"tab:{folder.name}-{table}")
-        for figure in material.figures:
-            draw_matplotlib.save_figure(figure, folder / "figures")
+        drawn = [draw_matplotlib.DrawnFigure(figure) for figure in material.figures]
+        for figure in drawn:
+            figure.save(folder / "figures")
         (folder / LIBRARY).write_text(draw_plotly.plotly_js(), encoding="utf-8")
-        (folder / "report.html").write_text(render_page(material), encoding="utf-8")
+        (folder / "report.html").write_text(render_page(material, drawn), encoding="utf-8")
     return folder
 
 
-def render_page(material: ReportMaterial) -> str:
-    """Return the HTML page."""
+def render_page(material: ReportMaterial, drawn: list[draw_matplotlib.DrawnFigure]) -> str:
+    """Return the HTML page, with the material's figures as they are drawn."""
     info, link = material.info, material.info.comparison_url
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -121,11 +122,11 @@ def render_page(material: ReportMaterial) -> str:
                 "caption": figure.caption,
                 "columns": figure.columns,
                 "html": Markup(draw_plotly.to_html(figure)),
-                "svg": Markup(draw_matplotlib.svg_text(figure)),
+                "svg": Markup(sheet.svg()),
                 "words": figure_words(figure),
                 "url": link(figure.runs) if 0 < len(figure.runs) <= 50 else "",
             }
-            for figure in material.figures
+            for figure, sheet in zip(material.figures, drawn, strict=True)
         ],
         origin=_origin_lines(material),
         local=not info.tracking_uri.startswith("http"),
@@ -276,13 +277,11 @@ def _origin_lines(material: ReportMaterial) -> list[tuple[str, str | Markup]]:
 
 def _trial_grid(material: ReportMaterial) -> TableGrid:
     """Return one row per trial, with the link to its run."""
-    metrics = [
-        name
-        for name in dict.fromkeys([material.objective, material.test])
-        if name in material.frame
-    ]
+    frame = material.frame
+    metrics = [m for m in dict.fromkeys([material.objective, material.test]) if m in frame]
+    shown = ["run_id", SEED, OUTCOME, GIT_COMMIT, *material.factors, *metrics]
     rows = []
-    for _, trial in material.frame.iterrows():
+    for _, trial in frame[[name for name in shown if name in frame]].iterrows():
         outcome = trial.get(OUTCOME)
         run = trial["run_id"]
         rows.append(

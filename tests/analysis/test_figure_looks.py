@@ -188,7 +188,7 @@ def test_a_figure_in_words_names_its_axes_and_where_its_curves_end():
 
 
 def test_an_svg_is_the_same_each_time_and_shares_no_name_with_another():
-    first, again = (draw_matplotlib.svg_text(figure_with(["a", "b"])) for _ in range(2))
+    first, again = (draw_matplotlib.DrawnFigure(figure_with(["a", "b"])).svg() for _ in range(2))
     assert first == again and first.startswith("<svg")
     assert errors.MOST_CURVES == 6
 

@@ -134,7 +134,7 @@ def test_several_numbers_have_sobol_indices_the_larger_first():
     figure = sobol_bars(found.indices)
     assert len([m for m in figure.panels[0].marks if isinstance(m, BarMarks)]) == 2
     assert "Predicted without itself, " in figure.caption
-    assert draw_matplotlib.svg_text(figure) and draw_plotly.to_html(figure)
+    assert draw_matplotlib.DrawnFigure(figure).svg() and draw_plotly.to_html(figure)
 
 
 def test_numbers_that_explain_nothing_have_no_indices_which_is_said():
@@ -161,5 +161,5 @@ def test_the_figure_shows_band_tested_values_and_the_good_range():
     assert (good.x[0], good.x[-1]) == found.curves[0].curve.shown_as_good[0]
     assert len(figure.runs) == 4 * len(BETAS)
     assert "do as well as the best" in figure_words(figure)
-    assert draw_matplotlib.svg_text(figure) and draw_plotly.to_html(figure)
+    assert draw_matplotlib.DrawnFigure(figure).svg() and draw_plotly.to_html(figure)
     assert sensitivity_curves((), metric="validation_error") is None and sobol_bars(None) is None

@@ -12,11 +12,23 @@ from tests.analysis.record_writer import BASE, start_study
 from tests.json_documents import checked
 
 
+class NotDrawn:
+    """In place of a figure that is drawn, which takes seconds."""
+
+    def __init__(self, figure):
+        pass
+
+    def save(self, folder):
+        return []
+
+    def svg(self):
+        return "<svg></svg>"
+
+
 @pytest.fixture
 def written(tmp_path, monkeypatch):
-    """A site of two studies, one of them at two scales; figures, which take seconds, left out."""
-    monkeypatch.setattr(draw_matplotlib, "save_figure", lambda figure, folder: [])
-    monkeypatch.setattr(draw_matplotlib, "svg_text", lambda figure: "<svg></svg>")
+    """A site of two studies, one of them at two scales; figures left out."""
+    monkeypatch.setattr(draw_matplotlib, "DrawnFigure", NotDrawn)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     client = MlflowClient(uri)
     for name, scale in (("beta", "quick"), ("beta", "paper"), ("<other>", "quick")):
