@@ -5,11 +5,13 @@ attempt.
 """
 
 import sqlite3
-from contextlib import closing
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote, unquote
 
 SQLITE = "sqlite:///"
+WAIT_SECONDS = 1.0
+"""How long a file is waited for that another process writes."""
 
 
 def file_of(uri: str) -> Path | None:
@@ -30,13 +32,35 @@ def check_file(file: Path) -> None:
     Raises:
         sqlite3.Error: if the file is locked, damaged, or no SQLite file.
     """
-    if not file.exists():
-        return
-    with closing(open_to_read(file)) as database:
-        database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if file.exists():
+        open_to_read(file).close()
 
 
 def open_to_read(file: Path) -> sqlite3.Connection:
-    """Return a connection that writes nothing, and waits a second for one that does."""
-    uri = f"file:{quote(str(file.absolute()))}?mode=ro"
-    return sqlite3.connect(uri, uri=True, timeout=1)
+    """Return a connection that changes nothing, and waits a second for one that does.
+
+    A process that was killed while it wrote has left a journal of what it had not finished. Before
+    anything can be read SQLite takes that back, which it may do in a file alone that is open to be
+    written. https://www.sqlite.org/lockingv3.html#hot_journals
+
+    Raises:
+        sqlite3.Error: as for `check_file`.
+    """
+    try:
+        return _connect(file, "ro")
+    except sqlite3.OperationalError as error:
+        if not error.sqlite_errorname.startswith("SQLITE_READONLY"):
+            raise
+        return _connect(file, "rw")
+
+
+def _connect(file: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
+    """Return a connection by which the first page has been read."""
+    uri = f"file:{quote(str(file.absolute()))}?mode={mode}"
+    database = sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS)
+    try:
+        database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except BaseException:
+        database.close()
+        raise
+    return database

@@ -39,6 +39,7 @@ REMEDIES = {
     "filesystem tracking backend": "set MLFLOW_TRACKING_URI to a database such as "
     "sqlite:///mlflow.db, or to an MLflow server",
     "database is locked": "another process holds it",
+    "readonly database": "the file may not be written here",
     # With status 403, for a request by a name that the server does not go by.
     "Invalid Host header": "the server takes requests by the names alone that it is told: start it "
     "with `mlflow server --allowed-hosts HOST,HOST:PORT`, as docs/cluster/mlflow.sh does",

@@ -119,14 +119,7 @@ def test_workspaces_and_an_empty_file_are_left_to_mlflow(record, monkeypatch, tm
 
 
 def test_a_record_that_another_process_writes_is_busy(record, monkeypatch):
-    connect = sqlite_file.open_to_read
-
-    def hurried(file):
-        database = connect(file)
-        database.execute("PRAGMA busy_timeout = 10")
-        return database
-
-    monkeypatch.setattr(sqlite_file, "open_to_read", hurried)
+    monkeypatch.setattr(sqlite_file, "WAIT_SECONDS", 0.01)
     with closing(sqlite3.connect("mlflow.db", isolation_level=None)) as writer:
         writer.execute("BEGIN EXCLUSIVE")
         with pytest.raises(RecordError, match="database is locked; another process holds it"):

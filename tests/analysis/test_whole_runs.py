@@ -91,15 +91,8 @@ def test_what_is_not_as_expected_is_left_to_mlflow(record, tmp_path):
 
 
 def test_a_file_that_is_being_written_is_left_to_mlflow_which_waits(record, monkeypatch):
-    connect = sqlite_file.open_to_read
-
-    def hurried(file):
-        database = connect(file)
-        database.execute("PRAGMA busy_timeout = 10")
-        return database
-
     asked = []
-    monkeypatch.setattr(sqlite_file, "open_to_read", hurried)
+    monkeypatch.setattr(sqlite_file, "WAIT_SECONDS", 0.01)
     monkeypatch.setattr(whole_runs, "search_all_runs", lambda *of: asked.append(of) or [])
     file = record.tracking_uri.removeprefix("sqlite:///")
     with closing(sqlite3.connect(file, isolation_level=None)) as writer:
