@@ -198,8 +198,8 @@ def launch_in_outage(monkeypatch, capsys, answers):
 @pytest.mark.parametrize(
     ("done", "every"),
     [
-        pytest.param(True, 8, id="nothing to do"),
-        pytest.param(False, 16, id="two trials to run"),
+        pytest.param(True, 16, id="nothing to do"),
+        pytest.param(False, 40, id="two trials to run"),
         pytest.param(True, 1, id="nothing to do, each request", marks=pytest.mark.slow),
         pytest.param(False, 1, id="two trials to run, each request", marks=pytest.mark.slow),
     ],
