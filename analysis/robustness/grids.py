@@ -11,6 +11,7 @@ from analysis.statistics.summary import SeedSummary, summarise_seeds
 from analysis.tables.display_names import with_unit
 from analysis.tables.printed import setting_text, spread_text
 from analysis.tables.rendering import TableCell, TableGrid
+from analysis.tables.seed_values import first_trial
 from trainables.metrics import TEST_ERROR
 from trainables.robustness_document import CLEAN, CORRUPTION, FGSM, OCCLUSION, PERTURBATION_KEYS
 
@@ -94,7 +95,7 @@ def _cell_of(summary: SeedSummary) -> TableCell:
 
 
 def _words_of(key: str, frame: pd.DataFrame, factors: Sequence[str]) -> str:
-    return setting_text(frame[frame[CONFIGURATION] == key].iloc[0], factors)
+    return setting_text(first_trial(frame, key), factors)
 
 
 def _notes(rows: pd.DataFrame) -> list[str]:

@@ -19,7 +19,7 @@ from analysis.tables.configurations import data_sets
 from analysis.tables.display_names import display_name
 from analysis.tables.feasibility import none_feasible_sentence
 from analysis.tables.printed import setting_text
-from analysis.tables.seed_values import by_seed, completed_trials
+from analysis.tables.seed_values import by_seed, completed_trials, first_trial
 from analysis.tables.study_table import load_study_table
 from analysis.trials import StudyInfo, UnknownStudyError
 from trainables.metrics import TEST_ERROR_LAST
@@ -96,7 +96,7 @@ def compared_study(
             ComparedConfiguration(
                 configuration=str(row[CONFIGURATION]),
                 what=setting_text(row, factors),
-                settings=frame[frame[CONFIGURATION] == row[CONFIGURATION]].iloc[0],
+                settings=first_trial(frame, row[CONFIGURATION]),
                 objective=by_seed(frame, str(row[CONFIGURATION]), objectives[0]),
                 test=by_seed(frame, str(row[CONFIGURATION]), test),
                 codes=_codes_of(frame, str(row[CONFIGURATION])),

@@ -31,7 +31,7 @@ from analysis.statistics.best_set import best_set
 from analysis.statistics.looks import present_share
 from analysis.statistics.summary import summarise_seeds
 from analysis.tables.feasibility import INFEASIBLE, Bounds, feasible_rows, violated_bounds
-from analysis.tables.seed_values import errors_by_seed, one_per_seed
+from analysis.tables.seed_values import errors_by_seed, first_trial, one_per_seed
 from analysis.tables.test_images import error_step
 from trainables.metrics import PERCENT, TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 
@@ -258,7 +258,7 @@ def _mark_contenders(
     if not np.isfinite(errors[~np.isnan(errors)]).all():
         return
     share = present_share(looks, errors.shape[1], tests=len(able) - 1)
-    trial = frame[frame[CONFIGURATION] == able[CONFIGURATION].iloc[0]].iloc[0]
+    trial = first_trial(frame, able[CONFIGURATION].iloc[0])
     step = error_step(errors, objective, trial)
     members = best_set(errors, level=1 - LEVEL * share, resolution=step).members
     for place, row in enumerate(able.index):

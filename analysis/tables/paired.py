@@ -20,7 +20,7 @@ from analysis.tables.display_names import display_name, number_text, with_capita
 from analysis.tables.feasibility import feasible_rows
 from analysis.tables.printed import interval_text, setting_text
 from analysis.tables.rendering import INTERVAL, TableCell, TableGrid
-from analysis.tables.seed_values import by_seed, errors_by_seed
+from analysis.tables.seed_values import by_seed, errors_by_seed, first_trial
 from analysis.tables.test_images import error_step
 from trainables.metrics import TEST_ERROR_LAST
 
@@ -126,7 +126,7 @@ def contrasts_with_best(
         if ran.empty or not ran["best"].iloc[0]:
             continue
         best = by_seed(frame, ran[CONFIGURATION].iloc[0], test)
-        trial = frame[frame[CONFIGURATION] == ran[CONFIGURATION].iloc[0]].iloc[0]
+        trial = first_trial(frame, ran[CONFIGURATION].iloc[0])
         step = error_step(errors_by_seed(frame, list(ran[CONFIGURATION]), test), test, trial)
         for _, row in ran.iloc[1 : most // groups.nunique() + 1].iterrows():
             values = by_seed(frame, row[CONFIGURATION], test)

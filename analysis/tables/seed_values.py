@@ -23,6 +23,11 @@ def completed_trials(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame[OUTCOME] == COMPLETED]
 
 
+def first_trial(frame: pd.DataFrame, configuration: str) -> "pd.Series[Any]":
+    """Return a trial of a configuration, whose settings all its trials have."""
+    return frame[frame[CONFIGURATION] == configuration].iloc[0]
+
+
 def one_per_seed(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Return the trials that ran in full, one per configuration and seed.
 

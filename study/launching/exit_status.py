@@ -2,11 +2,13 @@
 
 from typing import Literal
 
+from analysis.command_line import NOTHING_DONE
+
 DONE = 0
 """All trials ended as planned."""
 FAILED = 1
 """Some trial failed for good."""
-BAD_INPUT = 2
+BAD_INPUT = NOTHING_DONE
 """Nothing was started."""
 INTERRUPTED = 130
 """The same command goes on."""
