@@ -202,6 +202,7 @@ def _trial_row(study: str, run: WholeRun) -> dict[str, Any]:
         "start_time": run.info.start_time,
         "end_time": run.info.end_time,
         CODE: tags.get(CODE),
+        SEED: None,
         **tags,
         **flags,
         **{key: typed_param(value) for key, value in run.data.params.items()},

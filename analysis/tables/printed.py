@@ -63,7 +63,8 @@ def configuration_grid(
         objective: the metrics that selected.
         test: the metric reported.
         title: above the table.
-        most: the number of rows to print; None means all. What is left out is said.
+        most: the number of rows to print, shared among data sets, and never less than those that
+            are best; None means all. What is left out is said.
         selects: as for `over_configurations`.
         standing: of a race over seeds, configuration → where it stands.
         cautions: sentences on what is shown, after the table's own.
@@ -79,7 +80,7 @@ def configuration_grid(
     marked = MAY_BE_BEST in table and bool(table[MAY_BE_BEST].notna().any())
     header += [("", CONTENDER)] if marked else []
     header += [("", "seeds"), *(("", TROUBLES[name]) for name in troubles)]
-    shown = table if most is None else table.head(most)
+    shown = table if most is None else _first_rows(table, most)
     rows = [
         _row_cells(row, factors, metrics, troubles, marked=marked) for _, row in shown.iterrows()
     ]
@@ -103,10 +104,7 @@ def configuration_grid(
     notes = [*explained.values()]
     notes.append(_selection_note(objectives, several=several) if selects else NOTHING_SELECTED)
     notes += [INFEASIBLE_NOTE] if constrained else []
-    if left := len(table) - len(shown):
-        notes.append(
-            f"{count_text(left, 'more configuration')} {agreeing(left, 'is', 'are')} left out."
-        )
+    notes += _words_on_what_is_left_out(table.drop(shown.index))
     notes += cautions
     return TableGrid(
         title=title,
@@ -119,6 +117,25 @@ def configuration_grid(
             index >= len(factors) and name not in WORDED for index, (_, name) in enumerate(header)
         ],
     )
+
+
+def _first_rows(table: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return the first rows of each data set, as many of one as of another, and all best ones."""
+    groups = data_sets(table)
+    places = table.groupby(groups, sort=False).cumcount()
+    return table[(places < max(most // max(groups.nunique(), 1), 1)) | table["best"]]
+
+
+def _words_on_what_is_left_out(left: pd.DataFrame) -> list[str]:
+    """Return how many configurations are left out, and how many of them should be known of."""
+    if left.empty:
+        return []
+    counts = {"that may be best": sum(flag is True for flag in left.get(MAY_BE_BEST, ()))}
+    counts |= {f"with {words} trials": (left[name] > 0).sum() for name, words in TROUBLES.items()}
+    counts["that are infeasible"] = (~feasible_rows(left)).sum()
+    told = ", ".join(f"{count:,} {words}" for words, count in counts.items() if count)
+    many = f"{count_text(len(left), 'more configuration')} {agreeing(len(left), 'is', 'are')}"
+    return [f"{many} left out{f': {told}' if told else ''}."]
 
 
 def as_text(

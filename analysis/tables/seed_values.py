@@ -38,13 +38,15 @@ def one_per_seed(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """
     wanted = dict.fromkeys([CONFIGURATION, SEED, OUTCOME, *columns])
     chosen = completed_trials(frame[[name for name in wanted if name in frame]])
+    if SEED not in chosen:  # no trial on record has its settings yet
+        return chosen.iloc[:0]
     return chosen.drop_duplicates([CONFIGURATION, SEED], keep="last")
 
 
 def by_seed(frame: pd.DataFrame, configuration: str, metric: str) -> "pd.Series[Any]":
     """Return a metric of a configuration's completed trials, indexed by seed."""
     chosen = one_per_seed(frame[frame[CONFIGURATION] == configuration], [metric])
-    if metric not in chosen:
+    if chosen.empty or metric not in chosen:
         return pd.Series(dtype=float)
     return chosen.set_index(SEED)[metric].astype(float).dropna()
 
@@ -57,12 +59,14 @@ def errors_by_seed(
     Seeds without a number for any of the configurations have no column.
     """
     chosen = one_per_seed(frame, [metric])
-    if metric not in chosen:
+    if chosen.empty or metric not in chosen:
         return np.empty((len(configurations), 0))
     chosen = chosen[chosen[CONFIGURATION].isin(set(configurations)) & chosen[metric].notna()]
     seeds = {seed: i for i, seed in enumerate(sorted(set(chosen[SEED])))}
     keys = {key: i for i, key in enumerate(dict.fromkeys(configurations))}
     matrix = np.full((len(keys), len(seeds)), np.nan)
-    places = chosen[CONFIGURATION].map(keys).to_numpy(), chosen[SEED].map(seeds).to_numpy()
-    matrix[places] = chosen[metric].to_numpy(dtype=float)
+    row, column = (chosen[name].map(of) for name, of in ((CONFIGURATION, keys), (SEED, seeds)))
+    matrix[row.to_numpy(dtype=int), column.to_numpy(dtype=int)] = chosen[metric].to_numpy(
+        dtype=float
+    )
     return matrix[[keys[key] for key in configurations]]

@@ -48,7 +48,7 @@ RECORDS_SECONDS = 60.0
 HASTY_SECONDS = 5.0
 """How long a launch that was told to end waits for it."""
 MOST_ROWS = 50
-"""Configurations that are shown on the screen, the best first; the files hold all."""
+"""Configurations that are shown on the screen, unless more are best; the files hold all."""
 RENDERINGS = {TABLE_MARKDOWN: to_markdown, TABLE_CSV: to_csv}
 """The files of the table over configurations."""
 
@@ -190,6 +190,8 @@ def _draw_result(launch: StudyLaunch, folder: Path, status: int, *, trained: boo
     answered = study_answers(study.name, study.scale, study.as_dict(), frame, looks=looked_at)
     if answered.readings is None:
         _say_table(launch, grid_of(most=MOST_ROWS))
+        if len(grid.rows) > MOST_ROWS:
+            launch.say(f"All rows: {TABLE_CSV}, of the study's run and of the report.")
     texts = {name: render(grid) for name, render in RENDERINGS.items()} | launch.digest_texts()
     if status == DONE and (said := sensitivity_words(study, frame, table, factors, looked_at)):
         launch.say("\n".join(["", *said]))

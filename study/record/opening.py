@@ -143,5 +143,5 @@ def _write_waiting(record: StudyRecord) -> None:
     """
     record.spool.start()
     if not record.spool.drain(FIRST_SECONDS):
-        reason = record.spool.away_because or "the tracking server does not answer"
+        reason = record.spool.away_because
         raise RecordError(f"cannot write the waiting records of {record.spool.path}: {reason}")

@@ -63,8 +63,8 @@ class RecordSpool:
         """What the receiver refused for good, in words."""
         self.away_since: float | None = None
         """When the receiver was first missed (`time.time()`), or None while it answers."""
-        self.away_because = ""
-        """What the last attempt to reach the receiver came to."""
+        self.away_because = "no answer"
+        """What the last attempt that failed to reach the receiver came to."""
         self.unsaved: str = ""
         """Why the newest records are in memory alone, or nothing; see `append`."""
         self._changed = threading.Condition()

@@ -17,6 +17,7 @@ from analysis.record import sqlite_file
 from analysis.record.quick_reading import read_quickly
 from analysis.record.store_errors import RecordError
 from study.record.overview import read_overview
+from tests.analysis.record_writer import BASE, start_study
 
 KILLED_IN_A_COMMIT = """
 import os, signal, sqlite3, sys
@@ -69,6 +70,7 @@ def test_what_was_not_finished_is_taken_back(torn, read):
     assert len(found) == 15 and not torn.with_name("mlflow.db-journal").exists()
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write any file")
 def test_a_file_that_nobody_may_write_is_read(torn):
     sqlite_file.check_file(torn)
     torn.chmod(stat.S_IRUSR)
@@ -80,3 +82,26 @@ def test_a_torn_file_that_nobody_may_write_is_told(torn):
     torn.chmod(stat.S_IRUSR)
     with pytest.raises(RecordError, match="may not be written"):
         trials.load("beta")
+
+
+@pytest.mark.parametrize("other", [None, "literal", "decoded"])
+def test_an_address_with_a_percent_sign_is_the_file_that_mlflow_opens(tmp_path, other):
+    for name, seeds in (("my records", 1), ("my%20records", 2)):
+        (tmp_path / name).mkdir()
+        if other is None or (other == "literal") == ("%" in name):
+            made = tmp_path / f"{seeds}.db"
+            study = start_study(MlflowClient(f"sqlite:///{made}"), "x", folder=tmp_path)
+            for seed in range(seeds):
+                study.add(BASE, seed)
+            shutil.copy(made, tmp_path / name / "m.db")
+    uri = f"sqlite:///{tmp_path}/my%20records/m.db"
+    client = MlflowClient(uri)
+    if client.get_experiment_by_name("x") is None:  # MLflow has made the file
+        assert sqlite_file.file_of(uri).exists()
+    else:
+        found = client.search_runs(["1"], "tags.role = 'trial'")
+        assert len(trials.load("x", tracking_uri=uri)) == len(found)
+
+
+def test_an_absolute_path_may_begin_with_two_slashes(store):
+    assert len(trials.load("beta", tracking_uri=f"sqlite:////{store.folder}/mlflow.db")) == 15

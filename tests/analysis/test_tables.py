@@ -152,7 +152,46 @@ def test_text_is_aligned_and_stars_the_best(frame):
 
 def test_rows_that_are_left_out_are_counted(frame):
     text = printed.as_text(frame, ["regularizer.beta"], most=1)
-    assert "2 more configurations are left out." in text
+    assert "2 more configurations are left out" in text
+
+
+def test_each_data_set_has_its_rows_where_not_all_are_shown():
+    frame = pd.DataFrame(
+        trial(f"{data}{i}", seed, 5.0 + i + seed / 10, dataset__name=data, t__i=i, outcome=outcome)
+        for data in ("digits", "mnist")
+        for i in range(9)
+        for seed in range(2)
+        for outcome in (["failed"] if (data, i) == ("digits", 8) else ["completed"])
+    )
+    factors = ["dataset.name", "t.i"]
+    table = configurations.over_configurations(frame, factors)
+    table.loc[table["configuration"] == "mnist7", "best"] = True
+    text = printed.as_text(frame, factors, most=6)
+    assert text.count("digits") == text.count("MNIST") == 3
+    assert "12 more configurations are left out: 1 with failed trials." in text
+    shown = printed.configuration_grid(table, factors, most=6)
+    assert [row[1].text for row in shown.rows] == ["0", "1", "2", "0", "1", "2", "7"]
+
+
+def test_what_may_be_best_and_is_left_out_is_counted():
+    frame = pd.DataFrame(
+        trial(str(i), seed, 5.0 + (7 * i * seed) % 5, t__i=i) for i in range(9) for seed in range(4)
+    )
+    table = configurations.over_configurations(frame, ["t.i"])
+    text = printed.as_text(frame, ["t.i"], most=3)
+    left = int(table.iloc[3:]["may_be_best"].sum())
+    assert left and f"6 more configurations are left out: {left} that may be best." in text
+
+
+@pytest.mark.parametrize("gone", ["outcome", "seed", "test_error_last", "numbers"])
+def test_a_frame_without_a_number_has_no_errors_by_seed(frame, gone):
+    if gone == "numbers":
+        frame["test_error_last"] = math.nan
+    else:
+        frame = frame.drop(columns=[gone])
+    assert seed_values.errors_by_seed(frame, ["a", "b"], "test_error_last").shape == (2, 0)
+    assert seed_values.by_seed(frame, "a", "test_error_last").empty
+    assert len(configurations.over_configurations(frame, ["regularizer.beta"])) == 3
 
 
 def test_an_objective_on_test_data_is_said():

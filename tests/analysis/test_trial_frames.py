@@ -1,12 +1,16 @@
 import math
+from contextlib import nullcontext
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from analysis import trials
-from analysis.record import client
+from analysis.record import client, whole_runs
 from analysis.record.values import typed_param
-from tests.analysis.record_writer import BASE, TAGS
+from analysis.report_page.gather import gather_material
+from analysis.tables.configurations import over_configurations
+from tests.analysis.record_writer import BASE, TAGS, start_study
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +88,18 @@ def test_history_of_a_metric_that_is_not_there_is_empty(store):
     assert trials.history(frame, ["nonesuch"], store.uri).empty
 
 
+def test_a_trial_whose_settings_are_not_on_record_yet_is_a_row(tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    made = MlflowClient(uri)
+    study = start_study(made, "begun", folder=tmp_path)
+    tags = {"role": "trial", "scale": "quick", "trial_key": "k", "configuration": "c", **TAGS}
+    made.create_run(study.experiment_id, tags=tags)
+    frame = trials.load("begun", tracking_uri=uri)
+    assert frame["seed"].isna().all() and len(frame) == 1
+    assert len(over_configurations(frame, [])) == 1
+    assert gather_material("begun", tracking_uri=uri).frame.equals(frame)
+
+
 def test_study_info_reads_the_resolved_file(store):
     info = trials.study_info("beta", tracking_uri=store.uri)
     assert info.question.startswith("How much")
@@ -124,6 +140,7 @@ def test_the_tracking_uri_defaults_to_mlflows_own(store, monkeypatch):
 
 def test_many_trials_come_in_pages(store, monkeypatch):
     monkeypatch.setattr(client, "PAGE", 4)
+    monkeypatch.setattr(whole_runs, "familiar_tables", lambda uri: nullcontext())
     assert trials.load("beta", tracking_uri=store.uri)["run_id"].nunique() == 15
 
 

@@ -17,10 +17,10 @@ class HalvingMaxPool(nn.MaxPool2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the maxima of the maps: (N, C, H, W) to (N, C, H // 2, W // 2)."""
-        height, width = (size // 2 * 2 for size in input.shape[-2:])
         asked = torch.is_grad_enabled() and input.requires_grad
         elsewhere = input.device.type != "cpu" or torch.compiler.is_compiling()
-        if asked or elsewhere or not (height and width):  # of empty maps torch says what is wrong
+        height, width = (size // 2 * 2 for size in (*input.shape, 0, 0)[2:4])
+        if asked or elsewhere or not (height and width):  # torch says what is wrong with the maps
             pooled: Tensor = super().forward(input)
             return pooled
         rows = torch.maximum(input[..., 0:height:2, :], input[..., 1:height:2, :])
