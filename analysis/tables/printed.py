@@ -131,7 +131,9 @@ def _words_on_what_is_left_out(left: pd.DataFrame) -> list[str]:
     if left.empty:
         return []
     counts = {"that may be best": sum(flag is True for flag in left.get(MAY_BE_BEST, ()))}
-    counts |= {f"with {words} trials": (left[name] > 0).sum() for name, words in TROUBLES.items()}
+    counts |= {
+        f"with some trial {words}": (left[name] > 0).sum() for name, words in TROUBLES.items()
+    }
     counts["that are infeasible"] = (~feasible_rows(left)).sum()
     told = ", ".join(f"{count:,} {words}" for words, count in counts.items() if count)
     many = f"{count_text(len(left), 'more configuration')} {agreeing(len(left), 'is', 'are')}"

@@ -168,7 +168,7 @@ def test_each_data_set_has_its_rows_where_not_all_are_shown():
     table.loc[table["configuration"] == "mnist7", "best"] = True
     text = printed.as_text(frame, factors, most=6)
     assert text.count("digits") == text.count("MNIST") == 3
-    assert "12 more configurations are left out: 1 with failed trials." in text
+    assert "12 more configurations are left out: 1 with some trial failed." in text
     shown = printed.configuration_grid(table, factors, most=6)
     assert [row[1].text for row in shown.rows] == ["0", "1", "2", "0", "1", "2", "7"]
 
