@@ -2,8 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -15,6 +16,26 @@ DRAWING = (
     "analysis.figures.draw_matplotlib",
 )
 """What the table, the answer and the plots of a study are made with."""
+CURVES = ("sklearn.gaussian_process",)
+"""What the curves over searched numbers are fitted with, which takes a second to load."""
+FEWEST = 3
+"""Numbers below which nothing is said of how an error depends on them."""
+
+
+def modules_at_end(space: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the modules that the end of a launch needs.
+
+    Args:
+        space: the study's searched paths.
+    """
+    return (*DRAWING, *CURVES) if any(map(_searches_numbers, space.values())) else DRAWING
+
+
+def _searches_numbers(domain: Any) -> bool:
+    if isinstance(domain, list):
+        numbers = [one for one in domain if isinstance(one, int | float)]
+        return len(numbers) >= FEWEST
+    return isinstance(domain, Mapping) and "low" in domain
 
 
 class EarlyImport:

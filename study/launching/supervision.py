@@ -16,7 +16,7 @@ from study.execution.runner import TrialRunner, machine_megabytes
 from study.launching import signals
 from study.launching.closing import close_launch
 from study.launching.display import LaunchDisplay
-from study.launching.early_imports import DRAWING, EarlyImport
+from study.launching.early_imports import EarlyImport, modules_at_end
 from study.launching.exit_status import DONE, FAILED, INTERRUPTED
 from study.launching.notifying import watch_news
 from study.launching.ownership import watch_ownership
@@ -112,7 +112,7 @@ def _facts_of(
 def _run_under_display(
     launch: StudyLaunch, admission: NodeAdmission, facts: list[tuple[str, str]]
 ) -> int:
-    drawing = EarlyImport(DRAWING)
+    drawing = EarlyImport(modules_at_end(launch.study.search.space))
     with LaunchDisplay(
         launch.scheduler,
         launch.console,

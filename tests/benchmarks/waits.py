@@ -87,7 +87,7 @@ def finished_study(trials: int, *, repeats: int) -> str:
         report = [sys.executable, "-m", "analysis.report", name]
         again = [run_command(launch, folder, uri=uri) for _ in range(repeats)]
         reports = [run_command(report, folder, uri=uri) for _ in range(repeats)]
-        written = sum(f.stat().st_size for f in folder.rglob("*.html")) / 2**20
+        written = sum(f.stat().st_size for f in (folder / "reports").rglob("*.html")) / 2**20
     return section(
         f"A finished study of {trials:,} trials",
         "Trials of one step each, on record in a SQLite file.",

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import study.launching.early_imports as early
 from study.launching.early_imports import EarlyImport
 from tests import source_tree
@@ -60,3 +62,18 @@ def test_a_module_that_cannot_be_loaded_keeps_no_other_from_being_loaded(tmp_pat
     loading.begin()
     loading.wait()
     assert "sound_early" in sys.modules and "broken_early" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("domain", "fits_curves"),
+    [
+        ({"low": 0.1, "high": 0.9}, True),
+        ([0.1, 0.5, 0.9], True),
+        ([0.1, 0.5], False),
+        (["lamix", "mixup", "cutmix"], False),
+        ([{"name": "lamix"}, {"name": "mixup"}, {"name": "cutmix"}], False),
+    ],
+)
+def test_curves_are_loaded_for_where_numbers_are_searched(domain, fits_curves):
+    modules = early.modules_at_end({"dataset.name": ["digits"], "regularizer.x": domain})
+    assert modules == (*early.DRAWING, *(early.CURVES if fits_curves else ()))
