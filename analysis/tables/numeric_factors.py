@@ -27,7 +27,7 @@ from analysis.tables.configurations import hashable_value
 from analysis.tables.display_names import SYMBOLS, display_name, number_text
 from analysis.tables.feasibility import feasible_rows
 from analysis.tables.printed import setting_text
-from analysis.tables.seed_values import completed_trials
+from analysis.tables.seed_values import one_per_seed
 from trainables.metrics import PERCENT, description_of
 
 MARGIN = 0.5
@@ -209,7 +209,7 @@ def _varied_numbers(
 
 def _errors_by_configuration(frame: pd.DataFrame, ran: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return the metric by configuration and seed."""
-    full = completed_trials(frame).drop_duplicates([CONFIGURATION, SEED], keep="last")
+    full = one_per_seed(frame, [metric])
     full = full[full[CONFIGURATION].isin(ran[CONFIGURATION])]
     return full.pivot(index=CONFIGURATION, columns=SEED, values=metric).astype(float)
 

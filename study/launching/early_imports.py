@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from analysis.statistics.sensitivity import FEWEST_VALUES
+
 log = logging.getLogger(__name__)
 
 DRAWING = (
@@ -18,8 +20,6 @@ DRAWING = (
 """What the table, the answer and the plots of a study are made with."""
 CURVES = ("sklearn.gaussian_process",)
 """What the curves over searched numbers are fitted with, which takes a second to load."""
-FEWEST = 3
-"""Numbers below which nothing is said of how an error depends on them."""
 
 
 def modules_at_end(space: Mapping[str, Any]) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ def modules_at_end(space: Mapping[str, Any]) -> tuple[str, ...]:
 def _searches_numbers(domain: Any) -> bool:
     if isinstance(domain, list):
         numbers = [one for one in domain if isinstance(one, int | float)]
-        return len(numbers) >= FEWEST
+        return len(numbers) >= FEWEST_VALUES
     return isinstance(domain, Mapping) and "low" in domain
 
 

@@ -130,9 +130,10 @@ class TrialRuns:
 
     def end_running(self) -> None:
         """End the runs that a dead process has left running; these trials are cut off."""
+        if not self.experiment_id:
+            return
         where = f"{with_tags(self._own_tags())} and attributes.status = 'RUNNING'"
-        ids = [self.experiment_id] if self.experiment_id else []
-        running = [*search_all_runs(self.client, ids, where)] if ids else []
+        running = [*search_all_runs(self.client, [self.experiment_id], where)]
         if running:
             self.forget_trials()
         for run in running:

@@ -68,7 +68,8 @@ def test_a_module_that_cannot_be_loaded_keeps_no_other_from_being_loaded(tmp_pat
     ("domain", "fits_curves"),
     [
         ({"low": 0.1, "high": 0.9}, True),
-        ([0.1, 0.5, 0.9], True),
+        ([0.1, 0.3, 0.5, 0.9], True),
+        ([0.1, 0.5, 0.9], False),
         ([0.1, 0.5], False),
         (["lamix", "mixup", "cutmix"], False),
         ([{"name": "lamix"}, {"name": "mixup"}, {"name": "cutmix"}], False),
