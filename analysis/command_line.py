@@ -1,18 +1,21 @@
 """The command line of each command: its name as typed, and near words for what is misspelt."""
 
 import argparse
+import atexit
 import difflib
+import gc
 import re
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import wraps
 from typing import NoReturn
 
 from analysis.json_documents import print_document, refusal_document
-from analysis.terminal import print_error
+from analysis.terminal import guards_output, print_error
 
 NOTHING_DONE = 2
 """The exit status of a command that could not begin."""
@@ -71,6 +74,23 @@ def typed_command(module: str) -> str:
 def speaker(module: str) -> str:
     """Return what stands before a message of a module's command."""
     return module if _door.get() is None else command_name(module)
+
+
+def runs_command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
+    """Let a module's `main` be a command: it prints what it likes, and its process ends at once.
+
+    At its end Python looks for garbage several times, among all that torch, MLflow and Ray have
+    made: 1 to 3 s, for what ends with the process anyway.
+    """
+    guarded = guards_output(main)
+
+    @wraps(main)
+    def command(arguments: Sequence[str] | None = None) -> int:
+        atexit.unregister(gc.freeze)  # not twice
+        atexit.register(gc.freeze)
+        return guarded(arguments)
+
+    return command
 
 
 def tell_refusal(module: str, error: Exception, *, as_document: bool) -> int:

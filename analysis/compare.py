@@ -13,7 +13,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from analysis.command_line import CommandParser, speaker, tell_refusal
+from analysis.command_line import CommandParser, runs_command, speaker, tell_refusal
 from analysis.json_documents import print_document
 from analysis.record.store_errors import (
     BUSY_SECONDS,
@@ -23,10 +23,10 @@ from analysis.record.store_errors import (
     is_busy,
 )
 from analysis.reported_error import TEST_CHOICES, add_test_flag
-from analysis.terminal import guards_output, line_width, plain_text, print_error
+from analysis.terminal import line_width, plain_text, print_error
 
 
-@guards_output
+@runs_command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 2 where there is nothing to compare."""
     parser = build_parser()

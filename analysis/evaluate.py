@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.command_line import CommandParser, speaker, tell_refusal
+from analysis.command_line import CommandParser, runs_command, speaker, tell_refusal
 from analysis.json_documents import print_document
 from analysis.output_folder import OutputFolderError
 from analysis.record.store_errors import (
@@ -23,10 +23,10 @@ from analysis.record.store_errors import (
     ask_until_answered,
     is_busy,
 )
-from analysis.terminal import guards_output, plain_text, print_error
+from analysis.terminal import plain_text, print_error
 
 
-@guards_output
+@runs_command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 

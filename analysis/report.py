@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.command_line import CommandParser, speaker, tell_refusal
+from analysis.command_line import CommandParser, runs_command, speaker, tell_refusal
 from analysis.json_documents import named_document, print_document
 from analysis.output_folder import OutputFolderError
 from analysis.record.names import REPORT
@@ -27,14 +27,14 @@ from analysis.record.store_errors import (
     shown_reason,
 )
 from analysis.reported_error import TEST_CHOICES, add_test_flag
-from analysis.terminal import guards_output, plain_text, print_error
+from analysis.terminal import plain_text, print_error
 
 if TYPE_CHECKING:
     from analysis.record.study_info import StudyInfo
     from analysis.report_page.gather import ReportMaterial
 
 
-@guards_output
+@runs_command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 

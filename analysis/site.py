@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.command_line import CommandParser, speaker, tell_refusal
+from analysis.command_line import CommandParser, runs_command, speaker, tell_refusal
 from analysis.json_documents import Document, named_document, print_document
 from analysis.output_folder import OutputFolderError
 from analysis.record.store_errors import (
@@ -20,13 +20,13 @@ from analysis.record.store_errors import (
     ask_until_answered,
     is_busy,
 )
-from analysis.terminal import guards_output, plain_text, print_error
+from analysis.terminal import plain_text, print_error
 
 if TYPE_CHECKING:
     from analysis.report_page.site import WrittenSite
 
 
-@guards_output
+@runs_command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 

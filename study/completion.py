@@ -12,7 +12,7 @@ from typing import Any
 
 import shtab
 
-from analysis.command_line import CommandParser
+from analysis.command_line import CommandParser, runs_command
 from study import cli
 from study.file.locate import shipped_files
 from study.file.names import DEFAULT_SCALE, PAPER_SCALE
@@ -25,6 +25,7 @@ FOLDERS = {"data", "state", "output", "folder"}
 """Names of arguments that are folders."""
 
 
+@runs_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     options = build_parser().parse_args(arguments)

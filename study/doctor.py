@@ -5,14 +5,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.command_line import CommandParser, command_name
+from analysis.command_line import CommandParser, command_name, runs_command
 from analysis.json_documents import print_document
-from analysis.terminal import guards_output
 from study import state
 from study.doctoring.findings import NAMES, Finding, is_well, plain_findings
 
 
-@guards_output
+@runs_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 1 if a check has failed."""
     options = build_parser().parse_args(arguments)

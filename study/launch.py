@@ -12,10 +12,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.command_line import CommandParser, command_name
+from analysis.command_line import CommandParser, command_name, runs_command
 from analysis.json_documents import print_document, refusal_document
 from analysis.record.collector import collector_at_rest, wake_collector
-from analysis.terminal import guards_output, keep_output_in, print_error
+from analysis.terminal import keep_output_in, print_error
 from study import state
 from study.file.names import DEFAULT_SCALE
 from study.launching import signals
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from study.launching.launch_profile import LaunchProfile
 
 
-@guards_output
+@runs_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     with signals.quit_at_signals(), collector_at_rest():

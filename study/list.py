@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.command_line import CommandParser, command_name, tell_refusal
+from analysis.command_line import CommandParser, command_name, runs_command, tell_refusal
 from analysis.json_documents import (
     Document,
     named_document,
@@ -18,7 +18,6 @@ from analysis.record.location import shown_tracking_uri
 from analysis.record.names import STATE_WORDS
 from analysis.record.store_errors import RecordError
 from analysis.terminal import (
-    guards_output,
     line_width,
     plain_text,
     print_error,
@@ -37,7 +36,7 @@ DONE = "done"
 """The count of trials that is shown even where it is 0."""
 
 
-@guards_output
+@runs_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     options = build_parser().parse_args(arguments)

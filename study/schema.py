@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.command_line import CommandParser
-from analysis.terminal import guards_output, print_error
+from analysis.command_line import CommandParser, runs_command
+from analysis.terminal import print_error
 from study.launching.exit_status import BAD_INPUT
 
 if TYPE_CHECKING:
     from trainables.plugins import OwnSet
 
 
-@guards_output
+@runs_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     parser = build_parser()

@@ -8,15 +8,15 @@ import sys
 import time
 from collections.abc import Sequence
 
-from analysis.command_line import CommandParser, command_name
+from analysis.command_line import CommandParser, command_name, runs_command
 from analysis.json_documents import named_document, print_document, refusal_document
-from analysis.terminal import guards_output, print_error
+from analysis.terminal import print_error
 from study import state
 from study.launching.exit_status import BAD_INPUT
 from study.lock import read_holder
 
 
-@guards_output
+@runs_command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
     options = build_parser().parse_args(arguments)

@@ -18,6 +18,8 @@ DRAWING = (
     "analysis.figures.draw_matplotlib",
 )
 """What the table, the answer and the plots of a study are made with."""
+FORMATS = ("matplotlib.backends.backend_pdf",)
+"""What the first plot of a format would load."""
 CURVES = ("sklearn.gaussian_process",)
 """What the curves over searched numbers are fitted with, which takes a second to load."""
 
@@ -28,7 +30,8 @@ def modules_at_end(space: Mapping[str, Any]) -> tuple[str, ...]:
     Args:
         space: the study's searched paths.
     """
-    return (*DRAWING, *CURVES) if any(map(_searches_numbers, space.values())) else DRAWING
+    curves = CURVES if any(map(_searches_numbers, space.values())) else ()
+    return *DRAWING, *FORMATS, *curves
 
 
 def _searches_numbers(domain: Any) -> bool:

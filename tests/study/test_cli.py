@@ -33,6 +33,19 @@ def test_the_version_is_that_of_the_package(capsys):
     assert capsys.readouterr().out.startswith("lamix-study ")
 
 
+@pytest.mark.parametrize("module", sorted({each.module for each in cli.COMMANDS.values()}))
+def test_the_end_of_a_command_does_not_wait_for_the_collector(module):
+    program = f"""
+import atexit, gc, sys
+atexit.register(lambda: print(gc.get_freeze_count(), file=sys.stderr))
+from {module} import main
+main(["--help"])
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stderr) > 1000
+
+
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_each_command_is_that_of_its_module(name, capsys):
     with pytest.raises(SystemExit) as end:

@@ -21,6 +21,21 @@ import study.launching.closing
 print(*(name for name in sys.argv[1:] if name not in sys.modules))
 """
 
+SAVE = """
+import sys
+from pathlib import Path
+from study.launching.early_imports import EarlyImport, modules_at_end
+loading = EarlyImport(modules_at_end({}))
+loading.begin()
+loading.wait()
+from analysis.figures.draw_matplotlib import save_figure
+from tests.analysis.test_figure_looks import figure_with
+before = set(sys.modules)
+figure = figure_with(["a", "b"])
+print(*(file.name for file in save_figure(figure, Path(sys.argv[1]))))
+print(*sorted(set(sys.modules) - before))
+"""
+
 
 def late_imports(*, of_its_helpers: bool = True) -> set[str]:
     """Return what the end of a launch imports within functions, of this project."""
@@ -77,4 +92,13 @@ def test_a_module_that_cannot_be_loaded_keeps_no_other_from_being_loaded(tmp_pat
 )
 def test_curves_are_loaded_for_where_numbers_are_searched(domain, fits_curves):
     modules = early.modules_at_end({"dataset.name": ["digits"], "regularizer.x": domain})
-    assert modules == (*early.DRAWING, *(early.CURVES if fits_curves else ()))
+    curves = early.CURVES if fits_curves else ()
+    assert modules == (*early.DRAWING, *early.FORMATS, *curves)
+
+
+def test_a_plot_then_loads_little_more(tmp_path):
+    command = [sys.executable, "-c", SAVE, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    files, loaded = done.stdout.splitlines()
+    assert files == "f.png f.pdf"
+    assert {name.partition(".")[0] for name in loaded.split()} <= {"encodings", "fontTools", "PIL"}
