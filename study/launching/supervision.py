@@ -24,6 +24,7 @@ from study.launching.proving import prove_code
 from study.launching.shell_commands import trials_place
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
 from study.record.spool import RecordSpool
+from study.scheduling.asking import asking_aside
 from study.scheduling.nodes import ClusterNode, describe_nodes
 from study.scheduling.progress import describe_spent
 from study.scratch import sweep_scratch
@@ -170,6 +171,7 @@ def _run_until_told(launch: StudyLaunch, runner: TrialRunner, display: LaunchDis
 
     try:
         with (
+            asking_aside(launch.search.ask) as scheduler.asker,
             watch_ownership(launch, stop_for),
             watch_news(launch, display.say_later),
             signals.handle_signals(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from analysis.record.names import CODE, FAILED
 from study.file.resolved import ResolvedStudy
 from study.scheduling.adoption import AdoptionRule
+from study.scheduling.asking import Asker, DirectAsker
 from study.scheduling.budget import BudgetMeter
 from study.scheduling.early_stopping import RungWatch, in_rung_order
 from study.scheduling.failed_attempts import FailedAttempts
@@ -21,7 +22,7 @@ from study.scheduling.study_looks import StudyLooks
 from study.scheduling.study_trials import StudyTrials
 from study.scheduling.trial_ends import TrialEnds
 from study.scheduling.trial_queue import TrialQueue
-from study.trials import ConfigurationResult, ConfigurationTrials, Trial
+from study.trials import ConfigurationResult, ConfigurationTrials, Suggestion, Trial
 from trainables.configuration import Configuration
 from trainables.metrics import EpochMetrics
 
@@ -53,6 +54,8 @@ class StudyScheduler:
         """
         self.study = study
         self.search = search
+        self.asker: Asker = DirectAsker(search.ask)
+        """How the next configuration is come by."""
         self.record = record
         self.provenance = provenance
         self.shares = shares or GpuShares(study.resources)
@@ -107,7 +110,10 @@ class StudyScheduler:
             if not self.queue.waiting:
                 if self.looks.is_complete:
                     return None
-                self._take_up_configuration()
+                suggestion = self.asker.next_suggestion(patient=not self.active)
+                if suggestion is None:
+                    return None
+                self._take_up_configuration(suggestion)
                 continue
             if not self.meter.has_place_for(self.queue.next_trial):
                 self.stopping = not self.active  # those begun are within the budget
@@ -121,8 +127,8 @@ class StudyScheduler:
                 return trial
         return None
 
-    def _take_up_configuration(self) -> None:
-        added = self.known.add_configuration(self.search.ask())
+    def _take_up_configuration(self, suggestion: Suggestion) -> None:
+        added = self.known.add_configuration(suggestion)
         self.queue_trials(added)
         self.judge.judge_by_trials(added)  # an equal configuration may have been trained already
         self.looks.take_look()
