@@ -53,6 +53,17 @@ def best_precision(device: torch.device) -> Precision:
     return "bf16" if flags & {"avx512_bf16", "amx_bf16"} else "fp32"
 
 
+def fastest_layout(precision: Precision, device: torch.device) -> torch.memory_format:
+    """Return how weights and maps of convolutions lie in memory: it decides the last bits too.
+
+    Channels last suits a GPU's tensor cores, and a CPU's convolutions, poolings and batch
+    normalisation (`tests/benchmarks/results`). A GPU's convolutions in fp32 gain nothing by it.
+    https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html
+    """
+    gains = device.type == "cpu" or precision != "fp32"
+    return torch.channels_last if gains else torch.contiguous_format
+
+
 @contextmanager
 def computing_in(precision: Precision, device: torch.device) -> Iterator[None]:
     """Let operations within the block compute in a precision.

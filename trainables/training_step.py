@@ -19,7 +19,7 @@ from trainables.cuda_graphs import CudaRecorder, RecordingFailedError, StepRecor
 from trainables.memory import PeakMemory, begin_peak
 from trainables.networks import Network
 from trainables.optimizer import EagerSgd
-from trainables.precision import computing_in
+from trainables.precision import computing_in, fastest_layout
 from trainables.recipe import Precision, TrainingSettings
 from trainables.regularizers import RegularizerModule
 
@@ -54,9 +54,7 @@ class TrainingStep:
         """Since before the step was made: what a recording takes shows only while it is made."""
         self.precision, self.device = precision, device
         self.batch_size, self.compile = training.batch_size, training.compile
-        # Tensor cores are made for this layout; convolutions in fp32 gain nothing by it.
-        layout = torch.contiguous_format if precision == "fp32" else torch.channels_last
-        self.network = network.to(device).to(memory_format=layout)
+        self.network = network.to(device).to(memory_format=fastest_layout(precision, device))
         self.regularizer = regularizer.to(device)
         self.optimizer, self.momentum = _build_optimizer((network, regularizer), training, device)
         self.generator = torch.Generator(device)

@@ -1,9 +1,10 @@
-"""What a step costs: regularizers against the plain step, determinism, an epoch part by part."""
+"""What a step costs: regularizers, determinism and layouts against others, an epoch by part."""
 
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import torch
 
@@ -11,8 +12,13 @@ from tests.benchmarks.cases import Case
 from tests.benchmarks.table import Figure, section
 from tests.benchmarks.throughput import Timed
 from tests.benchmarks.timing import in_turn, ratios, spread
-from trainables import randomness
+from trainables import randomness, training_step
+from trainables.configuration import Configuration
+from trainables.devices import open_device
+from trainables.precision import best_precision
 from trainables.training import Trainer
+
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
 
 
 def regularizers(case: Case, *, repeats: int, judged: bool) -> str:
@@ -79,6 +85,40 @@ def determinism(case: Case, *, repeats: int) -> str:
             )
         ],
     )
+
+
+def layouts(case: Case, *, repeats: int) -> str:
+    """Return what channels last is worth to steps and evaluation, in each precision."""
+    best = best_precision(open_device())
+    found: dict[tuple[str, str], list[float]] = {}
+    for precision in dict.fromkeys(("fp32", best)):
+        timed = {
+            name: _timed_in(layout, case, case.configuration(precision=precision))
+            for name, layout in LAYOUTS.items()
+        }
+        steps = {name: lambda one=one: one.rate(case.steps) for name, one in timed.items()}
+        passes = {name: one.evaluation_rate for name, one in timed.items()}
+        for what, contenders in (("training step", steps), ("evaluation", passes)):
+            rates = in_turn(contenders, repeats=repeats)
+            last, first = (rates[name].values for name in ("channels last", "contiguous"))
+            found[what, precision] = ratios(last, first)
+    return section(
+        f"Layouts: {case.title} on {case.dataset['name']}",
+        f"Batch {case.configuration().training.batch_size}, {torch.get_num_threads()} threads.",
+        [
+            Figure(
+                what=f"{what} in {precision}, speed by channels last ÷ contiguous",
+                value=spread(values),
+                unit="x",
+            )
+            for (what, precision), values in found.items()
+        ],
+    )
+
+
+def _timed_in(layout: torch.memory_format, case: Case, configuration: Configuration) -> Timed:
+    with patch.object(training_step, "fastest_layout", lambda *_: layout):
+        return Timed(case, configuration)
 
 
 def profile(case: Case) -> str:

@@ -453,6 +453,7 @@ def test_kept_weights_make_the_same_predictions():
     weights = torch.load(io.BytesIO(content), weights_only=True)
     network = networks.build("preact_resnet18_bottleneck2d", num_classes=10, in_channels=1, width=2)
     network.load_state_dict(weights["network"])
+    network.to(memory_format=torch.channels_last)  # as it was trained; another rounds otherwise
     images_NCHW = trainer.normalise(trainer.splits.test.images_NCHW[:50])
     assert torch.equal(network.eval()(images_NCHW), trainer.network.eval()(images_NCHW))
     assert weights["regularizer"].keys() == trainer.regularizer.state_dict().keys()

@@ -8,7 +8,13 @@ import torch
 
 from trainables import precision
 from trainables.devices import DeviceError, open_device
-from trainables.precision import PrecisionError, chosen_precision, computing_in, set_tensor_float
+from trainables.precision import (
+    PrecisionError,
+    chosen_precision,
+    computing_in,
+    fastest_layout,
+    set_tensor_float,
+)
 from trainables.training import Trainer
 
 CPU = torch.device("cpu")
@@ -99,3 +105,26 @@ def test_a_gpu_that_is_not_there_is_named(monkeypatch):
     with pytest.raises(DeviceError, match="no device cuda:1: PyTorch finds no GPUs here"):
         open_device("cuda:1")
     assert open_device("cpu") == CPU
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "layout"),
+    [
+        ("cpu", "fp32", torch.channels_last),
+        ("cpu", "bf16", torch.channels_last),
+        ("cuda", "fp32", torch.contiguous_format),
+        ("cuda", "tf32", torch.channels_last),
+        ("cuda", "bf16", torch.channels_last),
+    ],
+)
+def test_maps_are_channels_last_where_that_is_faster(device, precision, layout):
+    assert fastest_layout(precision, torch.device(device)) is layout
+
+
+def test_a_trial_trains_and_evaluates_in_its_layout():
+    trainer = Trainer(PLAIN, seed=0)
+    trainer.train_epoch()
+    kernels = [weight for weight in trainer.network.parameters() if weight.dim() == 4]
+    assert kernels
+    for kernel in kernels:
+        assert kernel.is_contiguous(memory_format=torch.channels_last)

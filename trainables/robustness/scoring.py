@@ -15,6 +15,7 @@ from trainables.configuration import parse_configuration
 from trainables.datasets import Images, Splits
 from trainables.evaluation import evaluate_splits
 from trainables.networks import Network
+from trainables.precision import fastest_layout
 from trainables.robustness.perturbations import (
     PERTURBATIONS,
     Perturbation,
@@ -108,7 +109,8 @@ class NetworkScorer:
         )
         load_weights(network, weights)
         images = self._images.setdefault(splits.fingerprint, PerturbedImages(splits))
-        return score_network(network.to(self.device).eval(), images, device=self.device)
+        network.to(self.device).to(memory_format=fastest_layout("fp32", self.device)).eval()
+        return score_network(network, images, device=self.device)
 
 
 def load_weights(network: Network, weights: bytes) -> None:
