@@ -6,11 +6,15 @@ from typing import Any, Protocol
 import ray
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
+from ray.tune.result import DONE, TRIAL_ID
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 from ray.tune.stopper import Stopper
 
 from trainables.trainable import TrialTrainable
+
+KEPT_RESULTS = {TRIAL_ID, DONE}
+"""What Ray Tune looks up of a trial that has ended."""
 
 
 class TuneListener(Protocol):
@@ -98,6 +102,9 @@ class TuneScheduler(FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any, **kwargs: Any) -> TuneTrial | None:
         """Choose the first that waits; Ray Tune's own would look at all that have ended as well."""
+        for trial in self._live:
+            if trial.is_finished():
+                forget_results(trial)
         self._live = [trial for trial in self._live if not trial.is_finished()]
         if self.listener.is_stopping or self.listener.is_full:
             return None  # or a trial that was saved and paused would go on
@@ -121,6 +128,18 @@ class TuneScheduler(FIFOScheduler):
         file = trial.error_file
         failure = Path(file).read_text() if file and Path(file).exists() else "its process died"
         self.listener.note_failed(trial.trial_id, failure)
+
+
+def forget_results(trial: TuneTrial) -> None:
+    """Let go of what Ray Tune keeps of a trial that has ended, for analyses that nobody asks for.
+
+    Of each metric it keeps the last ten values and six figures: more than all else of a trial.
+    """
+    trial.metric_analysis.clear()
+    trial.metric_n_steps.clear()
+    if trial.has_reported_at_least_once:  # or Ray would ask the trial's process
+        for name in trial.last_result.keys() - KEPT_RESULTS:
+            del trial.last_result[name]
 
 
 class TuneCallback(tune.Callback):
