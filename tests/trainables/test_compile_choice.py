@@ -332,11 +332,21 @@ def test_measuring_draws_nothing_that_the_trial_would_miss(clock, monkeypatch):
             return super().__call__(*args, **kwargs)
 
     monkeypatch.setattr(compile_choice, "time_steps", Drawing(SLOWER))
+    Trainer(trial(compile=False))  # imports what reads the data, which may draw
     with Draws():
         Trainer(trial())
 
 
+@pytest.fixture(scope="module")
+def own_compilations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compile for these tests alone, nothing that a run before them has left."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+        yield
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_compilations")
 @pytest.mark.skipif(not can_compile(), reason="torch.compile needs a C++ compiler")
 @pytest.mark.parametrize("regularizer", ["lamix", "manifold_mixup"])
 @pytest.mark.parametrize(("gain", "compiled"), [(0.0, True), (1e9, False)])
@@ -345,12 +355,13 @@ def test_a_trial_that_measured_is_bitwise_one_that_was_told(
 ):
     monkeypatch.setattr(compile_choice, "SHORT_SECONDS", 0.0)
     monkeypatch.setattr(compile_choice, "GAIN", gain)
+    # First, for to read the data imports packages that draw as they are imported.
+    told = Trainer(trial(regularizer=regularizer, compile=compiled), seed=3)
     with Draws():
         chosen = Trainer(trial(regularizer=regularizer), seed=3)
     assert not chosen.notice
     assert chosen.compiled is compiled
     assert len(files(folder)) == 1
-    told = Trainer(trial(regularizer=regularizer, compile=compiled), seed=3)
     assert measured(chosen, 3) == measured(told, 3)
     for left, right in zip(chosen.network.parameters(), told.network.parameters(), strict=True):
         assert torch.equal(left, right)
