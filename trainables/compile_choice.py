@@ -41,6 +41,8 @@ FEWEST_STEPS = 500
 """A training of fewer steps is not measured either, for what is measured takes some tens."""
 GAIN = 1.05
 """How many times as fast compiled steps have to be."""
+COMPILER_SECONDS = 20.0
+"""What compiled steps have to save, for a process takes about that to load or compile them."""
 TURNS = 5
 """Of each contender; the median counts."""
 TURN_SECONDS = 0.5
@@ -57,11 +59,6 @@ class StepTimes:
 
     eager: float
     compiled: float
-
-    @property
-    def is_compiling_faster(self) -> bool:
-        """Whether compiled steps are faster by more than chance may do."""
-        return self.compiled * GAIN < self.eager
 
 
 def choose_compilation(
@@ -90,7 +87,7 @@ def choose_compilation(
     memory = TimesFile(rehearsal.circumstances())
     times = memory.read()
     if times is not None:
-        if rehearsal.is_short(times.eager) or not times.is_compiling_faster:
+        if not rehearsal.is_worth_compiling(times):
             return False, ""
         if memory.path in warmth.compiling:
             return True, ""
@@ -105,7 +102,7 @@ def choose_compilation(
     except Exception as error:  # whatever the compiler, or a second trial's memory, lacks here
         times, notice = None, _notice_of(error)
     _give_memory_back(device)
-    if times is None or not times.is_compiling_faster:
+    if times is None or not rehearsal.is_worth_compiling(times):
         return False, notice
     warmth.compiling.add(memory.path)
     return True, notice
@@ -150,6 +147,12 @@ class TrialRehearsal:
     def is_short(self, seconds: float) -> bool:
         """Return whether the whole training is, if a step takes so long."""
         return seconds * self.total_steps < SHORT_SECONDS
+
+    def is_worth_compiling(self, times: StepTimes) -> bool:
+        """Return whether the whole training is faster compiled, by more than chance may do."""
+        saved = (times.eager - times.compiled) * self.total_steps
+        faster = times.compiled * GAIN < times.eager and saved > COMPILER_SECONDS
+        return faster and not self.is_short(times.eager)
 
     def compare(self) -> StepTimes | None:
         """Time steps, compiled and not; return None if the training is too short for it."""

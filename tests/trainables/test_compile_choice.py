@@ -16,8 +16,9 @@ import torch
 
 from tests.benchmarks.cases import can_compile
 from tests.trainables.test_trainable import assigned
-from trainables import compile_choice
+from trainables import compile_choice, probe
 from trainables.compile_choice import StepTimes, TimesFile
+from trainables.configuration import parse_configuration
 from trainables.recipe import TrainingSettings
 from trainables.trainable import TrialTrainable
 from trainables.training import Trainer
@@ -80,6 +81,12 @@ def files(folder: Path) -> list[Path]:
 def test_auto_compiles_where_compiled_steps_are_clearly_faster(clock, compiled, chosen):
     clock(compiled)
     assert Trainer(trial()).compiled is chosen
+
+
+def test_auto_compiles_where_the_whole_training_gains_more_than_the_compiler_takes(clock):
+    clock(0.18, eager=0.2)
+    assert Trainer(trial()).compiled is False  # it saves 16 of 160 s
+    assert Trainer(trial(epochs=300)).compiled is True  # and 24 of 240 s
 
 
 @pytest.mark.parametrize("setting", [True, False])
@@ -311,6 +318,19 @@ def test_a_result_says_whether_the_trial_is_compiled(clock, monkeypatch, tmp_pat
     assert actor.step()["compiled"] is actor.trainer.compiled is (compiled == FASTER)
 
 
+@pytest.mark.parametrize(("epochs", "compiled"), [(100, False), (200, True)])
+def test_a_probe_compiles_what_the_trial_would(clock, monkeypatch, tmp_path, epochs, compiled):
+    clock(FASTER)
+    made = []
+    monkeypatch.setattr(probe, "_warm_up", made.append)
+    monkeypatch.setattr(probe, "_epoch_seconds", lambda trainer: 1.0)
+    settings = parse_configuration(trial(epochs=epochs))
+    probe.probe_trial(settings, data=tmp_path, device="cpu", threads=1)
+    (trainer,) = made
+    assert trainer.compiled is compiled
+    assert trainer.configuration.training.epochs == probe.ENDLESS
+
+
 class Draws:
     """What the process draws next, from each of its generators."""
 
@@ -349,12 +369,13 @@ def own_compilations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 @pytest.mark.usefixtures("own_compilations")
 @pytest.mark.skipif(not can_compile(), reason="torch.compile needs a C++ compiler")
 @pytest.mark.parametrize("regularizer", ["lamix", "manifold_mixup"])
-@pytest.mark.parametrize(("gain", "compiled"), [(0.0, True), (1e9, False)])
+@pytest.mark.parametrize("compiled", [True, False])
 def test_a_trial_that_measured_is_bitwise_one_that_was_told(
-    monkeypatch, folder, regularizer, gain, compiled
+    monkeypatch, folder, regularizer, compiled
 ):
     monkeypatch.setattr(compile_choice, "SHORT_SECONDS", 0.0)
-    monkeypatch.setattr(compile_choice, "GAIN", gain)
+    monkeypatch.setattr(compile_choice, "GAIN", 0.0)
+    monkeypatch.setattr(compile_choice, "COMPILER_SECONDS", -1e9 if compiled else 1e9)
     # First, for to read the data imports packages that draw as they are imported.
     told = Trainer(trial(regularizer=regularizer, compile=compiled), seed=3)
     with Draws():
