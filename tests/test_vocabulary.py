@@ -18,9 +18,9 @@ FILES = sorted(
 )
 VALUES = {value for name, value in vars(names).items() if name.isupper() and isinstance(value, str)}
 WORDS = {
-    "completed", "configuration", "device", "diagnostics", "failed", "failure", "outcome", "plots",
-    "point", "precision", "python", "question", "report", "role", "scale", "seed", "state",
-    "study", "trial",
+    "compiled", "completed", "configuration", "device", "diagnostics", "failed", "failure",
+    "outcome", "plots", "point", "precision", "python", "question", "report", "role", "scale",
+    "seed", "state", "study", "trial",
 }  # fmt: skip
 """Names that are also words of other things: they must not be looked up by a literal."""
 OUTCOMES = set(names.OUTCOMES)

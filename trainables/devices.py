@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +84,13 @@ def is_mps_running() -> bool:
     except (OSError, ValueError):
         return True
     return Path(f"/proc/{process}").exists()  # what a daemon that was killed has left
+
+
+def time_when_done(device: torch.device) -> float:
+    """Return the time, in seconds, once the device has done all that it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
 
 
 def be_deterministic() -> None:

@@ -17,7 +17,7 @@ import torch
 
 from trainables import datasets, plugins
 from trainables.configuration import Configuration, as_dict, parse_configuration
-from trainables.devices import be_deterministic, device_name
+from trainables.devices import be_deterministic, device_name, time_when_done
 from trainables.evaluation import EVALUATION_BATCH
 from trainables.failures import FailureCause, error_cause
 from trainables.memory import keep_freed, taken_megabytes
@@ -212,9 +212,11 @@ def probe_trial(
     keep_freed()
     started = time.perf_counter()
     with datasets.stand_in_for_missing():  # what a trial takes does not depend on the pictures
-        trainer = Trainer(_endless(configuration), data=data, device=device)
+        trainer = Trainer(configuration, data=data, device=device)
+    # From here on: how long a training is decides whether it is worth compiling.
+    trainer.configuration = _endless(configuration)
     _warm_up(trainer)
-    start_seconds = _time_when_done(trainer.device) - started
+    start_seconds = time_when_done(trainer.device) - started
     ready()
     epoch_seconds, memory_mb = _epoch_seconds(trainer), trainer.step.memory.megabytes()
     return TrialProbe(
@@ -253,7 +255,7 @@ def _warm_up(trainer: Trainer) -> None:
 
 
 def _epoch_seconds(trainer: Trainer) -> float:
-    done, started, steps = trainer.epoch, _time_when_done(trainer.device), 0
+    done, started, steps = trainer.epoch, time_when_done(trainer.device), 0
 
     def enough() -> bool:
         nonlocal steps
@@ -265,15 +267,8 @@ def _epoch_seconds(trainer: Trainer) -> float:
     whole = trainer.history[done:]
     if len(whole) > 1:
         return sum(epoch.epoch_seconds for epoch in whole[1:]) / len(whole[1:])
-    step_seconds = (_time_when_done(trainer.device) - started) / max(1, steps)
+    step_seconds = (time_when_done(trainer.device) - started) / max(1, steps)
     return step_seconds * len(trainer.images) + _evaluation_seconds(trainer)
-
-
-def _time_when_done(device: torch.device) -> float:
-    """Return the time once the device has done all that it was asked for."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 def _evaluation_seconds(trainer: Trainer) -> float:

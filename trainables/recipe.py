@@ -24,6 +24,7 @@ from trainables.settings import Count, Exempt, Flag, Index, NonNegative, Positiv
 
 Precision = Literal["fp32", "tf32", "bf16"]
 PrecisionSetting = Literal["fp32", "tf32", "bf16", "auto"]
+CompileSetting = Flag | Literal["auto"]
 RecipeName = Literal["section_3_1", "section_3_1_scaled", "section_3_2"]
 EPOCHS = 400
 """The paper's, in Section 3.1."""
@@ -144,9 +145,14 @@ class TrainingSettings:
     graphs: Flag = True
     """Whether a GPU's training steps are recorded as CUDA graphs, which makes them faster and
     changes no bit. `false` is for a GPU on which `lamix-study doctor` finds that it does."""
-    compile: Flag = False
+    compile: Annotated[
+        CompileSetting,
+        Exempt("step", "whether the trial is compiled is compared in its place"),
+    ] = False
     """Whether the training passes run as `torch.compile` makes them, which takes a while once for
-    each node and shape. It rounds otherwise: a trial compiled is another trial."""
+    each node and shape. It rounds otherwise: a trial compiled is another trial. `auto` compiles
+    where that is faster, as a node measures once for each network, precision and shape of batch,
+    and never in trainings of less than two minutes; a trial's tag `compiled` says what it was."""
 
     @model_validator(mode="before")
     @classmethod

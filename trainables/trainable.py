@@ -122,6 +122,7 @@ class TrialTrainable(tune.Trainable):
     - `missing`: names of those that it should have left, but could not;
     - `device`: the name of the GPU or CPU;
     - `precision`: what the trial computes in;
+    - `compiled`: whether its training passes are;
     - `node`: the id of the cluster's node;
     - `notice`: what the user should know, or nothing.
     """
@@ -259,6 +260,7 @@ class TrialTrainable(tune.Trainable):
             "between_epochs": self.trainer.between_epochs,
             "device": self.device_name,
             "precision": self.trainer.precision,
+            "compiled": self.trainer.compiled,
             "node": get_runtime_context().get_node_id(),
             "notice": " ".join(filter(None, notices)),
             "diagnostics": left,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from trainables import datasets, networks, randomness
 from trainables.batches import EpochPosition, PixelNormaliser, TrainingImages, evaluated_images
+from trainables.compile_choice import choose_compilation
 from trainables.configuration import Configuration, check_last_batch, parse_configuration
 from trainables.datasets import Images
 from trainables.devices import open_device
@@ -64,16 +65,20 @@ class Trainer:
             datasets.DatasetError: if the data is missing or damaged, or leaves a mini-batch of one
                 image that the network cannot be trained on.
         """
-        self.configuration = parse_configuration(config)
+        self.configuration = config = parse_configuration(config)
         self.seed = seed
         self.device = open_device(device)
         self.splits = datasets.load(self.configuration.dataset, Path(data).absolute())
         check_last_batch(self.configuration, len(self.splits.train))
         self._identity = TrialIdentity(self.configuration, seed, self.splits.fingerprint)
         self.warmth = warmth or StepCache()
-        self._build(chosen_precision(self.configuration.training.precision, self.device))
+        precision = chosen_precision(config.training.precision, self.device)
+        compiled, self._notice_of_choice = choose_compilation(
+            config, self.splits, precision=precision, device=self.device, warmth=self.warmth
+        )
+        self._build(precision, compiled=compiled)
 
-    def _build(self, precision: Precision) -> None:
+    def _build(self, precision: Precision, *, compiled: bool) -> None:
         """Initialise networks, optimiser and position, as at the trial's start."""
         splits, training = self.splits, self.configuration.training
         network, regularizer = build_networks(self.configuration, splits, seed=self.seed)
@@ -83,6 +88,7 @@ class Trainer:
             regularizer,
             self.configuration,
             precision=precision,
+            compiled=compiled,
             device=self.device,
             data=splits.fingerprint,
         )
@@ -112,10 +118,15 @@ class Trainer:
         return self.step.precision
 
     @property
+    def compiled(self) -> bool:
+        """Whether its training passes are compiled."""
+        return self.step.compiled
+
+    @property
     def notice(self) -> str:
         """What the user should know, or nothing."""
-        short = refused_allocations(self.device) > self._refused
-        return " ".join(filter(None, (self.step.notice, MEMORY_NOTICE if short else "")))
+        short = MEMORY_NOTICE if refused_allocations(self.device) > self._refused else ""
+        return " ".join(filter(None, (self._notice_of_choice, self.step.notice, short)))
 
     @property
     def is_warm(self) -> bool:
@@ -234,6 +245,7 @@ class Trainer:
         return {
             **self._identity.state_dict(),
             "precision": self.precision,
+            "compiled": self.compiled,
             "network": self.network.state_dict(),
             "regularizer": self.regularizer.state_dict(),
             "optimizer": self.step.optimizer.state_dict(),
@@ -255,8 +267,11 @@ class Trainer:
         """
         self._identity.check_state(state)
         precision = state.get("precision", "fp32")
-        if precision != self.precision:  # another device may choose otherwise
-            self._build(precision)
+        # Checkpoints from before there was an `auto` do not say it.
+        compiled = state.get("compiled", self.configuration.training.compile is True)
+        if (precision, compiled) != (self.precision, self.compiled):  # as chosen elsewhere
+            self._notice_of_choice = ""
+            self._build(precision, compiled=compiled)
         self.step.load_networks(state)
         self.history = epochs_from(state["history"])
         self._position = None

@@ -7,7 +7,7 @@ from epoch to epoch, and later trials of the same process that differ in nothing
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -37,6 +37,7 @@ class TrainingStep:
         training: TrainingSettings,
         *,
         precision: Precision,
+        compiled: bool,
         device: torch.device,
         memory: PeakMemory,
     ) -> None:
@@ -47,13 +48,14 @@ class TrainingStep:
             regularizer: says what with, and is trained too.
             training: the recipe.
             precision: of the forward and backward pass.
+            compiled: whether both passes of a whole batch are compiled.
             device: where it computes.
             memory: its peak since before the networks went to the device.
         """
         self.memory = memory
         """Since before the step was made: what a recording takes shows only while it is made."""
-        self.precision, self.device = precision, device
-        self.batch_size, self.compile = training.batch_size, training.compile
+        self.precision, self.compiled, self.device = precision, compiled, device
+        self.batch_size = training.batch_size
         self.network = network.to(device).to(memory_format=fastest_layout(precision, device))
         self.regularizer = regularizer.to(device)
         self.optimizer, self.momentum = _build_optimizer((network, regularizer), training, device)
@@ -92,7 +94,7 @@ class TrainingStep:
     def _compute(self, images_NCHW: Tensor, labels_N: Tensor, variant: Hashable) -> None:
         """Do a step, operation by operation; under a recorder, ask for them only."""
         # The last batch of an epoch is not worth a compilation of its own.
-        compiled = self.compile and len(labels_N) == self.batch_size
+        compiled = self.compiled and len(labels_N) == self.batch_size
         # Autocast is left here: the weights that it has converted are not for a replay.
         with self.autocast(), self.network.compiling(compiled):
             batch = self.regularizer.batch(
@@ -199,6 +201,12 @@ class StepCache:
 
     key: object = None
     step: TrainingStep | None = None
+    compiling: set[object] = field(default_factory=set)
+    """What is known to compile in this process; see `trainables.compile_choice`."""
+
+    def forget_step(self) -> None:
+        """Free the memory of the last trial's step."""
+        self.key = self.step = None
 
     def step_on(
         self,
@@ -207,6 +215,7 @@ class StepCache:
         configuration: Configuration,
         *,
         precision: Precision,
+        compiled: bool,
         device: torch.device,
         data: str,
     ) -> TrainingStep:
@@ -217,19 +226,21 @@ class StepCache:
             regularizer: at its start, as the configuration says.
             configuration: may differ from the last one's in settings that no recording holds.
             precision: of the step.
+            compiled: whether the step is.
             device: of the step.
             data: fingerprint of the data set.
         """
-        key = (settings_key(configuration, "step"), data, precision, device)
+        key = (settings_key(configuration, "step"), data, precision, compiled, device)
         if self.step is not None and self.key == key:
             self.step.restart(network, regularizer)
         else:
-            self.step = None  # its memory is free before this one's is taken
+            self.forget_step()  # its memory is free before this one's is taken
             self.step = TrainingStep(
                 network,
                 regularizer,
                 configuration.training,
                 precision=precision,
+                compiled=compiled,
                 device=device,
                 memory=begin_peak(device),
             )

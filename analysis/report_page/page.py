@@ -17,6 +17,7 @@ from analysis.record.addresses import LOCAL_UI
 from analysis.record.names import (
     ADOPTED_FROM,
     CODE,
+    COMPILED,
     DATA_FINGERPRINT,
     DATASET_NAME,
     DEVICE,
@@ -246,8 +247,7 @@ def _origin_lines(material: ReportMaterial) -> list[tuple[str, str | Markup]]:
         "torch": "torch",
         "ray": "Ray",
         "optuna": "Optuna",
-        DEVICE: "device",
-        PRECISION: "precision",
+        **{tag: tag for tag in (DEVICE, PRECISION, COMPILED)},  # words, all three
     }
     for tag, name in names.items():
         if tag in frame and len(values := frame[tag].dropna().unique()):

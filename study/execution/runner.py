@@ -202,7 +202,11 @@ class TrialRunner:
         trial = self.by_tune_id[tune_id]
         epochs = [EpochMetrics(**metrics) for metrics in result["epochs"]]
         stop = self.scheduler.note_epochs(
-            trial, epochs, device=result["device"], precision=result["precision"]
+            trial,
+            epochs,
+            device=result["device"],
+            precision=result["precision"],
+            compiled=result["compiled"],
         )
         self._watch.note_epochs(trial, epochs, places=self.nodes.places_without_gpu)
         self.nodes.note_epochs(trial, epochs, node=result["node"])

@@ -47,6 +47,8 @@ NAMELESS = ("union_tag_invalid", "union_tag_not_found")
 """Mistakes of a component's `name`, which pydantic reports of the whole component."""
 SINGLE = ("int_type", "literal_error", "string_type")
 """Mistakes of a value that stands alone where a union has a list or a mapping besides."""
+BESIDE_WORDS = {"float_type": "a number", "bool_type": "true, false"}
+"""What a union asks for that has some words besides, by the mistake."""
 OTHERWISE = (*SINGLE, "tuple_type", "dataclass_type")
 KINDS = {"dataset": "data set", "network": "network", "regularizer": "regularizer"}
 
@@ -73,7 +75,7 @@ def problems_of(
             seen.add(path)
             yield (
                 path,
-                _number_or_word_rule(details, found)
+                _rule_beside_words(details, found)
                 or _rule_broken(details, parts, owner, siblings, tree),
             )
 
@@ -102,18 +104,19 @@ def _of_another_member(details: Mapping[str, Any], found: Sequence[Mapping[str, 
     )
 
 
-def _number_or_word_rule(details: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> str:
-    """Return the rule where something else was given for a number or a word, or nothing."""
+def _rule_beside_words(details: Mapping[str, Any], found: Sequence[Mapping[str, Any]]) -> str:
+    """Return the rule where a number or a flag is asked for, or one of a few words; or nothing."""
     words = [
         other["ctx"]["expected"].strip("'")
         for other in found
         if other["type"] == "literal_error" and other["loc"][:-1] == details["loc"][:-1]
     ]
-    if details["type"] != "float_type" or not words:
+    kind = BESIDE_WORDS.get(details["type"])
+    if kind is None or not words:
         return ""
     value = details["input"]
-    close = nearest_word(value, words)
-    return f"must be a number or {' or '.join(words)}, but got `{_shorten_value(value)}`{close}"
+    close = nearest_word(value, words) or _remedy_for(details["type"], value)
+    return f"must be {kind} or {' or '.join(words)}, but got `{_shorten_value(value)}`{close}"
 
 
 def _locate_mistake(location: tuple[int | str, ...], kind: type) -> MistakePlace:

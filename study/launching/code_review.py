@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.counted import agreeing, count_text
-from analysis.record.names import CODE_FILE, CODE_KEPT, CODE_PROVED, PROOFS_FILE
-from analysis.record.values import digests_of, digests_text
+from analysis.record.names import CODE_FILE, CODE_KEPT, CODE_PROVED, COMPILED, PROOFS_FILE
+from analysis.record.values import digests_of, digests_text, flag_text
 from study.record.code_history import CodeHistory
 from study.scheduling.code_proof import PROOF_EPOCHS, ProofVerdict
 from study.scheduling.code_rules import (
@@ -217,6 +217,9 @@ def describe_failure(verdict: ProofVerdict) -> str:
     said = f"{name}, trained anew on {sample.device}: {verdict.difference}"
     if sample.device and device and device != sample.device:
         said += f" (from {device}, and two devices need not agree bit by bit)"
+    was = proven.recorded.tags.get(COMPILED, "")
+    if was and sample.compiled is not None and was != flag_text(sample.compiled):
+        said += f" (compiled: {flag_text(sample.compiled)}, there {was}, which rounds differently)"
     return said
 
 

@@ -16,6 +16,7 @@ from analysis.record.client import has_artifact
 from analysis.record.names import (
     ADOPTED_FROM,
     CODE_KEPT,
+    COMPILED,
     COMPLETED,
     DATA_FINGERPRINT,
     DATASET_NAME,
@@ -112,6 +113,7 @@ class EpochsTrained(_TrialEntry):
     """The metrics of each, by name; see `EpochMetrics`."""
     device: str | None = None
     precision: str | None = None
+    compiled: bool | None = None
 
     def write(self, runs: TrialRuns) -> None:
         """Write the metrics that are not on record yet: of later epochs, or of a later version."""
@@ -139,6 +141,8 @@ class EpochsTrained(_TrialEntry):
     def _where(self) -> dict[str, str]:
         """Return where the epochs were trained, as far as the launch that wrote this said it."""
         said = {DEVICE: self.device, PRECISION: self.precision}
+        if self.compiled is not None:
+            said[COMPILED] = flag_text(self.compiled)
         return {tag: value for tag, value in said.items() if value is not None}
 
 

@@ -123,13 +123,25 @@ class StudyRecord:
         self._append(TrialBegun(key=key, time=now, name=name, params=texts, tags=dict(tags)))
 
     def add_epochs(
-        self, key: str, epochs: Sequence[EpochMetrics], *, device: str, precision: str = "fp32"
+        self,
+        key: str,
+        epochs: Sequence[EpochMetrics],
+        *,
+        device: str,
+        precision: str = "fp32",
+        compiled: bool | None = None,
     ) -> None:
         """Record the metrics of epochs; those that are on record already are left alone."""
         metrics = [asdict(epoch) for epoch in epochs]
-        now = milliseconds_now()
         self._append(
-            EpochsTrained(key=key, time=now, epochs=metrics, device=device, precision=precision)
+            EpochsTrained(
+                key=key,
+                time=milliseconds_now(),
+                epochs=metrics,
+                device=device,
+                precision=precision,
+                compiled=compiled,
+            )
         )
 
     def add_diagnostics(self, key: str, names: Sequence[str], *, location: str) -> None:

@@ -58,6 +58,8 @@ class TrainedSample:
     epochs: Sequence[EpochMetrics] = ()
     device: str = ""
     precision: str = ""
+    compiled: bool | None = None
+    """Whether its passes were; None where that is not known."""
     failure: str = ""
     """Why the trial could not be trained, or nothing."""
 

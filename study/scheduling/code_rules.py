@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from analysis.record.names import CODE_KEPT, COMPLETED, DEVICE, DIVERGED, POINT, STOPPED_EARLY
+from analysis.record.names import (
+    CODE_KEPT,
+    COMPILED,
+    COMPLETED,
+    DEVICE,
+    DIVERGED,
+    POINT,
+    STOPPED_EARLY,
+)
 from study.file import points
 from study.file.resolved import ResolvedStudy
 from study.file.space import Point
@@ -25,8 +33,9 @@ POLICIES: tuple[CodePolicy, ...] = get_args(CodePolicy)
 
 RESULTS = (COMPLETED, DIVERGED, STOPPED_EARLY)
 """Outcomes of a trial that a table counts."""
-ProofKey = tuple[CostClass, str, str, str]
-"""What one proof decides on: the cost class, the digests then and now, and the device."""
+ProofKey = tuple[CostClass, str, str, str, str]
+"""What one proof decides on: the cost class, the digests then and now, whether the trial was
+compiled (of one cost class some may be, some not), and the device."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ class OtherCodeTrial:
 def proof_key(trial: Trial, recorded: RecordedTrial) -> ProofKey:
     """Return what a proof decides on that trains this trial and compares it with the recorded."""
     device = recorded.tags.get(DEVICE, "")
-    return trial.cost_class, recorded.code, trial.code, device
+    return trial.cost_class, recorded.code, trial.code, recorded.tags.get(COMPILED, ""), device
 
 
 @dataclass(frozen=True)

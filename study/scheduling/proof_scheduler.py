@@ -74,11 +74,13 @@ class ProofScheduler:
         *,
         device: str,
         precision: str = "fp32",
+        compiled: bool | None = None,
     ) -> bool:
         """Note finished epochs; return whether they are enough."""
         if epochs:
             trial.history = [*trial.history[: epochs[0].epoch - 1], *epochs]
-        sample = TrainedSample(tuple(trial.history[:PROOF_EPOCHS]), device, precision)
+        trained = tuple(trial.history[:PROOF_EPOCHS])
+        sample = TrainedSample(trained, device, precision, compiled)
         self.samples[trial.key.removeprefix(PREFIX)] = sample
         return len(trial.history) >= PROOF_EPOCHS
 

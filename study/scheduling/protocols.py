@@ -44,7 +44,13 @@ class SchedulerLike(Protocol):
         ...
 
     def note_epochs(
-        self, trial: Trial, epochs: Sequence[EpochMetrics], *, device: str, precision: str
+        self,
+        trial: Trial,
+        epochs: Sequence[EpochMetrics],
+        *,
+        device: str,
+        precision: str,
+        compiled: bool | None,
     ) -> bool:
         """Take finished epochs; return whether the trial is to stop."""
         ...
@@ -110,7 +116,13 @@ class RecordLike(Protocol):
         ...
 
     def add_epochs(
-        self, key: str, epochs: Sequence[EpochMetrics], *, device: str, precision: str
+        self,
+        key: str,
+        epochs: Sequence[EpochMetrics],
+        *,
+        device: str,
+        precision: str,
+        compiled: bool | None,
     ) -> None:
         """Take the metrics of epochs."""
         ...

@@ -180,13 +180,16 @@ class StudyScheduler:
         *,
         device: str,
         precision: str = "fp32",
+        compiled: bool | None = None,
     ) -> bool:
         """Note finished epochs; return whether the trial is to be stopped early.
 
         After a restore the first epochs come again; they are known by their numbers.
         """
         if epochs:
-            self.record.add_epochs(trial.key, epochs, device=device, precision=precision)
+            self.record.add_epochs(
+                trial.key, epochs, device=device, precision=precision, compiled=compiled
+            )
             if trial.cut_off and not trial.history:
                 # All but the last were trained before, as a rule: this launch may have trained more
                 # than one of them by the time of its first report.

@@ -93,12 +93,12 @@ class Contender:
             num_classes=CLASSES,
             num_features=module.classifier.in_features,
         )
-        training = TrainingSettings(compile=compiled)
         self.step = TrainingStep(
             module,
             regularizer,
-            training,
+            TrainingSettings(),
             precision=precision,
+            compiled=compiled,
             device=self.device,
             memory=begin_peak(self.device),
         )

@@ -16,12 +16,13 @@ import torch
 from lamix_study.testing.contract import title
 from tests.study.launching import Folder
 from tests.trainables.test_regularizers import SETTINGS
-from trainables import probe
+from trainables import compile_choice, probe
 from trainables.configuration import parse_configuration
 from trainables.cuda_graphs import STEPS_BEFORE_RECORDING
 from trainables.devices import DeviceError, be_deterministic, first_gpu, open_device
 from trainables.failures import error_cause
 from trainables.memory import CONTEXT_MEGABYTES, taken_megabytes
+from trainables.networks import _compilation
 from trainables.precision import chosen_precision
 from trainables.training import Trainer
 from trainables.training_step import StepCache
@@ -100,6 +101,26 @@ def assert_recorded(trainer: Trainer) -> None:
         return
     often = {v for v, n in recordings.computed.items() if n > STEPS_BEFORE_RECORDING}
     assert often and recordings.replays.keys() == often
+
+
+def test_what_is_measured_for_compile_auto_is_no_part_of_the_trial(monkeypatch, tmp_path):
+    monkeypatch.setenv("LAMIX_STUDY_CACHE", str(tmp_path))
+    # There is no compiler for this card: both contenders are computed alike.
+    monkeypatch.setattr(_compilation, "compiled_run", lambda: _compilation.run_stages)
+    monkeypatch.setattr(compile_choice, "SHORT_SECONDS", 0.0)
+    monkeypatch.setattr(compile_choice, "FEWEST_STEPS", 1)
+    monkeypatch.setattr(compile_choice, "COMPILER_SECONDS", 1e9)
+
+    def peak_with(setting: bool | str) -> float:
+        trainer = trained(configuration({"name": "manifold_mixup"}, compile=setting))
+        assert not trainer.compiled
+        assert_recorded(trainer)
+        return trainer.step.memory.megabytes()
+
+    peak_with(False)  # what libraries keep of a card is there from here on
+    peaks = [peak_with(setting) for setting in (False, "auto")]
+    assert len(list((tmp_path / "compile").rglob("*.json"))) == 1
+    assert peaks[1] == pytest.approx(peaks[0], rel=0.01)
 
 
 @pytest.mark.parametrize("settings", WITHOUT_FOURIER, ids=title)

@@ -33,6 +33,11 @@ LINES = [
         '"precision": "fp32"}',
     ),
     (
+        EpochsTrained(**HEAD, epochs=[{"epoch": 1}], device="cpu", precision="bf16", compiled=True),
+        '{"kind": "epochs", "key": "abc", "time": 5, "epochs": [{"epoch": 1}], "device": "cpu", '
+        '"precision": "bf16", "compiled": true}',
+    ),
+    (
         DiagnosticsLeft(**HEAD, names=["cam.npz"], location="/left"),
         '{"kind": "diagnostics", "key": "abc", "time": 5, "names": ["cam.npz"], '
         '"location": "/left"}',

@@ -16,6 +16,8 @@ from trainables.metrics import EpochMetrics, TrialSummary
 TAGS = {
     "role": "trial",
     "scale": "quick",
+    "precision": "fp32",
+    "compiled": "false",
     "outcome": "completed",
 }
 AT_THE_END = ("test_calibration_error_tempered",)

@@ -304,6 +304,27 @@ def test_a_refusal_names_the_metric_both_values_the_devices_and_both_ways_out(gr
     assert "cannot be trained anew: OSError: disk" in describe_failure(failed)
 
 
+@pytest.mark.parametrize("compiled", [True, False, None])
+def test_a_refusal_says_where_one_of_the_two_was_compiled(make, compiled):
+    trial, *_ = planned(make(seeds=1, epochs=4), [POINT])
+    (group,) = proof_groups([OtherCodeTrial(trial, on_record(trial, compiled="true"))])
+    sample = dataclasses.replace(trained(train_loss=3.5), compiled=compiled)
+    said = describe_failure(judge_sample(group, history(), sample))
+    told = "(compiled: false, there true, which rounds differently)"
+    assert (told in said) is (compiled is False)
+
+
+def test_compiled_trials_are_proven_by_a_compiled_one(make):
+    trials = planned(make(seeds=3, epochs=4), [POINT])
+    tags = ({"compiled": "true"}, {"compiled": "false"}, {})
+    found = [
+        OtherCodeTrial(trial, on_record(trial, **said))
+        for trial, said in zip(trials, tags, strict=True)
+    ]
+    assert len(proof_groups(found)) == 3
+    assert len({each.proof_key for each in found}) == 3
+
+
 # The trials that a proof trains
 
 

@@ -36,7 +36,7 @@ class KeptRecord:
         run = self.runs.setdefault(key, {"metrics": {}, "tags": {}})
         run |= {"status": "RUNNING", "outcome": None, "tags": {**run["tags"], **tags}}
 
-    def add_epochs(self, key, epochs, *, device, precision):
+    def add_epochs(self, key, epochs, *, device, precision, compiled):
         self.runs[key]["metrics"] |= vars(epochs[-1])
         self.epochs.setdefault(key, {}).update({epoch.epoch: epoch for epoch in epochs})
 
@@ -187,7 +187,7 @@ def test_a_judgement_that_optuna_missed_is_told(lab):
     trial = lab.scheduler.hand_out_trial()
     lab.scheduler.note_begun(trial)
     epochs = epochs_of([9.0, 8.0, 7.0, 6.0])
-    lab.record.add_epochs(trial.key, epochs, device="cpu", precision="fp32")
+    lab.record.add_epochs(trial.key, epochs, device="cpu", precision="fp32", compiled=None)
     lab.record.end(trial.key, "completed", summarise_trial(epochs))  # killed before Optuna is told
     assert lab.states() == ["running"]
     assert lab.launch(configurations=1, seeds=1).is_finished

@@ -90,6 +90,16 @@ def test_a_trial_has_the_params_metrics_and_tags_of_the_design(client, opened):
     assert run.info.start_time <= run.info.end_time
 
 
+@pytest.mark.parametrize(("compiled", "tag"), [(True, "true"), (False, "false"), (None, None)])
+def test_a_trial_says_whether_it_was_compiled_where_that_is_known(client, opened, compiled, tag):
+    record = opened()
+    record.begin(KEY, name="x", params=PARAMS, tags=TAGS)
+    record.add_epochs(KEY, epochs_of([9.0]), device="cpu", precision="bf16", compiled=compiled)
+    assert record.spool.drain(20)
+    (run,) = trial_runs(client, record)
+    assert (run.data.tags["precision"], run.data.tags.get("compiled")) == ("bf16", tag)
+
+
 def test_without_a_validation_share_nothing_is_made_up(client, opened):
     record = opened()
     epochs = [EpochMetrics(**{**vars(e), "validation_error": None}) for e in epochs_of([9.0, 8.0])]

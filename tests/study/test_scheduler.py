@@ -27,7 +27,7 @@ class ListedRecord:
     def begin(self, key, *, name, params, tags):
         self.calls.append(("begin", key, name, params, tags))
 
-    def add_epochs(self, key, epochs, *, device, precision):
+    def add_epochs(self, key, epochs, *, device, precision, compiled):
         self.calls.append(("epochs", key, [epoch.epoch for epoch in epochs], device))
 
     def end(self, key, outcome, summary, *, failure=""):

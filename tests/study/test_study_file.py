@@ -182,6 +182,21 @@ def only(found):
         ),
         ("resources.gpus=true", "resources.gpus", "must be a number or auto, but got `True`"),
         (
+            "trial.training.compile=atuo",
+            "trial.training.compile",
+            "must be true, false or auto, but got `atuo`; did you mean `auto`?",
+        ),
+        (
+            "trial.training.compile=yes",
+            "trial.training.compile",
+            "must be true, false or auto, but got `yes`; YAML 1.2 reads `yes` as a text",
+        ),
+        (
+            "trial.training.compile=1",
+            "trial.training.compile",
+            "must be true, false or auto, but got `1`",
+        ),
+        (
             "resources.gups=1",
             "resources.gups",
             "there is no setting `gups`; known: gpus, cpus, trial_timeout; did you mean `gpus`?",
@@ -205,6 +220,15 @@ def test_a_precision_that_only_gpus_compute_is_refused_on_cpus(problems):
     path, rule, _ = only(problems("trial.training.precision=tf32"))
     assert path == "resources.gpus"
     assert rule.startswith("must be above 0 with `training.precision: tf32`, which only GPUs compu")
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"), [("auto", "auto"), ('"auto"', "auto"), ("true", True), ("false", False)]
+)
+def test_compile_is_a_flag_or_auto(written, text, setting):
+    study = load_study(written(), overrides=[f"trial.training.compile={text}"])
+    found = study.configuration({"regularizer.beta": 0.5}).training.compile
+    assert (type(found), found) == (type(setting), setting)
 
 
 def test_a_precision_that_only_gpus_compute_is_right_on_a_share_of_one(written):

@@ -29,7 +29,7 @@ STEP_AND_COST_OF_ZERO = {
     "training": "momentum weight_decay",
 }
 """Settings that a recorded step holds and of which 0 alone has a cost of its own."""
-COST_ALONE = {"training": "precision"}
+COST_ALONE = {"training": "precision compile"}
 """Settings that decide the cost and that a step's key replaces by what the device made of them."""
 NEITHER = {
     "regularizers.lamix": "beta",
