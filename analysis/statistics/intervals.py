@@ -12,9 +12,10 @@ z = ln(e / (100 − e)) and its ends are transformed back.
   of their error it covers the mean in 91% of cases for 95%
   (`tests/benchmarks/statistics_checks.py`).
 - A value at an end has no log-odds. It is moved by half an image: 0 of N images counts as
-  50 / N percent (the continuity rule for empty cells). Where all values are 0 (or 100) there is no
-  spread to go by, and the other end is the one-sided binomial bound for one test set of N images
-  (Clopper and Pearson 1934): the seeds share their test images, so they are no further evidence.
+  50 / N percent (the continuity rule for empty cells). Where all values are equal there is no
+  spread to go by, and no interval. Of values of 0 (or 100) the other end is the one-sided binomial
+  bound for one test set of N images (Clopper and Pearson 1934): the seeds share their test images,
+  so they are no further evidence.
 - Many intervals that are read together are widened by Šidák's inequality (1967), which holds for
   any correlation between them. A multivariate t with the seeds' own correlations would be narrower,
   but three to five seeds cannot say what those correlations are.
@@ -42,7 +43,7 @@ class ErrorInterval:
     n: int
     mean: float
     low: float
-    """At least 0; NaN below two values or where one is not finite."""
+    """At least 0; NaN below two values, where one is not finite, or where all are equal."""
     high: float
     """At most 100."""
 
@@ -164,10 +165,10 @@ def _quantile(n: int, level: float) -> float:
 
 
 def _without_spread(value: float, level: float, images: int) -> tuple[float, float]:
-    """Return the interval of equal values: of no width, but at an end the binomial bound."""
+    """Return the interval of equal values: at an end the binomial bound, elsewhere none."""
     bound = 100 * (1 - (1 - level) ** (1 / images))
     if value == 0:
         return 0.0, bound
     if value == 100:
         return 100 - bound, 100.0
-    return value, value
+    return np.nan, np.nan

@@ -4,7 +4,7 @@ Few means 3 to 10 here, and that decides the defaults:
 
 - The interval of a mean is Student's t. It is exact for normal values at any n from 2. Of errors in
   percent it is taken on the log-odds (`intervals.delta_interval`), so that it never leaves 0 to
-  100. Where all errors are 0 or all are 100 there is no interval: nothing says how far they spread.
+  100. Where all values are equal there is no interval: nothing says how far they spread.
   The BCa bootstrap (Efron 1987) is there for larger n: from 3 values there are 10 distinct
   resamples, from 5 there are 126, none leaves the range of the data, and its 95% interval covers
   the mean of normal errors 72% (n = 3), 83% (5), 89% (10) and 93% (20) of the time.
@@ -54,7 +54,7 @@ class SeedSummary:
     """Sample standard deviation (n − 1 in the denominator); NaN below two values."""
     low: float
     high: float
-    """Ends of the interval of the mean; NaN below two values."""
+    """Ends of the interval of the mean; NaN below two values, or where all are equal."""
 
 
 @dataclass(frozen=True)
@@ -122,14 +122,14 @@ def summarise_seeds(
 
 
 def _interval_of(array: Floats, level: float, method: Literal["t", "log-odds", "bca"]) -> Interval:
+    if array.min() == array.max():
+        return np.nan, np.nan
     match method:
         case "t":
             return t_interval(float(array.mean()), float(array.std(ddof=1)), len(array), level)
         case "bca":
             return bca_interval(array, level)
         case "log-odds":
-            if array.min() == array.max() and array[0] in (0.0, 100.0):
-                return np.nan, np.nan
             found = delta_interval(array, level=level)
             return found.low, found.high
 

@@ -29,6 +29,8 @@ from trainables.metrics import TEST_ERROR_LAST, VALIDATION_ERROR, description_of
 NOTHING_SELECTED = (
     "Nothing is selected: the study compares, and no number here is the best of many."
 )
+ALONE = "Each 95% interval stands alone."
+NONE_OF_EQUALS = " Equal values have none: nothing says how far they would spread."
 CONTENDER = "may be best"
 """The name of the column that says so."""
 CONTENDER_WORDS = {True: "yes", False: "no"}
@@ -96,7 +98,8 @@ def configuration_grid(
     several = data_sets(table).nunique() > 1
     explained = {}
     if len(table) > 1 and any(table[f"{name}_low"].notna().any() for name in metrics):
-        explained[INTERVAL] = "Each 95% interval stands alone."
+        equal = any((table[f"{name}_sd"] == 0).any() for name in metrics)
+        explained[INTERVAL] = ALONE + (NONE_OF_EQUALS if equal else "")
     if marked:
         cases = cases_of(table, factors).nunique() > 1
         group = "data set" if several and selects else "case" if cases and not selects else ""

@@ -43,8 +43,12 @@ def test_no_interval_leaves_the_range_of_a_percentage(make):
     rng = np.random.default_rng(0)
     for _ in range(300):
         n = rng.integers(2, 8)
-        interval = make(rng.choice([0.0, 0.01, 1.0, 60.0, 99.99, 100.0], n))
-        assert 0 <= interval.low <= interval.high <= 100
+        errors = rng.choice([0.0, 0.01, 1.0, 60.0, 99.99, 100.0], n)
+        interval = make(errors)
+        if np.ptp(errors) == 0 and 0 < errors[0] < 100:
+            assert np.isnan([interval.low, interval.high]).all()
+        else:
+            assert 0 <= interval.low <= interval.high <= 100
 
 
 def test_the_delta_interval_contains_the_arithmetic_mean():
@@ -72,7 +76,8 @@ def test_seeds_without_any_error_leave_what_the_images_cannot_exclude():
 def test_too_few_or_bad_values_have_no_interval():
     assert np.isnan(logit_interval([3.0]).low)
     assert np.isnan(logit_interval([3.0, np.inf]).high)
-    assert logit_interval([3.0, 3.0]).low == 3.0
+    assert np.isnan(logit_interval([3.0, 3.0]).low)  # nothing says how far they spread
+    assert np.isnan(delta_interval([3.0, 3.0, 3.0]).high)
     with pytest.raises(ValueError, match=r"lies in \[0, 100\], but here is -1"):
         logit_interval([-1.0, 2.0])
 

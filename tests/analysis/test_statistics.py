@@ -40,6 +40,14 @@ def test_one_value_has_no_spread_and_none_has_no_mean():
     assert none.n == 0 and math.isnan(none.mean)
 
 
+@pytest.mark.parametrize("method", ["t", "log-odds", "bca"])
+@pytest.mark.parametrize("value", [0.0, 1.74, 100.0])
+def test_equal_values_have_no_interval_for_nothing_says_how_far_they_spread(method, value):
+    summary = statistics_summary.summarise_seeds([value] * 3, method=method)
+    assert (summary.mean, summary.sd) == (value, 0.0)
+    assert math.isnan(summary.low) and math.isnan(summary.high)
+
+
 def test_an_infinite_value_is_not_dropped():
     assert math.isinf(statistics_summary.summarise_seeds([1.0, math.inf]).mean)
     assert math.isnan(statistics_summary.summarise_seeds([1.0, math.nan]).mean)

@@ -59,6 +59,18 @@ def test_mean_spread_and_interval_by_hand(frame):
     assert row["run_ids"] == ("a0", "a1", "a2")
 
 
+def test_equal_errors_have_no_interval_and_the_table_says_why(frame):
+    table = configurations.over_configurations(frame, ["regularizer.beta"])
+    (equal,) = table[table["configuration"] == "b"].to_dict("records")
+    assert (equal["validation_error_mean"], equal["validation_error_sd"]) == (8.0, 0.0)
+    assert math.isnan(equal["validation_error_low"])
+    grid = printed.configuration_grid(table, ["regularizer.beta"])
+    assert re.search(r"8\.00 ± 0\.00 +– ", rendering.to_text(grid))
+    assert "Equal values have none: nothing says how far they would spread." in grid.notes[0]
+    others = table[table["configuration"] != "b"]
+    assert "Equal values" not in printed.configuration_grid(others, ["regularizer.beta"]).notes[0]
+
+
 def test_the_best_is_chosen_on_validation_and_needs_all_seeds(frame):
     table = configurations.over_configurations(frame, ["regularizer.beta"])
     assert list(table[table["best"]]["configuration"]) == ["a"]  # not b (test) nor c (one seed)
