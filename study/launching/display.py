@@ -167,8 +167,8 @@ class LaunchDisplay:
         running = len(self.scheduler.running)
         failed = sum(trial.outcome == FAILED for trial in self.scheduler.trials.values())
         text = (
-            f"{done} of {count_text(total, 'trial')} done · {running} running · "
-            f"{total - done - running} to do"
+            f"{done:,} of {count_text(total, 'trial')} done · {running} running · "
+            f"{total - done - running:,} to do"
         )
         return f"{text} · {failed} failed" if failed else text
 

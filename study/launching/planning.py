@@ -210,7 +210,7 @@ def print_plan(
 def _describe_configurations(scheduler: StudyScheduler) -> str:
     """Return how many configurations are chosen of how many, and whether the search has settled."""
     study = scheduler.study
-    chosen = f"{len(scheduler.configurations)} chosen of {study.at_most}{study.configurations}"
+    chosen = f"{len(scheduler.configurations):,} chosen of {study.at_most}{study.configurations:,}"
     settled = describe_settled(scheduler)
     return f"{chosen}; {settled[0].lower()}{settled[1:]}" if settled else chosen
 
@@ -266,7 +266,7 @@ def _trial_states(configuration: ConfigurationTrials, running: Collection[str]) 
         "running now" if trial.key in running else _trial_state(trial, configuration)
         for trial in configuration.wanted_trials
     )
-    return ", ".join(f"{count} {state}" for state, count in counts.items())
+    return ", ".join(f"{count:,} {state}" for state, count in counts.items())
 
 
 def _trial_state(trial: Trial, configuration: ConfigurationTrials) -> str:

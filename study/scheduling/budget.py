@@ -130,7 +130,7 @@ class BudgetMeter:
         spent = self._spent_times()
         most = self.budget.trials if self.budget else None
         if most is not None and len(self._handed_out) >= most:
-            spent.append(f"{len(self._handed_out)} of {count_text(most, 'trial')} begun")
+            spent.append(f"{len(self._handed_out):,} of {count_text(most, 'trial')} begun")
         return f"The budget is spent: {', '.join(spent)}." if spent else ""
 
     def _spent_times(self) -> list[str]:

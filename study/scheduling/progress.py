@@ -33,8 +33,8 @@ def describe_left(scheduler: StudyScheduler) -> str:
     cut_off = sum(trial.cut_off for trial in scheduler.trials.values())
     begun = f", {cut_off} of them cut off" if cut_off else ""
     return (
-        f"{done} of {count_text(total, 'trial')} {agreeing(done, 'is', 'are')} done; "
-        f"{total - done} {agreeing(total - done, 'is', 'are')} left{begun}."
+        f"{done:,} of {count_text(total, 'trial')} {agreeing(done, 'is', 'are')} done; "
+        f"{total - done:,} {agreeing(total - done, 'is', 'are')} left{begun}."
     )
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from analysis.counted import duration_text
 from study.file.space import describe_point
 from study.launching.display import LaunchDisplay
+from study.scheduling.progress import describe_left
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import open_optuna_study
 from tests.study.sample import epochs_of
@@ -59,8 +60,8 @@ def test_a_point_is_described_by_the_ends_of_its_paths():
 def begun(make, storage):
     """An scheduler of two configurations with two seeds, of four epochs each."""
 
-    def begun(record):
-        study = make(configurations=2, seeds=2)
+    def begun(record, seeds=2):
+        study = make(configurations=2, seeds=seeds)
         search = open_optuna_study(study, storage())
         return StudyScheduler(study, search, record, data_of=lambda c: "feed", provenance={})
 
@@ -125,6 +126,19 @@ class TakenOver(NoRecord):
             metrics=metrics,
             tags={},
         )
+
+
+def test_thousands_are_parted_in_each_count(begun):
+    scheduler = begun(NoRecord(), seeds=1200)
+
+    def train():
+        for _ in range(1001):
+            scheduler.active.discard(trial := scheduler.hand_out_trial())
+            trial.state, trial.outcome = "done", "completed"
+
+    line = line_after(scheduler, seconds=1, train=train)
+    assert "1,001 of 2,400 trials done · 0 running · 1,399 to do" in line
+    assert "1,001 of 2,400 trials are done; 1,399 are left." in describe_left(scheduler)
 
 
 def test_a_trial_that_was_taken_over_has_no_pace(begun):
