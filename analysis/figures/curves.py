@@ -24,7 +24,7 @@ MOST_BARE_CURVES = 10
 """More curves than this are not told apart without intervals either."""
 INTERVAL_NOTE = (
     "Bars and bands: 95% interval of the mean over seeds (t; of errors, on the log-odds), each for "
-    "itself"
+    "itself; none where all seeds are equal"
 )
 NAMED = 20
 """Curves that are not drawn and yet named."""

@@ -141,9 +141,10 @@ def _line_traces(mark: model.LineMark, legend: set[str]) -> list[go.Trace]:
     )
     if not mark.band or mark.low is None or mark.high is None:
         return [line]
+    x, y = _outline(mark.x, mark.low, mark.high)
     band = go.Scatter(
-        x=np.concatenate([mark.x, mark.x[::-1]]),
-        y=np.concatenate([mark.high, mark.low[::-1]]),
+        x=x,
+        y=y,
         fill="toself",
         fillcolor=_style_colour(mark.style),
         opacity=0.18,
@@ -154,6 +155,17 @@ def _line_traces(mark: model.LineMark, legend: set[str]) -> list[go.Trace]:
         showlegend=False,
     )
     return [band, line]
+
+
+def _outline(x: model.Floats, low: model.Floats, high: model.Floats) -> tuple[Any, Any]:
+    """Return the outline of a band: of several where it has gaps, with NaN between them."""
+    known = np.isfinite(low) & np.isfinite(high)
+    runs = np.split(np.arange(len(x)), np.flatnonzero(np.diff(known)) + 1)
+    kept = [run for run in runs if len(run) and known[run[0]]]
+    gap = np.array([np.nan])
+    around = [np.concatenate([x[run], x[run][::-1], gap]) for run in kept]
+    ends = [np.concatenate([high[run], low[run][::-1], gap]) for run in kept]
+    return (np.concatenate(around)[:-1], np.concatenate(ends)[:-1]) if kept else ([], [])
 
 
 def _point_traces(mark: model.PointMarks, legend: set[str]) -> go.Trace:

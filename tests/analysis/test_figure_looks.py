@@ -198,3 +198,17 @@ def test_a_few_epochs_have_a_tick_each_and_none_twice():
     few = draw_plotly.draw_figure(figure).layout.xaxis
     epochs = {float(x) for mark in figure.panels[0].marks for x in mark.x}
     assert max(epochs) - min(epochs) < draw_plotly.FEW and few.dtick == 1
+
+
+def test_a_band_has_a_gap_where_there_is_no_interval():
+    x = np.arange(1.0, 7.0)
+    ends = np.array([np.nan, 1.0, 2.0, np.nan, 4.0, 5.0])
+    mark = LineMark(x, ends + 1, "a", 0, ends, ends + 2)
+    band, _ = draw_plotly.draw_figure(Figure("f", "F", "c", [Panel([mark])])).data
+    around = [2.0, 3.0, 3.0, 2.0, np.nan, 5.0, 6.0, 6.0, 5.0]
+    np.testing.assert_array_equal(np.asarray(band.x, dtype=float), around)
+    outline = [3.0, 4.0, 2.0, 1.0, np.nan, 6.0, 7.0, 5.0, 4.0]
+    np.testing.assert_array_equal(np.asarray(band.y, dtype=float), outline)
+    nowhere = LineMark(x, x, "a", 0, x * np.nan, x * np.nan)
+    band, _ = draw_plotly.draw_figure(Figure("f", "F", "c", [Panel([nowhere])])).data
+    assert len(band.x) == 0
