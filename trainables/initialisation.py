@@ -8,6 +8,7 @@ from trainables import randomness
 from trainables.configuration import Configuration
 from trainables.datasets import Splits
 from trainables.networks import Network
+from trainables.plugins import own_modules_of
 from trainables.regularizers import RegularizerModule
 
 
@@ -24,13 +25,20 @@ def build_networks(
     # The modules' default initialisation draws from the global generator: lend it our seed.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(randomness.derive_seed(seed, "initialisation"))
-        network = configuration.network.build(
-            num_classes=splits.num_classes,
-            in_channels=splits.in_channels,
-            image_size=splits.image_size,
-        )
+        network = build_network(configuration, splits)
         regularizer = configuration.regularizer.build(
             num_classes=splits.num_classes, num_features=network.classifier.in_features
         )
     regularizer.attach(network)
     return network, regularizer
+
+
+def build_network(configuration: Configuration, splits: Splits) -> Network:
+    """Return a configuration's network for some data, with weights by the global generator."""
+    network = configuration.network.build(
+        num_classes=splits.num_classes,
+        in_channels=splits.in_channels,
+        image_size=splits.image_size,
+    )
+    network.is_own = bool(own_modules_of([configuration.network]))
+    return network

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import nn
 
 from trainables.devices import cpuinfo_field, device_name
+from trainables.networks import Network
 from trainables.recipe import Precision, PrecisionSetting
 
 AMPERE = (8, 0)
@@ -51,6 +53,18 @@ def best_precision(device: torch.device) -> Precision:
         return "bf16" if _has_tensor_float(device) else "fp32"
     flags = set(" ".join(cpuinfo_field("flags")).split())
     return "bf16" if flags & {"avx512_bf16", "amx_bf16"} else "fp32"
+
+
+def put_on(network: Network, precision: Precision, device: torch.device) -> None:
+    """Put a network on a device, its convolutions in the layout that is fastest there.
+
+    A user's own network keeps its layout: its code may ask for maps that lie contiguously.
+    """
+    network.to(device)
+    if not network.is_own:
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                module.to(memory_format=fastest_layout(precision, device))
 
 
 def fastest_layout(precision: Precision, device: torch.device) -> torch.memory_format:

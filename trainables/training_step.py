@@ -19,7 +19,7 @@ from trainables.cuda_graphs import CudaRecorder, RecordingFailedError, StepRecor
 from trainables.memory import PeakMemory, begin_peak
 from trainables.networks import Network
 from trainables.optimizer import EagerSgd
-from trainables.precision import computing_in, fastest_layout
+from trainables.precision import computing_in, put_on
 from trainables.recipe import Precision, TrainingSettings
 from trainables.regularizers import RegularizerModule
 
@@ -56,7 +56,8 @@ class TrainingStep:
         """Since before the step was made: what a recording takes shows only while it is made."""
         self.precision, self.compiled, self.device = precision, compiled, device
         self.batch_size = training.batch_size
-        self.network = network.to(device).to(memory_format=fastest_layout(precision, device))
+        self.network = network
+        put_on(network, precision, device)
         self.regularizer = regularizer.to(device)
         self.optimizer, self.momentum = _build_optimizer((network, regularizer), training, device)
         self.generator = torch.Generator(device)

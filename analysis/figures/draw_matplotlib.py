@@ -263,4 +263,4 @@ def _error_lengths(mark: LineMark | PointMarks | BarMarks) -> Floats | None:
     if mark.low is None or mark.high is None or np.isnan(mark.low).all():
         return None
     middle = mark.x if isinstance(mark, PointMarks) and mark.horizontal else mark.y
-    return np.nan_to_num(np.vstack([middle - mark.low, mark.high - middle]))
+    return np.vstack([middle - mark.low, mark.high - middle])

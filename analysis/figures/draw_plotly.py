@@ -120,7 +120,7 @@ def _error_bars(
     if mark.low is None or mark.high is None or np.isnan(mark.low).all():
         return None
     middle = mark.x if isinstance(mark, model.PointMarks) and mark.horizontal else mark.y
-    up, down = np.nan_to_num(mark.high - middle), np.nan_to_num(middle - mark.low)
+    up, down = mark.high - middle, middle - mark.low
     return {"array": up, "arrayminus": down, "thickness": 1.2, "width": width}
 
 

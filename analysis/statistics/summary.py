@@ -122,7 +122,7 @@ def summarise_seeds(
 
 
 def _interval_of(array: Floats, level: float, method: Literal["t", "log-odds", "bca"]) -> Interval:
-    if array.min() == array.max():
+    if np.ptp(array) <= 1e-12 * np.abs(array).max():  # equal but for the last bits
         return np.nan, np.nan
     match method:
         case "t":

@@ -30,7 +30,7 @@ NOTHING_SELECTED = (
     "Nothing is selected: the study compares, and no number here is the best of many."
 )
 ALONE = "Each 95% interval stands alone."
-NONE_OF_EQUALS = " Equal values have none: nothing says how far they would spread."
+NONE_OF_EQUALS = "Equal values have none: nothing says how far they would spread."
 CONTENDER = "may be best"
 """The name of the column that says so."""
 CONTENDER_WORDS = {True: "yes", False: "no"}
@@ -97,9 +97,13 @@ def configuration_grid(
             cells.append(TableCell(violated))
     several = data_sets(table).nunique() > 1
     explained = {}
-    if len(table) > 1 and any(table[f"{name}_low"].notna().any() for name in metrics):
-        equal = any((table[f"{name}_sd"] == 0).any() for name in metrics)
-        explained[INTERVAL] = ALONE + (NONE_OF_EQUALS if equal else "")
+    several_shown = len(table) > 1 and any(table[f"{name}_low"].notna().any() for name in metrics)
+    equal = any(
+        (table[f"{name}_low"].isna() & table[f"{name}_sd"].notna()).any() for name in metrics
+    )
+    if several_shown or equal:
+        said = (ALONE if several_shown else "", NONE_OF_EQUALS if equal else "")
+        explained[INTERVAL] = " ".join(filter(None, said))
     if marked:
         cases = cases_of(table, factors).nunique() > 1
         group = "data set" if several and selects else "case" if cases and not selects else ""

@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Protocol
 
+from threadpoolctl import threadpool_limits
+
 from study.trials import Suggestion
 
 BRIEF_SECONDS = 0.1
@@ -17,6 +19,11 @@ BRIEF_SECONDS = 0.1
 
 class Asker(Protocol):
     """How the next configuration is come by."""
+
+    @property
+    def is_choosing(self) -> bool:
+        """Whether a configuration is asked for that nobody has taken: it is one of the study's."""
+        ...
 
     def next_suggestion(self, *, patient: bool) -> Suggestion | None:
         """Return the next configuration; None while it is still being chosen.
@@ -29,6 +36,8 @@ class Asker(Protocol):
 
 class DirectAsker:
     """Waits for each configuration."""
+
+    is_choosing = False
 
     def __init__(self, ask: Callable[[], Suggestion]) -> None:
         """Take what chooses the next configuration."""
@@ -52,6 +61,11 @@ class ThreadedAsker:
         self._pool = pool
         self._asked: Future[Suggestion] | None = None
 
+    @property
+    def is_choosing(self) -> bool:
+        """Whether a configuration is asked for that nobody has taken: it is one of the study's."""
+        return self._asked is not None
+
     def next_suggestion(self, *, patient: bool) -> Suggestion | None:
         """Return the next configuration; None while it is still being chosen."""
         seconds = 0.0
@@ -70,5 +84,6 @@ def asking_aside(ask: Callable[[], Suggestion]) -> Iterator[ThreadedAsker]:
 
     A configuration that nobody has taken by then is chosen nevertheless, and stays so on record.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="ask") as pool:
+    # One thread of the libraries' too: the cores are the trials'.
+    with ThreadPoolExecutor(1, "ask", initializer=threadpool_limits, initargs=(1,)) as pool:
         yield ThreadedAsker(ask, pool)

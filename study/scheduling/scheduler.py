@@ -93,7 +93,7 @@ class StudyScheduler:
     @property
     def is_finished(self) -> bool:
         """Whether every configuration is chosen and judged, and the race over seeds is over."""
-        return self.looks.is_finished
+        return self.looks.is_finished and not self.asker.is_choosing
 
     def queue_trials(self, configuration: ConfigurationTrials) -> None:
         """Put the trials that an unjudged configuration still lacks on the list of what to do."""
@@ -108,7 +108,7 @@ class StudyScheduler:
         self._stop_if_spent()
         while not self.stopping:
             if not self.queue.waiting:
-                if self.looks.is_complete:
+                if self.looks.is_complete and not self.asker.is_choosing:
                     return None
                 suggestion = self.asker.next_suggestion(patient=not self.active)
                 if suggestion is None:

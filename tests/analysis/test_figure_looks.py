@@ -200,6 +200,16 @@ def test_a_few_epochs_have_a_tick_each_and_none_twice():
     assert max(epochs) - min(epochs) < draw_plotly.FEW and few.dtick == 1
 
 
+def test_a_value_without_an_interval_has_no_bar_of_no_length():
+    x, low = np.arange(1.0, 4.0), np.array([1.0, np.nan, 2.0])
+    mark = LineMark(x, low + 1, "a", 0, low, low + 2, markers=True, band=False)
+    (line,) = draw_plotly.draw_figure(Figure("f", "F", "c", [Panel([mark])])).data
+    np.testing.assert_array_equal(np.asarray(line.error_y.array, dtype=float), [1, np.nan, 1])
+    lengths = draw_matplotlib._error_lengths(mark)
+    np.testing.assert_array_equal(lengths, [[1, np.nan, 1]] * 2)
+    assert draw_matplotlib.DrawnFigure(Figure("f", "F", "c", [Panel([mark])])).svg()
+
+
 def test_a_band_has_a_gap_where_there_is_no_interval():
     x = np.arange(1.0, 7.0)
     ends = np.array([np.nan, 1.0, 2.0, np.nan, 4.0, 5.0])

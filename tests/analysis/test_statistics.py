@@ -42,9 +42,13 @@ def test_one_value_has_no_spread_and_none_has_no_mean():
 
 @pytest.mark.parametrize("method", ["t", "log-odds", "bca"])
 @pytest.mark.parametrize("value", [0.0, 1.74, 100.0])
-def test_equal_values_have_no_interval_for_nothing_says_how_far_they_spread(method, value):
-    summary = statistics_summary.summarise_seeds([value] * 3, method=method)
-    assert (summary.mean, summary.sd) == (value, 0.0)
+@pytest.mark.parametrize("last_bits", [0.0, 1e-15])
+def test_equal_values_have_no_interval_for_nothing_says_how_far_they_spread(
+    method, value, last_bits
+):
+    values = [value, value, value * (1 - last_bits)]
+    summary = statistics_summary.summarise_seeds(values, method=method)
+    assert (summary.mean, summary.sd) == pytest.approx((value, 0.0), abs=1e-12)
     assert math.isnan(summary.low) and math.isnan(summary.high)
 
 

@@ -67,6 +67,8 @@ def test_equal_errors_have_no_interval_and_the_table_says_why(frame):
     grid = printed.configuration_grid(table, ["regularizer.beta"])
     assert re.search(r"8\.00 ± 0\.00 +– ", rendering.to_text(grid))
     assert "Equal values have none: nothing says how far they would spread." in grid.notes[0]
+    (note, *_) = printed.configuration_grid(table[table["configuration"] == "b"], []).notes
+    assert note == printed.NONE_OF_EQUALS
     others = table[table["configuration"] != "b"]
     assert "Equal values" not in printed.configuration_grid(others, ["regularizer.beta"]).notes[0]
 

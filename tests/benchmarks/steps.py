@@ -12,7 +12,8 @@ from tests.benchmarks.cases import Case
 from tests.benchmarks.table import Figure, section
 from tests.benchmarks.throughput import Timed
 from tests.benchmarks.timing import in_turn, ratios, spread
-from trainables import randomness, training_step
+from trainables import precision as precisions
+from trainables import randomness
 from trainables.configuration import Configuration
 from trainables.devices import open_device
 from trainables.precision import best_precision
@@ -117,7 +118,7 @@ def layouts(case: Case, *, repeats: int) -> str:
 
 
 def _timed_in(layout: torch.memory_format, case: Case, configuration: Configuration) -> Timed:
-    with patch.object(training_step, "fastest_layout", lambda *_: layout):
+    with patch.object(precisions, "fastest_layout", lambda *_: layout):
         return Timed(case, configuration)
 
 

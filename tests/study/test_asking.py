@@ -3,6 +3,8 @@
 import threading
 
 import pytest
+import threadpoolctl
+import torch  # noqa: F401  # brings OpenMP's threads
 
 from study.scheduling.asking import asking_aside
 from study.trials import ConfigurationResult, Suggestion
@@ -82,6 +84,35 @@ def test_trials_go_on_while_the_search_chooses(make, storage):
         assert (second.number, second.seed) == (1, 0)
         run(scheduler, second, [6.0] * 4)
     assert scheduler.is_finished and [each.values for each in judged(scheduler)] == [(5.0,), (6.0,)]
+
+
+def test_a_choice_under_way_is_of_the_study_though_the_study_could_end_without_it(
+    make, storage, monkeypatch
+):
+    scheduler = begun_scheduler(make(sampler="tpe", configurations=3, seeds=1), storage())
+    search = SlowSearch(scheduler.search.ask)
+    first = scheduler.hand_out_trial()
+    with asking_aside(search.ask) as scheduler.asker:
+        assert scheduler.hand_out_trial() is None
+        run(scheduler, first, [5.0] * 4)
+        for name in ("is_complete", "is_finished"):  # as by a search that has settled
+            monkeypatch.setattr(type(scheduler.looks), name, True)
+        assert not scheduler.is_finished
+        search.may_answer.set()
+        second = scheduler.hand_out_trial()
+        assert second.number == 1 and scheduler.asker.is_choosing is False
+        run(scheduler, second, [6.0] * 4)
+        assert scheduler.is_finished and scheduler.hand_out_trial() is None
+
+
+def test_the_thread_leaves_the_cores_to_the_trials():
+    def count_threads():
+        infos = threadpoolctl.threadpool_info()
+        counts = [each["num_threads"] for each in infos if each["user_api"] == "openmp"]
+        return Suggestion(max(counts), {}, RUNNING)
+
+    with threadpoolctl.threadpool_limits(2), asking_aside(count_threads) as asker:
+        assert asker.next_suggestion(patient=True).number == 1
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])

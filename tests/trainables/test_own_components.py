@@ -64,6 +64,29 @@ def test_a_trial_of_own_components_alone_trains(own, tmp_path):
     assert metrics.epoch == 1 and 0 <= metrics.test_error <= 100
 
 
+VIEWING = """
+class Viewing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.kernel = nn.Parameter(torch.ones(1, 1, 1, 1, 1))
+
+    def forward(self, maps_NCHW):
+        return self.kernel.flatten() * maps_NCHW.view(len(maps_NCHW), -1)
+"""
+
+
+def test_the_maps_of_an_own_network_lie_as_its_code_lays_them(own, tmp_path):
+    from trainables.training import Trainer
+
+    pooled = "nn.Sequential(nn.AdaptiveAvgPool2d(2), Viewing())"
+    text = TWO_MORE.replace("nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())", pooled)
+    own(NOISE + text.replace("num_features=self.width", "num_features=4 * self.width") + VIEWING)
+    trainer = Trainer(TRIAL, data=tmp_path)
+    trainer.train_epoch()
+    assert trainer.network.is_own
+    assert trainer.network.stages[0][0].weight.is_contiguous()
+
+
 def test_the_field_of_an_own_component_is_part_of_every_key(own):
     own(NOISE + TWO_MORE)
     one, other = (

@@ -35,6 +35,8 @@ class Network(nn.Module):
         self.stages = stages
         self.neck = neck
         self.classifier = nn.Linear(num_features, num_classes)
+        self.is_own = False
+        """Whether it is a user's: its maps then lie in memory as the user's code lays them."""
         self.compiled = False
         """Whether `features` and its two halves are computed as `torch.compile` makes them."""
 

@@ -14,8 +14,9 @@ from trainables.batches import PixelNormaliser
 from trainables.configuration import parse_configuration
 from trainables.datasets import Images, Splits
 from trainables.evaluation import evaluate_splits
+from trainables.initialisation import build_network
 from trainables.networks import Network
-from trainables.precision import fastest_layout
+from trainables.precision import put_on
 from trainables.robustness.perturbations import (
     PERTURBATIONS,
     Perturbation,
@@ -102,15 +103,11 @@ class NetworkScorer:
             raise RobustnessError(
                 f"its key {key} is of other data than those in {self.data}, or of other settings"
             )
-        network = configuration.network.build(
-            num_classes=splits.num_classes,
-            in_channels=splits.in_channels,
-            image_size=splits.image_size,
-        )
+        network = build_network(configuration, splits)
         load_weights(network, weights)
         images = self._images.setdefault(splits.fingerprint, PerturbedImages(splits))
-        network.to(self.device).to(memory_format=fastest_layout("fp32", self.device)).eval()
-        return score_network(network, images, device=self.device)
+        put_on(network, "fp32", self.device)
+        return score_network(network.eval(), images, device=self.device)
 
 
 def load_weights(network: Network, weights: bytes) -> None:
