@@ -18,6 +18,9 @@ from analysis.statistics.sensitivity import SensitivityError, means_and_noise, u
 
 # scikit-learn and SALib are imported where they are used: they take seconds to load.
 
+MOST_FITTED, MOST_KNOWN = 300, 1000
+"""Of more configurations a sample, by the seed, decides the lengths, and another the process: it
+takes time by the third power of their number."""
 SOBOL_BASE = 512
 """Saltelli's base sample; SALib evaluates (2 + factors) times as many points."""
 
@@ -83,6 +86,9 @@ def sobol_indices(
         [unit_scaled(table[:, i], log=logs[i], distinct=False) for i in range(factors)]
     )
     means, noise = means_and_noise(np.asarray(errors, dtype=np.float64))
+    if len(x) > MOST_KNOWN:
+        some = np.random.default_rng(seed).choice(len(x), MOST_KNOWN, replace=False)
+        x, means, noise = x[some], means[some], noise[some]
     problem = {"num_vars": factors, "names": list(names), "bounds": [[0.0, 1.0]] * factors}
     # Of matrices this small threads do nothing but wait.
     with threadpool_limits(limits=1), warnings.catch_warnings():
@@ -107,13 +113,22 @@ def _fitted_process(x: Floats, means: Floats, noise: Floats, seed: int):  # type
     kernel = ConstantKernel(1.0, (0.05, 50)) * Matern(
         np.full(x.shape[1], 0.5), [(0.05, 20)] * x.shape[1], nu=2.5
     )
-    return GaussianProcessRegressor(
+    few = np.random.default_rng(seed).permutation(len(x))[:MOST_FITTED]
+    few.sort()
+    process = GaussianProcessRegressor(
         kernel,
-        alpha=noise / scale**2,
+        alpha=noise[few] / scale**2,
         normalize_y=True,
         n_restarts_optimizer=3,
         random_state=seed,
-    ).fit(x, means)
+    ).fit(x[few], means[few])
+    if len(x) <= MOST_FITTED:
+        return process
+    fitted = process.kernel_
+    alpha = noise / scale**2
+    return GaussianProcessRegressor(fitted, alpha=alpha, optimizer=None, normalize_y=True).fit(
+        x, means
+    )
 
 
 def _explained(process, x: Floats, means: Floats, noise: Floats) -> float:  # type: ignore[no-untyped-def]  # scikit-learn has no types

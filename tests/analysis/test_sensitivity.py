@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from analysis.statistics import sensitivity, sobol
 from analysis.statistics.sensitivity import SensitivityError, sensitivity_curve
 from analysis.statistics.sobol import sobol_indices
 
@@ -55,6 +56,20 @@ def test_the_next_trials_go_where_the_curve_is_least_known():
     assert 0.35 < curve.next_value < 0.85
 
 
+def test_hundreds_of_values_are_taken_together_and_tell_the_same(monkeypatch):
+    betas = np.random.default_rng(2).uniform(0.1, 0.9, 500)
+    errors = errors_of(betas, sd=2.0, seeds=3)
+    together = sensitivity_curve(betas, errors, margin=0.5)
+    monkeypatch.setattr(sensitivity, "MOST_VALUES", 500)
+    single = sensitivity_curve(betas, errors, margin=0.5)
+    width = np.median(single.high - single.low)
+    for name in ("mean", "low", "high"):
+        assert np.abs(getattr(together, name) - getattr(single, name)).max() < 0.1 * width
+    assert together.best == pytest.approx(single.best, abs=0.02)
+    for ranges in ("shown_as_good", "may_be_good"):
+        assert np.allclose(getattr(together, ranges), getattr(single, ranges), atol=0.03)
+
+
 def test_a_logarithmic_factor_runs_over_its_logarithm():
     values = (1e-4, 1e-3, 1e-2, 1e-1)
     curve = sensitivity_curve(values, errors_of(BETAS[:4]), log=True)
@@ -87,6 +102,21 @@ def test_sobols_indices_of_a_sum_are_its_shares_of_variance():
     assert [index.total for index in found.indices] == pytest.approx([0.8, 0.2, 0.0], abs=0.06)
     assert found.indices[0].alone == pytest.approx(0.8, abs=0.08)
     assert found.explained > 0.95
+
+
+def test_of_many_configurations_a_sample_tells_the_indices(monkeypatch):
+    rng = np.random.default_rng(4)
+    settings = rng.uniform(0, 1, (700, 2))
+    truth = 20 + 30 * (settings[:, :1] - 0.5) ** 2 + 10 * settings[:, 1:]
+    errors = truth + rng.normal(0, 0.5, (700, 2))
+    monkeypatch.setattr(sobol, "MOST_FITTED", 80)
+    found = []
+    for most in (10_000, 400):
+        monkeypatch.setattr(sobol, "MOST_KNOWN", most)
+        indices = sobol_indices(settings, errors, names=["a", "b"])
+        assert indices.explained > 0.9
+        found.append({each.factor: each.total for each in indices.indices})
+    assert found[0] == pytest.approx(found[1], abs=0.02)
 
 
 def test_an_interaction_shows_in_the_total_and_not_alone():
