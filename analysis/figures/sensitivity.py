@@ -54,8 +54,11 @@ def sobol_bars(indices: SobolIndices | None) -> Figure | None:
         marks.append(BarMarks(at, share, label, style, horizontal=True))
     ticks = {float(i): each.factor for i, each in enumerate(order)}
     panel = Panel(marks, Axis("share of the variance over the space"), Axis("", ticks=ticks))
+    through = "the configurations"
+    if indices.sample is not None:
+        through = f"a sample of {indices.sample:,} configurations"
     caption = (
-        "Sobol's indices of a Gaussian process through the configurations: what moves the error "
+        f"Sobol's indices of a Gaussian process through {through}: what moves the error "
         "over the whole space, where PED-ANOVA asks what makes a configuration one of the best. "
         f"Predicted without itself, {100 * indices.explained:.0f}% of the variance between "
         "configurations is explained. They describe this search: few trials, rough shares."

@@ -47,6 +47,8 @@ class SobolIndices:
     explained: float
     """Share of the variance between configurations that the process predicts when each is left out
     in turn; the indices mean nothing where it is small."""
+    sample: int | None = None
+    """Of how many configurations the process knows; None where it knows of all."""
 
 
 def sobol_indices(
@@ -86,8 +88,9 @@ def sobol_indices(
         [unit_scaled(table[:, i], log=logs[i], distinct=False) for i in range(factors)]
     )
     means, noise = means_and_noise(np.asarray(errors, dtype=np.float64))
-    if len(x) > MOST_KNOWN:
-        some = np.random.default_rng(seed).choice(len(x), MOST_KNOWN, replace=False)
+    size = MOST_KNOWN if len(x) > MOST_KNOWN else None
+    if size is not None:
+        some = np.random.default_rng(seed).choice(len(x), size, replace=False)
         x, means, noise = x[some], means[some], noise[some]
     problem = {"num_vars": factors, "names": list(names), "bounds": [[0.0, 1.0]] * factors}
     # Of matrices this small threads do nothing but wait.
@@ -101,7 +104,7 @@ def sobol_indices(
         for i, name in enumerate(names)
     ]
     ordered = tuple(sorted(indices, key=lambda index: -index.total))
-    return SobolIndices(ordered, _explained(process, x, means, noise))
+    return SobolIndices(ordered, _explained(process, x, means, noise), size)
 
 
 def _fitted_process(x: Floats, means: Floats, noise: Floats, seed: int):  # type: ignore[no-untyped-def]  # scikit-learn has no types

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from analysis.figures.sensitivity import sobol_bars
 from analysis.statistics import sensitivity, sobol
 from analysis.statistics.sensitivity import SensitivityError, sensitivity_curve
 from analysis.statistics.sobol import sobol_indices
@@ -115,6 +116,9 @@ def test_of_many_configurations_a_sample_tells_the_indices(monkeypatch):
         monkeypatch.setattr(sobol, "MOST_KNOWN", most)
         indices = sobol_indices(settings, errors, names=["a", "b"])
         assert indices.explained > 0.9
+        assert indices.sample == (400 if most == 400 else None)
+        told = "through a sample of 400 configurations:" in sobol_bars(indices).caption
+        assert told is (most == 400)
         found.append({each.factor: each.total for each in indices.indices})
     assert found[0] == pytest.approx(found[1], abs=0.02)
 
