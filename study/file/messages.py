@@ -196,6 +196,8 @@ def _remedy_for(mistake: str, value: Any) -> str:
         return ""
     if mistake == "bool_type" and value.lower() in SWITCHES:
         return f"; YAML 1.2 reads `{value}` as a text, so write {SWITCHES[value.lower()]}"
+    if mistake == "bool_type" and value.lower() in ("true", "false"):
+        return "; leave out the quotes"
     if mistake not in ("int_type", "float_type", "tuple_type"):
         return ""
     if re.fullmatch(r"\s*[-+.\w]+(\s*,\s*[-+.\w]+)+\s*", value):

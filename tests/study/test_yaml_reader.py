@@ -156,6 +156,8 @@ def test_a_byte_order_mark_is_passed_over(tmp_path):
         ("trial.training.batch_size=1_000", "write 1000"),
         ("trial.training.epochs=1:30", "YAML 1.2 reads digits with `:` as a text"),
         ("trial.training.epochs='10'", "leave out the quotes"),
+        ("trial.training.nesterov='true'", "leave out the quotes"),
+        ("trial.training.compile='false'", "leave out the quotes"),
     ],
 )
 def test_what_was_probably_meant_is_written_out(tmp_path, flag, remedy):
