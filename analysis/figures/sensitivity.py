@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from analysis.counted import count_text
 from analysis.figures.axes import measured_axis
 from analysis.figures.model import Axis, BarMarks, Figure, LineMark, Mark, Panel, PointMarks
 from analysis.statistics.sobol import SobolIndices
@@ -56,7 +57,7 @@ def sobol_bars(indices: SobolIndices | None) -> Figure | None:
     panel = Panel(marks, Axis("share of the variance over the space"), Axis("", ticks=ticks))
     through = "the configurations"
     if indices.sample is not None:
-        through = f"a sample of {indices.sample:,} configurations"
+        through = f"a sample of {count_text(indices.sample, 'configuration')}"
     caption = (
         f"Sobol's indices of a Gaussian process through {through}: what moves the error "
         "over the whole space, where PED-ANOVA asks what makes a configuration one of the best. "

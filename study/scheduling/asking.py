@@ -11,6 +11,7 @@ from typing import Protocol
 
 from threadpoolctl import threadpool_limits
 
+from study.scheduling.protocols import SearchLike
 from study.trials import Suggestion
 
 BRIEF_SECONDS = 0.1
@@ -39,13 +40,13 @@ class DirectAsker:
 
     is_choosing = False
 
-    def __init__(self, ask: Callable[[], Suggestion]) -> None:
-        """Take what chooses the next configuration."""
-        self._ask = ask
+    def __init__(self, search: SearchLike) -> None:
+        """Take the search that chooses."""
+        self._search = search
 
     def next_suggestion(self, *, patient: bool) -> Suggestion | None:
         """Choose the next configuration."""
-        return self._ask()
+        return self._search.ask()
 
 
 class ThreadedAsker:

@@ -54,7 +54,7 @@ class StudyScheduler:
         """
         self.study = study
         self.search = search
-        self.asker: Asker = DirectAsker(search.ask)
+        self.asker: Asker = DirectAsker(search)
         """How the next configuration is come by."""
         self.record = record
         self.provenance = provenance
