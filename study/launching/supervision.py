@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from textwrap import shorten
 from typing import Any, NoReturn
@@ -171,7 +172,10 @@ def _run_until_told(launch: StudyLaunch, runner: TrialRunner, display: LaunchDis
 
     try:
         with (
-            asking_aside(launch.search.ask) as scheduler.asker,
+            # A sampler that does not learn answers at once.
+            asking_aside(launch.search.ask)
+            if launch.search.sequence is None
+            else nullcontext(scheduler.asker) as scheduler.asker,
             watch_ownership(launch, stop_for),
             watch_news(launch, display.say_later),
             signals.handle_signals(
