@@ -31,6 +31,7 @@ from trainables.devices import device_name, time_when_done
 from trainables.initialisation import build_networks
 from trainables.memory import PeakMemory, give_back_freed
 from trainables.recipe import Precision
+from trainables.storage import PART
 from trainables.training_step import StepCache, TrainingStep
 
 log = logging.getLogger(__name__)
@@ -238,7 +239,7 @@ class TimesFile:
     def write(self, times: StepTimes) -> StepTimes:
         """Remember times, and return those that hold: another process's, if it was first."""
         content = {"seconds": asdict(times), "of": self.circumstances}
-        part = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        part = self.path.with_name(f"{self.path.name}.{os.getpid()}{PART}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             part.write_text(json.dumps(content, indent=1, default=str) + "\n")

@@ -116,11 +116,11 @@ def _fitted_process(x: Floats, means: Floats, noise: Floats, seed: int):  # type
     kernel = ConstantKernel(1.0, (0.05, 50)) * Matern(
         np.full(x.shape[1], 0.5), [(0.05, 20)] * x.shape[1], nu=2.5
     )
-    few = np.random.default_rng(seed).permutation(len(x))[:MOST_FITTED]
-    few.sort()
+    alpha = noise / scale**2
+    few = np.sort(np.random.default_rng(seed).permutation(len(x))[:MOST_FITTED])
     process = GaussianProcessRegressor(
         kernel,
-        alpha=noise[few] / scale**2,
+        alpha=alpha[few],
         normalize_y=True,
         n_restarts_optimizer=3,
         random_state=seed,
@@ -128,10 +128,8 @@ def _fitted_process(x: Floats, means: Floats, noise: Floats, seed: int):  # type
     if len(x) <= MOST_FITTED:
         return process
     fitted = process.kernel_
-    alpha = noise / scale**2
-    return GaussianProcessRegressor(fitted, alpha=alpha, optimizer=None, normalize_y=True).fit(
-        x, means
-    )
+    whole = GaussianProcessRegressor(fitted, alpha=alpha, optimizer=None, normalize_y=True)
+    return whole.fit(x, means)
 
 
 def _explained(process, x: Floats, means: Floats, noise: Floats) -> float:  # type: ignore[no-untyped-def]  # scikit-learn has no types

@@ -4,7 +4,7 @@ import logging
 import os
 import secrets
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from textwrap import shorten
 from typing import Any, NoReturn
@@ -14,6 +14,7 @@ from analysis.record import location
 from study.execution.admission import NodeAdmission
 from study.execution.cluster import RayCluster, connect_cluster
 from study.execution.runner import TrialRunner, machine_megabytes
+from study.file.samplers import SAMPLERS
 from study.launching import signals
 from study.launching.closing import close_launch
 from study.launching.display import LaunchDisplay
@@ -25,7 +26,7 @@ from study.launching.proving import prove_code
 from study.launching.shell_commands import trials_place
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
 from study.record.spool import RecordSpool
-from study.scheduling.asking import asking_aside
+from study.scheduling.asking import Asker, asking_aside
 from study.scheduling.nodes import ClusterNode, describe_nodes
 from study.scheduling.progress import describe_spent
 from study.scratch import sweep_scratch
@@ -172,10 +173,7 @@ def _run_until_told(launch: StudyLaunch, runner: TrialRunner, display: LaunchDis
 
     try:
         with (
-            # A sampler that does not learn answers at once.
-            asking_aside(launch.search.ask)
-            if launch.search.sequence is None
-            else nullcontext(scheduler.asker) as scheduler.asker,
+            _asker_for(launch) as scheduler.asker,
             watch_ownership(launch, stop_for),
             watch_news(launch, display.say_later),
             signals.handle_signals(
@@ -198,6 +196,16 @@ def _run_until_told(launch: StudyLaunch, runner: TrialRunner, display: LaunchDis
     if not scheduler.is_finished and not scheduler.meter.is_hopeless:
         return INTERRUPTED
     return FAILED if scheduler.failures else DONE
+
+
+def _asker_for(launch: StudyLaunch) -> AbstractContextManager[Asker]:
+    """Return a context that lends what asks the search: aside, if its sampler learns from results.
+
+    Other samplers answer at once.
+    """
+    if SAMPLERS[launch.study.search.sampler].learns:
+        return asking_aside(launch.search.ask)
+    return nullcontext(launch.scheduler.asker)
 
 
 def _leave_process(
