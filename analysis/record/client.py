@@ -60,7 +60,7 @@ def open_reader(tracking_uri: str | None) -> MlflowClient:
     with store_errors_told(f"cannot use the record {credentials.hide_logins(uri)}"):
         if file is not None:
             sqlite_file.check_file(file)
-        return MlflowClient(tracking_uri=uri)
+        return MlflowClient(tracking_uri=location.in_any_directory(uri))
 
 
 def artifact_location(client: MlflowClient, study: str) -> str | None:

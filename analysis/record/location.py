@@ -38,6 +38,18 @@ def tracking_uri() -> str:
     return f"{sqlite_file.SQLITE}{DEFAULT_FILE if set(ENCODED) & set(path) else path}"
 
 
+def in_any_directory(uri: str) -> str:
+    """Return the address that means the same record in any working directory, where there is one.
+
+    MLflow keeps the file that it has opened under a relative address, whatever directory its
+    process has gone to since.
+    """
+    file = sqlite_file.file_of(uri)
+    if file is None or "?" in uri or set(ENCODED) & set(path := os.path.abspath(file)):
+        return uri
+    return f"{sqlite_file.SQLITE}{path}"
+
+
 def shown_tracking_uri() -> str:
     """Return where the records go: MLFLOW_TRACKING_URI, or MLflow's own default, to be shown."""
     return credentials.hide_logins(tracking_uri())

@@ -133,3 +133,17 @@ def test_thousands_of_runs_are_read_without_an_object_for_each_value(record, tmp
     ended = time.process_time()
     assert len(ours) == len(theirs) == 1006
     assert 3 * (between - began) < ended - between
+
+
+def test_a_relative_address_means_the_file_of_the_directory_that_one_is_in(
+    store, tmp_path, monkeypatch
+):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        shutil.copy(store.folder / "mlflow.db", tmp_path / name / "mlflow.db")
+    with closing(sqlite3.connect(tmp_path / "second" / "mlflow.db")) as other:
+        other.execute("UPDATE experiments SET name = 'gamma' WHERE name = 'beta'")
+        other.commit()
+    for folder, study in (("first", "beta"), ("second", "gamma")):
+        monkeypatch.chdir(tmp_path / folder)
+        assert len(trials.load(study, tracking_uri="sqlite:///mlflow.db")) == 15

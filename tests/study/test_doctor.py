@@ -157,15 +157,15 @@ def test_a_record_is_tried_and_left_as_it_was(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     import mlflow
 
-    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    mlflow.set_tracking_uri("sqlite:///mine.db")
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     assert "a new SQLite record" in store_check.try_store(scratch)
     assert [path.name for path in tmp_path.iterdir()] == ["scratch"]
-    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    mlflow.set_tracking_uri("sqlite:///mine.db")
     client = mlflow.MlflowClient()
     client.create_experiment("mine")
-    assert store_check.try_store(scratch).endswith("run in sqlite:///mlflow.db")
+    assert store_check.try_store(scratch).endswith("run in sqlite:///mine.db")
     everything = client.search_experiments(view_type=mlflow.entities.ViewType.ALL)
     assert sorted(each.name for each in everything) == ["Default", "mine"]
 
