@@ -101,14 +101,21 @@ class TuneScheduler(FIFOScheduler):
         self._live.append(trial)
 
     def choose_trial_to_run(self, tune_controller: Any, **kwargs: Any) -> TuneTrial | None:
-        """Choose the first that waits; Ray Tune's own would look at all that have ended as well."""
+        """Choose the last that waits; Ray Tune's own would look at all that have ended as well.
+
+        An actor that has become free goes to the trial that is chosen, and Ray Tune then ends the
+        actor that it starts for the trial. The last one's is still to be started, since one more
+        trial waits than there is room for. The first one's is about to be there: trials shorter
+        than an actor's start would end each before its time, and all run on the actor that came
+        up first.
+        """
         for trial in self._live:
             if trial.is_finished():
                 forget_results(trial)
         self._live = [trial for trial in self._live if not trial.is_finished()]
         if self.listener.is_stopping or self.listener.is_full:
             return None  # or a trial that was saved and paused would go on
-        return next((t for t in self._live if t.status == TuneTrial.PENDING), None)
+        return next((t for t in reversed(self._live) if t.status == TuneTrial.PENDING), None)
 
     def on_trial_result(
         self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]

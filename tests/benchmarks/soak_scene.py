@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from tests.benchmarks.overhead import ROOT
+from tests.study.chaos import trial_processes
 from tests.study.launching import Folder
 from tests.study.services import MlflowServer, RayCluster
 
@@ -67,7 +68,7 @@ class Scene:
 
     def _kill_trial(self, dice: random.Random) -> bool:
         of_ray = [node.pid for node in self.cluster.nodes] if self.cluster else [self.process.pid]
-        trials = [child for pid in of_ray for child in _trials_below(pid)]
+        trials = [child for pid in of_ray for child in trial_processes(pid)]
         if not trials:
             return False
         with suppress(psutil.NoSuchProcess):
@@ -93,14 +94,3 @@ class Scene:
         if now and self._back_at < math.inf or time.monotonic() > self._back_at:
             self._back_at = math.inf
             self.server.start()
-
-
-def _trials_below(pid: int) -> list[psutil.Process]:
-    """Return the processes of trials that a process has started."""
-    found = []
-    with suppress(psutil.NoSuchProcess):
-        for child in psutil.Process(pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                if "TrialTrainable" in " ".join(child.cmdline()):
-                    found.append(child)
-    return found

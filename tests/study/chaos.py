@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
@@ -87,15 +88,23 @@ def _wait_for_progress(folder: Folder, process: subprocess.Popen[bytes]) -> bool
     return False
 
 
+def trial_processes(pid: int) -> list[psutil.Process]:
+    """Return the processes of trials that a process has started on its own machine."""
+    found = []
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if "TrialTrainable" in " ".join(child.cmdline()):
+                    found.append(child)
+    return found
+
+
 def _kill_a_trial(process: subprocess.Popen[bytes], dice: random.Random) -> bool:
-    try:
-        children = psutil.Process(process.pid).children(recursive=True)
-        trials = [child for child in children if "TrialTrainable" in " ".join(child.cmdline())]
+    trials = trial_processes(process.pid)
+    with suppress(psutil.NoSuchProcess):
         if trials:
             dice.choice(trials).kill()
-        return bool(trials)
-    except psutil.NoSuchProcess:
-        return False
+    return bool(trials)
 
 
 def check(folder: Folder, undisturbed: Folder) -> None:

@@ -1,5 +1,6 @@
 """A launch from end to end: a real Ray, Optuna and MLflow, real digits."""
 
+import os
 import statistics
 import time
 from pathlib import Path
@@ -10,7 +11,8 @@ import yaml
 from optuna.trial import TrialState
 
 from analysis.record.looks import read_looks
-from tests.study.launching import Folder
+from tests.study.chaos import trial_processes
+from tests.study.launching import SHORT_STUDY, Folder
 from trainables.metrics import EpochMetrics, TrialSummary
 
 TAGS = {
@@ -208,3 +210,15 @@ def test_fewer_seeds_retire_trials_without_training_any(done):
     retired = [run.data.tags.get("retired") == "true" for run in folder.runs()]
     assert sum(retired) == len(retired) - 2
     assert "no longer belong" not in folder.launch(*flags)
+
+
+def test_trials_shorter_than_an_actors_start_leave_every_actor_its_time_to_start(tmp_path):
+    betas = [round(0.1 + 0.02 * number, 2) for number in range(40)]
+    folder = Folder(tmp_path, SHORT_STUDY.replace("[0.3, 0.9]", str(betas)))
+    process, actors = folder.start(), set()
+    while process.poll() is None:
+        actors.update(trial_processes(process.pid))
+        time.sleep(0.1)
+    assert process.returncode == 0, folder.output.read_text()
+    assert len(folder.runs()) == 40
+    assert len(actors) <= len(os.sched_getaffinity(0))

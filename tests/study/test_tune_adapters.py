@@ -1,4 +1,4 @@
-"""Ray Tune's memory of trials: what is kept of those that have ended."""
+"""What Ray Tune is told of trials, and what it keeps of those that have ended."""
 
 from types import SimpleNamespace
 
@@ -39,3 +39,10 @@ def test_a_trial_that_never_reported_is_let_go_unasked(scheduler, monkeypatch):
     monkeypatch.setattr(TuneTrial, "last_result", property(lambda trial: pytest.fail("asked")))
     silent.set_status(TuneTrial.ERROR)
     assert scheduler.choose_trial_to_run(None) is None
+
+
+def test_a_free_actor_goes_to_the_trial_whose_own_actor_is_the_last_to_be_started(scheduler):
+    trials = [added(scheduler, reports=0) for _ in range(3)]
+    assert scheduler.choose_trial_to_run(None) is trials[2]
+    trials[2].set_status(TuneTrial.RUNNING)
+    assert scheduler.choose_trial_to_run(None) is trials[1]
