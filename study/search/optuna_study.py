@@ -165,11 +165,13 @@ class OptunaStudy:
     def tell(self, number: int, judgement: ConfigurationResult) -> None:
         """Record how a configuration ended. Called once, with a state other than running."""
         values = list(judgement.values) if judgement.state == "complete" else None
+        trial_id = self._id(number)
         for name, value in known_attributes(judgement).items():  # no more once it has ended
-            self._storage.set_trial_user_attr(self._id(number), name, value)
-        trial = optuna.trial.Trial(self._optuna, self._id(number))
-        for name, excess in judgement.constraints.items():
-            trial.set_constraint(name, excess)
+            self._storage.set_trial_user_attr(trial_id, name, value)
+        if judgement.constraints:
+            trial = optuna.trial.Trial(self._optuna, trial_id)
+            for name, excess in judgement.constraints.items():
+                trial.set_constraint(name, excess)
         self._optuna.tell(number, values, state=OPTUNA_STATES[judgement.state])
 
     def _id(self, number: int) -> int:
