@@ -102,7 +102,7 @@ def lost_trials(evidence: StudyEvidence) -> Iterator[str]:
 
 
 def optimum_at_an_edge(evidence: StudyEvidence) -> Iterator[str]:
-    """The best value of a factor lies at an end of its range: the true optimum may lie outside."""
+    """The best value of a factor lies at an end of its range: the true optimum may lie beyond."""
     best = evidence.table[evidence.table["best"]]
     groups = data_sets(best)
     if len(evidence.info.objectives) > 1:  # members of a front are not as good as each other
@@ -123,8 +123,8 @@ def optimum_at_an_edge(evidence: StudyEvidence) -> Iterator[str]:
             named = " and ".join(dict.fromkeys(map(setting_value_text, values)))
             yield (
                 f"The best {path} = {named}{on} lies at the {end} end of its range "
-                f"[{setting_value_text(ends[0])}, {setting_value_text(ends[1])}]: the true optimum "
-                "may lie outside, where the range can be widened."
+                f"[{setting_value_text(ends[0])}, {setting_value_text(ends[1])}]: where the setting "
+                "takes values beyond, the true optimum may lie there."
             )
 
 

@@ -102,7 +102,9 @@ def _with(case: Case, **dataset: object) -> Case:
 
 def _overhead(chosen: list[Case], options: argparse.Namespace) -> Iterator[str]:
     sizes = [100, 300] if options.short else [100, 500, 1000, 2000]
-    return overhead.measure(sizes, chosen, repeats=5 if options.short else 9)
+    return overhead.measure(
+        sizes, chosen, repeats=5 if options.short else 9, studies=1 if options.short else 5
+    )
 
 
 def _options() -> argparse.Namespace:

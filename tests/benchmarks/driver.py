@@ -33,7 +33,7 @@ from study.scheduling.reconcile import reconcile_study
 from study.scheduling.scheduler import StudyScheduler
 from study.search.optuna_study import OptunaStudy, open_optuna_study
 from study.trials import Trial
-from tests.benchmarks.overhead import study_of
+from tests.benchmarks.no_op_studies import study_of
 from trainables.metrics import EpochMetrics
 
 SIDE_BY_SIDE = 100

@@ -20,7 +20,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tests.benchmarks.overhead import Studies
+from tests.benchmarks.no_op_studies import Studies
 from tests.benchmarks.slow_link import slow_link
 from tests.benchmarks.table import Figure, header, section
 from tests.study.services import MlflowServer

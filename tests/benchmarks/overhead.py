@@ -1,13 +1,11 @@
 """What a study costs beside its training: a warm start, a trial's records, a launch in vain.
 
-A trial here is one epoch of one step on a hundred digits: a few hundredths of a second. What it
-takes alone, in a warm actor without Ray, is measured and subtracted.
+What a trial that does next to nothing takes alone, in a warm actor without Ray, is measured and
+subtracted.
 """
 
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,12 +14,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
-import yaml
-from mlflow import MlflowClient
 
+from analysis.counted import count_text
 from tests.benchmarks.cases import Case
+from tests.benchmarks.no_op_studies import NO_OP, SEEDS, Launch, Studies
 from tests.benchmarks.table import Figure, section
 from tests.benchmarks.timing import spread
 from trainables import datasets
@@ -30,17 +27,8 @@ from trainables.code_digest import trial_code
 from trainables.configuration import Configuration, as_dict, parse_configuration
 from trainables.trainable import TrialTrainable
 
-SEEDS = 5
-NO_OP: dict[str, Any] = {
-    "dataset": {"name": "digits", "validation": 0.1, "train_images": 110, "test_images": 50},
-    "network": {"name": "lenet"},
-    "regularizer": {"name": "lamix"},
-    "training": {"epochs": 1, "milestones": []},
-}
-ROOT = Path(__file__).resolve().parents[2]
-LAUNCH = (sys.executable, "-m", "study.launch")
-LAUNCH_IN_PROCESS = (sys.executable, "-m", "tests.benchmarks.in_process")
-"""Without Ray."""
+SIDE_BY_SIDE = len(os.sched_getaffinity(0))
+"""Trials at a time, one to a processor."""
 
 
 def warm_start(case: Case, *, repeats: int) -> list[Figure]:
@@ -112,111 +100,38 @@ def bare_seconds(trial: dict[str, Any], *, repeats: int) -> float:
     return statistics.median(seconds)
 
 
-def study_of(name: str, trials: int, *, epochs: int = 1, **search: Any) -> dict[str, Any]:
-    """Return a study of trials that do next to nothing, as the data that a study file holds."""
-    return {
-        "study": name,
-        "question": "What does a trial cost that does next to nothing?",
-        "trial": {**NO_OP, "training": {**NO_OP["training"], "epochs": epochs}},
-        "search": {
-            "configurations": trials // SEEDS,
-            "seeds": SEEDS,
-            "space": {"regularizer.beta": {"low": 0.1, "high": 0.9}},
-            **search,
-        },
-        "scales": {"quick": {}, "paper": {}},
-    }
-
-
 @dataclass(frozen=True)
-class Launch:
-    """What one launch took."""
+class StudyCost:
+    """What one study of a size took."""
 
-    seconds: float
-    driver_mb: float
-    """The driver's largest resident memory, looked at twice a second; 2^20 bytes."""
-    driver_cpu: float
-    """The driver's processor time, in seconds, whoever else used the machine."""
+    launch: Launch
+    of_trials: float
+    """From the first trial's begin to the last one's end on record, in seconds."""
+    again: Launch
+    """The launch with nothing to do after it."""
 
-
-class Studies:
-    """Studies of trials that do next to nothing, in a folder of their own."""
-
-    def __init__(self, folder: Path, *, server: str = "", **environment: str) -> None:
-        """Prepare.
-
-        Args:
-            folder: where the studies' files lie.
-            server: the MLflow server's address; without one each study has a file.
-            environment: what launches need to reach a Ray cluster; without it each starts its own.
-        """
-        self.folder = folder
-        self.server = server
-        self.environment = environment
-
-    def launch(self, trials: int, *, sampler: str, with_ray: bool = True) -> Launch:
-        """Launch a study of so many trials and wait for its end."""
-        name = f"no_op_{sampler}_{trials}"
-        file = self.folder / f"{name}.yaml"
-        file.write_text(yaml.safe_dump(study_of(name, trials, sampler=sampler)))
-        started, peak, cpu = time.perf_counter(), 0, 0.0
-        environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
-        environment["MLFLOW_TRACKING_URI"] = self.uri(name)
-        environment |= {"PYTHONPATH": str(ROOT), **self.environment}
-        with (self.folder / f"{name}.txt").open("a") as output:
-            process = subprocess.Popen(
-                [*(LAUNCH if with_ray else LAUNCH_IN_PROCESS), str(file)],
-                cwd=self.folder,
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-            driver = psutil.Process(process.pid)
-            while process.poll() is None:
-                peak, cpu = max(peak, resident(driver)), max(cpu, cpu_seconds(driver))
-                time.sleep(0.5)
-        if process.returncode:
-            raise RuntimeError((self.folder / f"{name}.txt").read_text())
-        return Launch(time.perf_counter() - started, peak / 2**20, cpu)
-
-    def uri(self, name: str) -> str:
-        """Return the study's tracking store."""
-        return self.server or f"sqlite:///{self.folder / name}.mlflow.db"
-
-    def seconds_of_trials(self, trials: int, *, sampler: str) -> float:
-        """Return the time from the first trial's beginning to the last one's end, on record."""
-        name = f"no_op_{sampler}_{trials}"
-        client = MlflowClient(self.uri(name))
-        experiment = client.get_experiment_by_name(name)
-        assert experiment is not None
-        runs = client.search_runs(
-            [experiment.experiment_id], "tags.role = 'trial'", max_results=20_000
-        )
-        assert len(runs) == trials
-        return (max(r.info.end_time for r in runs) - min(r.info.start_time for r in runs)) / 1000
-
-
-def resident(process: psutil.Process) -> int:
-    """Return what a process holds now, in bytes; 0 if it has ended."""
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
-
-
-def cpu_seconds(process: psutil.Process) -> float:
-    """Return the processor time of a process so far; 0 if it has ended."""
-    try:
-        times = process.cpu_times()
-    except psutil.Error:
-        return 0.0
-    return float(times.user + times.system)
+    def overhead(self, trials: int, bare: float) -> float:
+        """Return what a trial took beyond the share of a bare one, in milliseconds."""
+        return 1000 * (self.of_trials / trials - bare / SIDE_BY_SIDE)
 
 
 def measure(
-    sizes: list[int], cases: list[Case], *, repeats: int, sampler: str = "random"
+    sizes: list[int],
+    cases: list[Case],
+    *,
+    repeats: int,
+    studies: int = 1,
+    sampler: str = "random",
 ) -> Iterator[str]:
-    """Yield what a warm start and studies of these sizes cost, each as soon as it is known."""
+    """Yield what a warm start and studies of these sizes cost, each as soon as it is known.
+
+    Args:
+        sizes: the studies' trials, the fewest first.
+        cases: whose warm start is measured.
+        repeats: of each warm start.
+        studies: how many there are of each size.
+        sampler: theirs.
+    """
     bare = bare_seconds(NO_OP, repeats=50)
     yield section(
         "A warm actor",
@@ -226,76 +141,101 @@ def measure(
             Figure(what="bare no-op trial, one thread", value=1000 * bare, unit="ms"),
         ],
     )
-    side_by_side = len(os.sched_getaffinity(0))
-    overheads, launches = {}, {}
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        studies = Studies(Path(folder))
-        for trials in sizes:
-            launch = launches[trials] = studies.launch(trials, sampler=sampler)
-            of_trials = studies.seconds_of_trials(trials, sampler=sampler)
-            overheads[trials] = 1000 * (of_trials / trials - bare / side_by_side)
-            again = studies.launch(trials, sampler=sampler)
-            yield section(
-                f"A study of {trials:,} no-op trials",
-                f"One step on digits each, sampler {sampler}, {SEEDS} seeds, {side_by_side} trials "
-                "side by side, SQLite. Overhead per trial: from the first trial's begin to the "
-                "last one's end on record, over the trials, less the bare trial's share "
-                f"({1000 * bare / side_by_side:.0f} ms).",
-                of_study(trials, launch, of_trials, overheads[trials], again),
-            )
+    costs: dict[int, list[StudyCost]] = {}
+    for trials in sizes:
+        costs[trials] = [cost_of(trials, sampler=sampler) for _ in range(studies)]
+        yield section(
+            f"A study of {trials:,} no-op trials",
+            f"One step on digits each, sampler {sampler}, {SEEDS} seeds, {SIDE_BY_SIDE} trials "
+            f"side by side, SQLite; {count_text(studies, 'study', 'studies')}. Overhead per trial: "
+            "from the first trial's begin to the last one's end on record, over the trials, less "
+            f"the bare trial's share ({1000 * bare / SIDE_BY_SIDE:.0f} ms).",
+            of_study(trials, costs[trials], bare),
+        )
     yield section(
         "Growth of the overhead",
-        "Per trial, the largest study against the smallest; and what each further trial took of "
-        "the driver's processor time, from one size to the next.",
+        "Per trial, each of the largest studies against one of the smallest; and what each further "
+        "trial took of the driver's memory and processor time, from one size to the next.",
         [
             Figure(
                 what=f"{min(sizes):,} to {max(sizes):,} trials",
-                value=overheads[max(sizes)] / overheads[min(sizes)],
+                value=spread(
+                    [
+                        large.overhead(max(sizes), bare) / small.overhead(min(sizes), bare)
+                        for small, large in zip(costs[min(sizes)], costs[max(sizes)], strict=True)
+                    ]
+                ),
                 unit="x",
                 bar=1.25,
                 stretch=1.0,
                 better="less",
             ),
-            *(further(launches, fewer, more) for fewer, more in pairwise(sizes)),
+            *(figure for pair in pairwise(sizes) for figure in further(costs, *pair)),
         ],
     )
 
 
-def further(launches: dict[int, Launch], fewer: int, more: int) -> Figure:
-    """Return what each trial beyond those of a smaller study took of the driver's processor."""
-    seconds = launches[more].driver_cpu - launches[fewer].driver_cpu
-    return Figure(
-        what=f"driver's processor time, each of {fewer:,} to {more:,} trials",
-        value=1000 * seconds / (more - fewer),
-        unit="ms",
-    )
+def cost_of(trials: int, *, sampler: str) -> StudyCost:
+    """Launch a new study of so many trials, and then with nothing to do."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        studies = Studies(Path(folder))
+        launch = studies.launch(trials, sampler=sampler)
+        of_trials = studies.seconds_of_trials(trials, sampler=sampler)
+        return StudyCost(launch, of_trials, studies.launch(trials, sampler=sampler))
 
 
-def of_study(
-    trials: int, launch: Launch, of_trials: float, overhead: float, again: Launch
-) -> list[Figure]:
-    """Return the figures of one study and its launch with nothing to do."""
+def further(costs: dict[int, list[StudyCost]], fewer: int, more: int) -> list[Figure]:
+    """Return what each trial beyond those of a smaller study took of the driver."""
+    pairs = [(a.launch, b.launch) for a, b in zip(costs[fewer], costs[more], strict=True)]
+    cpu = [(large.driver_cpu - small.driver_cpu) / (more - fewer) for small, large in pairs]
+    memory = [(large.driver_mb - small.driver_mb) / (more - fewer) for small, large in pairs]
+    return [
+        Figure(
+            what=f"driver's processor time, each of {fewer:,} to {more:,} trials",
+            value=spread([1000 * seconds for seconds in cpu]),
+            unit="ms",
+        ),
+        Figure(
+            what=f"driver's memory, each of {fewer:,} to {more:,} trials",
+            value=spread([1024 * megabytes for megabytes in memory]),
+            unit="KB",
+            bar=40 if fewer >= 1000 else None,
+            stretch=20 if fewer >= 1000 else None,
+            better="less",
+        ),
+    ]
+
+
+def of_study(trials: int, costs: list[StudyCost], bare: float) -> list[Figure]:
+    """Return the figures of studies of one size and of their launches with nothing to do."""
+    actors = max(cost.launch.actors for cost in costs)
+    again = statistics.median(cost.again.driver_cpu for cost in costs)
     return [
         Figure(
             what=f"overhead per trial, {trials:,} trials",
-            value=overhead,
+            value=spread([cost.overhead(trials, bare) for cost in costs]),
             unit="ms",
-            bar=60,
-            stretch=30,
+            bar=25,
+            stretch=15,
             better="less",
+            note=f"at most {count_text(actors, 'process', 'processes')} of trials",
         ),
         Figure(
             what=f"start and end of the launch, {trials:,} trials",
-            value=launch.seconds - of_trials,
+            value=spread([cost.launch.seconds - cost.of_trials for cost in costs]),
             unit="s",
         ),
-        Figure(what=f"driver's memory, {trials:,} trials", value=launch.driver_mb, unit="MB"),
+        Figure(
+            what=f"driver's memory, {trials:,} trials",
+            value=spread([cost.launch.driver_mb for cost in costs]),
+            unit="MB",
+        ),
         Figure(
             what=f"launch with nothing to do, {trials:,} trials",
-            value=again.seconds,
+            value=spread([cost.again.seconds for cost in costs]),
             unit="s",
             bar=15,
             better="less",
-            note=f"{again.driver_cpu:.3g} s of processor time",
+            note=f"{again:.3g} s of processor time",
         ),
     ]

@@ -26,6 +26,7 @@ from ray.cluster_utils import Cluster
 from tests.benchmarks import overhead
 from tests.benchmarks.__main__ import RESULTS
 from tests.benchmarks.driver import BESIDE, PARTS, SIDE_BY_SIDE
+from tests.benchmarks.no_op_studies import ROOT, SEEDS, Studies, cpu_seconds, resident
 from tests.benchmarks.table import Figure, header, section
 from tests.study.services import MlflowServer
 
@@ -76,12 +77,12 @@ def driver(trials: int, folder: Path, *, sampler: str, rule: str | None) -> str:
     own = Path(tempfile.mkdtemp(dir=folder))
     command = [sys.executable, "-m", "tests.benchmarks.driver", str(own), str(trials)]
     command += ["--sampler", sampler, *(["--early-stopping", rule] if rule else [])]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=overhead.ROOT)
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=ROOT)
     found = json.loads(done.stdout)
     stopping = f", early stopping by {rule}" if rule else ""
     return section(
         f"The driver without Ray, {trials:,} trials",
-        f"Sampler {sampler}{stopping}, {overhead.SEEDS} seeds, {SIDE_BY_SIDE} trials handed out at "
+        f"Sampler {sampler}{stopping}, {SEEDS} seeds, {SIDE_BY_SIDE} trials handed out at "
         "a time, results taken as fast as they can be; Optuna and MLflow on SQLite. Milliseconds "
         "are processor time of the part's own thread, the mean of a call; growth is of the ninth "
         "tenth of the trials against the second: the first and the last hold what is done once.",
@@ -145,10 +146,10 @@ def cluster(nodes: int, folder: Path, *, sampler: str) -> str:
         stack.callback(server.stop)
         memory = sum(_family_mb(name) for name in OF_A_NODE) / nodes
         head = next(p for p in psutil.Process().children() if p.name() == "gcs_server")
-        before = overhead.cpu_seconds(head)
-        studies = overhead.Studies(own, server=server.uri, RAY_ADDRESS=address)
+        before = cpu_seconds(head)
+        studies = Studies(own, server=server.uri, RAY_ADDRESS=address)
         launch = studies.launch(trials, sampler=sampler)
-        spent, held = overhead.cpu_seconds(head) - before, overhead.resident(head) / 2**20
+        spent, held = cpu_seconds(head) - before, resident(head) / 2**20
         again = studies.launch(trials, sampler=sampler)
         of_trials = studies.seconds_of_trials(trials, sampler=sampler)
     return section(

@@ -29,7 +29,7 @@ from pathlib import Path
 import yaml
 
 from analysis.record.names import COMPLETED, OUTCOME, TRIAL_KEY
-from tests.benchmarks.overhead import LAUNCH_IN_PROCESS, ROOT, study_of
+from tests.benchmarks.no_op_studies import LAUNCH_IN_PROCESS, ROOT, study_of
 from tests.benchmarks.soak_scene import VICTIMS, Scene
 from tests.study.launching import Folder
 from trainables.metrics import COSTS

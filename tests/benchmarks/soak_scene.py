@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.benchmarks.overhead import ROOT
+from tests.benchmarks.no_op_studies import ROOT
 from tests.study.chaos import trial_processes
 from tests.study.launching import Folder
 from tests.study.services import MlflowServer, RayCluster

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from tests.benchmarks.overhead import LAUNCH, ROOT, Studies
+from tests.benchmarks.no_op_studies import LAUNCH, ROOT, Studies
 from tests.benchmarks.table import Figure, section
 from tests.benchmarks.timing import ratios, spread
 
