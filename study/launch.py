@@ -178,8 +178,8 @@ def build_parser() -> argparse.ArgumentParser:
         "study.launch",
         description="Make a study true: run what is missing, go on with what was cut off.",
         epilog="Exit status: 0 all trials ended as planned; 1 some failed for good; 2 bad input, "
-        "or results of other code that do not hold, nothing started; 130 interrupted, resumable by "
-        "the same command.",
+        "or results of other code that do not hold: no trial of the study began; 130 interrupted, "
+        "resumable by the same command.",
     )
     parser.add_argument(
         "file",

@@ -83,7 +83,14 @@ def seeds_missing(evidence: StudyEvidence) -> Iterator[str]:
             f"{wanted} full-length seeds; they are not called best."
         )
     if 0 < wanted < 3:
-        yield f"{count_text(wanted, 'seed')} per configuration: a spread cannot be judged."
+        seeds_text = f"{count_text(wanted, 'seed')} per configuration"
+        if wanted == 1:
+            yield f"{seeds_text}: a spread cannot be judged."
+        else:
+            yield (
+                f"{seeds_text} say little of a spread: what is shown here rests on the spreads of "
+                "the best configurations being alike."
+            )
 
 
 def lost_trials(evidence: StudyEvidence) -> Iterator[str]:
@@ -123,7 +130,7 @@ def optimum_at_an_edge(evidence: StudyEvidence) -> Iterator[str]:
             named = " and ".join(dict.fromkeys(map(setting_value_text, values)))
             yield (
                 f"The best {path} = {named}{on} lies at the {end} end of its range "
-                f"[{setting_value_text(ends[0])}, {setting_value_text(ends[1])}]: where the setting "
+                f"[{setting_value_text(ends[0])}, {setting_value_text(ends[1])}]: where it "
                 "takes values beyond, the true optimum may lie there."
             )
 

@@ -166,8 +166,8 @@ def good_sentence(each: FactorCurve) -> str:
     if shown:
         return f"Any {each.name} {shown} does as well as the best, {within} {share}{of_case}."
     return (
-        f"It is open which {each.name} do as well as the best, {within}: the trials show it of "
-        f"none {share}{of_case}."
+        f"Of no {each.name} is it shown yet that it does as well as the best, {within} "
+        f"{share}{of_case}."
     )
 
 

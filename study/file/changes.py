@@ -3,19 +3,24 @@
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
 from analysis.counted import count_text
 from trainables.configuration import flatten_settings
 
 MEANING = {
-    "trial": "the trials are others now: those trained before no longer belong",
-    "search.space": "what was trained and still lies in the space is kept",
-    "search.seeds": "every configuration is judged over the new seeds; trained ones are kept",
-    "search.configurations": "only the difference is trained",
-    "search.objective": "configurations are judged anew, from what is on record",
-    "search.constraints": "configurations are judged anew, from what is on record",
+    "trial": "trials of the old value no longer belong to the study",
+    "search.space": "configurations outside it no longer belong to the study",
+    "search.seeds": "configurations are judged over these; trials of other seeds do not belong",
+    "search.configurations": "the first so many belong to the study",
+    "search.objective": "configurations are judged anew",
+    "search.constraints": "configurations are judged anew",
     "search.early_stopping": "configurations that the old rule stopped are gone on with",
 }
-"""Longest path first wins; what is not listed changes nothing that was trained."""
+"""What holds of a change whatever else has changed; how many trials stay is told by itself.
+
+Longest path first wins; what is not listed changes nothing that was trained.
+"""
 
 
 def describe_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -45,7 +50,11 @@ def _flatten_study(resolved: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _show_value(flat: Mapping[str, Any], path: str) -> str:
-    return str(flat[path]) if path in flat else "(none)"
+    """Return a value as a study file would hold it, in one line."""
+    if path not in flat:
+        return "(none)"
+    as_item = yaml.safe_dump([flat[path]], default_flow_style=True, sort_keys=False, width=10**6)
+    return str(as_item).strip()[1:-1]
 
 
 def _meaning_of(path: str) -> str:

@@ -49,6 +49,10 @@ def read_text(path: Path) -> str:
             raise StudyFileError(str(path), [FileProblem("", rule)])
         with path.open(encoding="utf-8-sig") as file:
             return file.read(MOST_CHARACTERS + 1)
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        rule = f"byte {error.object[error.start]:#04x} is no UTF-8; save the file as UTF-8"
+        raise StudyFileError(str(path), [FileProblem("", rule, line)]) from error
     except (OSError, ValueError) as error:
         raise StudyFileError(str(path), [FileProblem("", f"cannot be read: {error}")]) from error
 

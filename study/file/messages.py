@@ -20,14 +20,15 @@ from trainables.settings import nearest_word
 MistakePlace = tuple[list[str], type | None, dict[str, type]]
 """The path in the file, the settings class that owns its end, and that class's alternatives."""
 
+A_MAPPING = "must be a mapping"
 RULES = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "bool_type": "must be true or false",
     "string_type": "must be text",
-    "dict_type": "must be a mapping",
-    "dataclass_type": "must be a mapping",
-    "model_attributes_type": "must be a mapping",
+    "dict_type": A_MAPPING,
+    "dataclass_type": A_MAPPING,
+    "model_attributes_type": A_MAPPING,
     "tuple_type": "must be a list",
     "too_short": "must not be empty",
     "string_pattern_mismatch": "must be letters and digits, then also `_`, `.` and `-`",
@@ -187,6 +188,8 @@ def _rule_broken(
         case _:
             rule = RULES.get(details["type"], details["msg"].replace("Input should", "must"))
             remedy = _remedy_for(details["type"], value)
+            if rule == A_MAPPING and parts[-1:] and parts[-1] in KINDS and isinstance(value, str):
+                remedy = f"; write {parts[-1]}: {{name: {_shorten_value(value)}}}"
             return f"{rule.format(**context)}, but got `{_shorten_value(value)}`{remedy}"
 
 

@@ -38,6 +38,7 @@ MOST_COMBINATIONS = 2000
 MOST_TRIALS = 1_000_000
 """Configurations times seeds."""
 SPACE = "search.space."
+TRIAL = "trial."
 
 
 @per_known_set
@@ -202,9 +203,13 @@ def _trial_problems(
                 searched_by = _searched_at(path, point)
                 if searched_by is None:
                     yield problem_at(resolved, f"trial.{path}".rstrip("."), rule)
-                else:
-                    where = _space_path(searched_by, section)
-                    yield problem_at(resolved, where, f"{rule} (searched value of {searched_by})")
+                    continue
+                rule = rule.replace(f"did you mean `{TRIAL}", "did you mean `")
+                if searched_by.startswith(TRIAL):
+                    below = searched_by.removeprefix(TRIAL)
+                    rule = f"paths of a space begin below `trial`; write `{below}`"
+                where = _space_path(searched_by, section)
+                yield problem_at(resolved, where, f"{rule} (searched value of {searched_by})")
     return valid
 
 

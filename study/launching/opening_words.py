@@ -11,13 +11,18 @@ from study.scheduling.reconcile import ReconciledStudy
 
 def describe_start(launch: StudyLaunch) -> list[str]:
     """Return what changed since the last launch, and what is on record."""
-    before = launch.record.study_writer.resolved_before()
-    changes = describe_changes(before, launch.study.as_dict()) if before else []
     return [
-        *(f"Changed: {change}" for change in changes),
-        *describe_reconciliation(launch.found),
+        *describe_changes_since(launch),
+        *describe_reconciliation(launch.found, in_doubt=bool(launch.code.groups)),
         *describe_code(launch),
     ]
+
+
+def describe_changes_since(launch: StudyLaunch) -> list[str]:
+    """Return what in the study has changed since its last launch."""
+    before = launch.record.study_writer.resolved_before()
+    changes = describe_changes(before, launch.study.as_dict()) if before else []
+    return [f"Changed: {change}." for change in changes]
 
 
 def describe_code(launch: StudyLaunch) -> list[str]:
@@ -32,10 +37,16 @@ def describe_code(launch: StudyLaunch) -> list[str]:
         raise LaunchRefusedError(str(error)) from error
 
 
-def describe_reconciliation(found: ReconciledStudy) -> list[str]:
-    """Return what the user should know of the records before the study goes on."""
+def describe_reconciliation(found: ReconciledStudy, *, in_doubt: bool = False) -> list[str]:
+    """Return what the user should know of the records before the study goes on.
+
+    Args:
+        found: the study as its records leave it.
+        in_doubt: whether it is to be proved first that the present code computes the same.
+    """
+    done = ("is done", "are done") if in_doubt else ("is done and stays", "are done and stay")
     told = (
-        (found.done, "is done and stays", "are done and stay"),
+        (found.done, *done),
         (found.cut_off, "was cut off and goes on", "were cut off and go on"),
         (
             found.failed,

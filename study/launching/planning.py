@@ -14,7 +14,11 @@ from study.file.resolved import ResolvedStudy
 from study.file.space import Point, describe_point
 from study.launching.estimate import StudyEstimate, estimate_study, planned_work
 from study.launching.estimate_words import estimate_lines
-from study.launching.opening_words import describe_belonging, describe_code
+from study.launching.opening_words import (
+    describe_belonging,
+    describe_changes_since,
+    describe_code,
+)
 from study.launching.outlook import budget_lines
 from study.launching.places import choose_cluster, lend_place
 from study.launching.study_launch import LaunchRefusedError, StudyLaunch
@@ -71,7 +75,12 @@ def plan_study(launch: StudyLaunch, address: str | None) -> StudyPlan:
     Raises:
         LaunchRefusedError: if the cluster cannot be used or a trial cannot be measured.
     """
-    for sentence in (*describe_belonging(launch.found), *describe_code(launch)):
+    said = (
+        *describe_changes_since(launch),
+        *describe_belonging(launch.found),
+        *describe_code(launch),
+    )
+    for sentence in said:
         launch.say(sentence)
     running = _running_elsewhere(launch)
     choose_cluster(address)

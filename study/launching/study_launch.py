@@ -125,6 +125,7 @@ class StudyLaunch:
         self.record.add_settings(self.settings_since())
         self.record.retire(self.found.retired)
         self.record.restore(self.found.restored)
+        self.record.tag_trials(self.found.renumbered)
 
     def settings_since(self) -> dict[str, dict[str, Any]]:
         """Return the settings that are younger than a trial on record, values by path, by its key.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from analysis.record.names import (
     CONFIGURATION,
+    CONFIGURATION_NUMBER,
     FAILED,
     MISSING_DIAGNOSTICS,
     RETIRED,
@@ -40,6 +41,8 @@ class ReconciledStudy:
     """Keys of recorded trials that no longer belong."""
     restored: tuple[str, ...]
     """Keys of trials that were retired and belong again."""
+    renumbered: Mapping[str, Mapping[str, str]]
+    """By trial key the tag with its configuration's number, where the record holds another."""
 
 
 def reconcile_study(
@@ -86,6 +89,11 @@ def reconcile_study(
         ),
         retired=tuple(k for k in recorded if k not in own and k not in was_retired),
         restored=tuple(own & was_retired),
+        renumbered={
+            key: {CONFIGURATION_NUMBER: str(trial.number)}
+            for key, trial in scheduler.trials.items()
+            if key in recorded and recorded[key].tags.get(CONFIGURATION_NUMBER) != str(trial.number)
+        },
     )
 
 

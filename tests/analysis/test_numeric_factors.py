@@ -80,8 +80,8 @@ def test_noise_keeps_the_answer_empty_and_the_sentence_says_that_it_is_open_whic
     found = found_in(over_beta(BETAS[::2], sd=1.5, seeds=2), margin=0.2)
     assert found.answer == ""
     assert found.sentences[0].startswith(
-        "It is open which r.beta do as well as the best, within 0.20 points of validation error: "
-        "the trials show it of none (95%)."
+        "Of no r.beta is it shown yet that it does as well as the best, within 0.20 points of "
+        "validation error (95%)."
     )
     assert " may " not in found.sentences[0]  # of values between those tested nothing is known
 

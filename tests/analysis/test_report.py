@@ -347,7 +347,7 @@ def test_seeds_missing_and_few_are_warned_of():
     text = warned(frame.iloc[:-1], seeds=[0, 1, 2])
     assert "1 of 3 configurations have fewer than 3" in text
     two = frame[frame["seed"] < 2]
-    assert "a spread cannot be judged" in warned(two, seeds=[0, 1])
+    assert "2 seeds per configuration say little of a spread" in warned(two, seeds=[0, 1])
 
 
 def test_importance_finds_the_factor_that_decides():

@@ -367,3 +367,11 @@ def test_thousands_of_mutated_texts_are_valid_or_refused_in_words(tmp_path, text
 @given(section=sections)
 def test_thousands_of_spaces_are_valid_or_refused_in_words(section):
     check_space(section)
+
+
+def test_a_file_in_another_encoding_is_told_with_its_line(tmp_path):
+    file = tmp_path / "latin.yaml"
+    file.write_bytes(b"study: sample\n" + b"# x\n" * 5000 + "question: é\n".encode("latin-1"))
+    with pytest.raises(StudyFileError) as caught:
+        load_study(file)
+    assert f"{file}:5002: byte 0xe9 is no UTF-8; save the file as UTF-8" in str(caught.value)

@@ -87,6 +87,10 @@ class KeptRecord:
         for key in keys:
             self.runs[key]["tags"]["retired"] = "false"
 
+    def tag_trials(self, tags):
+        for key, own in tags.items():
+            self.runs[key]["tags"] |= own
+
 
 class Lab:
     """One study through many launches, its file changed between them."""
@@ -106,6 +110,7 @@ class Lab:
         self.found = reconcile_study(self.scheduler, self.search, self.record.trials())
         self.record.retire(self.found.retired)
         self.record.restore(self.found.restored)
+        self.record.tag_trials(self.found.renumbered)
         return self.scheduler
 
     def finish(self, error_of=lambda trial: 10.0 + trial.seed, *, most=10**9):
@@ -269,6 +274,20 @@ def test_a_point_that_an_older_storage_holds_twice_is_one_configuration(lab):
     assert lab.scheduler.is_finished
     assert lab.points()[2] == {"regularizer.beta": 0.5}
     assert lab.agrees()
+
+
+def test_a_narrower_range_leaves_every_number_to_one_configuration(lab):
+    lab.launch(configurations=6)
+    lab.finish()
+    narrow = {"regularizer.beta": {"low": 0.5, "high": 0.9}}
+    for _ in range(2):
+        lab.launch(configurations=6, space=narrow)
+        lab.finish()
+        own = {trial.key for trial in lab.scheduler.trials.values()}
+        tags = [run["tags"] for key, run in lab.record.runs.items() if key in own]
+        numbered = {(tag["configuration_number"], tag["configuration"]) for tag in tags}
+        assert sorted(number for number, _ in numbered) == [str(number) for number in range(6)]
+    assert lab.found.renumbered == {}
 
 
 def test_a_longer_grid_runs_what_it_has_more(lab):

@@ -125,6 +125,11 @@ def only(found):
         ),
         ("trial=null", "trial", "is required"),
         ("trial=[1]", "trial", "must be a mapping, but got `[1]`"),
+        (
+            "trial.dataset=digits",
+            "trial.dataset",
+            "must be a mapping, but got `digits`; write dataset: {name: digits}",
+        ),
         ("trial.dataset=null", "trial.dataset", "is required"),
         ("trial.training.epochs='10'", "trial.training.epochs", "must be a whole number, but got"),
         ("trial.training.epochs=0", "trial.training.epochs", "must be at least 1, but got `0`"),
@@ -254,6 +259,17 @@ def test_a_precision_that_only_gpus_compute_is_right_on_a_share_of_one(written):
             {"regularizer.beta": {"low": 0.9, "high": 0.1}},
             "regularizer.beta",
             "`low < high` must hold, but got low=0.9, high=0.1",
+        ),
+        (
+            {"learning_rate": [0.5, 0.6]},
+            "learning_rate",
+            "there is no setting `learning_rate`; known: dataset, network, regularizer, training, "
+            "diagnostics; did you mean `training.learning_rate`?",
+        ),
+        (
+            {"trial.training.learning_rate": [0.5, 0.6]},
+            "trial.training.learning_rate",
+            "paths of a space begin below `trial`; write `training.learning_rate`",
         ),
         (
             {"regularizer.bta": [0.5, 0.6]},
