@@ -126,7 +126,7 @@ class Folder:
             return []
         return list(
             self.client.search_runs(
-                [experiment.experiment_id], f"tags.role = '{role}'", max_results=5000
+                [experiment.experiment_id], f"tags.role = '{role}'", max_results=50_000
             )
         )
 

@@ -112,7 +112,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(StudyFileError, match="missing.yaml: cannot be read: .*No such file"):
         document.read_document(tmp_path / "missing.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(StudyFileError, match="binary.yaml: cannot be read"):
+    with pytest.raises(StudyFileError, match="binary.yaml:1: byte 0xff is no UTF-8"):
         document.read_document(tmp_path / "binary.yaml")
 
 
