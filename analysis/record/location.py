@@ -34,8 +34,7 @@ def tracking_uri() -> str:
         uri: str = mlflow.get_tracking_uri()
         if not uri.startswith(sqlite_file.SQLITE):
             return uri
-    path = os.path.abspath(DEFAULT_FILE)
-    return f"{sqlite_file.SQLITE}{DEFAULT_FILE if set(ENCODED) & set(path) else path}"
+    return in_any_directory(f"{sqlite_file.SQLITE}{DEFAULT_FILE}")
 
 
 def in_any_directory(uri: str) -> str:

@@ -82,15 +82,13 @@ def seeds_missing(evidence: StudyEvidence) -> Iterator[str]:
             f"{len(short)} of {count_text(len(evidence.table), 'configuration')} have fewer than "
             f"{wanted} full-length seeds; they are not called best."
         )
-    if 0 < wanted < 3:
-        seeds_text = f"{count_text(wanted, 'seed')} per configuration"
-        if wanted == 1:
-            yield f"{seeds_text}: a spread cannot be judged."
-        else:
-            yield (
-                f"{seeds_text} say little of a spread: what is shown here rests on the spreads of "
-                "the best configurations being alike."
-            )
+    if wanted == 1:
+        yield "1 seed per configuration: a spread cannot be judged."
+    if wanted == 2:
+        yield (
+            "2 seeds per configuration say little of a spread: what is shown here rests on the "
+            "spreads of the best configurations being alike."
+        )
 
 
 def lost_trials(evidence: StudyEvidence) -> Iterator[str]:

@@ -20,15 +20,14 @@ from trainables.settings import nearest_word
 MistakePlace = tuple[list[str], type | None, dict[str, type]]
 """The path in the file, the settings class that owns its end, and that class's alternatives."""
 
-A_MAPPING = "must be a mapping"
 RULES = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "bool_type": "must be true or false",
     "string_type": "must be text",
-    "dict_type": A_MAPPING,
-    "dataclass_type": A_MAPPING,
-    "model_attributes_type": A_MAPPING,
+    "dict_type": "must be a mapping",
+    "dataclass_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
     "tuple_type": "must be a list",
     "too_short": "must not be empty",
     "string_pattern_mismatch": "must be letters and digits, then also `_`, `.` and `-`",
@@ -187,16 +186,16 @@ def _rule_broken(
             return f"must be {known}, but got `{_shorten_value(value)}`{nearest_word(value, words)}"
         case _:
             rule = RULES.get(details["type"], details["msg"].replace("Input should", "must"))
-            remedy = _remedy_for(details["type"], value)
-            if rule == A_MAPPING and parts[-1:] and parts[-1] in KINDS and isinstance(value, str):
-                remedy = f"; write {parts[-1]}: {{name: {_shorten_value(value)}}}"
+            remedy = _remedy_for(details["type"], value, key=parts[-1] if parts else "")
             return f"{rule.format(**context)}, but got `{_shorten_value(value)}`{remedy}"
 
 
-def _remedy_for(mistake: str, value: Any) -> str:
+def _remedy_for(mistake: str, value: Any, *, key: str = "") -> str:
     """Return how what was probably meant is written in YAML 1.2."""
     if not isinstance(value, str):
         return ""
+    if mistake == "model_attributes_type" and key in KINDS:
+        return f"; write {key}: {{name: {_shorten_value(value)}}}"
     if mistake == "bool_type" and value.lower() in SWITCHES:
         return f"; YAML 1.2 reads `{value}` as a text, so write {SWITCHES[value.lower()]}"
     if mistake == "bool_type" and value.lower() in ("true", "false"):

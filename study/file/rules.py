@@ -53,6 +53,10 @@ def parse_study_space(section: Mapping[str, Any]) -> Space:
     Raises:
         SpaceError: naming the path that is wrong.
     """
+    for path in map(str, section):
+        if path.startswith(TRIAL):
+            below = path.removeprefix(TRIAL)
+            raise SpaceError(path, f"paths of a space begin below `trial`; write `{below}`")
     return space.parse_space(section, kind_of=number_kind)
 
 
@@ -205,9 +209,6 @@ def _trial_problems(
                     yield problem_at(resolved, f"trial.{path}".rstrip("."), rule)
                     continue
                 rule = rule.replace(f"did you mean `{TRIAL}", "did you mean `")
-                if searched_by.startswith(TRIAL):
-                    below = searched_by.removeprefix(TRIAL)
-                    rule = f"paths of a space begin below `trial`; write `{below}`"
                 where = _space_path(searched_by, section)
                 yield problem_at(resolved, where, f"{rule} (searched value of {searched_by})")
     return valid

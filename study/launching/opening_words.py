@@ -1,6 +1,7 @@
 """What a launch says before it starts: what changed, what is on record, what of other code."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from analysis.counted import agreeing, count_text
 from study.file.changes import describe_changes
@@ -19,8 +20,13 @@ def describe_start(launch: StudyLaunch) -> list[str]:
 
 
 def describe_changes_since(launch: StudyLaunch) -> list[str]:
-    """Return what in the study has changed since its last launch."""
-    before = launch.record.study_writer.resolved_before()
+    """Return what in the study has changed since its last launch.
+
+    Raises:
+        LaunchRefusedError: if the tracking server cannot be asked.
+    """
+    with _refused_in_words():
+        before = launch.record.study_writer.resolved_before()
     changes = describe_changes(before, launch.study.as_dict()) if before else []
     return [f"Changed: {change}." for change in changes]
 
@@ -31,8 +37,14 @@ def describe_code(launch: StudyLaunch) -> list[str]:
     Raises:
         LaunchRefusedError: if the tracking server cannot be asked.
     """
-    try:
+    with _refused_in_words():
         return launch.code.sentences()
+
+
+@contextmanager
+def _refused_in_words() -> Iterator[None]:
+    try:
+        yield
     except RecordError as error:
         raise LaunchRefusedError(str(error)) from error
 

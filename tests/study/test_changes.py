@@ -1,8 +1,13 @@
 """What a launch says of a study that has changed since its last launch."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from study.file.changes import MEANING, describe_changes
+from study.launching.opening_words import describe_changes_since
+from study.launching.study_launch import LaunchRefusedError
+from study.record.errors import RecordError
 
 BEFORE = {
     "trial": {"training": {"epochs": 3, "milestones": []}},
@@ -45,3 +50,13 @@ def test_what_is_said_of_a_change_holds_beside_every_other_change():
 @pytest.mark.parametrize("path", MEANING)
 def test_a_meaning_promises_nothing_of_what_is_on_record(path):
     assert "kept" not in MEANING[path]
+
+
+def test_a_plan_whose_server_goes_away_is_refused_in_words():
+    def away():
+        raise RecordError("the server is away")
+
+    launch = SimpleNamespace(record=SimpleNamespace(study_writer=SimpleNamespace()))
+    launch.record.study_writer.resolved_before = away
+    with pytest.raises(LaunchRefusedError, match="the server is away"):
+        describe_changes_since(launch)

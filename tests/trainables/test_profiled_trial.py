@@ -1,6 +1,7 @@
 """The actor of a profiled launch: it trains as any other, and leaves where its time went."""
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import pytest
 import torch
 
 from tests.trainables.test_trainable import assigned, trial
+from trainables import trainable
 from trainables.code_digest import trial_code
 from trainables.configuration import parse_configuration
+from trainables.datasets import load_planned
 from trainables.metrics import COSTS
 from trainables.profiled_trial import ProfiledTrainable
 from trainables.trainable import TrialTrainable
@@ -23,6 +26,19 @@ CHOSEN = trial({"name": "lamix"}, epochs=2)
 def _modes_of_the_process() -> Iterator[None]:
     yield
     torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture(autouse=True)
+def _preparation_takes_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a preparation be long enough for a sampler to see it on every machine."""
+
+    def load_slowly(*arguments: Any) -> Any:
+        until = time.perf_counter() + 0.1
+        while time.perf_counter() < until:
+            pass
+        return load_planned(*arguments)
+
+    monkeypatch.setattr(trainable, "load_planned", load_slowly)
 
 
 def epochs_of(actor: TrialTrainable) -> list[dict[str, Any]]:
@@ -49,7 +65,7 @@ def test_a_profiled_trial_measures_the_same_and_leaves_its_profile(tmp_path: Pat
     profiles = tmp_path / "profiles"
     measured = epochs_of(actor_leaving(tmp_path, str(profiles)))
     assert measured == epochs_of(TrialTrainable(assigned(CHOSEN, tmp_path)))
-    assert "train_epoch" in functions_left(profiles)
+    assert {"train_epoch", "_prepare"} <= functions_left(profiles)
 
 
 def test_the_next_trial_of_the_process_leaves_nothing_unless_it_is_told_to(tmp_path: Path) -> None:
@@ -63,11 +79,9 @@ def test_the_next_trial_of_the_process_leaves_nothing_unless_it_is_told_to(tmp_p
 
 def test_a_trial_that_is_saved_leaves_what_there_is(tmp_path: Path) -> None:
     profiles = tmp_path / "profiles"
-    long = assigned(trial({"name": "lamix"}, epochs=1000), tmp_path)
-    actor = ProfiledTrainable({**long, "profiles": str(profiles)})
-    assert not actor.step()["finished"]
+    actor = actor_leaving(tmp_path, str(profiles))
     actor.save_checkpoint("")
-    assert "train_epoch" in functions_left(profiles)
+    assert "_prepare" in functions_left(profiles)
 
 
 def test_a_sampled_trial_saves_its_checkpoint(tmp_path: Path) -> None:
