@@ -25,6 +25,8 @@ NonNegative = Annotated[float, Strict(), Ge(0)]
 Count = Annotated[int, Strict(), Ge(1)]
 Index = Annotated[int, Strict(), Ge(0)]
 
+FEWEST_HELD = 4
+"""Letters of a word that must lie within a known one for that one to be meant."""
 SettingsKeyName = Literal["cost", "step"]
 """A key of settings: `cost` holds what decides how fast a trial trains and what memory it takes,
 `step` what a recorded training step holds."""
@@ -86,10 +88,20 @@ def _pass_descriptions_on(decorated: Any) -> None:
 
 
 def nearest_word(word: object, known: Iterable[str]) -> str:
-    """Return ``; did you mean `x`?`` for the nearest known word, or an empty string."""
-    cutoff = 0.6 if len(str(word)) <= 2 else 0.5  # at .5 one letter is like three
-    matches = difflib.get_close_matches(str(word), list(known), n=1, cutoff=cutoff)
-    return f"; did you mean `{matches[0]}`?" if matches else ""
+    """Return ``; did you mean `x`?`` for the nearest known word, or an empty string.
+
+    Capitals make no difference. A word that holds the given one is nearer than one that is like it.
+    """
+    given = str(word).lower()
+    by_lower = {each.lower(): each for each in known}
+    holding = [each for each in by_lower if len(given) >= FEWEST_HELD and given in each]
+    cutoff = 0.6 if len(given) <= 2 else 0.5  # at .5 one letter is like three
+    near = (
+        [min(holding, key=len)]
+        if holding
+        else difflib.get_close_matches(given, by_lower, n=1, cutoff=cutoff)
+    )
+    return f"; did you mean `{by_lower[near[0]]}`?" if near else ""
 
 
 def parse_settings(kind: Any, value: object) -> Any:

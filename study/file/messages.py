@@ -183,11 +183,20 @@ def _rule_broken(
         case "literal_error":
             known = context["expected"].replace("'", "")
             words = known.replace(" or ", ", ").split(", ")
-            return f"must be {known}, but got `{_shorten_value(value)}`{nearest_word(value, words)}"
+            meant = _instead_of_test(value, words) or nearest_word(value, words)
+            return f"must be {known}, but got `{_shorten_value(value)}`{meant}"
         case _:
             rule = RULES.get(details["type"], details["msg"].replace("Input should", "must"))
             remedy = _remedy_for(details["type"], value, key=parts[-1] if parts else "")
             return f"{rule.format(**context)}, but got `{_shorten_value(value)}`{remedy}"
+
+
+def _instead_of_test(value: Any, words: Sequence[str]) -> str:
+    """Return which metric of the validation images to take in place of one of the test images."""
+    counterpart = re.sub("^test_", "validation_", str(value))
+    if counterpart == value or counterpart not in words:
+        return ""
+    return f"; test images choose nothing, so write {counterpart}"
 
 
 def _remedy_for(mistake: str, value: Any, *, key: str = "") -> str:
@@ -202,6 +211,8 @@ def _remedy_for(mistake: str, value: Any, *, key: str = "") -> str:
         return "; leave out the quotes"
     if mistake not in ("int_type", "float_type", "tuple_type"):
         return ""
+    if mistake == "float_type" and re.fullmatch(r"[-+]?\d+,\d+", value):
+        return f"; write {value.replace(',', '.')}"
     if re.fullmatch(r"\s*[-+.\w]+(\s*,\s*[-+.\w]+)+\s*", value):
         return f"; a list is written [{', '.join(part.strip() for part in value.split(','))}]"
     if re.fullmatch(r"[-+]?\d+(_\d+)+(\.\d*)?", value):

@@ -335,9 +335,23 @@ def test_the_nearest_known_name_is_suggested(problems):
         ("trial.network.name=lennet", "lenet"),
         ("trial.regularizer.name=lammix", "lamix"),
         ("trial.training.epoch=3", "epochs"),
+        ("search.sampler=TPE", "tpe"),
+        ("trial.network.name=resnet18", "preact_resnet18"),
     ]:
         assert only(problems(flag))[1].endswith(f"; did you mean `{word}`?")
     assert "did you mean" not in only(problems("trial.dataset.name=qqqq"))[1]
+
+
+def test_an_objective_on_test_images_is_answered_with_that_on_validation_images(problems):
+    told = only(problems("search.objective=test_error"))[1]
+    assert told.endswith(
+        "but got `test_error`; test images choose nothing, so write validation_error"
+    )
+
+
+def test_a_decimal_comma_is_answered_with_a_point(problems):
+    flag = "trial.training.learning_rate='0,05'"
+    assert only(problems(flag))[1] == "must be a number, but got `0,05`; write 0.05"
 
 
 def test_a_searched_setting_that_the_regularizer_ignores_is_refused(problems):
