@@ -124,21 +124,28 @@ def belief_propagation(
             which counts what returns in a circle as news; a spanning tree of a grid holds about
             half the edges, and a little more settles sooner.
     """
-    slopes_2NRC = energy.unary_3NRC.diff(dim=0)
-    quarter_4NRC = _weights_to_neighbours(energy) / (4 * appearance)
-    heard_24NRC = torch.zeros_like(slopes_2NRC).unsqueeze(1).repeat(1, 4, 1, 1, 1)
-    from_above, from_below, from_left, from_right = heard_24NRC.unbind(1)
-    new = 1 - damping
+    # The grids go last: what neighbours tell each other then lies in long stretches of memory.
+    slopes_2RCN = energy.unary_3NRC.diff(dim=0).movedim(1, 3).contiguous()
+    quarter_4RCN = _weights_to_neighbours(energy).movedim(1, 3).contiguous() / (4 * appearance)
+    smoothing = _Smoothing(quarter_4RCN)
+    belief_2RCN = torch.empty_like(slopes_2RCN)
+    heard_24RCN = torch.zeros_like(slopes_2RCN).unsqueeze(1).repeat(1, 4, 1, 1, 1)
+    told_24RCN, untold_24RCN = torch.empty_like(heard_24RCN), torch.empty_like(heard_24RCN)
+    passed = _passed_on(told_24RCN, heard_24RCN)
+
+    def update_beliefs() -> None:
+        torch.sum(heard_24RCN, dim=1, out=belief_2RCN)
+        belief_2RCN.mul_(appearance).add_(slopes_2RCN)
+
     for _ in range(iterations):
-        belief_2NRC = slopes_2NRC + appearance * heard_24NRC.sum(dim=1)
+        update_beliefs()
         # A block tells each neighbour what it believes but for what that neighbour told it.
-        told_24NRC = _smoothed_slopes(belief_2NRC.unsqueeze(1) - heard_24NRC, quarter_4NRC)
-        to_above, to_below, to_left, to_right = told_24NRC.unbind(1)
-        from_above[:, :, 1:].lerp_(to_below[:, :, :-1], new)
-        from_below[:, :, :-1].lerp_(to_above[:, :, 1:], new)
-        from_left[:, :, :, 1:].lerp_(to_right[:, :, :, :-1], new)
-        from_right[:, :, :, :-1].lerp_(to_left[:, :, :, 1:], new)
-    return (slopes_2NRC + appearance * heard_24NRC.sum(dim=1) < 0).sum(dim=0)
+        torch.sub(belief_2RCN.unsqueeze(1), heard_24RCN, out=untold_24RCN)
+        smoothing.apply(untold_24RCN, out_24RCN=told_24RCN)
+        for told, heard in passed:
+            heard.lerp_(told, 1 - damping)
+    update_beliefs()
+    return (belief_2RCN < 0).sum(dim=0).movedim(2, 0).contiguous()
 
 
 def _weights_to_neighbours(energy: GridEnergy) -> Tensor:
@@ -148,16 +155,36 @@ def _weights_to_neighbours(energy: GridEnergy) -> Tensor:
     return torch.stack((above_NRC, below_NRC, left_NRC, right_NRC))
 
 
-def _smoothed_slopes(slopes_24NRC: Tensor, quarter_4NRC: Tensor) -> Tensor:
-    """Return the slopes of min_i h(i) + w·(i − j)²/4, given those of the convex h, p ≤ q.
+def _passed_on(told_24RCN: Tensor, heard_24RCN: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Return what blocks tell the neighbour on each side, each beside where that one hears it."""
+    to_above, to_below, to_left, to_right = told_24RCN.unbind(1)
+    from_above, from_below, from_left, from_right = heard_24RCN.unbind(1)
+    return [
+        (to_below[:, :-1], from_above[:, 1:]),
+        (to_above[:, 1:], from_below[:, :-1]),
+        (to_right[:, :, :-1], from_left[:, :, 1:]),
+        (to_left[:, :, 1:], from_right[:, :, :-1]),
+    ]
+
+
+class _Smoothing:
+    """Takes the slopes of convex functions h to those of min_i h(i) + w·(i − j)²/4.
 
     Minimising a sum of convex functions merges their slopes in order. The smoothness has −3u, −u,
     u and 3u with u = w/4; of all six the third and the fourth are those between labels 0, 1 and 2.
     """
-    p_4NRC, q_4NRC = slopes_24NRC.unbind(0)
-    u_4NRC, u3_4NRC = quarter_4NRC, 3 * quarter_4NRC
-    low_4NRC = torch.clamp(q_4NRC, -u3_4NRC, -u_4NRC)
-    high_4NRC = torch.clamp(p_4NRC, u_4NRC, u3_4NRC)
-    third_4NRC = torch.clamp(p_4NRC, low_4NRC, u_4NRC)
-    fourth_4NRC = torch.clamp(q_4NRC, -u_4NRC, high_4NRC)
-    return torch.stack((third_4NRC, fourth_4NRC))
+
+    def __init__(self, quarter_4RCN: Tensor) -> None:
+        """Take u, and the memory for what lies between: new memory costs as much as the sums."""
+        self.u_4RCN, self.minus_u_4RCN = quarter_4RCN, -quarter_4RCN
+        self.u3_4RCN, self.minus_u3_4RCN = 3 * quarter_4RCN, -3 * quarter_4RCN
+        self.low_4RCN, self.high_4RCN = torch.empty_like(quarter_4RCN).repeat(2, 1, 1, 1, 1)
+
+    def apply(self, slopes_24RCN: Tensor, *, out_24RCN: Tensor) -> None:
+        """Write what becomes of slopes p ≤ q."""
+        p_4RCN, q_4RCN = slopes_24RCN.unbind(0)
+        third_4RCN, fourth_4RCN = out_24RCN.unbind(0)
+        torch.clamp(q_4RCN, self.minus_u3_4RCN, self.minus_u_4RCN, out=self.low_4RCN)
+        torch.clamp(p_4RCN, self.u_4RCN, self.u3_4RCN, out=self.high_4RCN)
+        torch.clamp(p_4RCN, self.low_4RCN, self.u_4RCN, out=third_4RCN)
+        torch.clamp(q_4RCN, self.minus_u_4RCN, self.high_4RCN, out=fourth_4RCN)

@@ -36,23 +36,26 @@ def transport_plan(saliency_NRC: Tensor, wanted_NRC: Tensor, *, cost: float) -> 
     nearest = _nearest_places(rows, columns, saliency_NRC.device)
     saliency_S = saliency_NRC.flatten()  # S = N·T: all blocks of all grids, and all places
     self_S = torch.arange(len(saliency_S), device=saliency_S.device)
-    block_S = self_S % (rows * columns)
+    first_NT = self_S.reshape(batch, -1)[:, :1].expand(-1, rows * columns)
+    first_S = first_NT.flatten()
+    entry_S = (self_S - first_S) * nearest.reach
     open_2S = nearest.as_bits(wanted_NRC.flatten(1))
     price_S, best_S = torch.full_like(saliency_S, torch.inf).repeat(2, 1)
     place_S, kind_S, bit_S = torch.zeros_like(self_S).repeat(3, 1)
     kinds_21 = torch.arange(2, device=saliency_S.device).unsqueeze(1)
     asking: Tensor | slice = slice(None)
     for _ in range(max(rows, columns)):
-        block_A = block_S[asking]
-        price_A, rank_A, kind_A, bit_A = nearest.cheapest(
-            open_2S[:, asking], block_A, saliency_S[asking], cost=cost
+        price_A, entry_A, kind_A, bit_A = nearest.cheapest(
+            open_2S[:, asking], entry_S[asking], saliency_S[asking], cost=cost
         )
-        place_A = self_S[asking] - block_A + nearest.place_TK[block_A, rank_A]
+        place_A = first_S[asking] + nearest.place_E.index_select(0, entry_A)
         price_S[asking], place_S[asking] = price_A, place_A
         kind_S[asking], bit_S[asking] = kind_A, bit_A
         best_S.scatter_reduce_(0, place_A, price_A, "amin")
-        refused_S = price_S > best_S[place_S]
+        refused_S = price_S > best_S.index_select(0, place_S)
         asking = _who_asks_again(refused_S)
+        if isinstance(asking, Tensor) and not len(asking):
+            break
         closed_2A = bit_S[asking] * refused_S[asking] * (kind_S[asking] == kinds_21)
         open_2S[:, asking] -= closed_2A
     # Equal prices are settled by the lower index, whatever the order of the writes.
@@ -60,7 +63,7 @@ def transport_plan(saliency_NRC: Tensor, wanted_NRC: Tensor, *, cost: float) -> 
     rival_S = self_S.masked_fill(refused_S, nobody)
     source_S = torch.full_like(self_S, nobody).scatter_reduce_(0, place_S, rival_S, "amin")
     source_S = torch.where(source_S < nobody, source_S, self_S)
-    return source_S.reshape(batch, -1) % (rows * columns)
+    return source_S.reshape(batch, -1) - first_NT
 
 
 def _who_asks_again(refused_S: Tensor) -> Tensor | slice:
@@ -76,14 +79,16 @@ def move_blocks(images_NCHW: Tensor, source_NT: Tensor, *, rows: int, columns: i
     """Return images whose t-th block, counted row by row, is block source_NT[:, t]."""
     height, width = images_NCHW.shape[2:]
     high, wide = height // rows, width // columns
-    corner_NT = source_NT // columns * (high * width) + source_NT % columns * wide
-    y_H1 = torch.arange(height, device=source_NT.device).unsqueeze(1)
-    x_W = torch.arange(width, device=source_NT.device)
+    down_R1 = torch.arange(rows, device=source_NT.device).unsqueeze(1) * (high * width)
+    across_C = torch.arange(columns, device=source_NT.device) * wide
+    corner_NT = (down_R1 + across_C).flatten()[source_NT]
+    y_H1 = torch.arange(high, device=source_NT.device).unsqueeze(1)
+    x_W = torch.arange(wide, device=source_NT.device)
     # Where each pixel comes from: its block's corner and its place in the block. One look-up of
     # pixels is several times faster than to cut the images into blocks and put them together.
-    block_HW = y_H1 // high * columns + x_W // wide
-    within_HW = y_H1 % high * width + x_W % wide
-    pixel_N1P = (corner_NT[:, block_HW] + within_HW).flatten(1).unsqueeze(1)
+    within_H1W = (y_H1 * width + x_W).unsqueeze(1)
+    pixel_NRHCW = corner_NT.reshape(-1, rows, 1, columns, 1) + within_H1W
+    pixel_N1P = pixel_NRHCW.flatten(1).unsqueeze(1)
     index_NCP = pixel_N1P.expand(-1, images_NCHW.shape[1], -1)
     return images_NCHW.flatten(2).gather(2, index_NCP).reshape(images_NCHW.shape)
 
@@ -97,8 +102,11 @@ class _NearestPlaces:
     array of T·T costs is ever made.
     """
 
-    place_TK: Tensor
-    distance_TK: Tensor
+    reach: int
+    """K."""
+    place_E: Tensor
+    """Of all blocks, one after the other: entry t·K + k is the k-th nearest to block t."""
+    distance_E: Tensor
     """Squared, in units of the squared length of the grid's longer side."""
     bit_TT: Tensor
     """2^k where the place (row) is the k-th nearest to the block (column), else 0; float64."""
@@ -109,20 +117,28 @@ class _NearestPlaces:
         return (kinds_2NT @ self.bit_TT).long().flatten(1)
 
     def cheapest(
-        self, open_2A: Tensor, block_A: Tensor, saliency_A: Tensor, *, cost: float
+        self, open_2A: Tensor, entry_A: Tensor, saliency_A: Tensor, *, cost: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return price, rank, kind and bit of each block's cheapest open place, all of shape (A,).
+        """Return price, entry, kind and bit of each block's cheapest open place, all of shape (A,).
 
         The price is infinite where no place is open.
+
+        Args:
+            open_2A: the open places of each kind, as bits.
+            entry_A: each block's first entry, of its own place.
+            saliency_A: of each block.
+            cost: of moving by the length of the grid.
         """
         bit_2A = open_2A & -open_2A
         # A power of two is exact in float32, whose exponent is its logarithm.
         rank_2A = (bit_2A.float().view(torch.int32) >> 23) - 127
-        price_2A = cost * self.distance_TK[block_A, rank_2A.clamp_min(0)]
+        entry_2A = entry_A + rank_2A.clamp_min(0)
+        price_2A = cost * self.distance_E.index_select(0, entry_2A.flatten()).view_as(entry_2A)
         price_2A[0] -= saliency_A
         price_A, kind_A = price_2A.masked_fill(rank_2A < 0, torch.inf).min(dim=0)
-        rank_A = torch.where(kind_A == 0, rank_2A[0], rank_2A[1]).clamp_min(0)
-        return price_A, rank_A, kind_A, torch.where(kind_A == 0, bit_2A[0], bit_2A[1])
+        wanted_A = kind_A == 0
+        entry_A = torch.where(wanted_A, entry_2A[0], entry_2A[1])
+        return price_A, entry_A, kind_A, torch.where(wanted_A, bit_2A[0], bit_2A[1])
 
 
 @cache
@@ -134,5 +150,5 @@ def _nearest_places(rows: int, columns: int, device: torch.device) -> _NearestPl
     bit_TT = torch.zeros(squared_TT.shape, dtype=torch.float64)
     bit_TT.scatter_(1, place_TK, power_K.expand_as(place_TK))
     length = max(rows, columns, 2) - 1
-    tables = (place_TK, squared_TK / length**2, bit_TT.T)
-    return _NearestPlaces(*(table.contiguous().to(device) for table in tables))
+    tables = (place_TK.flatten(), squared_TK.flatten() / length**2, bit_TT.T)
+    return _NearestPlaces(place_TK.shape[1], *(table.contiguous().to(device) for table in tables))
