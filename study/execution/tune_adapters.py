@@ -111,7 +111,7 @@ class TuneScheduler(FIFOScheduler):
         """
         for trial in self._live:
             if trial.is_finished():
-                forget_results(trial)
+                forget_trial(trial)
         self._live = [trial for trial in self._live if not trial.is_finished()]
         if self.listener.is_stopping or self.listener.is_full:
             return None  # or a trial that was saved and paused would go on
@@ -137,13 +137,16 @@ class TuneScheduler(FIFOScheduler):
         self.listener.note_failed(trial.trial_id, failure)
 
 
-def forget_results(trial: TuneTrial) -> None:
+def forget_trial(trial: TuneTrial) -> None:
     """Let go of what Ray Tune keeps of a trial that has ended, for analyses that nobody asks for.
 
-    Of each metric it keeps the last ten values and six figures: more than all else of a trial.
+    Of each metric it keeps the last ten values and six figures: more than all else of a trial. What
+    the trial was told to train it keeps twice, and writes it out as text at the end of the launch.
     """
     trial.metric_analysis.clear()
     trial.metric_n_steps.clear()
+    trial.config.clear()
+    trial.evaluated_params.clear()
     if trial.has_reported_at_least_once:  # or Ray would ask the trial's process
         for name in trial.last_result.keys() - KEPT_RESULTS:
             del trial.last_result[name]

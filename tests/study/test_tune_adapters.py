@@ -16,7 +16,8 @@ def scheduler():
 
 
 def added(scheduler, *, reports):
-    trial = TuneTrial("digits", stub=True)
+    told = {"name": "beta=0.5 seed=0"}
+    trial = TuneTrial("digits", stub=True, config=told, evaluated_params=dict(told))
     for done in [False] * (reports - 1) + [True] * bool(reports):
         trial.update_last_result({**RESULT, "trial_id": trial.trial_id, "done": done})
     scheduler.on_trial_add(None, trial)
@@ -32,6 +33,14 @@ def test_the_results_of_a_trial_that_has_ended_are_let_go(scheduler):
     assert ended.last_result == {"trial_id": ended.trial_id, "done": True}
     assert "validation_error" in waiting.metric_analysis
     assert waiting.last_result["validation_error"] == 5.0
+
+
+def test_what_a_trial_that_has_ended_was_told_is_neither_kept_nor_written_out(scheduler):
+    ended, waiting = added(scheduler, reports=1), added(scheduler, reports=1)
+    ended.set_status(TuneTrial.TERMINATED)
+    scheduler.choose_trial_to_run(None)
+    assert not ended.config and not ended.evaluated_params
+    assert [t.get_json_state()[0].count("beta=0.5") for t in (ended, waiting)] == [0, 3]
 
 
 def test_a_trial_that_never_reported_is_let_go_unasked(scheduler, monkeypatch):
