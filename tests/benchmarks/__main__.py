@@ -10,6 +10,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -61,9 +62,7 @@ def _sections(options: argparse.Namespace) -> Iterator[str]:
     repeats = 5 if options.short else 9
     parts: dict[str, Callable[[], Iterator[str]]] = {
         "throughput": lambda: (throughput.measure(case, repeats=repeats) for case in chosen),
-        "regularizers": lambda: (
-            steps.regularizers(case, repeats=repeats, judged=case is narrow) for case in chosen
-        ),
+        "regularizers": lambda: (steps.regularizers(case, repeats=repeats) for case in chosen),
         "profile": lambda: (steps.profile(case) for case in chosen),
         "determinism": lambda: (steps.determinism(case, repeats=repeats) for case in chosen),
         "layouts": lambda: (steps.layouts(case, repeats=repeats) for case in chosen),
@@ -95,9 +94,7 @@ def _accuracy(lenet: Case, narrow: Case, options: argparse.Namespace) -> Iterato
 
 def _with(case: Case, **dataset: object) -> Case:
     changed = {**case.dataset, **dataset}
-    return Case(
-        case.title, case.network, changed, case.data, case.steps, bar=case.bar, stretch=case.stretch
-    )
+    return replace(case, dataset=changed)
 
 
 def _overhead(chosen: list[Case], options: argparse.Namespace) -> Iterator[str]:

@@ -148,14 +148,15 @@ def measure(
             f"A study of {trials:,} no-op trials",
             f"One step on digits each, sampler {sampler}, {SEEDS} seeds, {SIDE_BY_SIDE} trials "
             f"side by side, SQLite; {count_text(studies, 'study', 'studies')}. Overhead per trial: "
-            "from the first trial's begin to the last one's end on record, over the trials, less "
-            f"the bare trial's share ({1000 * bare / SIDE_BY_SIDE:.0f} ms).",
+            "from the first trial's begin to the last one's end, as on record, over the trials, "
+            f"less the bare trial's share ({1000 * bare / SIDE_BY_SIDE:.0f} ms).",
             of_study(trials, costs[trials], bare),
         )
     yield section(
         "Growth of the overhead",
         "Per trial, each of the largest studies against one of the smallest; and what each further "
-        "trial took of the driver's memory and processor time, from one size to the next.",
+        "trial took of the launch's time, of the driver's processor time and of its memory, from "
+        "one size to the next.",
         [
             Figure(
                 what=f"{min(sizes):,} to {max(sizes):,} trials",
@@ -185,11 +186,17 @@ def cost_of(trials: int, *, sampler: str) -> StudyCost:
 
 
 def further(costs: dict[int, list[StudyCost]], fewer: int, more: int) -> list[Figure]:
-    """Return what each trial beyond those of a smaller study took of the driver."""
+    """Return what each trial beyond those of a smaller study took of the clock and the driver."""
     pairs = [(a.launch, b.launch) for a, b in zip(costs[fewer], costs[more], strict=True)]
+    wall = [(large.seconds - small.seconds) / (more - fewer) for small, large in pairs]
     cpu = [(large.driver_cpu - small.driver_cpu) / (more - fewer) for small, large in pairs]
     memory = [(large.driver_mb - small.driver_mb) / (more - fewer) for small, large in pairs]
     return [
+        Figure(
+            what=f"time until all is on record and shown, each of {fewer:,} to {more:,} trials",
+            value=spread([1000 * seconds for seconds in wall]),
+            unit="ms",
+        ),
         Figure(
             what=f"driver's processor time, each of {fewer:,} to {more:,} trials",
             value=spread([1000 * seconds for seconds in cpu]),

@@ -95,10 +95,11 @@ def measure(case: Case, *, repeats: int) -> str:
             what=f"{name} ÷ A",
             value=spread(ratios(rates[name].values, rates["A"].values)),
             unit="x",
-            bar=case.bar,
-            stretch=case.stretch,
+            bar=bar,
+            stretch=stretch,
         )
         for name in (OURS, FLOAT, *compiled, PAIR)
+        for bar, stretch in [case.in_fp32 if "fp32" in name else (case.bar, case.stretch)]
     ]
     figures += [
         Figure(
