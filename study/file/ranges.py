@@ -40,6 +40,11 @@ class NumberRange:
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     @property
+    def is_continuous(self) -> bool:
+        """Whether it is a range of fractions without a step."""
+        return self.step is None and not self.integer
+
+    @property
     def last(self) -> float:
         """The largest value that it holds: below `high` where the steps do not meet it."""
         return self.high if self.step is None else self.at(self._steps())

@@ -237,7 +237,7 @@ def count_values(path: str, domain: Domain) -> int:
     """
     if isinstance(domain, Choice):
         return domain.ends[-1]
-    if domain.step is None and not domain.integer:
+    if domain.is_continuous:
         raise SpaceError(path, "a grid needs a `step` or a list of values, but got a range")
     return domain.size
 

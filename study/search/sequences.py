@@ -8,7 +8,7 @@ import optuna
 from study.file import points
 from study.file.resolved import ResolvedStudy
 from study.file.samplers import SAMPLERS
-from study.file.space import Point
+from study.file.space import NumberRange, Point, domains_by_path
 from study.search.new_points import find_untried_point
 from study.search.optuna_trials import TrialChooser
 from study.search.samplers import build_sampler
@@ -16,23 +16,39 @@ from trainables.randomness import derive_seed
 
 MOST_REPEATS = 100
 """Draws in a row that bring nothing new, after which an untried point is taken without a draw."""
+DrawnValue = tuple[str, float]
+"""A path and a value from its range of fractions, where two draws never meet."""
 
 
 class SequenceCursor:
-    """Goes along a sequence past the points that are taken: an extension begins with new ones."""
+    """Goes along a sequence past the points that are taken: an extension begins with new ones.
+
+    Where a range was changed, the draws begin anew, and in ranges that stayed they choose what
+    points that are taken have already: these draws are passed over too.
+    """
 
     def __init__(self, sequence: "PointSequence", taken: Sequence[Point]) -> None:
         self.sequence = sequence
         self.taken = set(map(points.point_word, taken))
+        self.drawn = set[DrawnValue]().union(*map(sequence.drawn_values, taken))
         self.asked = len(taken)
         self.position = 0
 
     def next(self) -> tuple[int, Point]:
         """Return the number of the next configuration and the first point not taken."""
+        repeats = 0
         while True:
+            is_given = self.position < self.sequence.given
             point = self.sequence.point(self.position)
             self.position += 1
-            if points.point_word(point) not in self.taken:
+            if points.point_word(point) in self.taken:
+                continue
+            repeats += 1
+            if (
+                is_given
+                or repeats > MOST_REPEATS
+                or self.drawn.isdisjoint(self.sequence.drawn_values(point))
+            ):
                 self.asked += 1
                 return self.asked - 1, point
 
@@ -40,12 +56,32 @@ class SequenceCursor:
 class PointSequence(Protocol):
     """A sampler that does not learn: configuration number n is a function of n, and none recurs."""
 
+    @property
+    def given(self) -> int:
+        """How many of the first points the study file gives."""
+        ...
+
+    def drawn_values(self, point: Point) -> set[DrawnValue]:
+        """Return what a point has that two draws never have in common."""
+        ...
+
     def point(self, number: int) -> Point:
         """Return configuration `number`, counted from 0."""
         ...
 
 
-class GridSequence:
+class ListedSequence:
+    """Points of which none is drawn."""
+
+    given = 0
+
+    def drawn_values(self, point: Point) -> set[DrawnValue]:
+        """Return nothing."""
+        del point
+        return set()
+
+
+class GridSequence(ListedSequence):
     """All points of a space, in the order of the file."""
 
     def __init__(self, study: ResolvedStudy) -> None:
@@ -56,7 +92,7 @@ class GridSequence:
         return points.grid_point(self.space, number)
 
 
-class DesignSequence:
+class DesignSequence(ListedSequence):
     """The points of an ablation, in the order of its design."""
 
     def __init__(self, study: ResolvedStudy) -> None:
@@ -86,6 +122,11 @@ class SampledSequence:
         self.words: set[str] = set()
         self.draws = 0
         self.size = points.space_size(study.space)
+        self.of_fractions = {
+            path
+            for path, domains in domains_by_path(study.space).items()
+            if all(isinstance(d, NumberRange) and d.is_continuous for d in domains)
+        }
         self.memory = memory
         if study.search.sampler == "qmc":
             self.memory.sampler = optuna.samplers.QMCSampler(
@@ -94,6 +135,15 @@ class SampledSequence:
                 warn_independent_sampling=False,
                 warn_asynchronous_seeding=False,
             )
+
+    @property
+    def given(self) -> int:
+        """How many of the first points the study file gives."""
+        return len(self.enqueued)
+
+    def drawn_values(self, point: Point) -> set[DrawnValue]:
+        """Return what a point has that two draws never have in common."""
+        return {(path, point[path]) for path in self.of_fractions & point.keys()}
 
     def point(self, number: int) -> Point:
         """Return configuration `number`, counted from 0."""

@@ -103,6 +103,32 @@ def test_more_configurations_begin_with_the_fewer(opened):
         assert len({file_points.point_word(point) for point in more}) == 8
 
 
+@pytest.mark.parametrize("sampler", ["random", "qmc"])
+def test_no_draw_of_a_narrower_range_repeats_a_value_of_a_range_that_stayed(opened, sampler):
+    options = {"sampler": sampler, "configurations": 12}
+    before = points(opened(space=TWO, **options), 12)
+    narrow = {**TWO, "regularizer.beta": {"low": 0.5, "high": 0.9}}
+    kept = [point for point in before if point["regularizer.beta"] >= 0.5]
+    narrower = opened(space=narrow, **options)
+    narrower.rebuild([(point, COMPLETE) for point in kept])
+    foreseen = narrower.upcoming(12 - len(kept))
+    drawn = []
+    while len(kept) + len(drawn) < 12:  # reopened after each
+        drawn.append(opened(space=narrow, **options).ask().point)
+    assert drawn == foreseen
+    for path in TWO:
+        assert len({point[path] for point in (*kept, *drawn)}) == 12
+
+
+def test_points_that_are_enqueued_may_share_values(opened):
+    enqueue = [
+        {"regularizer.beta": beta, "training.learning_rate": rate}
+        for beta, rate in ((0.5, 0.01), (0.7, 0.02), (0.5, 0.02))
+    ]
+    assert points(opened(space=TWO, enqueue=enqueue[:1], configurations=2), 1) == enqueue[:1]
+    assert points(opened(space=TWO, enqueue=enqueue, configurations=3), 2) == enqueue[1:]
+
+
 def test_qmc_covers_each_half_evenly(opened):
     found = points(opened(sampler="qmc", configurations=16), 16)
     # The first is drawn on its own, since Optuna takes the space from it.
