@@ -193,8 +193,9 @@ def _rule_broken(
 
 def _instead_of_test(value: Any, words: Sequence[str]) -> str:
     """Return which metric of the validation images to take in place of one of the test images."""
-    counterpart = re.sub("^test_", "validation_", str(value))
-    if counterpart == value or counterpart not in words:
+    given = str(value).lower()
+    counterpart = given.replace("test_", "validation_")
+    if counterpart == given or counterpart not in words:
         return ""
     return f"; test images choose nothing, so write {counterpart}"
 
@@ -212,7 +213,8 @@ def _remedy_for(mistake: str, value: Any, *, key: str = "") -> str:
     if mistake not in ("int_type", "float_type", "tuple_type"):
         return ""
     if mistake == "float_type" and re.fullmatch(r"[-+]?\d+,\d+", value):
-        return f"; write {value.replace(',', '.')}"
+        is_thousands = re.fullmatch(r"[-+]?[1-9]\d*,\d{3}", value)  # or has three decimals
+        return "" if is_thousands else f"; write {value.replace(',', '.')}"
     if re.fullmatch(r"\s*[-+.\w]+(\s*,\s*[-+.\w]+)+\s*", value):
         return f"; a list is written [{', '.join(part.strip() for part in value.split(','))}]"
     if re.fullmatch(r"[-+]?\d+(_\d+)+(\.\d*)?", value):

@@ -23,34 +23,33 @@ DrawnValue = tuple[str, float]
 class SequenceCursor:
     """Goes along a sequence past the points that are taken: an extension begins with new ones.
 
-    Where a range was changed, the draws begin anew, and in ranges that stayed they choose what
-    points that are taken have already: these draws are passed over too.
+    Where a range was changed the draws begin anew, and in ranges that stayed they choose what
+    points of the former sequence have already: these draws are passed over too.
     """
 
     def __init__(self, sequence: "PointSequence", taken: Sequence[Point]) -> None:
         self.sequence = sequence
         self.taken = set(map(points.point_word, taken))
-        self.drawn = set[DrawnValue]().union(*map(sequence.drawn_values, taken))
+        self.foreign = sequence.foreign_values(taken)
         self.asked = len(taken)
         self.position = 0
+        self.passes = len(taken)
+        """How many draws may yet be passed over: a point has its values from one draw."""
 
     def next(self) -> tuple[int, Point]:
         """Return the number of the next configuration and the first point not taken."""
-        repeats = 0
         while True:
             is_given = self.position < self.sequence.given
             point = self.sequence.point(self.position)
             self.position += 1
             if points.point_word(point) in self.taken:
                 continue
-            repeats += 1
-            if (
-                is_given
-                or repeats > MOST_REPEATS
-                or self.drawn.isdisjoint(self.sequence.drawn_values(point))
-            ):
-                self.asked += 1
-                return self.asked - 1, point
+            repeats = not self.foreign.isdisjoint(self.sequence.drawn_values(point))
+            if repeats and not is_given and self.passes:
+                self.passes -= 1
+                continue
+            self.asked += 1
+            return self.asked - 1, point
 
 
 class PointSequence(Protocol):
@@ -63,6 +62,10 @@ class PointSequence(Protocol):
 
     def drawn_values(self, point: Point) -> set[DrawnValue]:
         """Return what a point has that two draws never have in common."""
+        ...
+
+    def foreign_values(self, taken: Sequence[Point]) -> set[DrawnValue]:
+        """Return such values of the points that are taken and not the sequence's own."""
         ...
 
     def point(self, number: int) -> Point:
@@ -78,6 +81,11 @@ class ListedSequence:
     def drawn_values(self, point: Point) -> set[DrawnValue]:
         """Return nothing."""
         del point
+        return set()
+
+    def foreign_values(self, taken: Sequence[Point]) -> set[DrawnValue]:
+        """Return nothing."""
+        del taken
         return set()
 
 
@@ -144,6 +152,14 @@ class SampledSequence:
     def drawn_values(self, point: Point) -> set[DrawnValue]:
         """Return what a point has that two draws never have in common."""
         return {(path, point[path]) for path in self.of_fractions & point.keys()}
+
+    def foreign_values(self, taken: Sequence[Point]) -> set[DrawnValue]:
+        """Return such values of the points that are taken and not the sequence's own."""
+        if not self.of_fractions:  # and the space may be finite
+            return set()
+        own = {points.point_word(self.point(n)) for n in range(self.given + len(taken))}
+        foreign = (point for point in taken if points.point_word(point) not in own)
+        return set[DrawnValue]().union(*map(self.drawn_values, foreign))
 
     def point(self, number: int) -> Point:
         """Return configuration `number`, counted from 0."""

@@ -120,6 +120,28 @@ def test_no_draw_of_a_narrower_range_repeats_a_value_of_a_range_that_stayed(open
         assert len({point[path] for point in (*kept, *drawn)}) == 12
 
 
+@pytest.mark.parametrize("sampler", ["random", "qmc"])
+def test_no_draw_of_a_wider_range_repeats_a_value_however_many_are_kept(opened, sampler):
+    options = {"sampler": sampler, "configurations": 160}
+    kept = points(opened(space=TWO, **options), 150)
+    wide = {**TWO, "regularizer.beta": {"low": 0.05, "high": 0.95}}
+    opened(space=wide, **options).rebuild([(point, COMPLETE) for point in kept])
+    foreseen = opened(space=wide, **options).upcoming(10)
+    assert [opened(space=wide, **options).ask().point for _ in range(10)] == foreseen
+    for path in TWO:
+        assert len({point[path] for point in (*kept, *foreseen)}) == 160
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc"])
+def test_an_enqueued_value_leaves_the_draws_as_they_are(opened, sampler):
+    options = {"sampler": sampler, "configurations": 8, "space": TWO}
+    good = points(opened("first.db", **options), 5)[4]["regularizer.beta"]
+    options["enqueue"] = [{"regularizer.beta": good}]
+    undisturbed = points(opened("second.db", **options), 8)
+    assert good in [point["regularizer.beta"] for point in undisturbed[1:]]
+    assert [opened("third.db", **options).ask().point for _ in range(8)] == undisturbed
+
+
 def test_points_that_are_enqueued_may_share_values(opened):
     enqueue = [
         {"regularizer.beta": beta, "training.learning_rate": rate}

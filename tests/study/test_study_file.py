@@ -342,16 +342,28 @@ def test_the_nearest_known_name_is_suggested(problems):
     assert "did you mean" not in only(problems("trial.dataset.name=qqqq"))[1]
 
 
-def test_an_objective_on_test_images_is_answered_with_that_on_validation_images(problems):
-    told = only(problems("search.objective=test_error"))[1]
-    assert told.endswith(
-        "but got `test_error`; test images choose nothing, so write validation_error"
-    )
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("test_error", "validation_error"),
+        ("Test_Error", "validation_error"),
+        ("best_test_error", "best_validation_error"),
+    ],
+)
+def test_an_objective_on_test_images_is_answered_with_that_on_validation_images(
+    problems, given, meant
+):
+    told = only(problems(f"search.objective={given}"))[1]
+    assert told.endswith(f"but got `{given}`; test images choose nothing, so write {meant}")
 
 
-def test_a_decimal_comma_is_answered_with_a_point(problems):
-    flag = "trial.training.learning_rate='0,05'"
-    assert only(problems(flag))[1] == "must be a number, but got `0,05`; write 0.05"
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [("0,05", "; write 0.05"), ("0,005", "; write 0.005"), ("1,5", "; write 1.5"), ("1,000", "")],
+)
+def test_a_decimal_comma_is_answered_with_a_point(problems, given, hint):
+    told = only(problems(f"trial.training.learning_rate='{given}'"))[1]
+    assert told == f"must be a number, but got `{given}`{hint}"
 
 
 def test_a_searched_setting_that_the_regularizer_ignores_is_refused(problems):
