@@ -94,7 +94,9 @@ class TrialBegun(_TrialEntry):
         run_id = runs.find_run_id(self.key)
         if run_id is None:
             run_id = runs.create(self.key, name=self.name, start=self.time, tags=self.tags)
-        elif not runs.is_finished_since(run_id, self.time):
+        elif runs.is_finished_since(run_id, self.time):
+            runs.restore(run_id)  # an earlier retirement may have been written once more
+        else:
             runs.reopen(run_id, self.tags)
         params = [Param(path, value) for path, value in self.params.items()]
         for part in _in_parts(params, PARAMS_IN_A_BATCH):

@@ -23,7 +23,7 @@ from analysis.record.names import (
     TRIAL_KEY,
     TRIAL_ROLE,
 )
-from analysis.record.values import flag_text
+from analysis.record.values import flag_text, is_flag
 from analysis.record.whole_runs import WholeRun, find_whole_runs
 from study.record.batches import RunBatch
 from study.record.study_run import StudyRun, put_away, run_tags, ui_tags
@@ -224,12 +224,16 @@ class TrialRuns:
     def reopen(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Mark a run as running again, without what is said of the attempt before."""
         known = self.client.get_run(run_id).data.tags
-        for tag in (OUTCOME, FAILURE, MISSING_DIAGNOSTICS):
-            if tag in known:
-                self.client.delete_tag(run_id, tag)
+        for tag in known.keys() & {OUTCOME, FAILURE, MISSING_DIAGNOSTICS}:
+            self.client.delete_tag(run_id, tag)
         self.client.update_run(run_id, status="RUNNING")
         restored = {RETIRED: flag_text(False)} if RETIRED in known else {}
         self.client.log_batch(run_id, tags=run_tags({**tags, **restored}))
+
+    def restore(self, run_id: str) -> None:
+        """Have a retired run belong to the study again."""
+        if is_flag(self.client.get_run(run_id).data.tags.get(RETIRED)):
+            self.client.set_tag(run_id, RETIRED, flag_text(False))
 
     def find_run_id(self, key: str) -> str | None:
         """Return the run of a trial, or None if it has none yet."""
@@ -276,10 +280,8 @@ def is_point_damaged(trial: RecordedTrial) -> bool:
 
 def _sentences(runs: Sequence[WholeRun], what: str) -> list[str]:
     """Return a sentence on some runs; the first few are named."""
-    if not runs:
-        return []
-    if len(runs) == 1:
-        return [f"Run {runs[0].info.run_id} is {what}."]
+    if len(runs) < 2:
+        return [f"Run {run.info.run_id} is {what}." for run in runs]
     named = ", ".join(run.info.run_id for run in runs[:NAMED])
     more = f" and {len(runs) - NAMED} more" if len(runs) > NAMED else ""
     return [f"{len(runs)} runs, {named}{more}: each is {what}."]

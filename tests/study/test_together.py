@@ -141,6 +141,14 @@ def test_a_trial_that_is_trained_again_has_a_run_of_its_own(client, left, opened
     assert new.info.run_id != old.info.run_id and new.info.status == "FINISHED"
 
 
+def test_what_is_written_twice_retires_no_trial_that_belongs_again(client, left):
+    retire = lambda record: record.retire([KEY])  # noqa: E731  # a step of many
+    record = left(begin, retire, begin, epochs(0, 3), end, change=lambda lines: [*lines, *lines])
+    run, values = validation_errors(client, record)
+    assert run.info.status == "FINISHED" and values == ERRORS[:3]
+    assert run.data.tags["retired"] == "false"
+
+
 def some_story(record, dice, old):
     """Record what may happen to a trial, in any order that launches make."""
     done = 0
