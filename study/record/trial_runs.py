@@ -206,7 +206,6 @@ class TrialRuns:
         if key in self._gathered:
             self._gathered[key].flush()
         self.client.set_terminated(self.run_id(key), status, time)
-        self._last_epochs.pop(key, None)  # of a trial that goes on after all the record is asked
 
     def is_finished_since(self, run_id: str, time: int) -> bool:
         """Return whether a run was trained to its end at a time, or later.
